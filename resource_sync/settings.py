@@ -1,0 +1,442 @@
+"""Every setting of the product, read from the environment and ``.env``.
+
+A wrong value stops the start with one line that names the variable and what it
+takes. The table of variables is in README.md and ``.env.example``.
+"""
+
+import ipaddress
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+import dj_database_url
+from environs import Env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VERSION = "1.0.0"
+
+env = Env()
+env.read_env(str(BASE_DIR / ".env"), recurse=False)
+
+T = TypeVar("T")
+
+
+class SettingError(SystemExit):
+    """Stops the start with one line, as the shell shows it."""
+
+
+def setting(name: str, default: str, parse: Callable[[str], T], takes: str) -> T:
+    """The value of a variable, or a stop that says what the variable takes."""
+    raw = env.str(name, default).strip()
+    try:
+        return parse(raw)
+    except (ValueError, TypeError) as error:
+        shown = raw if len(raw) <= 80 else raw[:80] + "…"
+        message = f"{name}: {shown!r} is not valid; it takes {takes}."
+        raise SettingError(message) from error
+
+
+def a_port(raw: str) -> int:
+    if not 1 <= int(raw) <= 65535:
+        raise ValueError
+    return int(raw)
+
+
+def a_count(raw: str) -> int:
+    if int(raw) < 0:
+        raise ValueError
+    return int(raw)
+
+
+def a_switch(raw: str) -> bool:
+    words = {"1": True, "true": True, "on": True, "yes": True}
+    words |= {"": False, "0": False, "false": False, "off": False, "no": False}
+    if raw.lower() not in words:
+        raise ValueError
+    return words[raw.lower()]
+
+
+def names(raw: str) -> list[str]:
+    return [part.strip() for part in raw.split(",") if part.strip()]
+
+
+def networks(
+    raw: str,
+) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    return [ipaddress.ip_network(part) for part in names(raw)]
+
+
+def origins(raw: str) -> list[str]:
+    for origin in names(raw):
+        parts = urlsplit(origin)
+        is_origin = parts.scheme in {"http", "https"} and parts.netloc
+        if origin not in {"*", "null"} and (not is_origin or parts.path):
+            raise ValueError
+    return names(raw)
+
+
+def a_rate(raw: str) -> str | None:
+    if raw == "0":
+        return None
+    if not re.fullmatch(r"[1-9][0-9]*/[1-9]?[0-9]*[smhd]", raw):
+        raise ValueError
+    return raw
+
+
+def a_log_level(raw: str) -> str:
+    if raw.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
+        raise ValueError
+    return raw.upper()
+
+
+def a_folder(raw: str) -> Path:
+    if not raw or "\0" in raw:
+        raise ValueError
+    return (BASE_DIR / Path(raw).expanduser()).resolve()
+
+
+def a_redis_url(raw: str) -> str:
+    if raw and urlsplit(raw).scheme not in {"redis", "rediss", "unix"}:
+        raise ValueError
+    return raw
+
+
+def a_secret(raw: str) -> str:
+    if 0 < len(raw) < 32:
+        raise ValueError
+    return raw
+
+
+YES_OR_NO = "on or off (1, true, yes; 0, false, no)"
+CIDRS = "addresses or CIDRs with commas between, e.g. 10.0.0.0/8,192.168.1.7"
+RATE = "COUNT/PERIOD with s, m, h or d, e.g. 30/m, or 0 for no limit"
+A_FOLDER = "a folder's path"
+
+# --- Where it listens and lives ---------------------------------------------------
+
+HOST = setting("HOST", "127.0.0.1", str, "an address to listen on")
+PORT = setting("PORT", "3000", a_port, "a port from 1 to 65535")
+DATA_DIR = setting("DATA_DIR", "./data", a_folder, A_FOLDER)
+LOG_DIR = setting("LOG_DIR", "./logs", a_folder, A_FOLDER)
+LOG_LEVEL = setting("LOG_LEVEL", "INFO", a_log_level, "DEBUG, INFO, WARNING or ERROR")
+DEBUG = setting("DEBUG", "off", a_switch, YES_OR_NO)
+HTTPS = setting("HTTPS", "off", a_switch, YES_OR_NO)
+TASK_TYPES_FILE = setting(
+    "TASK_TYPES_FILE", "./task_types.toml", a_folder, "the path of a TOML file"
+)
+for folder in (DATA_DIR, LOG_DIR):
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        name = "DATA_DIR" if folder == DATA_DIR else "LOG_DIR"
+        raise SettingError(
+            f"{name}: {str(folder)!r} cannot be made ({error.strerror}); "
+            f"it takes {A_FOLDER} that can be written."
+        ) from error
+
+SECRET_KEY = setting("SECRET_KEY", "", a_secret, "at least 32 random characters")
+if not SECRET_KEY:
+    raise SettingError(
+        "SECRET_KEY: it is missing; it takes at least 32 random characters "
+        "(`make run` writes one into .env on the first start)."
+    )
+
+# --- Who may come in --------------------------------------------------------------
+
+API_KEY = env.str("API_KEY", "").strip()
+ALLOWED_HOSTS = setting(
+    "ALLOWED_HOSTS",
+    "localhost,127.0.0.1,[::1]",
+    names,
+    "host names with commas between, e.g. sync.example.com",
+)
+if HOST not in {"0.0.0.0", "::", *ALLOWED_HOSTS}:  # noqa: S104 (compared, not bound)
+    ALLOWED_HOSTS.append(HOST)
+IP_ALLOWLIST = setting("IP_ALLOWLIST", "", networks, CIDRS)
+TRUSTED_PROXIES = setting("TRUSTED_PROXIES", "", networks, CIDRS)
+CORS_ALLOWED_ORIGINS = setting(
+    "CORS_ALLOWED_ORIGINS",
+    "",
+    origins,
+    "origins with commas between, e.g. https://tools.example.com, or *",
+)
+RATE_LIMIT_CREATE = setting("RATE_LIMIT_CREATE", "30/m", a_rate, RATE)
+RATE_LIMIT_READ = setting("RATE_LIMIT_READ", "600/m", a_rate, RATE)
+TASK_RETENTION = setting(
+    "TASK_RETENTION", "100", a_count, "how many finished tasks are kept, 0 for all"
+)
+BODY_LIMIT_BYTES = 64 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # admin forms; the API has its own limit
+
+# --- Django -----------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "daphne",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "channels",
+    "corsheaders",
+    "csp",
+    "django_filters",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "tasks",
+    "streaming",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "resource_sync.urls"
+ASGI_APPLICATION = "resource_sync.asgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LOGIN_URL = "admin:login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/"
+APPEND_SLASH = False
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.template.context_processors.i18n",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "csp.context_processors.nonce",
+            ],
+        },
+    },
+]
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{validator}"}
+    for validator in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+# --- Database ---------------------------------------------------------------------
+
+
+def database(raw: str) -> dict[str, Any]:
+    if not raw:
+        return {"ENGINE": "django.db.backends.sqlite3", "NAME": DATA_DIR / "db.sqlite3"}
+    if urlsplit(raw).scheme not in {"postgres", "postgresql", "sqlite"}:
+        raise ValueError
+    return dict(dj_database_url.parse(raw))
+
+
+DATABASES = {
+    "default": setting(
+        "DATABASE_URL",
+        "",
+        database,
+        "postgres://USER:PASSWORD@HOST:PORT/NAME or sqlite:///PATH",
+    )
+}
+if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
+    DATABASES["default"]["OPTIONS"] = {
+        # A reader that turns writer would fail at once instead of waiting.
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 20,  # seconds to wait for another writer
+        "init_command": (
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
+            "PRAGMA busy_timeout=20000; PRAGMA cache_size=-16000;"
+        ),
+    }
+    DATABASES["default"]["TEST"] = {"NAME": DATA_DIR / "test.sqlite3"}
+else:
+    # CONN_MAX_AGE never reuses anything under Daphne; a pool does.
+    DATABASES["default"]["OPTIONS"] = {"pool": {"min_size": 1, "max_size": 8}}
+
+# --- Cache (rate limits, the state of several web processes) ------------------------
+
+REDIS_URL = setting("REDIS_URL", "", a_redis_url, "redis://HOST:PORT/NUMBER")
+CACHES: dict[str, dict[str, Any]] = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+    }
+    if REDIS_URL
+    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+}
+# LocMem is right for the one web process of the default start, and
+# tasks.checks says so when there are several.
+SILENCED_SYSTEM_CHECKS = ["django_ratelimit.E003", "django_ratelimit.W001"]
+
+# --- Languages and time -------------------------------------------------------------
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+TIME_ZONE = "UTC"
+USE_I18N = True
+USE_TZ = True
+
+# --- Static files -------------------------------------------------------------------
+
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    },
+}
+
+# --- What browsers are told ----------------------------------------------------------
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "font-src": ["'self'"],
+        "connect-src": ["'self'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+        "base-uri": ["'none'"],
+        "manifest-src": ["'self'"],
+    }
+}
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_NAME = "resource_sync_session"
+CSRF_COOKIE_NAME = "resource_sync_csrf"
+# Behind TLS (HTTPS=on) the edge (resource_sync.edge) has already set the scheme
+# from a trusted proxy's X-Forwarded-Proto.
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^health$"]
+SESSION_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_SECURE = HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
+SECURE_HSTS_PRELOAD = HTTPS
+
+CORS_ALLOW_ALL_ORIGINS = "*" in CORS_ALLOWED_ORIGINS
+CORS_ALLOWED_ORIGINS = [origin for origin in CORS_ALLOWED_ORIGINS if origin != "*"]
+CORS_URLS_REGEX = r"^/(api|health)(/.*)?$"
+CORS_ALLOW_HEADERS = [
+    "accept",
+    "authorization",
+    "content-type",
+    "x-api-key",
+    "prefer",
+    "idempotency-key",
+    "last-event-id",
+    "cache-control",
+]
+CORS_EXPOSE_HEADERS = ["Location", "Retry-After", "Preference-Applied"]
+
+# --- API ----------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "tasks.api.authentication.ApiKeyAuthentication",
+        "tasks.api.authentication.StaffSessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_THROTTLE_CLASSES": ["tasks.api.throttles.RateLimit"],
+    "DEFAULT_PARSER_CLASSES": ["tasks.api.parsers.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "tasks.api.problems.problem_response",
+    "UNAUTHENTICATED_USER": None,
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Resource Sync",
+    "DESCRIPTION": "Start a resource job, watch every line of it live, keep it.",
+    "VERSION": VERSION,
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_PUBLIC": True,
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+# --- The stream ---------------------------------------------------------------------
+
+EVENTSTREAM_STORAGE_CLASS = "streaming.bridge.LogLineStorage"
+EVENTSTREAM_CHANNELMANAGER_CLASS = "streaming.bridge.TaskChannelManager"
+
+# --- Logs ---------------------------------------------------------------------------
+
+
+def log_file(name: str, level: str) -> dict[str, Any]:
+    """A rotated file of JSON lines that several processes may write."""
+    return {
+        "class": "concurrent_log_handler.ConcurrentRotatingFileHandler",
+        "filename": str(LOG_DIR / name),
+        "maxBytes": 10 * 1024 * 1024,
+        "backupCount": 5,
+        "encoding": "utf-8",
+        "formatter": "json",
+        "level": level,
+    }
+
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "json": {
+            "()": "pythonjsonlogger.json.JsonFormatter",
+            "format": "%(asctime)s %(levelname)s %(name)s %(process)d %(message)s",
+            "rename_fields": {
+                "asctime": "time",
+                "levelname": "level",
+                "name": "logger",
+                "process": "pid",
+            },
+            "json_ensure_ascii": False,
+        },
+        "plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+    },
+    "handlers": {
+        "combined": log_file("combined.log", LOG_LEVEL),
+        "error": log_file("error.log", "ERROR"),
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "plain",
+            "level": "WARNING",
+        },
+    },
+    "root": {"handlers": ["combined", "error", "console"], "level": LOG_LEVEL},
+    "loggers": {
+        # One line a listener at INFO would be one line a viewer.
+        "django_eventstream": {"level": "WARNING"},
+        "daphne": {"level": "INFO"},
+        "django.server": {"handlers": [], "propagate": True},
+    },
+}

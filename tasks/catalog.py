@@ -1,0 +1,419 @@
+"""The kinds of tasks there are, read and checked from ``task_types.toml``.
+
+A parameter becomes part of an argument, never a second one: commands are lists and
+no shell is ever involved. What the file may say is in docs/reference/task-types.md.
+"""
+
+import re
+import shlex
+import sys
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+MAX_PARAMETER_LENGTH = 1000  # characters
+PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_]*)\}")
+TYPE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
+PARAMETER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,49}")
+DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|m|h)")
+SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+OWN_PLACEHOLDERS = ("python", "task_id", "project")
+# Without a pattern a value is any one line of text that can't pass for an option.
+PLAIN_TEXT = r"(?!-)[^\x00-\x1f\x7f]+"
+MASK = "***"
+
+
+class CatalogError(Exception):
+    """The file can't be used; the message names file, line and key."""
+
+
+class ParameterErrors(Exception):
+    """What is wrong with a request's parameters: field to messages."""
+
+    def __init__(self, errors: Mapping[str, list[str]]) -> None:
+        self.errors = dict(errors)
+        super().__init__("; ".join(f"{k}: {v[0]}" for k, v in self.errors.items()))
+
+
+@dataclass(frozen=True)
+class Parameter:
+    name: str
+    title: str
+    pattern: str | None = None
+    required: bool = True
+    default: str | None = None
+    choices: tuple[str, ...] = ()
+    secret: bool = False
+
+    def problem(self, value: object) -> str | None:
+        """One sentence on what is wrong with a value, or None."""
+        if not isinstance(value, str):
+            return _("It must be a text (a JSON string).")
+        if len(value) > MAX_PARAMETER_LENGTH:
+            return _("It is too long: at most %(limit)s characters.") % {
+                "limit": MAX_PARAMETER_LENGTH
+            }
+        if self.choices:
+            if value not in self.choices:
+                return _("It must be one of: %(choices)s.") % {
+                    "choices": ", ".join(self.choices)
+                }
+        elif not re.fullmatch(self.pattern or PLAIN_TEXT, value) or "\0" in value:
+            if self.pattern is None:
+                return _("It must be one line of text that does not start with “-”.")
+            return _("It must match the pattern %(pattern)s.") % {
+                "pattern": self.pattern
+            }
+        return None
+
+    def schema(self) -> dict[str, Any]:
+        """The parameter as JSON Schema (draft 2020-12)."""
+        schema: dict[str, Any] = {
+            "type": "string",
+            "title": self.title,
+            "maxLength": MAX_PARAMETER_LENGTH,
+        }
+        if self.choices:
+            schema["enum"] = list(self.choices)
+        elif self.pattern:
+            schema["pattern"] = f"^(?:{self.pattern})$"
+        if self.default is not None:
+            schema["default"] = self.default
+        if self.secret:
+            schema["writeOnly"] = True
+        return schema
+
+
+@dataclass(frozen=True)
+class Step:
+    name: str
+    command: tuple[str, ...]
+    cwd: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    weight: float = 1.0
+    timeout_seconds: float | None = None
+    retries: int = 0
+    continue_on_error: bool = False
+
+    def argv(self, values: Mapping[str, str]) -> list[str]:
+        """The program and its arguments for these parameter values."""
+        return [fill(part, values) for part in self.command]
+
+    def shown(self, values: Mapping[str, str]) -> str:
+        """The command as people read it, quoted as a shell would want it."""
+        return shlex.join(self.argv({**values, "python": "python"}))
+
+
+@dataclass(frozen=True)
+class TaskType:
+    name: str
+    title: str
+    description: str
+    params: tuple[Parameter, ...]
+    steps: tuple[Step, ...]
+    timeout_seconds: float | None = None
+    lock: str | None = None
+    idempotent: bool = False
+    hidden: bool = False
+    confirm: bool = False
+
+    def validated(self, given: Mapping[str, object]) -> dict[str, str]:
+        """The parameters with defaults filled in.
+
+        Raises ParameterErrors naming every field that is wrong, missing or unknown.
+        """
+        known = {parameter.name: parameter for parameter in self.params}
+        errors: dict[str, list[str]] = {}
+        values: dict[str, str] = {}
+        for name in given:
+            if name not in known:
+                there = ", ".join(known) or _("none")
+                errors[name] = [
+                    _("There is no such parameter; there are: %(names)s.")
+                    % {"names": there}
+                ]
+        for name, parameter in known.items():
+            value = given.get(name, parameter.default)
+            if value is None and name not in given:
+                if parameter.required:
+                    errors[name] = [_("It is required.")]
+                continue
+            if problem := parameter.problem(value):
+                errors[name] = [problem]
+            else:
+                values[name] = str(value)
+        if errors:
+            raise ParameterErrors(errors)
+        return values
+
+    def schema(self) -> dict[str, Any]:
+        """The parameters as one JSON Schema object."""
+        return {
+            "type": "object",
+            "properties": {p.name: p.schema() for p in self.params},
+            "required": [
+                p.name for p in self.params if p.required and p.default is None
+            ],
+            "additionalProperties": False,
+        }
+
+    def placeholders(
+        self, task_id: object, params: Mapping[str, str]
+    ) -> dict[str, str]:
+        """What ``{name}`` stands for in this type's commands."""
+        return {
+            **{parameter.name: "" for parameter in self.params},
+            **params,
+            "python": sys.executable,
+            "project": str(settings.BASE_DIR),
+            "task_id": str(task_id),
+        }
+
+    def lock_for(self, params: Mapping[str, str]) -> str | None:
+        """The lock that a task with these parameters holds while it runs."""
+        if self.lock is None:
+            return None
+        return fill(self.lock, {**{p.name: "" for p in self.params}, **params})
+
+    def without_secrets(self, params: Mapping[str, str]) -> dict[str, str]:
+        """The parameters as anybody may see them."""
+        secret = {p.name for p in self.params if p.secret}
+        return {k: MASK if k in secret else v for k, v in params.items()}
+
+
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """Put values into ``{name}``; ``{{`` and ``}}`` are plain braces."""
+
+    def one(match: re.Match[str]) -> str:
+        return match[0][0] if match[1] is None else values[match[1]]
+
+    return PLACEHOLDER.sub(one, template)
+
+
+# --- Reading the file ---------------------------------------------------------------
+
+
+class _Table:
+    """One table of the file, with a cursor that knows where it stands."""
+
+    def __init__(self, source: "_Source", path: tuple[str | int, ...], data: Any):
+        self.source, self.path = source, path
+        if not isinstance(data, dict):
+            raise source.error(path, "it must be a table")
+        self.data: dict[str, Any] = data
+
+    def wrong(self, key: str | None, problem: str) -> CatalogError:
+        return self.source.error((*self.path, *([key] if key else [])), problem)
+
+    def only(self, *keys: str) -> None:
+        for key in self.data:
+            if key not in keys:
+                raise self.wrong(key, f"unknown key; there are: {', '.join(keys)}")
+
+    def take(self, key: str, kind: type, default: Any, takes: str) -> Any:
+        value = self.data.get(key, default)
+        is_wrong_bool = isinstance(value, bool) and kind is not bool
+        if value is not default and (not isinstance(value, kind) or is_wrong_bool):
+            raise self.wrong(key, f"it takes {takes}")
+        return value
+
+    def text(self, key: str, default: str | None = None) -> Any:
+        return self.take(key, str, default, "a text")
+
+    def flag(self, key: str, *, default: bool = False) -> bool:
+        return bool(self.take(key, bool, default, "true or false"))
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        value = self.data.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+            raise self.wrong(key, "it takes a list of texts")
+        return tuple(value)
+
+    def seconds(self, key: str) -> float | None:
+        raw = self.data.get(key)
+        if raw is None:
+            return None
+        match = DURATION.fullmatch(raw) if isinstance(raw, str) else None
+        if not match or float(match[1]) <= 0:
+            raise self.wrong(key, 'it takes a duration in s, m or h, e.g. "30m"')
+        return float(match[1]) * SECONDS[match[2]]
+
+
+class _Source:
+    """The file's text, to find the line of a key."""
+
+    def __init__(self, path: Path, text: str) -> None:
+        self.path, self.lines = path, text.splitlines()
+
+    def error(self, path: tuple[str | int, ...], problem: str) -> CatalogError:
+        where = ".".join(str(part) for part in path if not isinstance(part, int))
+        return CatalogError(
+            f"{self.path.name}, line {self.line_of(path)}: {where}: {problem}."
+        )
+
+    def line_of(self, path: tuple[str | int, ...]) -> int:
+        """The line of a key, or of the nearest table around it."""
+        header: tuple[str, ...] = ()
+        counts: dict[tuple[str, ...], int] = {}
+        index = 0
+        best, best_depth = 1, 0
+        wanted = tuple(part for part in path if not isinstance(part, int))
+        indices = [part for part in path if isinstance(part, int)]
+        for number, line in enumerate(self.lines, 1):
+            if found := re.match(r"\s*(\[{1,2})\s*([^\[\]]+?)\s*\]{1,2}", line):
+                header = _keys(found[2])
+                if found[1] == "[[":
+                    counts[header] = index = counts.get(header, -1) + 1
+                here = header
+            elif found := re.match(r"\s*([^\s=#\[{][^=]*?)\s*=", line):
+                here = (*header, *_keys(found[1]))
+            else:
+                continue
+            in_array = header in counts and wanted[: len(header)] == header
+            if in_array and indices and indices[0] != index:
+                continue
+            if wanted[: len(here)] == here and len(here) > best_depth:
+                best, best_depth = number, len(here)
+        return best
+
+
+def _keys(dotted: str) -> tuple[str, ...]:
+    return tuple(
+        part.strip().strip("\"'")
+        for part in re.findall(r"\"[^\"]*\"|'[^']*'|[^.]+", dotted)
+    )
+
+
+def load(path: Path) -> dict[str, TaskType]:
+    """Read and check a file of task types.
+
+    Raises CatalogError, naming line and key, at the first thing that is wrong.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise CatalogError(f"{path.name}: it can't be read: {reason}.") from error
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise CatalogError(f"{path.name}: {error}.") from error
+    source = _Source(path, text)
+    if not data:
+        raise source.error((), "there is no task type in it")
+    return {name: _task_type(_Table(source, (name,), data[name])) for name in data}
+
+
+def _task_type(table: _Table) -> TaskType:
+    name = str(table.path[0])
+    if not TYPE_NAME.fullmatch(name):
+        raise table.wrong(None, "a name is small letters, digits and dashes")
+    table.only(
+        "title", "description", "timeout", "lock", "params", "steps",
+        "idempotent", "hidden", "confirm",
+    )  # fmt: skip
+    params_table = _Table(table.source, (name, "params"), table.data.get("params", {}))
+    params = tuple(
+        _parameter(_Table(table.source, (name, "params", key), value))
+        for key, value in params_table.data.items()
+    )
+    known = {*(p.name for p in params), *OWN_PLACEHOLDERS}
+    steps = table.data.get("steps", [])
+    if not isinstance(steps, list) or not steps:
+        raise table.wrong("steps", "there must be at least one [[…steps]]")
+    lock = table.text("lock")
+    _check_placeholders(table, "lock", lock or "", known - set(OWN_PLACEHOLDERS))
+    return TaskType(
+        name=name,
+        title=table.text("title", name),
+        description=table.text("description", ""),
+        params=params,
+        steps=tuple(
+            _step(_Table(table.source, (name, "steps", index), step), known)
+            for index, step in enumerate(steps)
+        ),
+        timeout_seconds=table.seconds("timeout"),
+        lock=lock,
+        idempotent=table.flag("idempotent"),
+        hidden=table.flag("hidden"),
+        confirm=table.flag("confirm"),
+    )
+
+
+def _parameter(table: _Table) -> Parameter:
+    name = str(table.path[-1])
+    if not PARAMETER_NAME.fullmatch(name) or name in OWN_PLACEHOLDERS:
+        raise table.wrong(None, "a parameter's name is letters, digits and _")
+    table.only("pattern", "required", "default", "choices", "title", "secret")
+    pattern = table.text("pattern")
+    try:
+        re.compile(pattern or "")
+    except re.error as error:
+        raise table.wrong("pattern", f"not a regular expression: {error}") from error
+    parameter = Parameter(
+        name=name,
+        title=table.text("title", name),
+        pattern=pattern,
+        required=table.flag("required", default=True),
+        default=table.text("default"),
+        choices=table.texts("choices"),
+        secret=table.flag("secret"),
+    )
+    if parameter.default is not None and parameter.problem(parameter.default):
+        raise table.wrong("default", "it is not a value that the parameter takes")
+    return parameter
+
+
+def _step(table: _Table, known: set[str]) -> Step:
+    table.only(
+        "name", "command", "cwd", "env", "weight", "timeout", "retries",
+        "continue_on_error",
+    )  # fmt: skip
+    command = table.texts("command")
+    if not command or not command[0]:
+        raise table.wrong("command", "it takes a list: the program and its arguments")
+    env = _Table(table.source, (*table.path, "env"), table.data.get("env", {}))
+    cwd = table.text("cwd")
+    for key, part in [
+        *(("command", part) for part in command),
+        ("cwd", cwd or ""),
+        *(("env", env.text(key, "")) for key in env.data),
+    ]:
+        _check_placeholders(table, key, part, known)
+    weight = table.take("weight", int | float, 1, "a number above 0")  # type: ignore[arg-type]
+    if weight <= 0:
+        raise table.wrong("weight", "it takes a number above 0")
+    retries = table.take("retries", int, 0, "a whole number from 0 to 10")
+    if not 0 <= retries <= 10:
+        raise table.wrong("retries", "it takes a whole number from 0 to 10")
+    return Step(
+        name=table.text("name", command[0])[:200],
+        command=command,
+        cwd=cwd,
+        env={key: env.text(key) for key in env.data},
+        weight=float(weight),
+        timeout_seconds=table.seconds("timeout"),
+        retries=retries,
+        continue_on_error=table.flag("continue_on_error"),
+    )
+
+
+def _check_placeholders(table: _Table, key: str, text: str, known: set[str]) -> None:
+    for match in PLACEHOLDER.finditer(text):
+        if match[1] is not None and match[1] not in known:
+            there = ", ".join(sorted(known))
+            raise table.wrong(
+                key, f"{match[0]} is no parameter of this type; there are: {there}"
+            )
+
+
+@cache
+def catalog() -> dict[str, TaskType]:
+    """The task types of this process, read once from TASK_TYPES_FILE."""
+    return load(settings.TASK_TYPES_FILE)

@@ -1,0 +1,134 @@
+"""What people and programs may ask of tasks: start, cancel, run again.
+
+The API, the admin and the commands all come through here, so each of these is
+checked, announced and written into the audit trail exactly once, in one place.
+"""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from tasks.catalog import TaskType, catalog
+from tasks.models import AuditEvent, Task
+from tasks.news import announce
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who asks, and from which address (None: from this machine's shell)."""
+
+    name: str
+    address: str | None = None
+
+
+class UnknownTaskType(LookupError):
+    """There is no such type; ``there_are`` names those there are."""
+
+    def __init__(self, name: str) -> None:
+        self.name, self.there_are = name, sorted(catalog())
+        super().__init__(
+            f"There is no task type {name[:100]!r}; "
+            f"there are: {', '.join(self.there_are)}."
+        )
+
+
+class IdempotencyConflict(Exception):
+    """The same Idempotency-Key came before with another type or parameters."""
+
+
+def task_type(name: str) -> TaskType:
+    """The type of that name. Raises UnknownTaskType."""
+    try:
+        return catalog()[name]
+    except KeyError:
+        raise UnknownTaskType(name) from None
+
+
+def submit(
+    type_name: str,
+    given: Mapping[str, object],
+    actor: Actor,
+    *,
+    idempotency_key: str | None = None,
+    rerun_of: Task | None = None,
+) -> Task:
+    """Put a task into the queue; a repeated Idempotency-Key returns the first one.
+
+    Raises UnknownTaskType, ParameterErrors or IdempotencyConflict.
+    """
+    kind = task_type(type_name)
+    params = kind.validated(given)
+    try:
+        with transaction.atomic():
+            task = Task.objects.create(
+                type=kind.name,
+                params=params,
+                version=params.get("version", "")[:100],
+                lock=kind.lock_for(params),
+                step_count=len(kind.steps),
+                created_by=actor.name,
+                created_from=actor.address,
+                rerun_of=rerun_of,
+                idempotency_key=idempotency_key,
+            )
+            action = "create" if rerun_of is None else "rerun"
+            _audit(actor, action, task)
+            announce([task.pk])
+    except IntegrityError:
+        if idempotency_key is None:
+            raise
+        first = Task.objects.get(created_by=actor.name, idempotency_key=idempotency_key)
+        if (first.type, first.params) != (kind.name, params):
+            raise IdempotencyConflict from None
+        return first
+    return task
+
+
+def rerun(task: Task, actor: Actor) -> Task:
+    """A new task with the same type and parameters, linked to the first."""
+    return submit(task.type, task.params, actor, rerun_of=task)
+
+
+def request_cancel(task_id: uuid.UUID, actor: Actor) -> Task:
+    """Cancel a waiting task at once; ask the runner of a running one to stop it.
+
+    Asking twice is no error. Raises Task.DoesNotExist, and StatusConflict where the
+    task has already ended.
+    """
+    now = timezone.now()
+    with transaction.atomic():
+        wish = {"cancel_requested_at": now, "cancel_requested_by": actor.name}
+        waiting = Task.objects.pending().filter(pk=task_id)
+        running = Task.objects.running().filter(pk=task_id, cancel_requested_at=None)
+        if waiting.update(
+            status=Task.Status.CANCELLED,
+            completed_at=now,
+            error=f"Cancelled by {actor.name} before it started.",
+            result={"success": False, "results": []},
+            **wish,
+        ) or running.update(**wish):
+            task = Task.objects.get(pk=task_id)
+            _audit(actor, "cancel", task)
+            announce([task_id])
+            return task
+    task = Task.objects.get(pk=task_id)
+    if task.has_ended:
+        raise task.conflict(Task.Status.CANCELLED)
+    return task
+
+
+def _audit(actor: Actor, action: str, task: Task) -> None:
+    kind = catalog().get(task.type)
+    AuditEvent.objects.create(
+        actor=actor.name,
+        address=actor.address,
+        action=action,
+        target=str(task.pk),
+        details={
+            "type": task.type,
+            "params": kind.without_secrets(task.params) if kind else {},
+        },
+    )

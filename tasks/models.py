@@ -1,0 +1,382 @@
+"""What the product remembers: tasks, their lines, runners, keys, who did what.
+
+Rules live here, in named querysets and in one table of allowed moves; everything
+else (API, admin, runner, commands) asks these and translates.
+"""
+
+import hashlib
+import secrets
+import uuid
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any, Self
+
+from django.db import models, transaction
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+HEARTBEAT_SECONDS = 3.0
+API_KEY_PREFIX_LENGTH = 12
+LEASE_SECONDS = 15.0  # a runner silent for longer than this has lost its tasks
+PRUNE_BATCH = 50  # tasks deleted in one transaction: short enough for the stream
+
+
+class StatusConflict(Exception):
+    """A task was not in the state that a move needs; nothing was changed."""
+
+    def __init__(self, task_id: uuid.UUID, wanted: str, found: str | None) -> None:
+        self.task_id, self.wanted, self.found = task_id, wanted, found
+        super().__init__(f"Task {task_id} is {found}; it cannot become {wanted}.")
+
+
+class RunnerQuerySet(models.QuerySet["Runner"]):
+    def alive(self) -> Self:
+        """Runners with a sign of life within the lease, by the database's clock."""
+        return self.filter(
+            stopped_at=None,
+            heartbeat_at__gt=Now() - timedelta(seconds=LEASE_SECONDS),
+        )
+
+    def lost(self) -> Self:
+        """Runners that neither said goodbye nor gave a sign of life in time."""
+        return self.filter(
+            stopped_at=None,
+            heartbeat_at__lte=Now() - timedelta(seconds=LEASE_SECONDS),
+        )
+
+
+class Runner(models.Model):
+    """One process that runs tasks, from its start to its end.
+
+    A restarted process is a new row, so the row's id is also the fencing token: a
+    runner that lost its lease and comes back owns nothing any more.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    name = models.CharField(_("name"), max_length=200)
+    host = models.CharField(_("host"), max_length=255)
+    pid = models.PositiveIntegerField(_("process id"))
+    # Tells a process from a later one that got the same pid.
+    process_started = models.FloatField(_("process started"), default=0)
+    concurrency = models.PositiveSmallIntegerField(_("at a time"), default=1)
+    types = models.JSONField(_("types"), default=list, help_text=_("empty: every type"))
+    started_at = models.DateTimeField(_("started"), db_default=Now())
+    heartbeat_at = models.DateTimeField(_("last heartbeat"), db_default=Now())
+    stopped_at = models.DateTimeField(_("stopped"), null=True, blank=True)
+
+    objects = RunnerQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("runner")
+        verbose_name_plural = _("runners")
+        ordering = ["-started_at"]
+        indexes = [
+            # alive() and lost(): asked by every health check and heartbeat
+            models.Index(
+                "heartbeat_at",
+                name="runner_not_stopped",
+                condition=models.Q(stopped_at=None),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class TaskQuerySet(models.QuerySet["Task"]):
+    def pending(self) -> Self:
+        return self.filter(status=Task.Status.PENDING)
+
+    def running(self) -> Self:
+        return self.filter(status=Task.Status.RUNNING)
+
+    def finished(self) -> Self:
+        return self.filter(status__in=Task.ENDED)
+
+    def newest_first(self) -> Self:
+        return self.order_by("-created_at", "-id")
+
+    def next_in_queue(self, types: list[str]) -> Self:
+        """Pending tasks that may start now, oldest first: no one holds their lock,
+        and no older task waits for the same lock."""
+        held = self.model.objects.running().filter(lock=models.OuterRef("lock"))
+        ready = self.pending().exclude(models.Exists(held))
+        if types:
+            ready = ready.filter(type__in=types)
+        return ready.order_by("created_at", "id")
+
+    def move(self, task_id: uuid.UUID, old: str, new: str, **fields: Any) -> None:
+        """Move one task from a status to the next, or change nothing at all.
+
+        Raises StatusConflict where the task is not (or no longer) in ``old``, and
+        ValueError where the move itself is never allowed.
+        """
+        if new not in Task.MOVES[old]:
+            raise ValueError(f"A task never goes from {old} to {new}.")
+        if not self.filter(pk=task_id, status=old).update(status=new, **fields):
+            found = self.filter(pk=task_id).values_list("status", flat=True).first()
+            raise StatusConflict(task_id, new, found)
+
+    def prune(self, keep: int) -> int:
+        """Delete finished tasks, with their lines, beyond the newest ``keep``.
+
+        Returns how many were deleted. In small transactions, so that no stream
+        waits; a task that is pending, running or pinned never goes.
+        """
+        deleted = 0
+        while True:
+            doomed = list(
+                self.finished()
+                .filter(pinned=False)
+                .order_by("-completed_at", "-id")
+                .values_list("pk", flat=True)[keep : keep + PRUNE_BATCH]
+            )
+            if not doomed:
+                return deleted
+            with transaction.atomic():
+                LogLine.objects.filter(task_id__in=doomed).delete()
+                deleted += self.filter(pk__in=doomed).delete()[1].get("tasks.Task", 0)
+
+
+class Task(models.Model):
+    """One run of a job: what was asked, how far it is, what came of it."""
+
+    class Status(models.TextChoices):
+        PENDING = "pending", _("waiting")
+        RUNNING = "running", _("running")
+        COMPLETED = "completed", _("completed")
+        FAILED = "failed", _("failed")
+        CANCELLED = "cancelled", _("cancelled")
+
+    ENDED = (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
+    # Every allowed move; nothing leaves an end state.
+    MOVES: Mapping[str, frozenset[str]] = {
+        Status.PENDING: frozenset({Status.RUNNING, Status.CANCELLED}),
+        Status.RUNNING: frozenset({*ENDED, Status.PENDING}),
+        Status.COMPLETED: frozenset(),
+        Status.FAILED: frozenset(),
+        Status.CANCELLED: frozenset(),
+    }
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    type = models.CharField(_("type"), max_length=100)
+    params = models.JSONField(_("parameters"), default=dict)
+    # A copy of params["version"], so that lists can be filtered by it.
+    version = models.CharField(_("version"), max_length=100, blank=True, default="")
+    status = models.CharField(
+        _("status"),
+        max_length=max(len(value) for value in Status.values),
+        choices=Status.choices,
+        default=Status.PENDING,
+    )
+    progress = models.PositiveSmallIntegerField(_("progress"), default=0)
+    step_index = models.PositiveSmallIntegerField(default=0)  # 1 is the first
+    step_count = models.PositiveSmallIntegerField(default=0)
+    step_name = models.CharField(_("step"), max_length=200, blank=True, default="")
+    # Each change of step or progress while running, with the line it followed:
+    # [[seq, step_index, step_name, progress], ...]. A viewer gets every change in
+    # its place even where several were committed at once.
+    trail = models.JSONField(default=list, editable=False)
+
+    created_at = models.DateTimeField(_("created"), db_default=Now())
+    started_at = models.DateTimeField(_("started"), null=True, blank=True)
+    completed_at = models.DateTimeField(_("ended"), null=True, blank=True)
+    created_by = models.CharField(
+        _("started by"), max_length=200, blank=True, default=""
+    )
+    created_from = models.GenericIPAddressField(_("from"), null=True, blank=True)
+    rerun_of = models.ForeignKey(
+        "self",
+        verbose_name=_("rerun of"),
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="reruns",
+    )
+    idempotency_key = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001 (unique, so "none" must be NULL)
+
+    result = models.JSONField(_("result"), null=True, blank=True)
+    error = models.TextField(_("error"), null=True, blank=True)  # noqa: DJ001 (null is part of the API)
+    last_seq = models.PositiveBigIntegerField(_("lines"), default=0)
+    # SHA-256 of the log as a client has it, set with the end state.
+    log_sha256 = models.CharField(max_length=64, blank=True, default="")
+
+    lock = models.CharField(max_length=500, null=True, blank=True)  # noqa: DJ001 (no lock is not the lock "")
+    runner = models.ForeignKey(
+        Runner,
+        verbose_name=_("runner"),
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="tasks",
+    )
+    cancel_requested_at = models.DateTimeField(
+        _("cancel requested"), null=True, blank=True
+    )
+    cancel_requested_by = models.CharField(max_length=200, blank=True, default="")
+    pinned = models.BooleanField(_("pinned"), default=False)
+
+    objects = TaskQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("task")
+        verbose_name_plural = _("tasks")
+        ordering = ["-created_at", "-id"]
+        constraints = [
+            models.CheckConstraint(
+                name="task_ended_has_completed_at",
+                condition=models.Q(
+                    status__in=["completed", "failed", "cancelled"],
+                    completed_at__isnull=False,
+                )
+                | models.Q(status__in=["pending", "running"], completed_at=None),
+            ),
+            # Two runners that claim two tasks of one lock: the second loses.
+            models.UniqueConstraint(
+                fields=["lock"],
+                name="task_one_running_per_lock",
+                condition=models.Q(status="running", lock__isnull=False),
+            ),
+            models.UniqueConstraint(
+                fields=["created_by", "idempotency_key"],
+                name="task_one_per_idempotency_key",
+                condition=models.Q(idempotency_key__isnull=False),
+            ),
+        ]
+        indexes = [
+            # the list, newest first
+            models.Index("created_at", "id", name="task_by_creation"),
+            # claim, queue counts, cancels, reaper: few rows, however long the history
+            models.Index(
+                "status",
+                "created_at",
+                "id",
+                name="task_not_ended",
+                condition=models.Q(status__in=["pending", "running"]),
+            ),
+            # prune
+            models.Index(
+                "completed_at",
+                "id",
+                name="task_by_completion",
+                condition=models.Q(completed_at__isnull=False, pinned=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.type} {self.version}".strip()
+
+    @property
+    def has_ended(self) -> bool:
+        return self.status in self.ENDED
+
+    def conflict(self, wanted: str) -> StatusConflict:
+        return StatusConflict(self.pk, wanted, self.status)
+
+
+class LogLine(models.Model):
+    """One line of a task's output, numbered 1, 2, 3 … without a hole."""
+
+    class Level(models.TextChoices):
+        INFO = "info"
+        STDOUT = "stdout"
+        STDERR = "stderr"
+        SUCCESS = "success"
+        ERROR = "error"
+
+    pk = models.CompositePrimaryKey("task_id", "seq")
+    # No constraint in the database: checking it would halve the speed of COPY.
+    # Lines are deleted with their task by TaskQuerySet.prune.
+    task = models.ForeignKey(
+        Task,
+        on_delete=models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="lines",
+    )
+    seq = models.PositiveBigIntegerField()
+    # Milliseconds since 1970 UTC: a quarter of a timestamp's size in SQLite, and
+    # nothing to parse on the way to a million readers.
+    at_ms = models.PositiveBigIntegerField()
+    level = models.CharField(
+        max_length=max(len(value) for value in Level.values), choices=Level.choices
+    )
+    message = models.TextField()
+
+    class Meta:
+        verbose_name = _("log line")
+        verbose_name_plural = _("log lines")
+
+    def __str__(self) -> str:
+        return self.message
+
+    @property
+    def timestamp(self) -> datetime:
+        return datetime.fromtimestamp(self.at_ms / 1000, UTC)
+
+
+class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
+    def usable(self) -> Self:
+        return self.filter(revoked_at=None)
+
+    def issue(self, name: str) -> tuple["ApiKey", str]:
+        """Make a key. Returns the record and the key itself, which is kept nowhere."""
+        secret = f"rs_{secrets.token_urlsafe(32)}"
+        key = self.create(
+            name=name, prefix=secret[:API_KEY_PREFIX_LENGTH], digest=digest(secret)
+        )
+        return key, secret
+
+    def owner_of(self, secret: str) -> "ApiKey | None":
+        """The usable key that this is, or None; in the same time for any near miss."""
+        key = self.usable().filter(prefix=secret[:API_KEY_PREFIX_LENGTH]).first()
+        if key and secrets.compare_digest(key.digest, digest(secret)):
+            return key
+        return None
+
+
+def digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+class ApiKey(models.Model):
+    """A program's key. Only its digest is kept; the key is shown once, when made."""
+
+    name = models.CharField(_("name"), max_length=100)
+    prefix = models.CharField(_("prefix"), max_length=12, unique=True)
+    # A key is 32 random bytes, so a plain SHA-256 is enough, and 800 times faster
+    # than a password hasher.
+    digest = models.CharField(max_length=64)
+    created_at = models.DateTimeField(_("created"), db_default=Now())
+    last_used_at = models.DateTimeField(_("last used"), null=True, blank=True)
+    revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True)
+
+    objects = ApiKeyQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("API key")
+        verbose_name_plural = _("API keys")
+        ordering = ["name", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.prefix}…)"
+
+
+class AuditEvent(models.Model):
+    """Who did what from where. Written once, edited by nobody."""
+
+    at = models.DateTimeField(_("time"), db_default=Now())
+    actor = models.CharField(_("who"), max_length=200)
+    address = models.GenericIPAddressField(_("from"), null=True, blank=True)
+    action = models.CharField(_("did"), max_length=50)
+    # A name, not a relation: the record outlives what it speaks of.
+    target = models.CharField(_("what"), max_length=200)
+    details = models.JSONField(_("details"), default=dict)
+
+    class Meta:
+        verbose_name = _("audit event")
+        verbose_name_plural = _("audit events")
+        ordering = ["-at", "-id"]
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.action} {self.target}"
