@@ -1,0 +1,233 @@
+"""The command line: ``python -m resources COMMAND VERSION [options]``.
+
+check    compare the files of a version with its manifest; with ``--published``, of
+         what lies in the store, whether it is served already or not
+sync     bring a version into the store and serve it; for several platforms a line
+         ``Syncing iOS...`` comes before each
+reuse    write down which files earlier versions hold already
+publish  serve a version that lies in the store, all platforms or none; for several
+         platforms a line ``Publishing iOS...`` comes before each
+demo     make the demo releases v884 and v885, and serve v884
+
+Exit codes: 0 all is well; 1 files differ; 2 wrong manifest, argument or setting, and
+nothing was written; 3 the store failed; 4 conflict; 5 disk full; 130 and 143 cancelled.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from io import TextIOWrapper
+from types import FrameType
+from typing import NoReturn
+
+from resources.check import Release, check_release
+from resources.demo import make_demo
+from resources.errors import CancelError, EngineError, InputError
+from resources.plan import make_plan
+from resources.publish import publish
+from resources.published import open_published
+from resources.report import Report
+from resources.reuse import write_reuse
+from resources.settings import Settings, read_settings
+from resources.source import SourceRelease, open_release
+from resources.sync import run_plan
+from resources.versions import PLATFORMS, is_version
+
+BROKEN_PIPE = 141  # what a program killed by SIGPIPE ends with
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and give its exit code."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _cancel)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    by_program = bool(os.environ.get("TASK_ID"))
+    report = Report(progress=by_program, outputs=by_program)
+    try:
+        options = _parser().parse_args(arguments)
+        report = Report(progress=by_program or options.progress, outputs=by_program)
+        code = _run(options, report)
+        report.finish()
+    except EngineError as error:
+        report.finish()
+        report.error(str(error))
+        return error.exit_code
+    except CancelError as error:
+        report.error("cancelled")
+        return error.exit_code
+    except BrokenPipeError:
+        # Python would try to flush once more when it ends, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except OSError as error:
+        report.error(f"{error.filename or 'a file'}: {error.strerror or error}")
+        return EngineError.exit_code
+    return code
+
+
+def _run(options: argparse.Namespace, report: Report) -> int:
+    settings = read_settings(os.environ, source=options.source, store=options.store)
+    if options.command == "demo":
+        make_demo(settings, report)
+        return 0
+    named = options.platform or list(PLATFORMS)
+    platforms = [platform for platform in PLATFORMS if platform in named]
+    if options.command == "check":
+        return _check(options, settings, platforms, report)
+    if options.command == "publish":
+        stores = {name: settings.open_store(name) for name in platforms}
+        publish(options.version, stores, report)
+        return 0
+    releases = [
+        open_release(settings.source, platform, options.version)
+        for platform in platforms
+    ]
+    if options.command == "reuse":
+        return _reuse(options, settings, releases, report)
+    return _sync(options, settings, releases, report)
+
+
+def _check(
+    options: argparse.Namespace,
+    settings: Settings,
+    platforms: list[str],
+    report: Report,
+) -> int:
+    releases: list[Release] = []
+    for platform in platforms:
+        if options.published:
+            store = settings.open_store(platform)
+            releases.append(open_published(store, platform, options.version))
+        else:
+            releases.append(open_release(settings.source, platform, options.version))
+    report.expect(sum(release.manifest.header.files for release in releases))
+    failed = 0
+    for release in releases:
+        checked = check_release(
+            release,
+            report,
+            quick=options.quick,
+            extra_in=release.tree if isinstance(release, SourceRelease) else None,
+            strict_extra=options.strict_extra,
+        )
+        failed += checked.failed
+        report.count("filesChecked", checked.files)
+        report.count("failed", checked.failed)
+    return 1 if failed else 0
+
+
+def _sync(
+    options: argparse.Namespace,
+    settings: Settings,
+    releases: list[SourceRelease],
+    report: Report,
+) -> int:
+    stores = [settings.open_store(release.platform) for release in releases]
+    plans = [
+        make_plan(release.manifest, store)
+        for release, store in zip(releases, stores, strict=True)
+    ]
+    for plan, release, store in zip(plans, releases, stores, strict=True):
+        if len(releases) > 1:
+            report.line(f"Syncing {PLATFORMS[release.platform]}...")
+        report.count("new", plan.new_files)
+        report.count("reused", plan.reused_files)
+        if options.dry_run:
+            report.line(plan.line())
+            continue
+        report.count("bytesUploaded", 0)
+        run_plan(plan, release, store, report, move_pointer=not options.no_pointer)
+    return 0
+
+
+def _reuse(
+    options: argparse.Namespace,
+    settings: Settings,
+    releases: list[SourceRelease],
+    report: Report,
+) -> int:
+    report.expect(len(releases))
+    for release in releases:
+        store = settings.open_store(release.platform)
+        plan = make_plan(release.manifest, store)
+        write_reuse(plan, release, store, report)
+        report.count("new", plan.new_files)
+        report.count("reused", plan.reused_files)
+        report.advance(1)
+    report.line(f"Reuse version updated: {options.version}")
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InputError(message)
+
+
+def _version(text: str) -> str:
+    if not is_version(text):
+        raise argparse.ArgumentTypeError(
+            f'"{text}" is not a version: up to 64 letters, digits, ".", "_" and "-"'
+        )
+    return text
+
+
+def _parser() -> _Parser:
+    parser = _Parser(prog="python -m resources", allow_abbrev=False)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    check = _command(commands, "check", "compare files with their manifest")
+    check.add_argument("--quick", action="store_true", help="compare sizes only")
+    check.add_argument(
+        "--published", action="store_true", help="check what lies in the store"
+    )
+    check.add_argument(
+        "--strict-extra",
+        action="store_true",
+        help="files without an entry are failures, not warnings",
+    )
+    sync = _command(commands, "sync", "bring a version into the store and serve it")
+    sync.add_argument(
+        "--dry-run", action="store_true", help="write the plan and change nothing"
+    )
+    sync.add_argument(
+        "--no-pointer", action="store_true", help="don't serve it yet; see publish"
+    )
+    _command(commands, "reuse", "write down what earlier versions hold already")
+    _command(commands, "publish", "serve a version that lies in the store")
+    _add_places(commands.add_parser("demo", help="make the demo releases"))
+    return parser
+
+
+def _command(
+    commands: argparse._SubParsersAction[_Parser], name: str, text: str
+) -> _Parser:
+    command = commands.add_parser(name, help=text, allow_abbrev=False)
+    command.add_argument("version", metavar="VERSION", type=_version)
+    command.add_argument(
+        "--platform",
+        action="append",
+        choices=list(PLATFORMS),
+        help="may be given several times; without it, all platforms",
+    )
+    _add_places(command)
+    return command
+
+
+def _add_places(command: _Parser) -> None:
+    command.add_argument("--source", metavar="DIR", help="instead of RESOURCE_SOURCE")
+    command.add_argument("--store", metavar="URL", help="instead of RESOURCE_STORE")
+    command.add_argument(
+        "--progress", action="store_true", help="write ::progress::PERCENT lines"
+    )
+
+
+def _cancel(number: int, frame: FrameType | None) -> None:
+    # A second signal must not interrupt the cleaning up; a KILL still can.
+    for other in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(other, signal.SIG_IGN)
+    raise CancelError(number)

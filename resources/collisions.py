@@ -1,0 +1,56 @@
+"""Find paths that some file system would take for one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from resources.paths import fold
+
+
+class Names:
+    """Finds paths that would be one file, or a file and a folder, somewhere.
+
+    Only hashes are kept. When two are equal, ``first_with`` reads the manifest again
+    and tells whether the paths are, too.
+    """
+
+    def __init__(self, first_with: Callable[[str], int | None]) -> None:
+        self._first_with = first_with
+        self._files: set[int] = set()
+        self._folders: set[int] = set()
+        self._last_folder = ""
+        self._line_number = 0
+
+    def add(self, path: str, line_number: int) -> str | None:
+        """Take the path of a line; give the reason why it may not be there."""
+        self._line_number = line_number
+        folded = fold(path)
+        own = hash(folded)
+        if own in self._files or own in self._folders:
+            reason = self._collision(folded, path)
+            if reason:
+                return reason
+        self._files.add(own)
+        return self._add_folder(folded.rpartition("/")[0], path)
+
+    def _add_folder(self, folder: str, path: str) -> str | None:
+        if folder == self._last_folder:
+            return None
+        self._last_folder = folder
+        while folder and (key := hash(folder)) not in self._folders:
+            self._folders.add(key)
+            if key in self._files:
+                reason = self._collision(folder, path)
+                if reason:
+                    return reason
+            folder = folder.rpartition("/")[0]
+        return None
+
+    def _collision(self, folded: str, path: str) -> str | None:
+        line = self._first_with(folded)
+        if line is None or line == self._line_number:
+            return None
+        return (
+            f'the path "{path}" meets the name of line {line}'
+            " (same but for case or Unicode form, or file and folder at once)"
+        )

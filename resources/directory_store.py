@@ -1,0 +1,236 @@
+"""A store that is a directory.
+
+Everything is written under ``.staging`` first, synced and then renamed, so that no
+reader ever sees half a file and a crash leaves what was there before.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import itertools
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from resources.errors import (
+    ConflictError,
+    DifferenceError,
+    MissingFileError,
+    StoreError,
+    store_failure,
+)
+from resources.manifest import Entry
+from resources.paths import MANIFEST_NAME
+from resources.store import Pointer
+from resources.tree import Tree
+from resources.versions import is_version, natural_key
+from resources.workers import check_alive
+
+POINTER_FORMAT = "release-pointer/1"
+POINTER_NAME = "current.json"
+MAX_POINTER_BYTES = 4096
+CHUNK_BYTES = 1 << 20
+
+
+class DirectoryStore:
+    """The store of one platform in the directory ``root``; see ``store.Store``.
+
+    The directory is made by the first ``lock``; until then the store is empty.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.name = str(root)
+        self._root = root
+        self._opened: Tree | None = None
+        self._numbers = itertools.count()
+
+    def sealed_versions(self) -> list[str]:
+        """Give the versions that have a manifest, in natural order."""
+        try:
+            found = [
+                folder.name
+                for folder in (self._root / "versions").iterdir()
+                if is_version(folder.name) and (folder / MANIFEST_NAME).is_file()
+            ]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise store_failure(error, f"list the versions of {self.name}") from None
+        return sorted(found, key=natural_key)
+
+    def open_document(self, version: str, name: str) -> BinaryIO:
+        """Open a version's manifest or reuse.json."""
+        try:
+            return (self._root / "versions" / version / name).open("rb")
+        except (FileNotFoundError, NotADirectoryError):
+            raise MissingFileError from None
+        except OSError as error:
+            raise store_failure(error, f"read {name} of {version}") from None
+
+    def size(self, version: str, path: str) -> int:
+        """Give an object's size in bytes."""
+        return self._existing().size(f"versions/{version}/{path}")
+
+    def open(self, version: str, path: str) -> BinaryIO:
+        """Open an object."""
+        return self._existing().open_file(f"versions/{version}/{path}")
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Be the only publisher, and clear what a killed one left unfinished.
+
+        The kernel gives the lock back when its holder dies, however it dies.
+        """
+        staging = self._root / ".staging"
+        try:
+            (staging / "unfinished").mkdir(parents=True, exist_ok=True)
+            (self._root / "versions").mkdir(exist_ok=True)
+            fd = os.open(staging / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise store_failure(error, f"write to the store {self.name}") from None
+        try:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ConflictError(
+                    f"another publisher is writing to {self.name}"
+                ) from None
+            self._clear_unfinished()
+            yield
+        finally:
+            os.close(fd)
+
+    def put(self, version: str, entry: Entry, source: BinaryIO) -> None:
+        """Store ``source`` as ``entry.path`` of ``version``, all or nothing."""
+        digest = hashlib.sha256(usedforsecurity=False)
+        size = 0
+
+        def chunks() -> Iterator[bytes]:
+            nonlocal size
+            while chunk := source.read(CHUNK_BYTES):
+                check_alive()
+                digest.update(chunk)
+                size += len(chunk)
+                yield chunk
+            if (size, digest.hexdigest()) != (entry.size, entry.sha256):
+                raise DifferenceError(
+                    f"the source's {entry.path} is not what its manifest says:"
+                    f" expected {entry.sha256}, got {digest.hexdigest()}"
+                )
+
+        self._write(f"versions/{version}/{entry.path}", chunks())
+
+    def put_document(self, version: str, name: str, chunks: Iterable[bytes]) -> None:
+        """Store a manifest or reuse.json, all or nothing."""
+        self._write(f"versions/{version}/{name}", chunks, sync_folder=True)
+
+    def settle(self, version: str) -> None:
+        """Sync the version's folders: the files were synced when they were put."""
+        try:
+            for folder, _, _, fd in os.fwalk(self._root / "versions" / version):
+                os.fsync(fd)
+                check_alive()
+                del folder
+            _sync_folder(self._root / "versions")
+        except FileNotFoundError:
+            return  # a version all of whose files are held by earlier ones
+        except OSError as error:
+            raise store_failure(error, f"sync {version} in {self.name}") from None
+
+    def pointer(self) -> Pointer | None:
+        """Give the pointer, or None when nothing was published."""
+        try:
+            with (self._root / POINTER_NAME).open("rb") as stream:
+                values = json.loads(stream.read(MAX_POINTER_BYTES))
+            pointer = Pointer(values["version"], values["manifestSha256"])
+            if values["format"] != POINTER_FORMAT or not is_version(pointer.version):
+                raise ValueError
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise store_failure(error, f"read {POINTER_NAME}") from None
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise StoreError(f"{self._root / POINTER_NAME} is damaged") from None
+        return pointer
+
+    def move_pointer(self, pointer: Pointer, expected: Pointer | None) -> None:
+        """Serve another version, if ``expected`` is still served."""
+        found = self.pointer()
+        if found != expected:
+            raise ConflictError(
+                f"{self.name} serves {found.version if found else 'nothing'} now, not"
+                f" {expected.version if expected else 'nothing'} as before:"
+                " another publisher was first"
+            )
+        values = {
+            "format": POINTER_FORMAT,
+            "version": pointer.version,
+            "manifestSha256": pointer.manifest_sha256,
+            "previous": expected.version if expected else None,
+        }
+        text = json.dumps(values, indent=2) + "\n"
+        self._write(POINTER_NAME, [text.encode()], sync_folder=True)
+
+    def _existing(self) -> Tree:
+        if self._opened is None:
+            try:
+                self._opened = Tree(self._root)
+            except (FileNotFoundError, NotADirectoryError):
+                raise MissingFileError from None
+            except OSError as error:
+                raise store_failure(error, f"open {self.name}") from None
+        return self._opened
+
+    def _write(
+        self, path: str, chunks: Iterable[bytes], *, sync_folder: bool = False
+    ) -> None:
+        tree = self._existing()
+        folder, _, name = path.rpartition("/")
+        temporary = f"{os.getpid()}-{next(self._numbers)}"
+        staging_fd = tree.folder_fd(".staging/unfinished")
+        try:
+            try:
+                _write_synced(staging_fd, temporary, chunks)
+                folder_fd = tree.folder_fd(folder, create=True)
+                try:
+                    os.rename(
+                        temporary, name, src_dir_fd=staging_fd, dst_dir_fd=folder_fd
+                    )
+                    if sync_folder:
+                        os.fsync(folder_fd)
+                finally:
+                    os.close(folder_fd)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(temporary, dir_fd=staging_fd)
+                raise
+        except OSError as error:
+            raise store_failure(error, f"write {path} in {self.name}") from None
+        finally:
+            os.close(staging_fd)
+
+    def _clear_unfinished(self) -> None:
+        for path in (self._root / ".staging" / "unfinished").iterdir():
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _write_synced(folder_fd: int, name: str, chunks: Iterable[bytes]) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with os.fdopen(os.open(name, flags, 0o644, dir_fd=folder_fd), "wb") as stream:
+        for chunk in chunks:
+            stream.write(chunk)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _sync_folder(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

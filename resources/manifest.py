@@ -1,0 +1,93 @@
+"""The manifest ``release-manifest/1``: what it holds, and how it is written.
+
+JSON Lines: a header, one line a file in ascending order of the path's UTF-8 bytes,
+and an end with the number of files and the SHA-256 of all bytes before it, so that a
+truncated manifest is seen. It is read and written as a stream; ``manifest_reader.py``
+reads it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+FORMAT = "release-manifest/1"
+
+
+class Header(NamedTuple):
+    """The first line: whose manifest it is, and the totals it promises."""
+
+    platform: str
+    version: str
+    files: int
+    total_bytes: int
+
+
+class Entry(NamedTuple):
+    """One file: its path, its size in bytes, its digest as 64 lower case hex digits.
+
+    ``held_in`` (key ``in``) names the earlier version whose folder in the store holds
+    the object; None means the manifest's own version.
+    """
+
+    path: str
+    size: int
+    sha256: str
+    md5: str | None = None
+    held_in: str | None = None
+
+
+def manifest_lines(header: Header, entries: Iterable[Entry]) -> Iterator[bytes]:
+    """Yield the lines of a manifest, each with its line feed.
+
+    Raises ValueError when the entries are not strictly ascending or don't add up to
+    the header's totals: such a manifest would be refused by every reader.
+    """
+    digest = hashlib.sha256()
+    first = _line(
+        {
+            "format": FORMAT,
+            "platform": header.platform,
+            "version": header.version,
+            "hash": "sha256",
+            "files": header.files,
+            "bytes": header.total_bytes,
+        }
+    )
+    digest.update(first)
+    yield first
+    files = total_bytes = 0
+    previous = b""
+    for entry in entries:
+        key = entry.path.encode()
+        if key <= previous:
+            raise ValueError(f"not ascending: {entry.path!r}")
+        previous = key
+        files += 1
+        total_bytes += entry.size
+        line = entry_line(entry)
+        digest.update(line)
+        yield line
+    if (files, total_bytes) != (header.files, header.total_bytes):
+        raise ValueError(f"{files} files of {total_bytes} bytes, not as in {header}")
+    yield _line({"end": files, "sha256": digest.hexdigest()})
+
+
+def entry_line(entry: Entry) -> bytes:
+    """Give the manifest's line for one file."""
+    values: dict[str, str | int] = {
+        "path": entry.path,
+        "size": entry.size,
+        "sha256": entry.sha256,
+    }
+    if entry.md5 is not None:
+        values["md5"] = entry.md5
+    if entry.held_in is not None:
+        values["in"] = entry.held_in
+    return _line(values)
+
+
+def _line(values: dict[str, str | int]) -> bytes:
+    return json.dumps(values, ensure_ascii=False).encode() + b"\n"

@@ -1,0 +1,52 @@
+"""A version as it lies in a store, its files perhaps held by earlier versions."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+from resources.errors import InputError, MissingFileError
+from resources.manifest import Entry
+from resources.manifest_reader import Manifest
+from resources.paths import MANIFEST_NAME
+from resources.store import Store
+from resources.versions import listed
+
+
+class PublishedRelease:
+    """One sealed version of one platform."""
+
+    def __init__(self, store: Store, platform: str, version: str) -> None:
+        self.platform = platform
+        self.version = version
+        self._store = store
+        self.manifest = Manifest(
+            f"{store.name}: {MANIFEST_NAME} of {version}",
+            lambda: store.open_document(version, MANIFEST_NAME),
+            platform=platform,
+            version=version,
+            published=True,
+        )
+
+    def open(self, entry: Entry) -> BinaryIO:
+        """Open a file where it is held. Raises MissingFileError, RefusedFileError."""
+        return self._store.open(entry.held_in or self.version, entry.path)
+
+    def size(self, entry: Entry) -> int:
+        """Give a file's size in bytes; raises as ``open`` does."""
+        return self._store.size(entry.held_in or self.version, entry.path)
+
+
+def open_published(store: Store, platform: str, version: str) -> PublishedRelease:
+    """Open a sealed version and read its manifest once, checking all of it.
+
+    Raises InputError when it isn't there, naming those there are, and ManifestError.
+    """
+    try:
+        release = PublishedRelease(store, platform, version)
+    except MissingFileError:
+        there = listed(store.sealed_versions())
+        raise InputError(
+            f"version {version} of {platform} is not in the store {store.name}; {there}"
+        ) from None
+    release.manifest.verify()
+    return release

@@ -1,0 +1,82 @@
+"""What a command says: lines on stdout, progress, counts and one line of error."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+from resources.paths import printable
+
+PROGRESS_INTERVAL = 1.0  # seconds between two progress lines
+
+
+def size_text(size: int) -> str:
+    """Write a size in bytes for people, in powers of 1,000.
+
+    >>> size_text(0), size_text(999), size_text(4_100_000)
+    ('0 B', '999 B', '4.1 MB')
+    """
+    if size < 1000:
+        return f"{size} B"
+    units = ("kB", "MB", "GB", "TB")
+    value = size / 1000
+    unit = 0
+    while value >= 999.95 and unit < len(units) - 1:
+        value /= 1000
+        unit += 1
+    return f"{value:.1f} {units[unit]}"
+
+
+class Report:
+    """Writes a command's output, every line at once.
+
+    Parameters: ``progress`` writes ``::progress::PERCENT`` lines; ``outputs`` writes
+    ``::set-output name=KEY::VALUE`` lines. Both are workflow commands for a program
+    that started the engine, and are not meant for people. ``lines`` off silences the
+    command's own lines.
+    """
+
+    def __init__(self, *, progress: bool, outputs: bool, lines: bool = True) -> None:
+        self._lines = lines
+        self._progress = progress
+        self._outputs = outputs
+        self._total = 0
+        self._done = 0
+        self._percent = -1
+        self._next_at = 0.0
+        self._counts: dict[str, int] = {}
+
+    def line(self, text: str) -> None:
+        """Write one line; what could end a line or hide text is escaped."""
+        if self._lines:
+            print(printable(text), flush=True)
+
+    def error(self, text: str) -> None:
+        """Write the one line that says why the command failed, on stderr."""
+        print(f"error: {printable(text)}", file=sys.stderr, flush=True)
+
+    def expect(self, units: int) -> None:
+        """Say how much work there is; ``advance`` counts the same units."""
+        self._total += units
+
+    def advance(self, units: int) -> None:
+        """Count work as done; at most one progress line a second, never lower."""
+        self._done += units
+        if not self._progress or not self._total:
+            return
+        now = time.monotonic()
+        percent = min(100 * self._done // self._total, 100)
+        if percent > self._percent and (now >= self._next_at or percent == 100):
+            self._percent = percent
+            self._next_at = now + PROGRESS_INTERVAL
+            print(f"::progress::{percent}", flush=True)
+
+    def count(self, name: str, number: int) -> None:
+        """Add to one of the command's counts (e.g. ``filesChecked``)."""
+        self._counts[name] = self._counts.get(name, 0) + number
+
+    def finish(self) -> None:
+        """Write the counts, when a program asked for them."""
+        if self._outputs:
+            for name, number in self._counts.items():
+                print(f"::set-output name={name}::{number}", flush=True)

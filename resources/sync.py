@@ -1,0 +1,170 @@
+"""Bring a version into a store: content first, then its manifest, then the pointer.
+
+A kill at any moment leaves what was served before; running again goes on where it
+ended, and sends nothing twice that is there and has the right digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from resources.errors import (
+    ConflictError,
+    DifferenceError,
+    MissingFileError,
+    RefusedFileError,
+)
+from resources.hashing import sha256_of
+from resources.manifest import Entry, manifest_lines
+from resources.paths import MANIFEST_NAME
+from resources.pieces import in_pieces
+from resources.plan import Decision, DecisionsDigest, Plan, decide
+from resources.published import open_published
+from resources.report import Report
+from resources.source import SourceRelease
+from resources.store import Pointer, Store
+from resources.workers import Workers
+
+
+class Sent(NamedTuple):
+    """What a piece, or a whole sync, brought in."""
+
+    verified_files: int
+    sent_bytes: int
+
+
+def run_plan(
+    plan: Plan,
+    release: SourceRelease,
+    store: Store,
+    report: Report,
+    *,
+    move_pointer: bool = True,
+) -> None:
+    """Do what the plan says and write its lines.
+
+    Raises ConflictError when another publisher is at work or was first,
+    DifferenceError when the source isn't what its manifest says.
+    """
+    if plan.published:
+        report.line(f"Nothing to do: {plan.version} is already published.")
+        return
+    report.line(plan.line())
+    report.expect(plan.missing_files if plan.sealed else plan.new_files)
+    with store.lock():
+        if store.pointer() != plan.pointer:
+            raise ConflictError(
+                f"{store.name} was published to meanwhile: another publisher was first"
+            )
+        if not plan.complete:
+            sent = send_files(plan, release, store, report)
+            store.settle(plan.version)
+            report.count("bytesUploaded", sent.sent_bytes)
+            report.line(f"Verified {counted(sent.verified_files, 'upload')}.")
+        if not plan.sealed:
+            seal(plan, release, store)
+        if move_pointer:
+            point_to(plan.platform, plan.version, store, plan.pointer)
+    if move_pointer:
+        report.line(published_line(plan.version, plan.pointer))
+    else:
+        report.line(f"Stored {plan.version}; it is not published yet.")
+
+
+def send_files(
+    plan: Plan, release: SourceRelease, store: Store, report: Report
+) -> Sent:
+    """Bring in every new file that isn't there with the right digest. Needs the lock.
+
+    A file that is there already is read back: an earlier run may have been killed, and
+    the power may have failed before its folder was synced. In a sealed version that
+    was done, and only what is missing is sent.
+    """
+
+    def send_piece(piece: list[Decision]) -> tuple[int, Sent]:
+        sent_bytes = 0
+        for decision in piece:
+            if not (decision.there and _is_intact(decision.entry, plan, store)):
+                _send(decision.entry, plan, release, store)
+                sent_bytes += decision.entry.size
+        return len(piece), Sent(len(piece), sent_bytes)
+
+    wanted = (
+        decision
+        for decision in _planned(plan, release, store)
+        if not decision.there or not (plan.sealed or decision.seen_in)
+    )
+    verified_files = sent_bytes = 0
+    with Workers(send_piece) as workers:
+        pieces = in_pieces(wanted, lambda decision: decision.entry.size)
+        for files, sent in workers.map(pieces):
+            verified_files += sent.verified_files
+            sent_bytes += sent.sent_bytes
+            report.advance(files)
+    return Sent(verified_files, sent_bytes)
+
+
+def seal(plan: Plan, release: SourceRelease, store: Store) -> None:
+    """Write the version's manifest, after which it never changes. Needs the lock."""
+    entries = (decision.entry for decision in _planned(plan, release, store))
+    lines = manifest_lines(release.manifest.header, entries)
+    store.put_document(plan.version, MANIFEST_NAME, lines)
+
+
+def point_to(
+    platform: str, version: str, store: Store, expected: Pointer | None
+) -> None:
+    """Serve a sealed version if ``expected`` is still served. Needs the lock."""
+    manifest = open_published(store, platform, version).manifest
+    store.move_pointer(Pointer(version, manifest.sha256), expected)
+
+
+def published_line(version: str, previous: Pointer | None) -> str:
+    """Say which version is served now, and which was before."""
+    if previous is None or previous.version == version:
+        return f"Published {version}."
+    return f"Published {version} (was {previous.version})."
+
+
+def counted(number: int, noun: str) -> str:
+    """Write a number with its noun.
+
+    >>> counted(1, "upload"), counted(12, "upload")
+    ('1 upload', '12 uploads')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _planned(plan: Plan, release: SourceRelease, store: Store) -> Iterator[Decision]:
+    """Yield the decisions again, and make sure that they are still the plan's."""
+    total = DecisionsDigest()
+    for decision in decide(release.manifest, store):
+        total.add(decision)
+        yield decision
+    if total.hexdigest() != plan.digest:
+        raise ConflictError(
+            f"{store.name} changed since the plan was made; run the command again"
+        )
+
+
+def _is_intact(entry: Entry, plan: Plan, store: Store) -> bool:
+    try:
+        with store.open(entry.held_in or plan.version, entry.path) as stream:
+            return sha256_of(stream) == (entry.size, entry.sha256)
+    except (MissingFileError, RefusedFileError, OSError):
+        return False
+
+
+def _send(entry: Entry, plan: Plan, release: SourceRelease, store: Store) -> None:
+    try:
+        with release.open(entry) as source:
+            store.put(entry.held_in or plan.version, entry, source)
+    except MissingFileError:
+        raise DifferenceError(
+            f"{entry.path} is missing in the source of {plan.platform}"
+        ) from None
+    except RefusedFileError as reason:
+        raise DifferenceError(
+            f"{entry.path} in the source of {plan.platform} {reason}"
+        ) from None

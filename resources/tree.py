@@ -1,0 +1,189 @@
+"""Files beneath a folder, opened so that no path and no symbolic link leads out.
+
+Every folder on the way is opened by descriptor and without following links, so what a
+path means can't change between the look and the read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from resources.errors import MissingFileError, RefusedFileError
+
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+# Non-blocking, because opening a FIFO would otherwise wait for its writer for ever.
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+_KINDS = {
+    stat.S_IFDIR: "is a folder",
+    stat.S_IFLNK: "is a symbolic link",
+    stat.S_IFIFO: "is a FIFO",
+    stat.S_IFSOCK: "is a socket",
+    stat.S_IFBLK: "is a device",
+    stat.S_IFCHR: "is a device",
+}
+
+
+class Tree:
+    """A folder and what is beneath it.
+
+    Raises FileNotFoundError or another OSError when the folder can't be opened. It may
+    itself be reached through links: its path comes from the operator.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        # Paths come sorted, so the last folder is nearly always the next one, too.
+        self._last: tuple[str, int] | None = None
+
+    def open_file(self, path: str) -> BinaryIO:
+        """Open a regular file for reading, unbuffered.
+
+        Raises MissingFileError, or RefusedFileError with the reason.
+        """
+        folder, _, name = path.rpartition("/")
+        folder_fd = self._folder(folder)
+        try:
+            fd = os.open(name, _FILE, dir_fd=folder_fd)
+        except OSError as error:
+            raise _refusal(error, name, folder_fd) from None
+        try:
+            _require_regular(os.fstat(fd).st_mode)
+            return cast(BinaryIO, os.fdopen(fd, "rb", buffering=0))
+        except BaseException:
+            os.close(fd)
+            raise
+
+    def open_buffered(self, path: str) -> BinaryIO:
+        """Open a regular file for reading line by line; raises as ``open_file``."""
+        return io.BufferedReader(cast(io.RawIOBase, self.open_file(path)))
+
+    def size(self, path: str) -> int:
+        """Give a regular file's size in bytes; raises as ``open_file`` does."""
+        folder, _, name = path.rpartition("/")
+        folder_fd = self._folder(folder)
+        try:
+            status = os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
+        except OSError as error:
+            raise _refusal(error, name, folder_fd) from None
+        _require_regular(status.st_mode)
+        return status.st_size
+
+    def walk(self) -> Iterator[str]:
+        """Yield every path that is not a folder, ascending by its UTF-8 bytes.
+
+        Names that are not UTF-8 come with surrogates, as Python reads them. Folders
+        that can't be read are yielded themselves, with a slash at the end.
+        """
+        waiting = self._names("")[::-1]
+        while waiting:
+            path = waiting.pop()
+            if not path.endswith("/"):
+                yield path
+                continue
+            try:
+                waiting.extend(self._names(path)[::-1])
+            except OSError:
+                yield path
+
+    def close(self) -> None:
+        """Give the descriptors back."""
+        self._forget()
+        os.close(self._fd)
+
+    def folder_fd(self, folder: str, *, create: bool = False) -> int:
+        """Open a folder beneath the root, and the caller closes it.
+
+        Raises OSError.
+        """
+        fd = os.dup(self._fd)
+        for name in folder.split("/") if folder else ():
+            try:
+                below = _enter(fd, name, create=create)
+            finally:
+                os.close(fd)
+            fd = below
+        return fd
+
+    def _folder(self, folder: str) -> int:
+        if not folder:
+            return self._fd
+        if self._last is not None and self._last[0] == folder:
+            return self._last[1]
+        self._forget()
+        fd = os.dup(self._fd)
+        for name in folder.split("/"):
+            try:
+                below = _enter(fd, name, create=False)
+            except OSError as error:
+                raise _refusal(error, name, fd, above=True) from None
+            finally:
+                os.close(fd)
+            fd = below
+        self._last = (folder, fd)
+        return fd
+
+    def _forget(self) -> None:
+        if self._last is not None:
+            os.close(self._last[1])
+            self._last = None
+
+    def _names(self, prefix: str) -> list[str]:
+        """List a folder; other folders end with a slash, and sort as their paths do.
+
+        So "a-b" comes before "a/b".
+        """
+        fd = self.folder_fd(prefix.rstrip("/"))
+        try:
+            with os.scandir(fd) as found:
+                names = [
+                    prefix + entry.name + ("/" if _is_folder(entry) else "")
+                    for entry in found
+                ]
+        finally:
+            os.close(fd)
+        return sorted(names, key=os.fsencode)
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    return entry.is_dir(follow_symlinks=False)
+
+
+def _enter(fd: int, name: str, *, create: bool) -> int:
+    if name in ("", ".", ".."):
+        raise FileNotFoundError(name)
+    if create:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name, dir_fd=fd)
+    return os.open(name, _FOLDER, dir_fd=fd)
+
+
+def _require_regular(mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        raise RefusedFileError(_KINDS.get(stat.S_IFMT(mode), "is not a regular file"))
+
+
+def _refusal(
+    error: OSError, name: str, folder_fd: int, *, above: bool = False
+) -> MissingFileError | RefusedFileError:
+    """Tell a missing file from a link, a device and a file that may not be read."""
+    try:
+        mode = os.stat(name, dir_fd=folder_fd, follow_symlinks=False).st_mode
+    except FileNotFoundError:
+        return MissingFileError()
+    except OSError:
+        return RefusedFileError(error.strerror or str(error))
+    if above and not stat.S_ISDIR(mode) and not stat.S_ISLNK(mode):
+        return MissingFileError()
+    if above and stat.S_ISLNK(mode):
+        return RefusedFileError("is reached through a symbolic link")
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        return RefusedFileError(_KINDS.get(stat.S_IFMT(mode), "is not a regular file"))
+    return RefusedFileError(error.strerror or str(error))
