@@ -76,7 +76,7 @@ def submit(
             )
             action = "create" if rerun_of is None else "rerun"
             _audit(actor, action, task)
-            announce([task.pk])
+            announce([task.pk], queue=True)
     except IntegrityError:
         if idempotency_key is None:
             raise
@@ -112,7 +112,7 @@ def request_cancel(task_id: uuid.UUID, actor: Actor) -> Task:
         ) or running.update(**wish):
             task = Task.objects.get(pk=task_id)
             _audit(actor, "cancel", task)
-            announce([task_id])
+            announce([task_id], queue=True)
             return task
     task = Task.objects.get(pk=task_id)
     if task.has_ended:

@@ -4,6 +4,10 @@ An announcement is a hint that carries ids only; the tables are the truth, so lo
 news costs a delay, never a line. PostgreSQL carries it by NOTIFY inside the
 transaction that it speaks of; SQLite by a datagram to a socket per listener beside
 the database file, sent after the commit.
+
+There are two audiences. Viewers hear of every change; runners hear only of what
+concerns the queue (a new task, a wish to cancel, a freed lock), so that no runner is
+woken by the lines that it writes itself.
 """
 
 import errno
@@ -17,38 +21,49 @@ import time
 import uuid
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import psycopg
 from django.db import connection, transaction
 
 logger = logging.getLogger(__name__)
 
-CHANNEL = "resource_sync_news"
+CHANNELS = {"viewers": "resource_sync_viewers", "runners": "resource_sync_runners"}
 EVERYTHING = "*"  # "look at all you care for": news may have been lost
 MAX_SOCKET_PATH_BYTES = 100  # sun_path holds 104 on macOS, 108 on Linux
 IDS_PER_MESSAGE = 100  # 36-byte ids: below NOTIFY's 8,000 bytes
 RECONNECT_SECONDS = 1.0
+POLL_SECONDS = 0.5
+
+Audience = Literal["viewers", "runners"]
 
 
-def announce(task_ids: Iterable[uuid.UUID]) -> None:
-    """Say that these tasks changed, once the current transaction is committed."""
+def announce(task_ids: Iterable[uuid.UUID], *, queue: bool = False) -> None:
+    """Say that these tasks changed, once the current transaction is committed.
+
+    ``queue``: it concerns the runners too.
+    """
+    audiences: tuple[Audience, ...] = ("viewers", "runners") if queue else ("viewers",)
     ids = [str(task_id) for task_id in task_ids]
     for start in range(0, len(ids), IDS_PER_MESSAGE):
         message = ",".join(ids[start : start + IDS_PER_MESSAGE])
-        if connection.vendor == "postgresql":
-            with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, message])
-        else:
-            transaction.on_commit(lambda message=message: _send_datagrams(message))
+        for audience in audiences:
+            if connection.vendor == "postgresql":
+                with connection.cursor() as cursor:
+                    cursor.execute(
+                        "SELECT pg_notify(%s, %s)", [CHANNELS[audience], message]
+                    )
+            else:
+                transaction.on_commit(partial(_send_datagrams, audience, message))
 
 
-def subscribe() -> "Subscription":
+def subscribe(audience: Audience) -> "Subscription":
     """Start to listen. Close it when done; use it in one thread only."""
     if connection.vendor == "postgresql":
-        return PostgresSubscription()
-    return DatagramSubscription()
+        return PostgresSubscription(audience)
+    return DatagramSubscription(audience)
 
 
 class Subscription(Protocol):
@@ -86,9 +101,9 @@ def _sockets_folder() -> Path:
     return Path(tempfile.gettempdir()) / f"resource-sync-{os.getuid()}-{digest}"
 
 
-def _send_datagrams(message: str) -> None:
+def _send_datagrams(audience: Audience, message: str) -> None:
     try:
-        listeners = list(_sockets_folder().iterdir())
+        listeners = list(_sockets_folder().glob(f"{audience}-*"))
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
@@ -98,23 +113,23 @@ def _send_datagrams(message: str) -> None:
                 sender.sendto(message.encode(), str(path))
             except OSError as error:
                 if error.errno in {errno.ECONNREFUSED, errno.ENOENT}:
-                    # Its process is gone. A socket that is only just being bound
-                    # refuses too, but is bound under a hidden name first.
+                    # Its process is gone.
                     path.unlink(missing_ok=True)
                 # A full buffer loses nothing: that listener is awake and polls.
 
 
 class DatagramSubscription:
-    def __init__(self) -> None:
+    def __init__(self, audience: Audience) -> None:
         folder = _sockets_folder()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if folder.stat().st_uid != os.getuid():
             raise PermissionError(f"The folder {folder} belongs to somebody else.")
-        self.path = folder / f"{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self.path = folder / f"{audience}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.socket.setblocking(False)
         self.socket.bind(str(self.path))
         self._data_version = self._read_data_version()
+        self._looked_at = time.monotonic()
 
     def fileno(self) -> int:
         return self.socket.fileno()
@@ -124,10 +139,14 @@ class DatagramSubscription:
         with suppress(BlockingIOError):
             while True:
                 ids.update(self.socket.recv(65536).decode().split(","))
-        # The safety net: SQLite itself says whether anybody else wrote.
-        if not ids and (version := self._read_data_version()) != self._data_version:
-            self._data_version = version
-            ids.add(EVERYTHING)
+        # The safety net: SQLite itself says whether anybody else wrote. Looked at
+        # even while news comes in, because a full buffer drops some.
+        now = time.monotonic()
+        if now - self._looked_at >= POLL_SECONDS:
+            self._looked_at = now
+            if (version := self._read_data_version()) != self._data_version:
+                self._data_version = version
+                ids.add(EVERYTHING)
         return ids
 
     def _read_data_version(self) -> Any:
@@ -147,7 +166,8 @@ class PostgresSubscription:
     """One connection outside the pool. Cut off, it comes back by itself, and then
     reports EVERYTHING, because nobody kept the news meanwhile."""
 
-    def __init__(self) -> None:
+    def __init__(self, audience: Audience) -> None:
+        self._channel = CHANNELS[audience]
         self._parameters = {
             key: value
             for key, value in connection.get_connection_params().items()
@@ -159,7 +179,7 @@ class PostgresSubscription:
 
     def _connect(self) -> None:
         self._connection = psycopg.connect(**self._parameters, autocommit=True)
-        self._connection.execute(f"LISTEN {CHANNEL}")
+        self._connection.execute(f"LISTEN {self._channel}")
 
     def fileno(self) -> int:
         return self._connection.fileno() if self._connection else -1
