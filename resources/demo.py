@@ -8,7 +8,6 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,7 +56,7 @@ def make_demo(settings: Settings, report: Report) -> None:
         raise store_failure(error, f"write to {settings.source}") from None
     quiet = Report(progress=False, outputs=False, lines=False)
     for platform in PLATFORMS:
-        store = settings.open_store(platform)
+        store = settings.open_store(platform, durable=False)
         if store.pointer() is None:
             release = open_release(settings.source, platform, OLD)
             plan = make_plan(release.manifest, store)
@@ -108,8 +107,6 @@ def _make_release(folder: Path, platform: str, version: str) -> Header:
     header = Header(platform, version, len(entries), total_bytes)
     with (folder / MANIFEST_NAME).open("wb") as stream:
         stream.writelines(manifest_lines(header, entries))
-        stream.flush()
-        os.fsync(stream.fileno())
     return header
 
 
@@ -131,7 +128,8 @@ def _shape(platform: str, number: int, seed: bytes) -> tuple[str, int]:
         name = ("index.js", "config.json")[number % 2]
         return f"assets/{bundle}/{name}", 24_000 + 300 * seed[8]
     bundle = BUNDLES[seed[0] % len(BUNDLES)]
-    name = seed[1:7].hex()
+    # Few first pairs of digits, because making a folder takes as long as a file.
+    name = f"{seed[1] // 8 * 8:02x}{seed[2:7].hex()}"
     spread = int.from_bytes(seed[8:10], "big")  # 0 to 65,535
     place = f"{name[:2]}/{name}"
     kind = seed[7] % 100

@@ -71,6 +71,6 @@ def store_failure(error: OSError, what: str) -> EngineError:
     Returns ``FullError`` for a full disk or quota, else ``StoreError``.
     """
     text = f"cannot {what}: {error.strerror or error}"
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return FullError(text)
     return StoreError(text)

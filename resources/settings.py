@@ -20,9 +20,9 @@ class Settings:
     source: Path
     stores: Mapping[str, Path]
 
-    def open_store(self, platform: str) -> Store:
+    def open_store(self, platform: str, *, durable: bool = True) -> Store:
         """Give the store of a platform; nothing is made or opened yet."""
-        return DirectoryStore(self.stores[platform] / platform)
+        return DirectoryStore(self.stores[platform] / platform, durable=durable)
 
 
 def read_settings(
