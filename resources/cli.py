@@ -133,6 +133,7 @@ def _sync(
         make_plan(release.manifest, store)
         for release, store in zip(releases, stores, strict=True)
     ]
+    report.expect(sum(plan.work_files for plan in plans))
     for plan, release, store in zip(plans, releases, stores, strict=True):
         if len(releases) > 1:
             report.line(f"Syncing {PLATFORMS[release.platform]}...")

@@ -52,16 +52,19 @@ def make_demo(settings: Settings, report: Report) -> None:
         with (settings.source / ".demo.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             _make_sources(settings.source, report)
+            _publish_old(settings)
     except OSError as error:
         raise store_failure(error, f"write to {settings.source}") from None
+    report.line(f"Published {OLD}. Try: python -m resources sync {NEW}")
+
+
+def _publish_old(settings: Settings) -> None:
     quiet = Report(progress=False, outputs=False, lines=False)
     for platform in PLATFORMS:
         store = settings.open_store(platform, durable=False)
         if store.pointer() is None:
             release = open_release(settings.source, platform, OLD)
-            plan = make_plan(release.manifest, store)
-            run_plan(plan, release, store, quiet)
-    report.line(f"Published {OLD}. Try: python -m resources sync {NEW}")
+            run_plan(make_plan(release.manifest, store), release, store, quiet)
 
 
 def _is_complete(settings: Settings) -> bool:

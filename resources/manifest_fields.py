@@ -24,28 +24,37 @@ class Lines:
         self._name = name
         self._digest = hashlib.sha256()
         self.line_number = 0
-        self.digest_before = ""
+        self._line = b""
 
     def next_object(self) -> dict[str, Value]:
         """Read the next line; raises ManifestError when it is broken or missing."""
+        return self.parse(self.next_line())
+
+    def next_line(self) -> bytes:
+        """Read the next line with its line feed; raises ManifestError."""
+        self._digest.update(self._line)
         self.line_number += 1
-        line = self._stream.readline(MAX_LINE_BYTES + 1)
-        if not line:
-            raise self.error("the end is missing: the manifest is cut off")
+        self._line = line = self._stream.readline(MAX_LINE_BYTES + 1)
         if len(line) > MAX_LINE_BYTES:
             raise self.error(f"the line is longer than {MAX_LINE_BYTES} bytes")
+        if not line.endswith(b"\n"):
+            missing = "line feed" if line else "end"
+            raise self.error(f"the {missing} is missing: the manifest is cut off")
         if self.line_number == 1 and line.startswith(b"\xef\xbb\xbf"):
             raise self.error("the manifest starts with a byte order mark")
-        if not line.endswith(b"\n"):
-            raise self.error("the line feed is missing: the manifest is cut off")
+        return line
+
+    def parse(self, line: bytes) -> dict[str, Value]:
+        """Read the values of the line that was read last; raises ManifestError."""
         try:
-            values = parse_object(line[:-1])
+            return parse_object(line[:-1])
         except ValueError as reason:
             raise self.error(f"the line {reason}") from None
-        if "end" in values:
-            self.digest_before = self._digest.hexdigest()
-        self._digest.update(line)
-        return values
+
+    @property
+    def digest_before(self) -> str:
+        """The SHA-256 of all bytes before the line that was read last."""
+        return self._digest.hexdigest()
 
     def has_more(self) -> bool:
         """Say whether bytes are left."""

@@ -74,6 +74,11 @@ class Plan:
         served = self.pointer is not None and self.pointer.version == self.version
         return self.complete and served
 
+    @property
+    def work_files(self) -> int:
+        """The files that a sync will look at closely, or send."""
+        return self.missing_files if self.sealed else self.new_files
+
     def line(self) -> str:
         """The plan for people; a dry run writes just this."""
         reused = f"{self.reused_files} reused"

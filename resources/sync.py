@@ -44,6 +44,7 @@ def run_plan(
 ) -> None:
     """Do what the plan says and write its lines.
 
+    The caller has told the report to expect ``plan.work_files``.
     Raises ConflictError when another publisher is at work or was first,
     DifferenceError when the source isn't what its manifest says.
     """
@@ -51,7 +52,6 @@ def run_plan(
         report.line(f"Nothing to do: {plan.version} is already published.")
         return
     report.line(plan.line())
-    report.expect(plan.missing_files if plan.sealed else plan.new_files)
     with store.lock():
         if store.pointer() != plan.pointer:
             raise ConflictError(

@@ -15,6 +15,9 @@ from resources.report import Report
 from resources.source import open_release
 from resources.sync import run_plan
 
+# Python 3.12 warns of forks beside threads, which a parallel test run has.
+pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+
 OLD_FILES = {"a.json": b"{}", "img/b.png": b"picture", "img/c.png": b"other picture"}
 NEW_FILES = {**OLD_FILES, "a.json": b'{"new": 1}', "snd/d.mp3": b"sound"}
 SYNC = ("sync", "v885", "--platform", "ios")
