@@ -1,0 +1,39 @@
+// The console: start a task, watch it, see what ran lately.
+
+import { announce } from "./announce.js";
+import { mountKeys, panelKeys } from "./keys.js";
+import { chosenForm, mountLaunch, rememberInAddress } from "./launch.js";
+import { mountLive, refreshLive } from "./live.js";
+import { TaskPanel } from "./task_panel.js";
+import { text } from "./text.js";
+import { mountThemeSwitch } from "./theme_switch.js";
+import { mountTimes } from "./times.js";
+
+let panel = null;
+
+function watch() {
+  panel?.close();
+  const root = document.querySelector("#watch [data-task]");
+  panel = root && new TaskPanel(root, { ended: refreshLive });
+}
+
+async function started(task) {
+  announce(text("started", { name: `${task.type} ${task.params?.version ?? ""}`.trim() }));
+  rememberInAddress({ type: task.type, task: task.taskId });
+  const answer = await fetch(`/tasks/${task.taskId}/panel`);
+  const place = document.getElementById("watch");
+  const parsed = new DOMParser().parseFromString(await answer.text(), "text/html");
+  place.replaceChildren(...parsed.body.childNodes);
+  watch();
+  refreshLive();
+}
+
+mountThemeSwitch();
+mountTimes();
+mountLive();
+mountLaunch({ started });
+watch();
+mountKeys({
+  "/": () => chosenForm()?.querySelector("[data-field] input, [data-field] select")?.focus(),
+  ...panelKeys(() => panel),
+});

@@ -1,0 +1,38 @@
+// Single keys, while nobody types and no dialog is open.
+
+export function mountKeys(actions) {
+  for (const button of document.querySelectorAll("[data-open]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => open(button.dataset.open));
+  }
+  const all = { "?": () => open("keys"), ...actions };
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    if (isTyping(event.target) || document.querySelector("dialog[open]")) return;
+    const action = all[event.key];
+    if (!action) return;
+    event.preventDefault();
+    action();
+  });
+}
+
+function open(id) {
+  document.getElementById(id).showModal();
+}
+
+function isTyping(target) {
+  return target.matches?.("input, textarea, select, [contenteditable]");
+}
+
+// What the keys of a log and its task do; panel() is the one on the page now, if any.
+export function panelKeys(panel) {
+  return {
+    g: () => panel()?.log.top(),
+    G: () => panel()?.log.follow(true),
+    f: () => panel()?.log.buttons.follow.click(),
+    t: () => panel()?.log.buttons.times.click(),
+    w: () => panel()?.log.buttons.wrap.click(),
+    c: () => panel()?.askToCancel(),
+    r: () => panel()?.rerun(),
+  };
+}

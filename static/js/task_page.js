@@ -1,0 +1,15 @@
+// A task's own page.
+
+import { mountKeys, panelKeys } from "./keys.js";
+import { mountLive, refreshLive } from "./live.js";
+import { TaskPanel } from "./task_panel.js";
+import { mountThemeSwitch } from "./theme_switch.js";
+import { mountTimes } from "./times.js";
+
+mountThemeSwitch();
+mountTimes();
+mountLive();
+const root = document.querySelector("[data-task]");
+root.setAttribute("data-titles", "");
+const panel = new TaskPanel(root, { ended: refreshLive });
+mountKeys({ "/": () => panel.log.filter.focus(), ...panelKeys(() => panel) });

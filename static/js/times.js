@@ -1,0 +1,20 @@
+// Keeps "3 min ago" true, and shows exact times in the reader's own zone.
+
+import { ago, exact } from "./text.js";
+
+const REFRESH_MS = 10_000;
+
+export function refreshTimes(root = document) {
+  for (const element of root.querySelectorAll("time[data-ago]")) {
+    const moment = new Date(element.dateTime);
+    element.textContent = ago(moment, Date.now());
+    element.title = exact(moment);
+  }
+}
+
+export function mountTimes() {
+  const zone = document.querySelector("[data-zone]");
+  if (zone) zone.textContent = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  refreshTimes();
+  setInterval(refreshTimes, REFRESH_MS);
+}
