@@ -1,0 +1,81 @@
+# make run, make test: see README.md. Everything lives in .venv beside this file.
+
+# The first of these that is a working Python 3.11 or newer; PYTHON=… names another.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python; do \
+	$$python -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$python && break; done)
+VENV := .venv
+BIN := $(VENV)/bin/python
+PIP := $(BIN) -m pip --disable-pip-version-check install -qq
+PYTEST := $(BIN) -m pytest -p tests.left_out
+PYTEST_ARGS ?=
+
+.PHONY: run start stop restart status logs test lint format help
+.DEFAULT_GOAL := help
+
+help: ## what there is
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(firstword $(MAKEFILE_LIST)) | expand -t 10
+
+run: $(VENV)/installed ## prepare, then run web and runner in the foreground
+	@exec $(BIN) -m resource_sync.start run
+
+start: $(VENV)/installed ## the same in the background
+	@exec $(BIN) -m resource_sync.start start
+
+stop: $(VENV)/installed ## end what `make start` started
+	@exec $(BIN) -m resource_sync.start stop
+
+restart: stop start ## after an update
+
+status: $(VENV)/installed ## what runs
+	@exec $(BIN) -m resource_sync.start status
+
+logs: $(VENV)/installed ## follow the logs
+	@exec $(BIN) -m resource_sync.start logs
+
+test: $(VENV)/installed-dev ## the whole test suite; PYTEST_ARGS="-k name" narrows it
+	@echo "--- SQLite"
+	@$(if $(TEST_DATABASE_URL),TESTED_LATER=PostgreSQL) env -u TEST_DATABASE_URL $(PYTEST) $(PYTEST_ARGS)
+ifneq ($(TEST_DATABASE_URL),)
+	@echo "--- PostgreSQL"
+	@$(PYTEST) $(PYTEST_ARGS)
+endif
+
+# Settings as in production, for the checks that only then mean something.
+PRODUCTION := HTTPS=on DEBUG=off ALLOWED_HOSTS=sync.example.com \
+	SECRET_KEY=0123456789-only-for-the-checks-abcdefghijklmnopqrstuvwxyz
+
+lint: $(VENV)/installed-dev ## format, lint, types, imports, templates, migrations
+	$(BIN) -m ruff check
+	$(BIN) -m ruff format --check
+	$(BIN) -m mypy
+	$(VENV)/bin/lint-imports --no-cache
+	$(BIN) -m djlint --check --lint --quiet templates
+	$(PRODUCTION) $(BIN) manage.py check
+	$(PRODUCTION) $(BIN) manage.py check --deploy --fail-level WARNING
+	$(PRODUCTION) $(BIN) manage.py makemigrations --check --dry-run
+
+format: $(VENV)/installed-dev ## let the tools format
+	$(BIN) -m ruff check --fix
+	$(BIN) -m ruff format
+	$(BIN) -m djlint --reformat --quiet templates
+
+$(BIN):
+	@test -n "$(PYTHON)" || { \
+		echo "Python 3.11 or newer (with its venv module) is needed, and none was found." >&2; \
+		exit 1; }
+	@echo "Making $(VENV) with $$($(PYTHON) --version)…"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+# Each stamp is the file that was installed: equal means nothing to do, whatever the
+# clock or a checkout says about the files' times.
+.PHONY: FORCE
+$(VENV)/installed: FORCE | $(BIN)
+	@cmp -s requirements.txt $@ || { \
+		echo "Installing the requirements…"; \
+		$(PIP) -r requirements.txt && cp requirements.txt $@; }
+
+$(VENV)/installed-dev: FORCE | $(VENV)/installed
+	@cat requirements.txt requirements-dev.txt | cmp -s - $@ || { \
+		echo "Installing what the tests need…"; \
+		$(PIP) -r requirements-dev.txt && cat requirements.txt requirements-dev.txt > $@; }

@@ -1,0 +1,43 @@
+"""Says at the end of a run what this machine could not test; in CI that is a failure."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+
+def left_out() -> list[str]:
+    later = os.environ.get("TESTED_LATER", "")
+    missing = []
+    if not os.environ.get("TEST_DATABASE_URL") and later != "PostgreSQL":
+        missing.append("PostgreSQL: TEST_DATABASE_URL is not set")
+    if not os.environ.get("TEST_REDIS_URL"):
+        missing.append("Redis: TEST_REDIS_URL is not set")
+    if not (shutil.which("chromium") or shutil.which("chromium-browser")):
+        missing.append("the browser: there is no chromium")
+    if not (shutil.which("nginx") or Path("/usr/sbin/nginx").exists()):
+        missing.append("nginx: the program is not there")
+    if not shutil.which("node"):
+        missing.append("the Node client: there is no node")
+    return missing
+
+
+def in_ci() -> bool:
+    return os.environ.get("CI", "").lower() in {"1", "true"}
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    is_main = not hasattr(session.config, "workerinput")
+    if is_main and in_ci() and left_out() and not session.exitstatus:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    missing = left_out()
+    if not missing:
+        return
+    failure = " (in CI this is a failure)" if in_ci() else ""
+    terminalreporter.section(f"left out{failure}", red=in_ci(), yellow=not in_ci())
+    for line in missing:
+        terminalreporter.line(line)
