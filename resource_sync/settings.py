@@ -12,13 +12,16 @@ from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import dj_database_url
+from dotenv import load_dotenv
 from environs import Env
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION = "1.0.0"
 
+# Into the real environment, because programs started from here read it, too: AWS_*,
+# RESOURCE_*. What is set already wins.
+load_dotenv(BASE_DIR / ".env")
 env = Env()
-env.read_env(str(BASE_DIR / ".env"), recurse=False)
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""Says at the end of a run what this machine could not test; in CI that is a failure."""
+"""Says at the end what this machine could not test; in CI that is a failure."""
 
 import os
 import shutil
