@@ -1,0 +1,94 @@
+"""The list of tasks: filters, and pages that stay stable while new tasks arrive."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Q
+from django.http import QueryDict
+
+from tasks.api.queries import Cursor, Query
+from tasks.models import Task, TaskQuerySet
+
+DEFAULT_LIMIT, MAX_LIMIT = 20, 100
+START_OF_ID = re.compile(r"[0-9a-f][0-9a-f-]*", re.IGNORECASE)
+MILLISECOND = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True)
+class Page:
+    tasks: Sequence[Task]
+    count: int  # of all pages together
+    next: Cursor | None
+    previous: Cursor | None
+
+
+def page_of(given: QueryDict) -> Page:
+    """The page that the query parameters ask for. Raises ParameterErrors."""
+    query = Query(given)
+    limit = query.number("limit", DEFAULT_LIMIT, 1, MAX_LIMIT)
+    cursor = query.cursor()
+    found = _filtered(query)
+    query.check()
+    # The trail is long and no part of a list.
+    tasks = _from(found.defer("trail"), cursor, limit + 1)
+    has_more = len(tasks) > limit
+    del tasks[limit:]
+    if cursor and cursor.is_backward:
+        tasks.reverse()
+    has_older = has_more if not (cursor and cursor.is_backward) else True
+    has_newer = has_more if cursor and cursor.is_backward else cursor is not None
+    return Page(
+        tasks,
+        found.count(),
+        next=_at(tasks[-1], is_backward=False) if tasks and has_older else None,
+        previous=_at(tasks[0], is_backward=True) if tasks and has_newer else None,
+    )
+
+
+def _at(task: Task, *, is_backward: bool) -> Cursor:
+    return Cursor(is_backward, task.created_at, task.pk)
+
+
+def _from(tasks: TaskQuerySet, cursor: Cursor | None, count: int) -> list[Task]:
+    """Tasks on one side of the cursor, the nearest first."""
+    if cursor is None:
+        return list(tasks.newest_first()[:count])
+    at, task_id = cursor.created_at, cursor.task_id
+    # The first condition is implied by the second; it is what the index can use.
+    if cursor.is_backward:
+        newer = Q(created_at__gt=at) | Q(id__gt=task_id)
+        side = tasks.filter(newer, created_at__gte=at).order_by("created_at", "id")
+    else:
+        older = Q(created_at__lt=at) | Q(id__lt=task_id)
+        side = tasks.filter(older, created_at__lte=at).newest_first()
+    return list(side[:count])
+
+
+def _filtered(query: Query) -> TaskQuerySet:
+    wanted: dict[str, Any] = {
+        "type": query.text("type"),
+        "version": query.text("version"),
+        "status__in": query.choices("status", Task.Status.values),
+        "created_at__lt": query.moment("createdBefore"),
+    }
+    if after := query.moment("createdAfter"):
+        # A time that an answer showed was cut to its millisecond.
+        wanted["created_at__gte"] = after + MILLISECOND
+    tasks = Task.objects.filter(**{name: v for name, v in wanted.items() if v})
+    if text := query.text("q"):
+        tasks = tasks.filter(_holds(text))
+    return tasks
+
+
+def _holds(text: str) -> Q:
+    """Tasks in which people would find this text."""
+    found = (
+        Q(version__icontains=text)
+        | Q(type__icontains=text)
+        | Q(created_by__icontains=text)
+        | Q(error__icontains=text)
+    )
+    return found | Q(id__istartswith=text) if START_OF_ID.fullmatch(text) else found

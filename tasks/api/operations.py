@@ -1,0 +1,162 @@
+"""For those who watch over it: ``/health`` and ``/metrics``, without a key."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, TypedDict
+
+from django.conf import settings
+from django.db import DatabaseError
+from django.db.models import Count, Min, Q
+from django.http import HttpResponse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from tasks.api.admission import ApiView
+from tasks.api.problems import DATABASE_DOWN
+from tasks.api.schema import described
+from tasks.api.serializers import HealthSerializer
+from tasks.models import Runner, Task
+
+# The tables may be missing as well as the server.
+NO_DATABASE = (DatabaseError, *DATABASE_DOWN)
+
+
+class Queue(TypedDict):
+    pending: int
+    running: int
+    oldestPendingSeconds: int
+
+
+def queue_now() -> Queue:
+    """How much waits and runs, in one query on the few rows that have not ended."""
+    pending = Q(status=Task.Status.PENDING)
+    found: dict[str, Any] = Task.objects.filter(
+        status__in=[Task.Status.PENDING, Task.Status.RUNNING]
+    ).aggregate(
+        pending=Count("id", filter=pending),
+        running=Count("id", filter=~pending),
+        oldest=Min("created_at", filter=pending),
+    )
+    return {
+        "pending": found["pending"],
+        "running": found["running"],
+        "oldestPendingSeconds": _seconds_since(found["oldest"]),
+    }
+
+
+def _seconds_since(moment: datetime | None) -> int:
+    if moment is None:
+        return 0
+    return max(0, int((timezone.now() - moment).total_seconds()))
+
+
+class OpenView(ApiView):
+    """Open to everybody, and never limited: it must work when all else is busy."""
+
+    authentication_classes = ()
+    permission_classes = ()
+    throttle_classes = ()
+
+
+class HealthView(OpenView):
+    @described(
+        "Is it healthy?",
+        "A queue that no runner serves is not healthy.",
+        operation_id="getHealth",
+        is_public=True,
+        tags=("operations",),
+        answers={
+            200: HealthSerializer,
+            (503, "application/json"): OpenApiResponse(
+                HealthSerializer, "It is not; `reason` says why."
+            ),
+        },
+    )
+    def get(self, request: Request) -> Response:
+        body: dict[str, Any] = {
+            "status": "ok",
+            "version": settings.VERSION,
+            "database": "ok",
+            "runners": 0,
+            "queue": Queue(pending=0, running=0, oldestPendingSeconds=0),
+        }
+        try:
+            body["runners"] = Runner.objects.alive().count()
+            body["queue"] = queue_now()
+        except NO_DATABASE:
+            body["database"] = "unavailable"
+            body["reason"] = _("The database does not answer.")
+        else:
+            if not body["runners"]:
+                body["reason"] = _("No runner is alive, so no task is started.")
+        if "reason" in body:
+            body["status"] = "unavailable"
+        return Response(body, 503 if "reason" in body else 200)
+
+
+class TaskCollector(Collector):
+    """Counts as they are at the moment of asking: right for any number of processes,
+    each of which would otherwise count only what it did itself."""
+
+    def collect(self) -> Iterator[Metric]:
+        yield InfoMetricFamily(
+            "resource_sync_build",
+            "What runs here.",
+            value={"version": settings.VERSION},
+        )
+        try:
+            measured = list(self._measured())
+        except NO_DATABASE:
+            measured = []
+        yield GaugeMetricFamily(
+            "resource_sync_database_up",
+            "Whether the database answers.",
+            value=1 if measured else 0,
+        )
+        yield from measured
+
+    def _measured(self) -> Iterator[Metric]:
+        tasks = GaugeMetricFamily(
+            "resource_sync_tasks", "Tasks kept, by status.", labels=["status"]
+        )
+        counts = dict(
+            Task.objects.order_by().values_list("status").annotate(Count("id"))
+        )
+        for status in Task.Status.values:
+            tasks.add_metric([status], counts.get(status, 0))
+        yield tasks
+        yield GaugeMetricFamily(
+            "resource_sync_oldest_pending_seconds",
+            "How long the oldest waiting task has waited.",
+            value=queue_now()["oldestPendingSeconds"],
+        )
+        yield GaugeMetricFamily(
+            "resource_sync_runners_alive",
+            "Runners with a sign of life within the lease.",
+            value=Runner.objects.alive().count(),
+        )
+
+
+registry = CollectorRegistry(auto_describe=False)
+registry.register(TaskCollector())
+
+
+class MetricsView(OpenView):
+    @described(
+        "Metrics for Prometheus",
+        operation_id="getMetrics",
+        is_public=True,
+        tags=("operations",),
+        answers={(200, "text/plain"): OpenApiTypes.STR},
+    )
+    def get(self, request: Request) -> HttpResponse:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return HttpResponse(encode(registry), content_type=content_type)

@@ -1,0 +1,147 @@
+"""Query parameters: what they may say, and one error for each that says otherwise."""
+
+import base64
+import binascii
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, time
+from typing import TypeVar
+
+from django.http import QueryDict
+from django.utils.dateparse import parse_date, parse_datetime
+from django.utils.translation import gettext as _
+
+from tasks.catalog import ParameterErrors
+
+MAX_TEXT_LENGTH = 200  # characters to search for
+MAX_SEQ = 2**53 - 1  # the largest whole number that is exact in JavaScript
+# Room to count on from there: the last representable day has no next millisecond.
+FAR_FUTURE = datetime(9999, 1, 1, tzinfo=UTC)
+
+T = TypeVar("T")
+
+
+class Query:
+    """Reads query parameters and collects what is wrong with them.
+
+    Names nobody asks for are ignored. Call ``check`` when all has been read.
+    """
+
+    def __init__(self, given: QueryDict) -> None:
+        self.given = given
+        self.errors: dict[str, list[str]] = {}
+
+    def check(self) -> None:
+        """Raises ParameterErrors, naming every parameter that is wrong."""
+        if self.errors:
+            raise ParameterErrors(self.errors)
+
+    def read(self, name: str, parse: Callable[[str], T], default: T) -> T:
+        raw = self.given.get(name, "")
+        return self._parsed(name, raw, parse, default) if raw else default
+
+    def _parsed(self, name: str, raw: str, parse: Callable[[str], T], default: T) -> T:
+        try:
+            if "\0" in raw:
+                raise ValueError(_("It must be text."))
+            return parse(raw)
+        except ValueError as error:
+            self.errors[name] = [str(error)]
+            return default
+
+    def number(self, name: str, default: int, least: int, most: int) -> int:
+        def parse(raw: str) -> int:
+            is_number = raw.isascii() and raw.isdecimal() and len(raw) <= 20
+            if not is_number or not least <= int(raw) <= most:
+                raise ValueError(
+                    _("It must be a whole number from %(least)s to %(most)s.")
+                    % {"least": least, "most": most}
+                )
+            return int(raw)
+
+        return self.read(name, parse, default)
+
+    def text(self, name: str) -> str:
+        def parse(raw: str) -> str:
+            if len(raw) > MAX_TEXT_LENGTH:
+                raise ValueError(
+                    _("It is too long: at most %(limit)s characters.")
+                    % {"limit": MAX_TEXT_LENGTH}
+                )
+            return raw
+
+        return self.read(name, parse, "")
+
+    def moment(self, name: str) -> datetime | None:
+        """A time, cut to milliseconds, which is what our own answers show."""
+        return self.read(name, _moment, None)
+
+    def choices(self, name: str, there_are: list[str]) -> list[str]:
+        """Any of some words, given with commas between or several times."""
+
+        def parse(raw: str) -> list[str]:
+            words = [word.strip() for word in raw.split(",") if word.strip()]
+            if not set(words) <= set(there_are):
+                raise ValueError(
+                    _("It must be one of: %(choices)s.")
+                    % {"choices": ", ".join(there_are)}
+                )
+            return words
+
+        raw = ",".join(self.given.getlist(name))
+        return self._parsed(name, raw, parse, [])
+
+    def choice(self, name: str, there_are: list[str]) -> str | None:
+        words = self.choices(name, there_are)
+        return words[0] if words else None
+
+    def cursor(self, name: str = "cursor") -> "Cursor | None":
+        return self.read(name, Cursor.decoded, None)
+
+
+def _moment(raw: str) -> datetime:
+    # A "+" that was not escaped arrives as a space.
+    text = raw.strip().replace(" ", "+") if "T" in raw else raw.strip()
+    try:
+        moment = parse_datetime(text)
+        if moment is None and (date := parse_date(text)):
+            moment = datetime.combine(date, time(), UTC)
+        if moment is None:
+            raise ValueError
+        moment = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
+        if moment > FAR_FUTURE:
+            raise ValueError
+        return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(
+            _("It must be a time in ISO 8601, e.g. 2025-11-26T10:30:01.234Z.")
+        ) from error
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """A place in the list of tasks, between two of them; opaque to clients."""
+
+    is_backward: bool  # towards newer tasks
+    created_at: datetime
+    task_id: uuid.UUID
+
+    def encoded(self) -> str:
+        word = "b" if self.is_backward else "f"
+        text = (
+            f"{word} {self.created_at.astimezone(UTC).isoformat()} {self.task_id.hex}"
+        )
+        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+    @classmethod
+    def decoded(cls, raw: str) -> "Cursor":
+        try:
+            padded = raw.encode("ascii") + b"=" * (-len(raw) % 4)
+            word, moment, task_id = base64.urlsafe_b64decode(padded).decode().split(" ")
+            at = datetime.fromisoformat(moment).astimezone(UTC)
+            return cls({"b": True, "f": False}[word], at, uuid.UUID(task_id))
+        except (ValueError, KeyError, OverflowError, binascii.Error) as error:
+            raise ValueError(
+                _("It must come from “next” or “previous” of an answer.")
+            ) from error

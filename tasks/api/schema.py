@@ -1,0 +1,144 @@
+"""What the OpenAPI schema needs to know beyond the serializers: keys, sessions,
+problem answers, headers."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    OpenApiResponse,
+    extend_schema,
+)
+
+from tasks.api.problems import CONTENT_TYPE
+from tasks.api.serializers import ProblemSerializer
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+PROBLEMS = {
+    400: "Something in the request is wrong; `errors` names each field.",
+    401: "There is no key, or a wrong one.",
+    403: "The address, the person or a missing CSRF token is the reason.",
+    404: "There is no such task or type; types there are are named.",
+    409: "The task is not in a state in which this can be done.",
+    413: "The body is too large.",
+    415: "The body is not `application/json`.",
+    422: "The Idempotency-Key came before with another type or other parameters.",
+    429: "Too many requests; `Retry-After` says when to come back.",
+    503: "The database does not answer.",
+}
+EVERYWHERE = (401, 403, 429, 503)
+
+
+class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = "tasks.api.authentication.ApiKeyAuthentication"
+    name = ["apiKey", "bearer"]
+
+    def get_security_definition(self, auto_schema: Any) -> list[dict[str, str]]:
+        return [
+            {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+            {"type": "http", "scheme": "bearer"},
+        ]
+
+
+class StaffSessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+    target_class = "tasks.api.authentication.StaffSessionAuthentication"
+    name = "session"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        from django.conf import settings
+
+        return {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": settings.SESSION_COOKIE_NAME,
+            "description": "Staff only; unsafe methods need X-CSRFToken as well.",
+        }
+
+
+def query(name: str, kind: Any, text: str, **more: Any) -> OpenApiParameter:
+    return OpenApiParameter(
+        name, kind, OpenApiParameter.QUERY, description=text, **more
+    )
+
+
+def header(name: str, text: str, **more: Any) -> OpenApiParameter:
+    return OpenApiParameter(
+        name, str, OpenApiParameter.HEADER, description=text, **more
+    )
+
+
+TASK_ID = OpenApiParameter(
+    "id", OpenApiTypes.UUID, OpenApiParameter.PATH, description="The task's id."
+)
+PREFER = header(
+    "Prefer",
+    "`wait=SECONDS` (RFC 7240) holds the answer until the task has ended or the time "
+    "is over, at most 600 s.",
+)
+IDEMPOTENCY_KEY = header(
+    "Idempotency-Key",
+    "1 to 255 printable ASCII characters: the same request sent again with the same "
+    "key gets the first one's task.",
+)
+
+
+def answer_header(
+    name: str, text: str, *statuses: int, kind: Any = str
+) -> OpenApiParameter:
+    """A header of an answer."""
+    return OpenApiParameter(
+        name,
+        kind,
+        OpenApiParameter.HEADER,
+        description=text,
+        response=[str(status) for status in statuses],
+    )
+
+
+STARTED_HEADERS = (
+    answer_header("Location", "The task's status URL.", 200, 202),
+    answer_header("Preference-Applied", "Which wait was granted.", 200, 202),
+)
+
+
+def described(
+    summary: str,
+    description: str = "",
+    *,
+    answers: Mapping[Any, Any],
+    problems: tuple[int, ...] = (),
+    parameters: tuple[OpenApiParameter, ...] = (),
+    is_public: bool = False,
+    operation_id: str | None = None,
+    request: Any = None,
+    tags: tuple[str, ...] = ("tasks",),
+    examples: tuple[OpenApiExample, ...] = (),
+) -> Callable[[View], View]:
+    """One operation: its answers, and each problem that it can end in."""
+    statuses = sorted({*problems, *(() if is_public else EVERYWHERE), 429})
+    headers = [answer_header("Retry-After", "Whole seconds.", 429, kind=int)]
+    if not is_public:
+        headers.append(answer_header("WWW-Authenticate", "How to come in.", 401))
+    return extend_schema(
+        operation_id=operation_id,
+        summary=summary,
+        description=description,
+        tags=list(tags),
+        request=request,
+        parameters=[*parameters, *headers],
+        examples=list(examples),
+        auth=[] if is_public else None,
+        responses={
+            **answers,
+            **{
+                (status, CONTENT_TYPE): OpenApiResponse(
+                    ProblemSerializer, PROBLEMS[status]
+                )
+                for status in statuses
+            },
+        },
+    )

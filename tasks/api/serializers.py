@@ -1,0 +1,142 @@
+"""The shapes of the answers, for the OpenAPI schema.
+
+The answers themselves are made by ``tasks.description``, which the stream and the
+commands share; tests hold the two together.
+"""
+
+from typing import Any
+
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from tasks.models import LogLine, Task
+
+JSON_OBJECT = {"type": "object", "additionalProperties": True}
+
+
+@extend_schema_field(JSON_OBJECT)
+class ObjectField(serializers.JSONField):
+    """Any JSON object."""
+
+
+class LogLineSerializer(serializers.Serializer[Any]):
+    seq = serializers.IntegerField(
+        min_value=1, help_text="1, 2, 3 … without a hole; the id of the stream's event"
+    )
+    timestamp = serializers.DateTimeField()
+    level = serializers.ChoiceField(LogLine.Level.values)
+    message = serializers.CharField(allow_blank=True)
+
+
+class TaskStepSerializer(serializers.Serializer[Any]):
+    index = serializers.IntegerField(min_value=0, help_text="0 until the first starts")
+    count = serializers.IntegerField(min_value=0)
+    name = serializers.CharField(allow_blank=True)
+
+
+class StepResultSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    command = serializers.CharField()
+    exitCode = serializers.IntegerField(allow_null=True)  # noqa: N815 (the API's name)
+    durationMs = serializers.IntegerField()  # noqa: N815
+
+
+class TaskResultSerializer(serializers.Serializer[Any]):
+    success = serializers.BooleanField()
+    results = StepResultSerializer(many=True)
+
+
+class TaskSerializer(serializers.Serializer[Any]):
+    id = serializers.UUIDField()
+    type = serializers.CharField()
+    params = serializers.DictField(child=serializers.CharField(allow_blank=True))
+    status = serializers.ChoiceField(Task.Status.values)
+    progress = serializers.IntegerField(min_value=0, max_value=100)
+    step = TaskStepSerializer()
+    createdAt = serializers.DateTimeField()  # noqa: N815
+    startedAt = serializers.DateTimeField(allow_null=True)  # noqa: N815
+    completedAt = serializers.DateTimeField(allow_null=True)  # noqa: N815
+    createdBy = serializers.CharField(allow_blank=True)  # noqa: N815
+    cancelRequestedAt = serializers.DateTimeField(allow_null=True)  # noqa: N815
+    rerunOf = serializers.UUIDField(allow_null=True)  # noqa: N815
+    result = TaskResultSerializer(allow_null=True, help_text="null until the end")
+    error = serializers.CharField(
+        allow_null=True, help_text="one sentence saying what failed, or null"
+    )
+    logCount = serializers.IntegerField(min_value=0)  # noqa: N815
+    logs = LogLineSerializer(many=True, help_text="the newest few; none in lists")
+    statusUrl = serializers.URLField()  # noqa: N815
+    streamUrl = serializers.URLField()  # noqa: N815
+
+
+class TaskStartedSerializer(TaskSerializer):
+    taskId = serializers.UUIDField(help_text="the same as id")  # noqa: N815
+
+
+class TaskListSerializer(serializers.Serializer[Any]):
+    tasks = TaskSerializer(many=True)
+    next = serializers.URLField(allow_null=True, help_text="older tasks")
+    previous = serializers.URLField(allow_null=True, help_text="newer tasks")
+    count = serializers.IntegerField(min_value=0, help_text="of all pages together")
+
+
+class LogPageSerializer(serializers.Serializer[Any]):
+    logs = LogLineSerializer(many=True)
+    next = serializers.IntegerField(
+        allow_null=True, help_text="the next page's “after”; null on the last page"
+    )
+
+
+class StepSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+
+
+class TaskTypeSerializer(serializers.Serializer[Any]):
+    type = serializers.CharField()
+    name = serializers.CharField(help_text="the same as type")
+    title = serializers.CharField()
+    description = serializers.CharField(allow_blank=True)
+    params = ObjectField(help_text="JSON Schema of the body that starts one")
+    steps = StepSerializer(many=True)
+    timeoutSeconds = serializers.FloatField(allow_null=True)  # noqa: N815
+    idempotent = serializers.BooleanField()
+    confirm = serializers.BooleanField(help_text="people are asked before it starts")
+    createUrl = serializers.URLField()  # noqa: N815
+
+
+class TaskTypesSerializer(serializers.Serializer[Any]):
+    taskTypes = TaskTypeSerializer(many=True)  # noqa: N815
+
+
+class QueueSerializer(serializers.Serializer[Any]):
+    pending = serializers.IntegerField(min_value=0)
+    running = serializers.IntegerField(min_value=0)
+    oldestPendingSeconds = serializers.IntegerField(min_value=0)  # noqa: N815
+
+
+class HealthSerializer(serializers.Serializer[Any]):
+    status = serializers.CharField(help_text="ok, or unavailable")
+    version = serializers.CharField()
+    database = serializers.CharField(help_text="ok, or unavailable")
+    runners = serializers.IntegerField(min_value=0, help_text="alive now")
+    queue = QueueSerializer()
+    reason = serializers.CharField(required=False, help_text="why it is unavailable")
+
+
+class ProblemSerializer(serializers.Serializer[Any]):
+    """RFC 9457 problem details."""
+
+    type = serializers.CharField(help_text="about:blank, or a URN that stays")
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField()
+    errors = serializers.DictField(  # type: ignore[assignment]
+        child=serializers.ListField(child=serializers.CharField()),
+        help_text="field to messages; empty where no field is to blame",
+    )
+
+
+class RootSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    version = serializers.CharField()
+    links = serializers.DictField(child=serializers.CharField())

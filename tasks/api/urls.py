@@ -1,0 +1,29 @@
+"""Which view answers which path of the API."""
+
+from django.urls import path, re_path
+
+from tasks.api import pages
+from tasks.api.operations import HealthView, MetricsView
+from tasks.api.views import TaskTypesView, TaskViewSet
+
+task = TaskViewSet.as_view
+
+urlpatterns = [
+    path("health", HealthView.as_view(), name="health"),
+    path("metrics", MetricsView.as_view(), name="metrics"),
+    path("api", pages.RootView.as_view(), name="api"),
+    path("api/", pages.RootView.as_view(schema=None)),
+    path("api/schema", pages.SchemaView.as_view(), name="api-schema"),
+    path("api/docs", pages.DocsView.as_view(), name="api-docs"),
+    path("api/task-types", TaskTypesView.as_view(), name="api-task-types"),
+    path("api/tasks", task({"get": "list"}), name="api-tasks"),
+    # A GET names a task here, a POST a type.
+    path("api/tasks/<str:type>", task({"get": "retrieve", "post": "create"})),
+    path("api/tasks/<str:id>/status", task({"get": "status"}), name="api-task"),
+    path("api/tasks/<str:id>/stream", task({"get": "stream"}), name="api-stream"),
+    path("api/tasks/<str:id>/logs", task({"get": "logs"})),
+    path("api/tasks/<str:id>/logs.txt", task({"get": "download"})),
+    path("api/tasks/<str:id>/cancel", task({"post": "cancel"})),
+    path("api/tasks/<str:id>/rerun", task({"post": "rerun"})),
+    re_path(r"^api/", pages.UnknownView.as_view()),
+]

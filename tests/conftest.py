@@ -1,0 +1,88 @@
+"""What every test can rely on: settings of its own, whatever .env or the shell say.
+
+This file is read before Django's settings are; that is why DJANGO_SETTINGS_MODULE
+is named here and not in pyproject.toml, where pytest-django would read it too early.
+"""
+
+import os
+import secrets
+import tempfile
+from pathlib import Path
+
+_folder = tempfile.TemporaryDirectory(prefix="resource-sync-tests-")
+# WhiteNoise warns where the collected static files are not.
+Path(_folder.name, "data", "static").mkdir(parents=True)
+os.environ.update(
+    DJANGO_SETTINGS_MODULE="resource_sync.settings",
+    SECRET_KEY=secrets.token_hex(32),
+    DATA_DIR=f"{_folder.name}/data",
+    LOG_DIR=f"{_folder.name}/logs",
+    DATABASE_URL=os.environ.get("TEST_DATABASE_URL", ""),
+    REDIS_URL="",
+    API_KEY="",
+    RATE_LIMIT_CREATE="0",
+    RATE_LIMIT_READ="0",
+    IP_ALLOWLIST="",
+    TRUSTED_PROXIES="",
+    ALLOWED_HOSTS="testserver,localhost,127.0.0.1",
+    CORS_ALLOWED_ORIGINS="",
+    TASK_TYPES_FILE="./task_types.toml",
+    DEBUG="off",
+    HTTPS="off",
+)
+
+import django  # noqa: E402 (what reads settings comes after them)
+
+django.setup()
+
+import pytest  # noqa: E402
+from django.core.cache import cache  # noqa: E402
+from django.test import Client  # noqa: E402
+
+from tests.factories import ApiKeyFactory, UserFactory  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def _clean_house(settings):
+    """Plain static files, so that nobody has to collect them; nothing counted yet."""
+    plain = "django.contrib.staticfiles.storage.StaticFilesStorage"
+    settings.STORAGES = {**settings.STORAGES, "staticfiles": {"BACKEND": plain}}
+    cache.clear()
+
+
+@pytest.fixture
+def api_key(db):
+    """A program's key; its text is ``api_key.secret``."""
+    return ApiKeyFactory()
+
+
+@pytest.fixture
+def program(api_key):
+    """A client that sends a key, as a program does."""
+    return Client(headers={"X-API-Key": api_key.secret})
+
+
+@pytest.fixture
+def stranger(db):
+    """A client without a key or a session."""
+    return Client()
+
+
+@pytest.fixture
+def alice(db):
+    """She is staff."""
+    return UserFactory(username="alice", is_staff=True)
+
+
+@pytest.fixture
+def bob(db):
+    """He has an account, but is no staff."""
+    return UserFactory(username="bob")
+
+
+@pytest.fixture
+def browser(alice):
+    """Alice's browser, which checks CSRF as real ones have to."""
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(alice)
+    return client
