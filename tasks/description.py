@@ -34,7 +34,11 @@ def iso_of_ms(at_ms: int) -> str:
 def describe(
     task: Task, base_url: str, logs: Iterable[LineJson] = (), stream_query: str = ""
 ) -> dict[str, Any]:
-    """A task as programs see it. ``base_url`` has no slash at its end."""
+    """A task as programs see it. ``base_url`` has no slash at its end.
+
+    ``logs``: the newest few lines; in the stream they stay away, because there every
+    line is an event of its own.
+    """
     kind = catalog().get(task.type)
     return {
         "id": str(task.pk),

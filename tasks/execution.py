@@ -24,6 +24,12 @@ PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "TZ", "TMPDIR", "SSL_CERT_FILE")
 PASSED_ON_PREFIXES = ("RESOURCE_", "AWS_", "LC_")
 
 Outcome = Literal["completed", "failed", "cancelled"]
+Change = tuple[int, int, str, int]
+
+
+def first_change(kind: TaskType | None) -> Change:
+    """Where a task stands when it starts to run, as in ``Task.trail``."""
+    return (0, 1, kind.steps[0].name if kind and kind.steps else "", 0)
 
 
 class Execution:
@@ -43,7 +49,7 @@ class Execution:
         self.masks = {secret for secret in secrets if secret}
         self.lines: list[tuple[int, str, str]] = []
         self.line_count = 0
-        self.trail: list[tuple[int, int, str, int]] = []
+        self.trail = [first_change(kind)]
         self.outcome: Outcome | None = None
         self.error: str | None = None
         self.results: list[dict[str, Any]] = []
@@ -285,7 +291,7 @@ class Execution:
     def _note_change(self) -> None:
         step = self.kind.steps[self._step_index]
         change = (self.line_count, self._step_index + 1, step.name, self.progress)
-        if not self.trail or self.trail[-1][1:] != change[1:]:
+        if self.trail[-1][1:] != change[1:]:
             self.trail.append(change)
 
     def _environment(self, own: Mapping[str, str]) -> dict[str, str]:

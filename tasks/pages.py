@@ -239,6 +239,8 @@ class Field:
     value: str
     errors: list[str]
 
+    pattern: str | None = None  # as people read it; the schema's is anchored
+
     @property
     def is_secret(self) -> bool:
         return bool(self.schema.get("writeOnly"))
@@ -271,19 +273,20 @@ def launch_forms(
 def _fields(
     kind: TaskType, given: dict[str, str], errors: dict[str, list[str]]
 ) -> list[Field]:
-    schema = kind.schema()
+    required = kind.schema()["required"]
     return [
         Field(
-            name=name,
-            schema=prop,
-            required=name in schema["required"],
+            name=parameter.name,
+            schema=parameter.schema(),
+            required=parameter.name in required,
             # A secret never comes back into a page.
             value=""
-            if prop.get("writeOnly")
-            else given.get(name, prop.get("default", "")),
-            errors=errors.get(name, []),
+            if parameter.secret
+            else given.get(parameter.name, parameter.default or ""),
+            errors=errors.get(parameter.name, []),
+            pattern=None if parameter.choices else parameter.pattern,
         )
-        for name, prop in schema["properties"].items()
+        for parameter in kind.params
     ]
 
 

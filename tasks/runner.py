@@ -33,7 +33,7 @@ from django.utils import timezone
 from tasks import log_store
 from tasks.catalog import TaskType, catalog
 from tasks.child import Child
-from tasks.execution import Execution
+from tasks.execution import Execution, first_change
 from tasks.guard import Guard
 from tasks.log_store import Line
 from tasks.models import HEARTBEAT_SECONDS, Runner, StatusConflict, Task
@@ -62,7 +62,7 @@ class Run:
 
     execution: Execution
     last_seq: int = 0
-    stored_trail: int = 0
+    stored_trail: int = 1  # the first change is stored by the claim
     digest: Any = field(default_factory=hashlib.sha256)
     child: Child | None = None  # whose pipes are in the selector ...
     fds: set[int] = field(default_factory=set)  # ... under these numbers
@@ -423,7 +423,7 @@ def claim(runner: Runner) -> Task | None:
             task = queue.first()
             if task is None:
                 return None
-            first = catalog()[task.type].steps[0].name if task.type in catalog() else ""
+            first = first_change(catalog().get(task.type))
             with suppress(StatusConflict, IntegrityError), transaction.atomic():
                 Task.objects.move(
                     task.pk,
@@ -432,7 +432,8 @@ def claim(runner: Runner) -> Task | None:
                     runner=runner,
                     started_at=Now(),
                     step_index=1,
-                    step_name=first,
+                    step_name=first[2],
+                    trail=[first],
                 )
                 announce([task.pk])
                 return task

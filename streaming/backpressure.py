@@ -1,0 +1,80 @@
+"""Writing to a client that may be slow, through Daphne.
+
+ASGI's ``send`` in Daphne 4.2 never waits, so a client that does not read would grow
+the server's memory without bound. All that touches the inside of Daphne and Twisted
+is here, on exact pins, and tests/streaming/test_backpressure.py fails loudly where a
+new version moves it:
+
+- ``send`` is ``functools.partial(Server.handle_reply, request)``;
+- ``request`` is a ``twisted.web.http.Request`` that takes a streaming producer, which
+  is paused when more than 64 KiB wait for the socket;
+- a chunk framed once (RFC 9112, section 7.1) can be written to ``request.channel``
+  for many clients, at a third to a quarter of ``Request.write``'s cost.
+"""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any
+
+from daphne.http_protocol import WebRequest
+from twisted.internet.interfaces import IPushProducer
+from zope.interface import implementer
+
+
+def framed(data: bytes) -> bytes:
+    """One chunk of HTTP/1.1's chunked transfer coding."""
+    return b"%x\r\n%b\r\n" % (len(data), data)
+
+
+@implementer(IPushProducer)
+class Outlet:
+    """The body of one response under way.
+
+    ``is_full``: what was written waits for the client; write no more until
+    ``on_room`` was called. Use it after the response's first body bytes were sent,
+    in the event loop's thread only.
+    """
+
+    def __init__(
+        self, send: Callable[..., Awaitable[None]], on_room: Callable[[], None]
+    ) -> None:
+        if not isinstance(send, partial) or not isinstance(send.args[0], WebRequest):
+            raise TypeError("The stream is served by Daphne only.")
+        self._request: Any = send.args[0]
+        self._on_room = on_room
+        self.is_full = False
+        self._is_chunked = bool(self._request.chunked)
+        if self.is_open:
+            self._request.registerProducer(self, True)
+
+    @property
+    def is_open(self) -> bool:
+        request = self._request
+        return request.channel is not None and not request._disconnected
+
+    def write(self, data: bytes) -> None:
+        if self.is_open:
+            self._request.channel.write(framed(data) if self._is_chunked else data)
+
+    def finish(self) -> None:
+        """End the response in order, after what waits has been sent."""
+        if self.is_open and not self._request.finished:
+            self._request.unregisterProducer()
+            self._request.finish()
+
+    def abort(self) -> None:
+        """Cut the connection; what waits is dropped."""
+        if self.is_open:
+            self._request.channel.transport.abortConnection()
+
+    # --- IPushProducer, called by the transport -------------------------------------
+
+    def pauseProducing(self) -> None:  # noqa: N802 (Twisted's name)
+        self.is_full = True
+
+    def resumeProducing(self) -> None:  # noqa: N802 (Twisted's name)
+        self.is_full = False
+        self._on_room()
+
+    def stopProducing(self) -> None:  # noqa: N802 (Twisted's name)
+        self.is_full = True

@@ -1,0 +1,101 @@
+"""django-eventstream's side of the stream: who listens to what.
+
+Lines go out in batches through its ListenerManager, one event a task and batch; its
+stock view and its storage of events are not on that path (docs/decisions/0002).
+"""
+
+import json
+import uuid
+from typing import Any
+
+from django.http import HttpRequest
+from django_eventstream.channelmanager import ChannelManagerBase
+from django_eventstream.event import Event
+from django_eventstream.storage import EventDoesNotExist, StorageBase
+from django_eventstream.views import Listener, ListenerManager, get_listener_manager
+
+from tasks import log_store
+from tasks.models import Task
+
+PREFIX = "task-"
+
+
+def channel_of(task_id: uuid.UUID) -> str:
+    return f"{PREFIX}{task_id}"
+
+
+def task_of(channel: str) -> uuid.UUID:
+    """Raises ValueError where the channel is no task's."""
+    if not channel.startswith(PREFIX):
+        raise ValueError(f"{channel!r} is no task's channel.")
+    return uuid.UUID(channel.removeprefix(PREFIX))
+
+
+class TaskListener(Listener):  # type: ignore[misc]
+    """A listener to one task that keeps no queue, so nothing can overflow.
+
+    What it is told is a hint to look at the task's newest state; ``woken`` collects
+    those to look, so that one call into the event loop serves them all.
+    """
+
+    def __init__(self, task_id: uuid.UUID, woken: list["TaskListener"]) -> None:
+        super().__init__()
+        self.task_id = task_id
+        self.channels = {channel_of(task_id)}
+        self._woken = woken
+
+    def wake_threadsafe(self) -> None:
+        self.channel_items.clear()
+        self._woken.append(self)
+
+
+def manager() -> ListenerManager:
+    return get_listener_manager()
+
+
+def publish(task_id: uuid.UUID, state: Any) -> None:
+    """Tell everybody who listens to a task that it has a new state."""
+    channel = channel_of(task_id)
+    manager().add_to_queues(channel, Event(channel, "state", state))
+
+
+class LogLineStorage(StorageBase):  # type: ignore[misc]
+    """A task's log lines as django-eventstream's events; the id is the seq."""
+
+    def append_event(self, channel: str, event_type: str, data: Any) -> Event:
+        raise TypeError("Lines are written by the runner, not by send_event.")
+
+    def get_events(self, channel: str, last_id: int, limit: int = 100) -> list[Event]:
+        current = self.get_current_id(channel)
+        if last_id > current:
+            raise EventDoesNotExist(f"No such event {last_id}", current)
+        lines = log_store.page(task_of(channel), last_id, limit)
+        return [
+            Event(
+                channel,
+                "message",
+                json.dumps({"type": "log", "log": line}),
+                id=line["seq"],
+            )
+            for line in lines
+        ]
+
+    def get_current_id(self, channel: str) -> int:
+        numbers = Task.objects.filter(pk=task_of(channel)).values_list("last_seq")
+        return int(numbers[0][0]) if numbers else 0
+
+
+class TaskChannelManager(ChannelManagerBase):  # type: ignore[misc]
+    """Staff may read every task's channel; the URL alone names the channels, so
+    ``?channel=`` and ``?es-meta=`` change nothing."""
+
+    def get_channels_for_request(
+        self, request: HttpRequest, view_kwargs: dict[str, Any]
+    ) -> set[str]:
+        return set(view_kwargs.get("channels", ()))
+
+    def can_read_channel(self, user: Any, channel: str) -> bool:
+        return bool(user and user.is_active and user.is_staff)
+
+    def is_channel_reliable(self, channel: str) -> bool:
+        return channel.startswith(PREFIX)

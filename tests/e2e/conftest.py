@@ -1,0 +1,290 @@
+"""The product as its users meet it: real Daphne, a real runner, real databases."""
+
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import psycopg
+import pytest
+import requests
+
+ROOT = Path(__file__).resolve().parents[2]
+PATIENCE_SECONDS = 60
+
+
+def wait_until(condition, what="the condition", seconds=PATIENCE_SECONDS):
+    """Wait for a condition, and return what it gave."""
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        if time.monotonic() > deadline:
+            raise AssertionError(f"Waited {seconds} s in vain for {what}.")
+        time.sleep(0.02)
+    return value
+
+
+class Service:
+    """One running product: a web server, a runner, a database and a data folder."""
+
+    def __init__(self, folder: Path, database_url: str, **settings: str) -> None:
+        self.data_dir = folder
+        self.api_key = secrets.token_hex(16)
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        types = folder / "task_types.toml"
+        types.write_text(
+            (ROOT / "task_types.toml").read_text()
+            + Path(__file__).with_name("task_types.toml").read_text()
+        )
+        self.env = {
+            **os.environ,
+            "SECRET_KEY": secrets.token_hex(32),
+            "API_KEY": self.api_key,
+            "DATA_DIR": str(folder),
+            "LOG_DIR": str(folder / "logs"),
+            "PORT": str(self.port),
+            "DATABASE_URL": database_url,
+            "TASK_TYPES_FILE": str(types),
+            **settings,
+        }
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
+
+    # --- Processes ------------------------------------------------------------------
+
+    def manage(self, *arguments: str, **options) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, ROOT / "manage.py", *arguments],
+            env=self.env,
+            capture_output=True,
+            text=True,
+            check=options.pop("check", True),
+            timeout=PATIENCE_SECONDS,
+            **options,
+        )
+
+    def prepare(self) -> None:
+        self.manage("migrate", "-v0")
+        self.manage("collectstatic", "--noinput", "-v0")
+
+    def start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start ``web`` or any runner; what it prints is in NAME.out."""
+        if name == "web":
+            endpoint = f"tcp:port={self.port}:interface=127.0.0.1:backlog=4096"
+            command = ["-m", "daphne", "-e", endpoint, "resource_sync.asgi:application"]
+        else:
+            command = [str(ROOT / "manage.py"), "run_tasks", *arguments]
+        with (self.data_dir / f"{name}.out").open("ab") as output:
+            process = subprocess.Popen(
+                [sys.executable, *command],
+                cwd=ROOT,
+                env=self.env,
+                stdout=output,
+                stderr=output,
+            )
+        self.processes[name] = process
+        return process
+
+    def wait_healthy(self) -> None:
+        wait_until(self.is_healthy, f"a healthy service; see {self.data_dir}/*.out")
+
+    def is_healthy(self) -> bool:
+        try:
+            return requests.get(f"{self.url}/health", timeout=5).status_code == 200
+        except requests.ConnectionError:
+            return False
+
+    def kill(self, name: str) -> None:
+        process = self.processes.pop(name)
+        process.kill()
+        process.wait()
+
+    def stop(self) -> None:
+        for process in self.processes.values():
+            process.send_signal(signal.SIGTERM)
+        for process in self.processes.values():
+            try:
+                process.wait(30)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        self.processes.clear()
+
+    # --- The API --------------------------------------------------------------------
+
+    def request(self, method: str, path: str, **options) -> requests.Response:
+        headers = {"X-API-Key": self.api_key, **options.pop("headers", {})}
+        return requests.request(
+            method,
+            self.url + path,
+            headers=headers,
+            timeout=options.pop("timeout", PATIENCE_SECONDS),
+            **options,
+        )
+
+    def create(self, task_type: str, **params: str) -> str:
+        """Start a task; returns its id."""
+        answer = self.request("POST", f"/api/tasks/{task_type}", json=params)
+        assert answer.status_code == 202, answer.text
+        return answer.json()["taskId"]
+
+    def task(self, task_id: str) -> dict:
+        return self.request("GET", f"/api/tasks/{task_id}").json()
+
+    def wait_for(self, task_id: str, *statuses: str) -> dict:
+        """The task, once it has one of these statuses (or has ended)."""
+        wanted = statuses or ("completed", "failed", "cancelled")
+
+        def task_in_time():
+            task = self.task(task_id)
+            return task if task["status"] in wanted else None
+
+        return wait_until(task_in_time, f"task {task_id} to be {wanted}")
+
+    def lines(self, task_id: str) -> list[dict]:
+        """The stored log, whole."""
+        lines, after = [], 0
+        while after is not None:
+            path = f"/api/tasks/{task_id}/logs?after={after}&limit=10000"
+            page = self.request("GET", path).json()
+            lines += page["logs"]
+            after = page["next"]
+        return lines
+
+    def messages(self, task_id: str, *levels: str) -> list[str]:
+        lines = self.lines(task_id)
+        return [x["message"] for x in lines if not levels or x["level"] in levels]
+
+    def stream(self, task_id: str, query: str = "", **headers: str):
+        """The open response of a stream."""
+        return self.request(
+            "GET", f"/api/tasks/{task_id}/stream{query}", headers=headers, stream=True
+        )
+
+    def events(self, task_id: str, query: str = "", **headers: str) -> list[dict]:
+        """Every event of a stream, to its end."""
+        with self.stream(task_id, query, **headers) as response:
+            assert response.status_code == 200, response.text
+            return [event for _, event in parse(response)]
+
+    def sign_in_link(self) -> str:
+        """A fresh one-time link for the user ``admin``, who is made if need be."""
+        code = (
+            "from django.contrib.auth.models import User;"
+            "from tasks.sign_in import sign_in_link;"
+            "u, _ = User.objects.get_or_create(username='admin', defaults="
+            "dict(is_staff=True, is_superuser=True, password='!'));"
+            f"print(sign_in_link(u, '{self.url}'))"
+        )
+        return self.manage("shell", "-v0", "-c", code).stdout.strip().splitlines()[-1]
+
+
+def parse(response):
+    """(id or None, data) of each event of an open response, strictly: any line that
+    is neither ``id:``, ``retry:``, ``data:`` nor empty is an error."""
+    event_id, data = None, None
+    for raw in response.iter_lines(chunk_size=65536, delimiter=b"\n"):
+        if raw.startswith(b"id: "):
+            event_id = raw[4:].decode()
+        elif raw.startswith(b"data: "):
+            assert data is None, "two data lines in one event"
+            data = json.loads(raw[6:])
+        elif not raw and data is not None:
+            yield event_id, data
+            event_id, data = None, None
+        else:
+            assert not raw or raw.startswith(b"retry: "), raw
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def processes_with(mark: str) -> list[psutil.Process]:
+    """Living processes that have this text in their command line."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        words = process.info["cmdline"] or []
+        is_dead = process.info["status"] == psutil.STATUS_ZOMBIE
+        if any(mark in word for word in words) and not is_dead:
+            found.append(process)
+    return found
+
+
+@pytest.fixture(scope="session")
+def new_database_url():
+    """Makes database URLs: SQLite's default, or fresh databases on PostgreSQL."""
+    server = os.environ.get("TEST_DATABASE_URL", "")
+    made = []
+
+    def make() -> str:
+        if not server:
+            return ""
+        name = f"e2e_{os.getpid()}_{secrets.token_hex(3)}"
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}"')
+        made.append(name)
+        return f"{server.rpartition('/')[0]}/{name}"
+
+    yield make
+    for name in made:
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def service(tmp_path_factory, new_database_url):
+    """A running product that all tests of a session share."""
+    unlimited = {"RATE_LIMIT_CREATE": "0", "RATE_LIMIT_READ": "0"}
+    service = Service(
+        tmp_path_factory.mktemp("service"),
+        new_database_url(),
+        TASK_RETENTION="0",
+        **unlimited,
+    )
+    service.prepare()
+    service.start("web")
+    service.start("runner", "--concurrency", "8")
+    service.wait_healthy()
+    yield service
+    service.stop()
+
+
+@pytest.fixture
+def new_service(tmp_path, new_database_url):
+    """Makes a product of a test's own, for what breaks things: nothing of it runs
+    yet. Settings are given by name."""
+    made = []
+
+    def make(**settings: str) -> Service:
+        folder = tmp_path / f"service-{len(made)}"
+        folder.mkdir()
+        defaults = {"RATE_LIMIT_CREATE": "0", "RATE_LIMIT_READ": "0"}
+        service = Service(folder, new_database_url(), **{**defaults, **settings})
+        made.append(service)
+        service.manage("migrate", "-v0")
+        return service
+
+    yield make
+    for service in made:
+        service.stop()
+
+
+@pytest.fixture(scope="session")
+def demo(service):
+    """The demo resources, in the shared service's data folder."""
+    subprocess.run(
+        [sys.executable, "-m", "resources", "demo"],
+        cwd=ROOT,
+        env=service.env,
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    return service.data_dir / "resources"
