@@ -235,6 +235,8 @@ def test_a_kill_at_any_stage_leaves_a_whole_version_served(published_game, stage
     process.start()
     process.join(30)
     assert process.exitcode == -signal.SIGKILL
+    sealed = "v885" in game.open_store().sealed_versions()
+    assert sealed == (STAGES.index(stage) >= STAGES.index("manifest"))
     after_all = stage == "pointer"
     assert game.served() == (("v885", NEW_FILES) if after_all else ("v884", OLD_FILES))
     game.lines(*SYNC)
