@@ -124,6 +124,18 @@ def test_a_source_that_differs_from_its_manifest_is_not_published(published_game
     assert game.served() == ("v884", OLD_FILES)
 
 
+def test_a_link_in_the_source_is_not_sent(published_game, tmp_path):
+    game = published_game
+    (tmp_path / "outside").write_bytes(b"sound")
+    (game.source / "ios/v885/snd/d.mp3").unlink()
+    (game.source / "ios/v885/snd/d.mp3").symlink_to(tmp_path / "outside")
+    result = game.run(*SYNC)
+    assert result.returncode == 1
+    assert result.stderr == (
+        "error: snd/d.mp3 in the source of ios is a symbolic link\n"
+    )
+
+
 @pytest.mark.parametrize("content", [b"SOUND", b"soun", b""])
 def test_a_damaged_upload_of_an_earlier_run_is_sent_again(published_game, content):
     game = published_game
