@@ -7,7 +7,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "resource_sync.settings")
 
 from django.core.asgi import get_asgi_application
 
-django_app = get_asgi_application()  # sets Django up; what follows needs it
+django_app: Any = get_asgi_application()  # sets Django up; what follows needs it
 
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.urls import re_path  # noqa: E402
@@ -16,7 +16,7 @@ from resource_sync.edge import edge  # noqa: E402
 from streaming.stream import stream  # noqa: E402
 
 
-async def stream_or_preflight(scope: Any, receive: Any, send: Any) -> None:
+async def stream_unless_preflight(scope: Any, receive: Any, send: Any) -> None:
     """The stream, but for a browser's question before it, which Django answers."""
     app = django_app if scope["method"] == "OPTIONS" else stream
     await app(scope, receive, send)
@@ -26,18 +26,9 @@ async def no_websocket(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "websocket.close"})
 
 
-application = edge(
-    ProtocolTypeRouter(
-        {
-            "http": URLRouter(
-                [
-                    re_path(
-                        r"^api/tasks/(?P<task_id>[^/]+)/stream$", stream_or_preflight
-                    ),
-                    re_path(r"", django_app),
-                ]
-            ),
-            "websocket": no_websocket,
-        }
-    )
-)
+STREAM = r"^api/tasks/(?P<task_id>[^/]+)/stream$"
+# Django's types know views only; channels routes ASGI applications.
+streaming_app: Any = stream_unless_preflight
+http = URLRouter([re_path(STREAM, streaming_app), re_path(r"", django_app)])
+
+application = edge(ProtocolTypeRouter({"http": http, "websocket": no_websocket}))

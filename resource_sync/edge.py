@@ -5,7 +5,7 @@ are right already, and the headers are gone.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -26,7 +26,7 @@ from django.conf import settings
 
 Address = IPv4Address | IPv6Address
 Networks = Sequence[IPv4Network | IPv6Network]
-Headers = Sequence[tuple[bytes, bytes]]
+Headers = Iterable[tuple[bytes, bytes]]
 
 OPEN_TO_ALL = frozenset({"/health"})  # a load balancer's probe has no fixed address
 

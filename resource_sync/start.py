@@ -37,6 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m resource_sync.start")
     commands: dict[str, Callable[[], int]] = {
         "run": run, "start": start, "stop": stop, "status": status, "logs": logs,
+        "prepare": prepare_only,
     }  # fmt: skip
     parser.add_argument("command", nargs="?", choices=commands, default="run")
     try:
@@ -47,7 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run() -> int:
     """Prepare, then turn into the supervisor, in the foreground."""
-    prepare(how_to_stop="Ctrl-C")
+    say(banner(*prepare(), how_to_stop="Ctrl-C"))
     from resource_sync import supervise
 
     supervise.become_foreground()
@@ -55,7 +56,7 @@ def run() -> int:
 
 def start() -> int:
     """Prepare, then leave web and runner running in the background."""
-    prepare(how_to_stop="make stop (make status, make logs)")
+    say(banner(*prepare(), how_to_stop="make stop (make status, make logs)"))
     from resource_sync import supervise
 
     return supervise.start_daemon()
@@ -89,13 +90,21 @@ def refuse(message: object) -> SystemExit:
     return SystemExit(" ".join(str(message).split()))
 
 
-def prepare(how_to_stop: str) -> None:
+def prepare_only() -> int:
+    """Database, administrator and static files, for who starts the rest otherwise."""
+    prepare(port_is_needed=False)
+    return 0
+
+
+def prepare(*, port_is_needed: bool = True) -> "tuple[User, str]":
+    """Returns the administrator and what to show as the password."""
     gc.disable()  # importing makes no garbage; looking for it took a third of the time
     write_env_file(ENV_FILE)
     from django.conf import settings
 
     settings.DATA_DIR  # noqa: B018 (a wrong value stops here, with one line)
-    refuse_taken_port(settings.HOST, settings.PORT)
+    if port_is_needed:
+        refuse_taken_port(settings.HOST, settings.PORT)
 
     import django
     from django.db import DatabaseError
@@ -110,7 +119,7 @@ def prepare(how_to_stop: str) -> None:
         raise refuse(f"DATABASE_URL: the database can't be used: {error}") from error
     collect_static(settings.DATA_DIR / "run" / "static-files")
     finish_demo(demo, settings.DATA_DIR)
-    say(banner(user, password, how_to_stop))
+    return user, password
 
 
 # --- Secrets ------------------------------------------------------------------------
@@ -304,13 +313,14 @@ def collect_static(stamp: Path) -> None:
 
 def static_state() -> Iterator[str]:
     """What collectstatic's result depends on: version, packages, files."""
-    from django.conf import settings
     from django.contrib.staticfiles.finders import get_finders
 
-    yield settings.SPECTACULAR_SETTINGS["VERSION"]
+    from resource_sync.settings import VERSION
+
+    yield VERSION
     yield (ROOT / "requirements.txt").read_text()
     for finder in get_finders():
-        for name, storage in finder.list([]):  # type: ignore[no-untyped-call]
+        for name, storage in finder.list([]):
             found = Path(storage.path(name)).stat()
             yield f"{name} {found.st_size} {found.st_mtime_ns}"
 
@@ -345,6 +355,7 @@ def base_url() -> str:
 def banner(user: "User", password: str, how_to_stop: str) -> str:
     from django.conf import settings
 
+    from resource_sync.settings import VERSION
     from tasks.sign_in import sign_in_link
 
     url = base_url()
@@ -356,8 +367,7 @@ def banner(user: "User", password: str, how_to_stop: str) -> str:
         ("Stop", how_to_stop),
     ]
     rows = "\n".join(f"  {name:<9}{text}" for name, text in lines)
-    version = settings.SPECTACULAR_SETTINGS["VERSION"]
-    return f"\nResource Sync {version}\n\n{rows}\n"
+    return f"\nResource Sync {VERSION}\n\n{rows}\n"
 
 
 if __name__ == "__main__":

@@ -45,7 +45,7 @@ def become_foreground() -> NoReturn:
 
 def foreground() -> int:
     """What runs in the place of ``make run`` until somebody ends it."""
-    from supervisor import options, supervisord
+    from supervisor import options, supervisord  # type: ignore[import-untyped]
 
     class ForegroundOptions(options.ServerOptions):  # type: ignore[misc]
         def get_signal(self) -> int | None:
