@@ -1,0 +1,42 @@
+"""``manage.py list_tasks``: the newest tasks, one a line."""
+
+import argparse
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.utils.timezone import localtime
+
+from tasks.description import describe
+from tasks.management.options import TaskCommand
+from tasks.models import Task
+
+
+def at_least_one(raw: str) -> int:
+    if not raw.isdecimal() or int(raw) < 1:
+        raise argparse.ArgumentTypeError(f"{raw!r} is not a number above 0")
+    return int(raw)
+
+
+class Command(TaskCommand):
+    help = "List tasks, the newest first."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        super().add_arguments(parser)
+        parser.add_argument("--status", choices=Task.Status.values)
+        parser.add_argument("--type")
+        parser.add_argument("--limit", type=at_least_one, default=20)
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        tasks = Task.objects.newest_first()
+        for name in ("status", "type"):
+            if options[name]:
+                tasks = tasks.filter(**{name: options[name]})
+        for task in tasks[: options["limit"]]:
+            if options["json"]:
+                self.say_json(describe(task, ""))
+            else:
+                created = localtime(task.created_at)
+                self.say(
+                    f"{task.pk}  {created:%Y-%m-%d %H:%M:%S}  {task.status:9}  "
+                    f"{task.progress:3}%  {task.type} {task.version}".rstrip()
+                )

@@ -1,0 +1,54 @@
+"""What the commands share: their words for a task, and how a program reads them."""
+
+import getpass
+import json
+import uuid
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from tasks.lifecycle import Actor
+from tasks.models import Task
+
+
+class TaskCommand(BaseCommand):
+    """A command that prints for people, or JSON lines for programs."""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--json", action="store_true", help="one JSON object a line"
+        )
+
+    def say(self, text: str) -> None:
+        self.stdout.write(text)
+        self.stdout.flush()
+
+    def say_json(self, value: Any) -> None:
+        self.say(json.dumps(value, ensure_ascii=False))
+
+
+def actor() -> Actor:
+    """Who sits at this shell."""
+    try:
+        return Actor(f"shell:{getpass.getuser()}")
+    except (KeyError, OSError):  # a user id without a name, as in containers
+        return Actor("shell")
+
+
+def find_task(raw: str) -> Task:
+    """The task of an id, or of the beginning of exactly one id.
+
+    Raises CommandError, which says what would be right.
+    """
+    digits = raw.strip().replace("-", "")
+    try:
+        first, last = (uuid.UUID(digits.ljust(32, filler)) for filler in "0f")
+    except ValueError:
+        raise CommandError(f"{raw!r} is no task's id; see list_tasks.") from None
+    known = Task.objects.filter(pk__range=(first, last))
+    matches = list(known[:2]) if digits else []
+    if len(matches) == 1:
+        return matches[0]
+    if matches:
+        raise CommandError(f"Several tasks begin with {raw!r}; give more of it.")
+    raise CommandError(f"There is no task {raw!r}; see list_tasks.")

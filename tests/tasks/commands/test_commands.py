@@ -1,0 +1,128 @@
+"""The management commands, as somebody at a shell uses them."""
+
+import json
+from io import StringIO
+
+import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
+
+from tasks.lifecycle import Actor, submit
+from tasks.models import ApiKey, AuditEvent, LogLine, Task
+from tests.factories import TaskFactory, write_log
+
+pytestmark = pytest.mark.django_db
+
+
+def run(*arguments):
+    """What a command prints."""
+    output = StringIO()
+    call_command(*arguments, stdout=output, stderr=StringIO())
+    return output.getvalue()
+
+
+def test_submit_puts_a_task_into_the_queue():
+    text = run("submit", "check-integrity", "--version", "v885")
+    task = Task.objects.get()
+    assert str(task.pk) in text
+    assert (task.type, task.params) == ("check-integrity", {"version": "v885"})
+    assert task.created_by.startswith("shell")
+
+
+def test_submit_says_which_parameter_is_wrong():
+    with pytest.raises(CommandError, match=r"--version: It must match .*v\[0-9\]\+"):
+        run("submit", "check-integrity", "--version", "885")
+    assert not Task.objects.exists()
+
+
+def test_submit_names_the_types_there_are():
+    with pytest.raises(CommandError, match="check-integrity, full-sync"):
+        run("submit", "check")
+
+
+def test_follow_prints_every_line_and_exits_by_the_outcome():
+    for status, code in (("completed", 0), ("failed", 1), ("cancelled", 2)):
+        task = TaskFactory(status=status)
+        write_log(task, "line 1", "line 2")
+        output = StringIO()
+        with pytest.raises(SystemExit) as stop:
+            call_command("follow", str(task.pk), stdout=output)
+        assert stop.value.code == code
+        assert "line 1\n" in output.getvalue()
+        assert "line 2\n" in output.getvalue()
+        assert status in output.getvalue()
+
+
+def test_a_task_is_found_by_the_beginning_of_its_id():
+    task = TaskFactory(status="pending")
+    assert str(task.pk) in run("cancel_task", str(task.pk)[:8])
+    task.refresh_from_db()
+    assert task.status == "cancelled"
+
+
+@pytest.mark.parametrize("wrong", ["", "zzz", "12345678-1234-1234-1234-123456789abc"])
+def test_an_id_of_no_task_is_named(wrong):
+    with pytest.raises(CommandError, match="list_tasks"):
+        run("cancel_task", wrong)
+
+
+def test_a_beginning_of_several_ids_is_refused():
+    for last in "12":
+        TaskFactory(pk=f"abcdef00-0000-4000-8000-00000000000{last}")
+    with pytest.raises(CommandError, match="Several tasks"):
+        run("cancel_task", "abcdef")
+
+
+def test_what_has_ended_cannot_be_cancelled():
+    task = TaskFactory(status="completed")
+    with pytest.raises(CommandError, match="already ended"):
+        run("cancel_task", str(task.pk))
+
+
+def test_list_tasks_shows_the_newest_first_and_filters():
+    older = submit("check-integrity", {"version": "v1"}, Actor("a"))
+    newer = submit("update-reuse", {"version": "v2"}, Actor("a"))
+    lines = run("list_tasks").splitlines()
+    assert lines[0].startswith(str(newer.pk))
+    assert lines[1].startswith(str(older.pk))
+    assert str(newer.pk) not in run("list_tasks", "--type", "check-integrity")
+    assert run("list_tasks", "--status", "running") == ""
+    shown = [json.loads(line) for line in run("list_tasks", "--json").splitlines()]
+    assert [task["id"] for task in shown] == [str(newer.pk), str(older.pk)]
+
+
+def test_prune_keeps_the_newest_and_what_has_not_ended():
+    old, *kept = TaskFactory.create_batch(3, status="completed")
+    running = TaskFactory(status="running")
+    pinned = TaskFactory(status="failed", pinned=True)
+    write_log(old, "x")
+    assert "Deleted 1 " in run("prune_tasks", "--keep", "2")
+    assert set(Task.objects.all()) == {*kept, running, pinned}
+    assert not LogLine.objects.exists()
+
+
+def test_prune_says_so_where_everything_is_kept(settings):
+    settings.TASK_RETENTION = 0
+    with pytest.raises(CommandError, match="TASK_RETENTION is 0"):
+        run("prune_tasks")
+
+
+def test_a_new_key_is_shown_once_and_opens_the_door(client):
+    secret = run("create_api_key", "构建机").strip()
+    key = ApiKey.objects.get()
+    assert key.name == "构建机"
+    assert secret not in (key.digest, key.prefix)
+    assert AuditEvent.objects.filter(action="create key").exists()
+    assert client.get("/api/tasks", headers={"X-API-Key": secret}).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["", "   ", "x" * 101, "a\nb"])
+def test_a_key_needs_a_name(name):
+    with pytest.raises(CommandError, match="printable"):
+        run("create_api_key", name)
+    assert not ApiKey.objects.exists()
+
+
+def test_the_runner_refuses_a_type_that_is_not_there():
+    with pytest.raises(CommandError, match="no task type 'nope'"):
+        run("run_tasks", "--types", "nope", "--once")
