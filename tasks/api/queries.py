@@ -39,9 +39,8 @@ class Query:
 
     def read(self, name: str, parse: Callable[[str], T], default: T) -> T:
         raw = self.given.get(name, "")
-        return self._parsed(name, raw, parse, default) if raw else default
-
-    def _parsed(self, name: str, raw: str, parse: Callable[[str], T], default: T) -> T:
+        if not raw:
+            return default
         try:
             if "\0" in raw:
                 raise ValueError(_("It must be text."))
@@ -79,22 +78,20 @@ class Query:
 
     def choices(self, name: str, there_are: list[str]) -> list[str]:
         """Any of some words, given with commas between or several times."""
-
-        def parse(raw: str) -> list[str]:
-            words = [word.strip() for word in raw.split(",") if word.strip()]
-            if not set(words) <= set(there_are):
-                raise ValueError(
-                    _("It must be one of: %(choices)s.")
-                    % {"choices": ", ".join(there_are)}
-                )
-            return words
-
-        raw = ",".join(self.given.getlist(name))
-        return self._parsed(name, raw, parse, [])
+        words = ",".join(self.given.getlist(name)).split(",")
+        return self._among(there_are, name, [w.strip() for w in words if w.strip()])
 
     def choice(self, name: str, there_are: list[str]) -> str | None:
-        words = self.choices(name, there_are)
-        return words[0] if words else None
+        """One of some words, or None."""
+        word = self.given.get(name)
+        return self._among(there_are, name, [word])[0] if word else None
+
+    def _among(self, there_are: list[str], name: str, words: list[str]) -> list[str]:
+        if not set(words) <= set(there_are):
+            self.errors[name] = [
+                _("It must be one of: %(choices)s.") % {"choices": ", ".join(there_are)}
+            ]
+        return words
 
     def cursor(self, name: str = "cursor") -> "Cursor | None":
         return self.read(name, Cursor.decoded, None)

@@ -3,10 +3,12 @@
 from django.urls import path, re_path
 
 from tasks.api import pages
+from tasks.api.logs import LogViewSet
 from tasks.api.operations import HealthView, MetricsView
-from tasks.api.views import TaskTypesView, TaskViewSet
+from tasks.api.task_types import TaskTypesView
+from tasks.api.views import TaskViewSet
 
-task = TaskViewSet.as_view
+task, log = TaskViewSet.as_view, LogViewSet.as_view
 
 urlpatterns = [
     path("health", HealthView.as_view(), name="health"),
@@ -20,9 +22,9 @@ urlpatterns = [
     # A GET names a task here, a POST a type.
     path("api/tasks/<str:type>", task({"get": "retrieve", "post": "create"})),
     path("api/tasks/<str:id>/status", task({"get": "status"}), name="api-task"),
-    path("api/tasks/<str:id>/stream", task({"get": "stream"}), name="api-stream"),
-    path("api/tasks/<str:id>/logs", task({"get": "logs"})),
-    path("api/tasks/<str:id>/logs.txt", task({"get": "download"})),
+    path("api/tasks/<str:id>/stream", log({"get": "stream"}), name="api-stream"),
+    path("api/tasks/<str:id>/logs", log({"get": "logs"})),
+    path("api/tasks/<str:id>/logs.txt", log({"get": "download"})),
     path("api/tasks/<str:id>/cancel", task({"post": "cancel"})),
     path("api/tasks/<str:id>/rerun", task({"post": "rerun"})),
     re_path(r"^api/", pages.UnknownView.as_view()),

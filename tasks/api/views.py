@@ -4,7 +4,6 @@ import re
 import uuid
 from typing import Any
 
-from django.http import HttpResponseBase
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
@@ -13,34 +12,28 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSetMixin
 
 from tasks import lifecycle, log_store
-from tasks.api import listing, prefer, problems
+from tasks.api import listing, prefer
 from tasks.api.admission import ApiView, actor_of, base_url, stream_query
-from tasks.api.log_download import log_download
 from tasks.api.parsers import body_of
-from tasks.api.queries import MAX_SEQ, MAX_TEXT_LENGTH, Cursor, Query
+from tasks.api.queries import MAX_TEXT_LENGTH, Cursor
 from tasks.api.schema import (
     IDEMPOTENCY_KEY,
     PREFER,
     STARTED_HEADERS,
     TASK_ID,
-    answer_header,
     described,
-    header,
     query,
 )
 from tasks.api.serializers import (
     JSON_OBJECT,
-    LogPageSerializer,
     TaskListSerializer,
     TaskSerializer,
     TaskStartedSerializer,
-    TaskTypesSerializer,
 )
-from tasks.catalog import ParameterErrors, TaskType, catalog
+from tasks.catalog import ParameterErrors
 from tasks.description import NEWEST_LINES, LineJson, describe
-from tasks.models import LogLine, Task
+from tasks.models import Task
 
-DEFAULT_LINES, MAX_LINES = 1_000, 10_000
 IDEMPOTENCY_KEYS = re.compile(r"[\x20-\x7e]{1,255}")
 TASK_IDS = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -243,116 +236,3 @@ class TaskViewSet(ViewSetMixin, ApiView):
     )
     def status(self, request: Request, id: str) -> Response:  # noqa: A002
         return Response(with_newest_lines(request, task_of(id)))
-
-    @described(
-        "Lines of a task",
-        "In order. While the task runs, ask again with `after` = the last `seq`, or "
-        "take the stream.",
-        operation_id="listTaskLogs",
-        parameters=(
-            TASK_ID,
-            query(
-                "after",
-                {"type": "integer", "minimum": 0, "default": 0},
-                "Lines whose seq is greater.",
-            ),
-            query(
-                "limit",
-                {
-                    "type": "integer",
-                    "minimum": 1,
-                    "maximum": MAX_LINES,
-                    "default": DEFAULT_LINES,
-                },
-                "How many.",
-            ),
-            query("level", str, "Lines of this level.", enum=LogLine.Level.values),
-            query(
-                "q",
-                {"type": "string", "maxLength": MAX_TEXT_LENGTH},
-                "Lines that hold this text; case doesn't matter.",
-            ),
-        ),
-        answers={200: LogPageSerializer},
-        problems=(400, 404),
-    )
-    def logs(self, request: Request, id: str) -> Response:  # noqa: A002
-        asked = Query(request._request.GET)
-        after = asked.number("after", 0, 0, MAX_SEQ)
-        limit = asked.number("limit", DEFAULT_LINES, 1, MAX_LINES)
-        level = asked.choice("level", LogLine.Level.values)
-        text = asked.text("q")
-        asked.check()
-        task = task_of(id)
-        lines = log_store.page(task.pk, after, limit + 1, level, text)
-        has_more = len(lines) > limit
-        del lines[limit:]
-        return Response({"logs": lines, "next": lines[-1]["seq"] if has_more else None})
-
-    @described(
-        "Download the log",
-        "The whole log as plain text, one line each.",
-        operation_id="downloadTaskLog",
-        parameters=(TASK_ID, answer_header("Content-Disposition", "A name.", 200)),
-        answers={(200, "text/plain"): OpenApiTypes.STR},
-        problems=(404,),
-    )
-    def download(self, request: Request, id: str) -> HttpResponseBase:  # noqa: A002
-        return log_download(request._request, task_of(id))
-
-    @described(
-        "Watch a task live",
-        "Server-sent events, each one JSON object with a `type`: `connected` with the "
-        "task, `log` for each line, `update` on each change, `keep-alive` in silence, "
-        "and `end` last. Each line's event has its `seq` as id; a client that returns "
-        "with `Last-Event-ID` gets exactly what follows.",
-        operation_id="streamTask",
-        parameters=(
-            TASK_ID,
-            header("Last-Event-ID", "The id of the last event received."),
-            query(
-                "lastEventId",
-                {"type": "integer", "minimum": 0},
-                "The same, in the URL.",
-            ),
-            query("tail", {"type": "integer", "minimum": 0}, "Start N lines back."),
-            query("token", str, "The signed token of a browser's `streamUrl`."),
-        ),
-        answers={
-            (200, "text/event-stream"): OpenApiTypes.STR,
-            204: OpenApiResponse(description="This client has had the `end`."),
-        },
-        problems=(400, 404),
-    )
-    def stream(self, request: Request, id: str) -> HttpResponseBase:  # noqa: A002
-        # Answered in front of Django; whoever gets here runs a server without it.
-        text = _("The stream is served by the ASGI application only.")
-        return problems.problem(503, None, text)
-
-
-class TaskTypesView(ApiView):
-    @described(
-        "Types of tasks",
-        "Each with the JSON Schema of its parameters.",
-        operation_id="listTaskTypes",
-        answers={200: TaskTypesSerializer},
-    )
-    def get(self, request: Request) -> Response:
-        base = base_url(request)
-        kinds = [_described_type(k, base) for k in catalog().values() if not k.hidden]
-        return Response({"taskTypes": kinds})
-
-
-def _described_type(kind: TaskType, base: str) -> dict[str, Any]:
-    return {
-        "type": kind.name,
-        "name": kind.name,
-        "title": kind.title,
-        "description": kind.description,
-        "params": kind.schema(),
-        "steps": [{"name": step.name} for step in kind.steps],
-        "timeoutSeconds": kind.timeout_seconds,
-        "idempotent": kind.idempotent,
-        "confirm": kind.confirm,
-        "createUrl": f"{base}/api/tasks/{kind.name}",
-    }

@@ -1,9 +1,12 @@
 """GET /health."""
 
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
-from tests.factories import RunnerFactory
+from tests.factories import RunnerFactory, TaskFactory
+from tests.tasks.api.answers import problem_of
 
 pytestmark = pytest.mark.django_db
 
@@ -19,3 +22,57 @@ def test_it_is_healthy_while_a_runner_is_alive(stranger):
         "runners": 1,
         "queue": {"pending": 0, "running": 0, "oldestPendingSeconds": 0},
     }
+
+
+def test_it_counts_what_waits_and_runs(stranger):
+    RunnerFactory()
+    now = timezone.now()
+    TaskFactory(created_at=now - timedelta(seconds=90))
+    TaskFactory(created_at=now)
+    TaskFactory(status="running", created_at=now - timedelta(hours=1))
+    TaskFactory(status="completed", created_at=now - timedelta(hours=2))
+    queue = stranger.get("/health").json()["queue"]
+    assert (queue["pending"], queue["running"]) == (2, 1)
+    assert 90 <= queue["oldestPendingSeconds"] < 120
+
+
+@pytest.mark.parametrize(
+    "gone",
+    [
+        {"heartbeat_at": timezone.now() - timedelta(minutes=1)},
+        {"stopped_at": timezone.now()},
+    ],
+)
+def test_a_queue_that_nobody_serves_is_not_healthy(stranger, gone):
+    RunnerFactory(**gone)
+    response = stranger.get("/health")
+    assert response.status_code == 503
+    body = response.json()
+    assert (body["status"], body["database"], body["runners"]) == (
+        "unavailable",
+        "ok",
+        0,
+    )
+    assert "runner" in body["reason"]
+
+
+def test_a_database_that_does_not_answer_is_not_healthy(stranger, broken_database):
+    response = stranger.get("/health")
+    assert response.status_code == 503
+    body = response.json()
+    assert (body["status"], body["database"]) == ("unavailable", "unavailable")
+    assert "database" in body["reason"]
+
+
+def test_it_costs_two_queries(stranger, django_assert_num_queries):
+    with django_assert_num_queries(2):
+        stranger.get("/health")
+
+
+def test_a_post_is_405(stranger):
+    problem_of(stranger.post("/health"), 405)
+
+
+def test_it_reads_no_session_and_no_key(stranger):
+    headers = {"X-API-Key": "wrong"}
+    assert stranger.get("/health", headers=headers).status_code == 503

@@ -1,0 +1,39 @@
+"""The types of tasks over HTTP: what can be started, and with what."""
+
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from tasks.api.admission import ApiView, base_url
+from tasks.api.schema import described
+from tasks.api.serializers import TaskTypesSerializer
+from tasks.catalog import TaskType, catalog
+
+
+class TaskTypesView(ApiView):
+    @described(
+        "Types of tasks",
+        "Each with the JSON Schema of its parameters.",
+        operation_id="listTaskTypes",
+        answers={200: TaskTypesSerializer},
+    )
+    def get(self, request: Request) -> Response:
+        base = base_url(request)
+        kinds = [_described_type(k, base) for k in catalog().values() if not k.hidden]
+        return Response({"taskTypes": kinds})
+
+
+def _described_type(kind: TaskType, base: str) -> dict[str, Any]:
+    return {
+        "type": kind.name,
+        "name": kind.name,
+        "title": kind.title,
+        "description": kind.description,
+        "params": kind.schema(),
+        "steps": [{"name": step.name} for step in kind.steps],
+        "timeoutSeconds": kind.timeout_seconds,
+        "idempotent": kind.idempotent,
+        "confirm": kind.confirm,
+        "createUrl": f"{base}/api/tasks/{kind.name}",
+    }

@@ -1,0 +1,152 @@
+"""GET /api, /api/schema and /api/docs: the API about itself."""
+
+import re
+
+import pytest
+import yaml
+from drf_spectacular.validation import validate_schema
+
+pytestmark = pytest.mark.django_db
+
+
+# --- /api ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/api", "/api/"])
+@pytest.mark.parametrize("accept", ["", "*/*", "application/json"])
+def test_a_program_gets_links_to_everything(stranger, path, accept):
+    response = stranger.get(path, headers={"Accept": accept} if accept else {})
+    assert response["Content-Type"] == "application/json"
+    assert "Accept" in response["Vary"]
+    links = response.json()["links"]
+    assert links["taskTypes"] == "http://testserver/api/task-types"
+    for name in ("schema", "docs", "taskTypes", "tasks", "health", "metrics"):
+        status = stranger.get(links[name].removeprefix("http://testserver")).status_code
+        assert status in {200, 401, 503}, name
+
+
+def test_a_browser_gets_a_page(stranger):
+    accept = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+    response = stranger.get("/api", headers={"Accept": accept})
+    assert response["Content-Type"].startswith("text/html")
+    assert 'href="http://testserver/api/docs"' in response.content.decode()
+
+
+# --- /api/schema --------------------------------------------------------------------
+
+
+@pytest.fixture
+def schema(stranger):
+    return stranger.get("/api/schema").json()
+
+
+def test_the_schema_is_valid_openapi_3(schema):
+    validate_schema(schema)
+    assert schema["openapi"].startswith("3.")
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("*/*", "application/json"),
+        ("application/vnd.oai.openapi+json", "application/vnd.oai.openapi+json"),
+        ("application/vnd.oai.openapi", "application/vnd.oai.openapi"),
+        ("application/yaml", "application/yaml"),
+        ("image/png", "application/json"),
+    ],
+)
+def test_the_schema_comes_as_json_or_yaml(stranger, accept, kind):
+    response = stranger.get("/api/schema", headers={"Accept": accept})
+    assert response["Content-Type"].partition(";")[0] == kind
+    assert "/api/tasks" in yaml.safe_load(response.content)["paths"]
+
+
+def operations(schema):
+    return {
+        f"{method.upper()} {re.sub('{.*?}', '{}', path)}": operation
+        for path, methods in schema["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+def test_the_schema_has_every_endpoint(schema):
+    assert set(operations(schema)) == {
+        "GET /api",
+        "GET /api/task-types",
+        "GET /api/tasks",
+        "POST /api/tasks/{}",
+        "GET /api/tasks/{}",
+        "GET /api/tasks/{}/status",
+        "GET /api/tasks/{}/stream",
+        "GET /api/tasks/{}/logs",
+        "GET /api/tasks/{}/logs.txt",
+        "POST /api/tasks/{}/cancel",
+        "POST /api/tasks/{}/rerun",
+        "GET /health",
+        "GET /metrics",
+    }
+
+
+def test_the_schema_has_the_problems_of_every_endpoint(schema):
+    create = operations(schema)["POST /api/tasks/{}"]["responses"]
+    for status in (400, 401, 403, 404, 413, 415, 422, 429, 503):
+        content = create[str(status)]["content"]["application/problem+json"]
+        assert content["schema"]["$ref"].endswith("/Problem")
+    assert "Retry-After" in create["429"]["headers"]
+    assert "WWW-Authenticate" in create["401"]["headers"]
+    assert {"Location", "Preference-Applied"} <= set(create["202"]["headers"])
+    cancel = operations(schema)["POST /api/tasks/{}/cancel"]["responses"]
+    assert "409" in cancel
+
+
+def test_the_schema_has_the_ways_to_come_in(schema):
+    schemes = schema["components"]["securitySchemes"]
+    assert schemes["apiKey"] == {"type": "apiKey", "in": "header", "name": "X-API-Key"}
+    assert schemes["bearer"] == {"type": "http", "scheme": "bearer"}
+    assert schemes["session"]["in"] == "cookie"
+    wanted = operations(schema)["GET /api/tasks"]["security"]
+    assert {name for way in wanted for name in way} == {"apiKey", "bearer", "session"}
+    assert "security" not in operations(schema)["GET /health"] or not any(
+        operations(schema)["GET /health"]["security"]
+    )
+
+
+def test_the_schema_has_the_stream(schema):
+    stream = operations(schema)["GET /api/tasks/{}/stream"]
+    assert set(stream["responses"]["200"]["content"]) == {"text/event-stream"}
+    assert "204" in stream["responses"]
+    names = {parameter["name"] for parameter in stream["parameters"]}
+    assert {"id", "Last-Event-ID", "lastEventId", "tail", "token"} <= names
+
+
+def test_the_schema_and_a_task_have_the_same_keys(schema, program):
+    response = program.post(
+        "/api/tasks/check-integrity",
+        {"version": "v885"},
+        content_type="application/json",
+    )
+    components = schema["components"]["schemas"]
+    assert set(components["TaskStarted"]["properties"]) == set(response.json())
+    task = program.get("/api/tasks").json()["tasks"][0]
+    assert set(components["Task"]["properties"]) == set(task)
+    assert set(components["Task"]["required"]) == set(task)
+
+
+# --- /api/docs ----------------------------------------------------------------------
+
+
+def test_the_docs_load_nothing_from_elsewhere_and_run_no_inline_script(stranger):
+    response = stranger.get("/api/docs")
+    assert response.status_code == 200
+    page = response.content.decode()
+    assert not re.search(r"""(src|href)=["'](https?:)?//""", page)
+    assert not re.search(r"<script(?![^>]*\bsrc=)[^>]*>", page)
+    policy = response["Content-Security-Policy"]
+    assert "script-src 'self';" in policy + ";"
+    assert "style-src 'self' 'unsafe-inline'" in policy
+
+
+def test_the_docs_scripts_are_there(stranger):
+    script = stranger.get("/api/docs?script=")
+    assert script["Content-Type"].startswith("application/javascript")
+    assert "/api/schema" in script.content.decode()

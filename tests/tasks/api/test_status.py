@@ -1,0 +1,117 @@
+"""GET /api/tasks/{id} and /api/tasks/{id}/status."""
+
+import uuid
+
+import pytest
+
+from tests.factories import TaskFactory, write_log
+from tests.tasks.api.answers import problem_of
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize("end", ["", "/status"])
+def test_it_shows_the_whole_task(program, end):
+    first = TaskFactory(status="failed")
+    result = {"success": True, "results": []}
+    task = TaskFactory(status="completed", progress=100, rerun_of=first, result=result)
+    response = program.get(f"/api/tasks/{task.pk}{end}")
+    assert response.status_code == 200
+    assert response["Cache-Control"] == "no-store"
+    body = response.json()
+    base = f"http://testserver/api/tasks/{task.pk}"
+    assert body["createdAt"].endswith("Z")
+    assert len(body["createdAt"]) == len("2025-11-26T10:30:01.234Z")
+    assert body == {
+        "id": str(task.pk),
+        "type": "check-integrity",
+        "params": {"version": "v885"},
+        "status": "completed",
+        "progress": 100,
+        "step": {"index": 0, "count": 3, "name": ""},
+        "createdAt": body["createdAt"],
+        "startedAt": body["startedAt"],
+        "completedAt": body["completedAt"],
+        "createdBy": "alice",
+        "cancelRequestedAt": None,
+        "rerunOf": str(first.pk),
+        "result": result,
+        "error": None,
+        "logCount": 0,
+        "logs": [],
+        "statusUrl": f"{base}/status",
+        "streamUrl": f"{base}/stream",
+    }
+
+
+def test_it_carries_the_newest_lines(program):
+    task = TaskFactory(status="running")
+    write_log(task, *(f"line {n}" for n in range(1, 31)))
+    body = program.get(f"/api/tasks/{task.pk}/status").json()
+    assert body["logCount"] == 30
+    assert [line["seq"] for line in body["logs"]] == list(range(21, 31))
+    assert body["logs"][-1]["message"] == "line 30"
+
+
+def test_it_costs_three_queries(program, django_assert_num_queries):
+    task = TaskFactory(status="running")
+    write_log(task, "one")
+    program.get(f"/api/tasks/{task.pk}")  # writes when the key was last used
+    with django_assert_num_queries(3):  # the key, the task, its lines
+        program.get(f"/api/tasks/{task.pk}")
+
+
+@pytest.mark.parametrize(
+    "task_id",
+    [
+        str(uuid.uuid4()),
+        "check-integrity",
+        "1",
+        "{00000000-0000-0000-0000-000000000000}",
+        "%00",
+        "钥匙",
+    ],
+)
+@pytest.mark.parametrize("end", ["", "/status", "/logs", "/logs.txt"])
+def test_what_is_no_task_is_404(program, task_id, end):
+    problem_of(program.get(f"/api/tasks/{task_id}{end}"), 404)
+
+
+def test_ids_may_be_written_in_capitals(program):
+    task = TaskFactory()
+    assert program.get(f"/api/tasks/{str(task.pk).upper()}").status_code == 200
+
+
+def test_whoever_asks_for_another_format_gets_json(program):
+    task = TaskFactory()
+    response = program.get(f"/api/tasks/{task.pk}", headers={"Accept": "text/csv"})
+    assert response["Content-Type"] == "application/json"
+
+
+# --- The stream's URL ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Origin": "https://tools.example.com"}, {"Sec-Fetch-Site": "cross-site"}],
+)
+def test_a_browser_with_a_key_gets_a_token_for_its_eventsource(program, headers):
+    task = TaskFactory()
+    for path in (f"/api/tasks/{task.pk}", f"/api/tasks/{task.pk}/status"):
+        body = program.get(path, headers=headers).json()
+        assert "/stream?token=" in body["streamUrl"]
+        assert "token" not in body["statusUrl"]
+
+
+def test_a_program_gets_a_clean_url(program):
+    assert (
+        program.get(f"/api/tasks/{TaskFactory().pk}")
+        .json()["streamUrl"]
+        .endswith("/stream")
+    )
+
+
+def test_a_browser_with_a_session_needs_no_token(browser):
+    path = f"/api/tasks/{TaskFactory().pk}"
+    body = browser.get(path, headers={"Sec-Fetch-Site": "same-origin"}).json()
+    assert body["streamUrl"].endswith("/stream")

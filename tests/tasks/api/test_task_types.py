@@ -1,0 +1,86 @@
+"""GET /api/task-types."""
+
+import jsonschema
+import pytest
+
+from tasks.catalog import catalog
+
+pytestmark = pytest.mark.django_db
+
+CATALOG = """
+[shown]
+title = "Shown"
+description = "Everybody sees it"
+timeout = "90s"
+confirm = true
+[shown.params.version]
+pattern = "v[0-9]+"
+[shown.params.password]
+secret = true
+required = false
+[[shown.steps]]
+name = "Only step"
+command = ["echo", "{version}"]
+
+[unseen]
+hidden = true
+[[unseen.steps]]
+command = ["true"]
+"""
+
+
+@pytest.fixture
+def own_types(settings, tmp_path):
+    settings.TASK_TYPES_FILE = tmp_path / "types.toml"
+    settings.TASK_TYPES_FILE.write_text(CATALOG)
+    catalog.cache_clear()
+    yield
+    catalog.cache_clear()
+
+
+def test_each_has_its_title_description_schema_and_steps(program, own_types):
+    (kind,) = program.get("/api/task-types").json()["taskTypes"]
+    schema = kind.pop("params")
+    assert kind == {
+        "type": "shown",
+        "name": "shown",
+        "title": "Shown",
+        "description": "Everybody sees it",
+        "steps": [{"name": "Only step"}],
+        "timeoutSeconds": 90.0,
+        "idempotent": False,
+        "confirm": True,
+        "createUrl": "http://testserver/api/tasks/shown",
+    }
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate({"version": "v885"}, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"version": "885"}, schema)
+
+
+def test_a_hidden_type_is_not_named_to_whoever_asks_for_an_unknown_one(
+    program, own_types
+):
+    response = program.post("/api/tasks/x", {}, content_type="application/json")
+    assert "shown" in response.json()["detail"]
+    assert "unseen" not in response.json()["detail"]
+
+
+def test_a_secret_parameter_is_never_shown_again(program, own_types):
+    body = {"version": "v1", "password": "hunter2"}
+    response = program.post("/api/tasks/shown", body, content_type="application/json")
+    task_id = response.json()["id"]
+    for answer in (
+        response,
+        program.get("/api/tasks"),
+        program.get(f"/api/tasks/{task_id}"),
+    ):
+        assert "hunter2" not in answer.content.decode()
+        assert "***" in answer.content.decode()
+
+
+def test_the_built_in_types_are_there(program):
+    names = {
+        kind["type"] for kind in program.get("/api/task-types").json()["taskTypes"]
+    }
+    assert "check-integrity" in names
