@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from django.db import models, transaction
 from django.db.models.functions import Now
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 HEARTBEAT_SECONDS = 3.0
@@ -178,7 +179,8 @@ class Task(models.Model):
     # its place even where several were committed at once.
     trail = models.JSONField(default=list, editable=False)
 
-    created_at = models.DateTimeField(_("created"), db_default=Now())
+    # Not the database's now: SQLite's has milliseconds, too few to order a queue by.
+    created_at = models.DateTimeField(_("created"), default=timezone.now)
     started_at = models.DateTimeField(_("started"), null=True, blank=True)
     completed_at = models.DateTimeField(_("ended"), null=True, blank=True)
     created_by = models.CharField(
