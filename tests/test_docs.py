@@ -1,0 +1,133 @@
+"""What the documents say is what there is."""
+
+import re
+from pathlib import Path
+
+import pytest
+from django.core.management import get_commands
+from django.urls import Resolver404, resolve
+
+ROOT = Path(__file__).resolve().parent.parent
+READMES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
+DOCUMENTS = sorted([*READMES, ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")])
+SETTING = re.compile(r'\b(?:setting|env\.str)\(\s*"([A-Z_]+)"')
+# Read by the start and by the engine, so not in settings.py.
+ELSEWHERE = {"ADMIN_PASSWORD", "RESOURCE_SOURCE", "RESOURCE_STORE"}
+PLATFORM_STORES = {f"RESOURCE_STORE_{name}" for name in ("IOS", "ANDROID", "FACEBOOK")}
+
+
+def settings_names():
+    found = set(SETTING.findall((ROOT / "resource_sync/settings.py").read_text()))
+    assert len(found) > 10, "the pattern no longer finds the settings"
+    return found | ELSEWHERE
+
+
+def test_env_example_has_every_setting_and_no_other():
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    listed = [line.partition("=")[0] for line in lines if re.match(r"[A-Z_]+=", line)]
+    assert len(listed) == len(set(listed)), "a variable stands there twice"
+    assert set(listed) == settings_names() | PLATFORM_STORES
+
+
+@pytest.mark.parametrize("readme", READMES, ids=lambda path: path.name)
+def test_the_readme_s_table_has_every_setting_and_no_other(readme):
+    rows = re.findall(r"^\| `([A-Z_]+)` \|", readme.read_text(), re.MULTILINE)
+    assert set(rows) == settings_names() | {"RESOURCE_STORE_IOS"}
+
+
+def test_both_readmes_give_the_same_defaults():
+    row = re.compile(r"^\| `([A-Z_]+)` \| `([^`]+)` \|", re.MULTILINE)
+    english, chinese = (dict(row.findall(path.read_text())) for path in READMES)
+    assert english == chinese
+
+
+def code_blocks(path):
+    return re.findall(r"^```.*?^```", path.read_text(), re.MULTILINE | re.DOTALL)
+
+
+def test_both_readmes_are_in_step():
+    english, chinese = READMES
+    assert code_blocks(english) == code_blocks(chinese)
+    for pattern in (r"^#+ ", r"^\| ", r"^- ", r"^!\["):
+        counts = [
+            len(re.findall(pattern, path.read_text(), re.MULTILINE)) for path in READMES
+        ]
+        assert counts[0] == counts[1], pattern
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_command_named_exists(document):
+    named = re.findall(r"manage\.py ([a-z_]+)", document.read_text())
+    assert set(named) <= set(get_commands())
+
+
+def test_every_own_command_is_documented():
+    own = {name for name, app in get_commands().items() if app in {"tasks"}}
+    text = "".join(path.read_text() for path in DOCUMENTS)
+    assert {name for name in own if name not in text} == set()
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_endpoint_named_exists(document):
+    paths = re.findall(
+        r"`(?:GET |POST )?(/(?:api|health|metrics)[^`\s]*)`", document.read_text()
+    )
+    for path in paths:
+        asked = re.sub(r"\{[a-z]+\}", "x", path).partition("?")[0]
+        try:
+            match = resolve(asked)
+        except Resolver404:
+            pytest.fail(f"{document.name} names {path}, which is not there.")
+        assert "Unknown" not in repr(match.func), path
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_make_target_named_exists(document):
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"\bmake ([a-z]+)\b", " ".join(code_of(document))):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def code_of(document):
+    return [*code_blocks(document), *re.findall(r"`[^`\n]+`", document.read_text())]
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_link_leads_somewhere(document):
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text())
+    missing = [link for link in links if not (document.parent / link).exists()]
+    assert missing == []
+
+
+def test_the_readme_s_task_type_is_one_that_the_service_takes(tmp_path):
+    from tasks.catalog import load
+
+    for path in (READMES[0], ROOT / "docs/quickstart.md"):
+        block = next(code for code in code_blocks(path) if code.startswith("```toml"))
+        file = tmp_path / "task_types.toml"
+        file.write_text("\n".join(block.splitlines()[1:-1]))
+        assert load(file)
+
+
+def test_the_reference_explains_every_key_of_a_task_type():
+    source = (ROOT / "tasks/catalog.py").read_text()
+    calls = re.findall(r"table\.only\(([^)]+)\)", source)
+    keys = {key for call in calls for key in re.findall(r'"([a-z_]+)"', call)}
+    assert len(keys) > 15, "the pattern no longer finds the keys"
+    reference = (ROOT / "docs/reference/task-types.md").read_text()
+    assert {key for key in keys if f"| `{key}` |" not in reference} == set()
+
+
+def test_every_decision_has_its_four_parts():
+    pages = sorted((ROOT / "docs/decisions").glob("*.md"))
+    for number, page in enumerate(pages, 1):
+        assert page.name.startswith(f"{number:04}-")
+        headings = re.findall(r"^## (.+)", page.read_text(), re.MULTILINE)
+        assert headings == ["Status", "Context", "Decision", "Consequences"]
+
+
+def test_the_version_is_the_same_everywhere():
+    from resource_sync.settings import VERSION
+
+    assert f'version = "{VERSION}"' in (ROOT / "pyproject.toml").read_text()
+    assert f"## [{VERSION}]" in (ROOT / "CHANGELOG.md").read_text()
