@@ -134,9 +134,8 @@ class TaskAdmin(LookedAt):
         )
 
     @admin.display(description=_("progress"))
-    def done(self, task: Task) -> SafeString:
-        step = f"{task.step_index}/{task.step_count}" if task.step_index else ""
-        return format_html("{} % {}", task.progress, step)
+    def done(self, task: Task) -> str:
+        return f"{task.progress} %"
 
     @admin.display(description=_("created"), ordering="created_at")
     def created(self, task: Task) -> SafeString | str:

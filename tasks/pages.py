@@ -65,9 +65,11 @@ def actor(request: HttpRequest) -> Actor:
 
 
 def duration_text(seconds: float) -> str:
-    """``840 ms``, ``12 s``, ``2 m 14 s``, ``1 h 5 m``."""
+    """``840 ms``, ``1.6 s``, ``12 s``, ``2 m 14 s``, ``1 h 5 m``."""
     if seconds < 1:
         return _("%(n)s ms") % {"n": round(max(seconds, 0) * 1000)}
+    if seconds < 10 and not float(seconds).is_integer():
+        return _("%(s)s s") % {"s": f"{seconds:.1f}"}
     whole = int(seconds)
     hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
     if hours:
@@ -133,17 +135,19 @@ class Shown:
         return ago_text(self.task.created_at, self.now)
 
     @property
-    def since(self) -> datetime:
-        """From when the clock beside the status counts."""
-        return self.task.started_at or self.task.created_at
+    def ended_ago(self) -> str:
+        ended = self.task.completed_at
+        return ago_text(ended, self.now) if ended else ""
 
     @property
     def duration(self) -> str:
         """How long it ran, or runs already; "" while it waits."""
         if self.task.started_at is None:
             return ""
-        end = self.task.completed_at or self.now
-        return duration_text((end - self.task.started_at).total_seconds())
+        end = self.task.completed_at
+        seconds = ((end or self.now) - self.task.started_at).total_seconds()
+        # Tenths of a clock that runs would say more than is known.
+        return duration_text(seconds if end else max(1, int(seconds)))
 
     @property
     def params(self) -> dict[str, str]:

@@ -64,7 +64,7 @@ function problemOf(input) {
   const { pattern } = input.dataset;
   if (!pattern) return "";
   try {
-    if (new RegExp(pattern, "u").test(input.value)) return "";
+    if (new RegExp(`^(?:${pattern})$`, "u").test(input.value)) return "";
   } catch {
     return ""; // a pattern that only Python knows: the server checks it
   }

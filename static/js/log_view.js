@@ -4,7 +4,9 @@ import { counted, clock, exact, number, text } from "./text.js";
 import { remember, remembered } from "./theme_switch.js";
 
 export const MOST_ROWS = 20_000; // more than this makes a page slow; all are in the download
+const FLOOD_PAUSE_MS = 120; // a line on its own is shown at once, a flood in batches
 const AT_END_PX = 24;
+const LONGEST_PINNED = 160; // characters
 const MARKS = { info: "›", stdout: "", stderr: "!", success: "✓", error: "✕" };
 const ESCAPES = /\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])/g;
 
@@ -19,6 +21,7 @@ export class LogView {
     this.filter = part("filter");
     this.waiting = [];
     this.unseen = 0;
+    this.flushed = -Infinity;
     this.total = Number(panel.dataset.lines);
     this.needle = "";
     this.following = true;
@@ -72,13 +75,18 @@ export class LogView {
     this.waiting.push(log);
     this.total = Math.max(this.total, log.seq);
     if (this.frame) return;
-    // A page in the background gets no frames; its lines still must not pile up.
     const flush = () => this.flush();
-    this.frame = document.hidden ? setTimeout(flush, 200) : requestAnimationFrame(flush);
+    const pause = this.flushed + FLOOD_PAUSE_MS - performance.now();
+    // A page in the background gets no frames; its lines still must not pile up.
+    this.frame =
+      pause > 0 || document.hidden
+        ? setTimeout(flush, Math.max(pause, 0))
+        : requestAnimationFrame(flush);
   }
 
   flush() {
     this.frame = null;
+    this.flushed = performance.now();
     const batch = this.waiting.splice(0).slice(-MOST_ROWS);
     if (!batch.length) return;
     const fragment = document.createDocumentFragment();
@@ -199,4 +207,6 @@ function beautify(row) {
   const message = row.lastElementChild.textContent;
   const isStep = row.dataset.level === "info" && message.startsWith("Executing: ");
   row.classList.toggle("step", isStep);
+  // A command of many lines would cover the log that it heads.
+  row.classList.toggle("pinned", isStep && message.length <= LONGEST_PINNED);
 }

@@ -6,6 +6,7 @@ import { ask } from "./ask.js";
 import { LogView, MOST_ROWS } from "./log_view.js";
 import { TaskStream } from "./stream.js";
 import { clock, duration, text } from "./text.js";
+import { refreshTimes } from "./times.js";
 
 const SHAPES = { pending: "◌", running: "●", completed: "✓", failed: "✕", cancelled: "⊘" };
 const ENDED = new Set(["completed", "failed", "cancelled"]);
@@ -71,6 +72,7 @@ export class TaskPanel {
     this.showError(task.error);
     this.showButtons(task);
     this.showSteps(task);
+    this.showEnd();
     this.tick();
   }
 
@@ -125,6 +127,14 @@ export class TaskPanel {
     body.replaceChildren(...rows.map((row) => stepRow(row, task)));
   }
 
+  showEnd() {
+    const ended = this.part("ended");
+    if (!ended || !this.completed || !ended.hidden) return;
+    ended.hidden = false;
+    ended.querySelector("time").dateTime = new Date(this.completed).toISOString();
+    refreshTimes(ended);
+  }
+
   say(key, values) {
     this.part("connection").textContent = text(key, values);
     this.part("connection").dataset.state = key;
@@ -133,10 +143,12 @@ export class TaskPanel {
   tick() {
     const now = Date.now() + this.skew;
     if (this.status === "pending") {
-      this.part("elapsed").textContent = duration((now - this.created) / 1000);
+      this.part("elapsed").textContent = ticking(now - this.created);
     } else if (this.started) {
-      const end = this.completed || (ENDED.has(this.status) ? 0 : now);
-      if (end) this.part("elapsed").textContent = duration((end - this.started) / 1000);
+      const words = this.completed
+        ? duration((this.completed - this.started) / 1000)
+        : !ENDED.has(this.status) && ticking(now - this.started);
+      if (words) this.part("elapsed").textContent = words;
     }
     this.watchSilence();
   }
@@ -152,6 +164,7 @@ export class TaskPanel {
 
   end() {
     this.part("connection").textContent = "";
+    delete this.part("connection").dataset.state;
     clearInterval(this.timer);
     this.ended();
   }
@@ -191,6 +204,12 @@ export class TaskPanel {
     this.stream?.close();
     clearInterval(this.timer);
   }
+}
+
+// Whole seconds: tenths would flicker.
+function ticking(milliseconds) {
+  const seconds = Math.max(0, Math.floor(milliseconds / 1000));
+  return seconds < 10 ? text("seconds", { s: seconds }) : duration(seconds);
 }
 
 function stepRow({ name, index, exitCode, durationMs }, task) {

@@ -18,6 +18,7 @@ export function counted(one, many, n) {
 
 export function duration(seconds) {
   if (seconds < 1) return text("ms", { n: Math.round(Math.max(seconds, 0) * 1000) });
+  if (seconds < 10) return text("seconds", { s: seconds.toFixed(1) });
   const whole = Math.floor(seconds);
   const h = Math.floor(whole / 3600);
   const m = Math.floor(whole / 60) % 60;

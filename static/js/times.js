@@ -6,6 +6,7 @@ const REFRESH_MS = 10_000;
 
 export function refreshTimes(root = document) {
   for (const element of root.querySelectorAll("time[data-ago]")) {
+    if (!element.dateTime) continue; // not known yet
     const moment = new Date(element.dateTime);
     element.textContent = ago(moment, Date.now());
     element.title = exact(moment);
