@@ -1,0 +1,330 @@
+"""The pages without script: what a browser gets from the server."""
+
+from datetime import timedelta
+
+import pytest
+from django.conf import settings as django_settings
+from django.test import Client
+from django.utils import timezone, translation
+
+from tasks.catalog import catalog, load
+from tasks.models import AuditEvent, Task
+from tasks.pages import Shown, ago_text, duration_text
+from tests.factories import RunnerFactory, TaskFactory, write_log
+
+pytestmark = pytest.mark.django_db
+
+TYPES = """
+[publish]
+title = "Publish"
+description = "Put a version live"
+confirm = true
+[publish.params.version]
+title = "Version"
+pattern = "v[0-9]+"
+[publish.params.channel]
+choices = ["beta", "live"]
+default = "beta"
+[publish.params.token]
+secret = true
+required = false
+[[publish.steps]]
+name = "Upload"
+command = ["true"]
+[[publish.steps]]
+name = "Switch"
+command = ["true"]
+
+[tidy]
+hidden = true
+[[tidy.steps]]
+command = ["true"]
+"""
+
+
+@pytest.fixture(autouse=True)
+def _english():
+    """A request leaves its language behind in the thread; the next test is spared."""
+    with translation.override("en"):
+        yield
+
+
+@pytest.fixture
+def staff(alice):
+    client = Client()
+    client.force_login(alice)
+    return client
+
+
+@pytest.fixture
+def own_types(tmp_path, settings):
+    path = tmp_path / "types.toml"
+    path.write_text(TYPES)
+    settings.TASK_TYPES_FILE = path
+    catalog.cache_clear()
+    yield load(path)
+    catalog.cache_clear()
+
+
+@pytest.mark.parametrize("path", ["/", "/live", "/tasks/{id}", "/tasks/{id}/panel"])
+def test_a_page_asks_strangers_and_non_staff_to_log_in(stranger, bob, path):
+    path = path.format(id=TaskFactory().pk)
+    assert stranger.get(path)["Location"] == f"/admin/login/?next={path}"
+    stranger.force_login(bob)
+    assert stranger.get(path).status_code == 302
+
+
+def test_the_console_has_a_form_for_each_type_that_is_not_hidden(staff, own_types):
+    forms = staff.get("/").context["forms"]
+    assert [form.kind.name for form in forms] == ["publish"]
+
+
+def test_a_form_is_made_from_the_schema(staff, own_types):
+    html = staff.get("/").text
+    assert 'data-pattern="v[0-9]+"' in html
+    assert "<option selected>beta</option>" in html
+    assert 'type="password"' in html
+    assert "Start publish" in html
+
+
+def test_a_deep_link_chooses_the_type_and_fills_in_the_version(staff):
+    answer = staff.get("/?type=full-sync&version=v885")
+    chosen = [form for form in answer.context["forms"] if form.is_chosen]
+    assert [form.kind.name for form in chosen] == ["full-sync"]
+    assert chosen[0].fields[0].value == "v885"
+
+
+def test_a_secret_never_comes_back_into_the_form(staff, own_types):
+    form = {"type": "publish", "version": "wrong", "token": "hunter2"}
+    answer = staff.post("/", form)
+    assert answer.status_code == 400
+    assert "hunter2" not in answer.text
+
+
+def test_a_posted_form_starts_the_task_and_leads_to_its_page(browser, alice):
+    token = str(browser.get("/").context["csrf_token"])
+    form = {"type": "check-integrity", "version": "v885", "csrfmiddlewaretoken": token}
+    answer = browser.post("/", form)
+    task = Task.objects.get()
+    assert answer["Location"] == f"/tasks/{task.pk}"
+    assert (task.params, task.created_by) == ({"version": "v885"}, "alice")
+    assert task.created_from == "127.0.0.1"
+
+
+def test_a_posted_form_without_the_token_is_refused(browser):
+    answer = browser.post("/", {"type": "check-integrity", "version": "v885"})
+    assert answer.status_code == 403
+    assert not Task.objects.exists()
+
+
+def test_a_wrong_value_is_said_beside_its_field_and_kept_there(staff):
+    answer = staff.post("/", {"type": "check-integrity", "version": "885"})
+    assert answer.status_code == 400
+    assert "It must match the pattern v[0-9]+." in answer.text
+    assert 'value="885"' in answer.text
+
+
+def test_an_unknown_type_is_said_in_a_message(staff):
+    answer = staff.post("/", {"type": "format-disk"})
+    assert answer.status_code == 400
+    assert "format-disk" in answer.text
+
+
+def test_the_list_shows_the_newest_twenty_without_their_results(
+    staff, django_assert_max_num_queries
+):
+    TaskFactory.create_batch(25)
+    with django_assert_max_num_queries(8):
+        answer = staff.get("/")
+    assert len(answer.context["recent"]) == 20
+
+
+def test_status_is_a_shape_and_a_word(staff):
+    TaskFactory(status=Task.Status.FAILED, error="Step 1 failed.")
+    html = staff.get("/live").text
+    assert "✕" in html
+    assert "failed" in html
+
+
+def test_every_page_says_that_no_runner_is_alive(staff):
+    task = TaskFactory()
+    for path in ("/", f"/tasks/{task.pk}", "/live"):
+        assert "No runner is alive" in staff.get(path).text
+    RunnerFactory()
+    assert "No runner is alive" not in staff.get("/").text
+
+
+def test_the_console_opens_the_running_task_and_the_one_its_address_names(staff):
+    ended = TaskFactory(status=Task.Status.COMPLETED)
+    running = TaskFactory(status=Task.Status.RUNNING)
+    assert staff.get("/").context["shown"].task == running
+    assert staff.get(f"/?task={ended.pk}").context["shown"].task == ended
+    assert staff.get("/?task=nonsense").status_code == 200
+
+
+def test_a_task_page_tells_what_who_when_and_how_far(staff):
+    first = TaskFactory(status=Task.Status.FAILED)
+    task = TaskFactory(
+        status=Task.Status.RUNNING,
+        progress=40,
+        step_index=2,
+        step_name="Android manifest",
+        rerun_of=first,
+    )
+    html = staff.get(f"/tasks/{task.pk}").text
+    for part in (
+        "40 %",
+        "Step 2 of 3: Android manifest",
+        "alice",
+        f"/tasks/{first.pk}",
+    ):
+        assert part in html
+
+
+def test_the_log_is_escaped_and_stands_in_the_page_without_script(staff):
+    task = TaskFactory(status=Task.Status.RUNNING)
+    write_log(task, "<script>alert(1)</script>", ("stderr", "careful"))
+    html = staff.get(f"/tasks/{task.pk}").text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
+    assert 'id="L2" data-level="stderr"' in html
+
+
+def test_steps_come_from_the_result_and_say_which_never_ran(staff):
+    task = TaskFactory(
+        status=Task.Status.FAILED,
+        result={
+            "success": False,
+            "results": [
+                {"name": "iOS manifest", "exitCode": 3, "durationMs": 1500},
+            ],
+        },
+    )
+    steps = staff.get(f"/tasks/{task.pk}").context["shown"].steps
+    found = [(step.name, step.label, step.exit_code, step.duration) for step in steps]
+    assert found == [
+        ("iOS manifest", "failed", 3, "1.5 s"),
+        ("Android manifest", "not run", None, ""),
+        ("Facebook manifest", "not run", None, ""),
+    ]
+
+
+def test_a_task_that_is_gone_gets_a_page_that_says_so(staff):
+    answer = staff.get("/tasks/00000000-0000-4000-8000-000000000000")
+    assert answer.status_code == 404
+    assert answer["Content-Type"].startswith("text/html")
+
+
+def test_cancel_asks_first_and_then_cancels(staff):
+    task = TaskFactory()
+    assert "Cancel check-integrity v885?" in staff.get(f"/tasks/{task.pk}/cancel").text
+    task.refresh_from_db()
+    assert task.status == Task.Status.PENDING
+    page = staff.post(f"/tasks/{task.pk}/cancel", follow=True)
+    assert "check-integrity v885 is cancelled." in page.text
+    task.refresh_from_db()
+    assert task.status == Task.Status.CANCELLED
+
+
+def test_cancelling_what_has_ended_says_how_it_ended(staff):
+    task = TaskFactory(status=Task.Status.COMPLETED)
+    page = staff.post(f"/tasks/{task.pk}/cancel", follow=True)
+    assert "has already ended: completed." in page.text
+
+
+def test_rerun_makes_a_linked_task(staff):
+    task = TaskFactory(status=Task.Status.FAILED)
+    assert staff.get(f"/tasks/{task.pk}/rerun").status_code == 405
+    answer = staff.post(f"/tasks/{task.pk}/rerun")
+    new = Task.objects.get(rerun_of=task)
+    assert answer["Location"] == f"/tasks/{new.pk}"
+    assert AuditEvent.objects.get().action == "rerun"
+
+
+def test_a_task_of_a_type_that_is_gone_is_shown_but_not_rerun(staff):
+    task = TaskFactory(type="gone", status=Task.Status.COMPLETED)
+    assert staff.get(f"/tasks/{task.pk}").status_code == 200
+    page = staff.post(f"/tasks/{task.pk}/rerun", follow=True)
+    assert "no task type" in page.text
+
+
+@pytest.mark.parametrize(
+    ("prepare", "why"),
+    [
+        (lambda: None, "no runner is alive"),
+        (lambda: RunnerFactory(types=["full-sync"]), "takes this type"),
+        (
+            lambda: RunnerFactory() and TaskFactory(status="running"),
+            "every runner is busy",
+        ),
+        (
+            lambda: (
+                RunnerFactory()
+                and TaskFactory(status="running", type="full-sync", lock="version:v885")
+            ),
+            "It waits for full-sync v885 to end.",
+        ),
+        (RunnerFactory, "starts in a moment"),
+    ],
+)
+def test_a_waiting_task_says_what_it_waits_for(prepare, why):
+    prepare()
+    task = TaskFactory(lock="version:v885")
+    assert why in Shown(task, timezone.now()).why_waiting
+
+
+def test_the_language_is_switched_by_a_form_and_kept(staff):
+    staff.post("/i18n/setlang/", {"language": "zh-hans", "next": "/"})
+    html = staff.get("/").text
+    assert '<html lang="zh-hans">' in html
+    assert "启动 check-integrity" in html
+
+
+def test_every_text_has_its_chinese():
+    path = django_settings.BASE_DIR / "locale/zh_Hans/LC_MESSAGES/django.po"
+    entries = path.read_text().split("\n\n")[1:]
+    missing = [entry for entry in entries if entry.rstrip().endswith('msgstr ""')]
+    assert not missing, "run makemessages, then write these: " + "\n".join(missing)
+    assert "#, fuzzy" not in path.read_text()
+
+
+def test_no_page_has_inline_script_or_style(staff):
+    task = TaskFactory(status=Task.Status.RUNNING)
+    for path in ("/", f"/tasks/{task.pk}", "/sign-in/MQ/wrong"):
+        html = staff.get(path).text
+        assert " style=" not in html
+        assert "<style" not in html
+        assert " onclick=" not in html
+        assert "<script>" not in html
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.84, "840 ms"),
+        (1.6, "1.6 s"),
+        (12.9, "12 s"),
+        (134, "2 m 14 s"),
+        (3900, "1 h 5 m"),
+    ],
+)
+def test_durations_are_said_as_people_say_them(seconds, text):
+    assert duration_text(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "english", "chinese"),
+    [
+        (3, "just now", "刚刚"),
+        (42, "42 s ago", "42 秒前"),
+        (180, "3 min ago", "3 分钟前"),
+        (7300, "2 h ago", "2 小时前"),
+        (86400, "1 day ago", "1 天前"),
+        (200000, "2 days ago", "2 天前"),
+    ],
+)
+def test_ages_are_said_as_people_say_them(seconds, english, chinese):
+    now = timezone.now()
+    then = now - timedelta(seconds=seconds)
+    assert ago_text(then, now) == english
+    with translation.override("zh-hans"):
+        assert ago_text(then, now) == chinese
