@@ -25,7 +25,8 @@ DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|m|h)")
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 OWN_PLACEHOLDERS = ("python", "task_id", "project")
 # Without a pattern a value is any one line of text that can't pass for an option.
-PLAIN_TEXT = r"(?!-)[^\x00-\x1f\x7f]+"
+PLAIN_TEXT = r"(?!-)[^\x00-\x1f\x7f\ud800-\udfff]+"
+NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")  # no database and no program takes these
 MASK = "***"
 
 
@@ -64,7 +65,9 @@ class Parameter:
                 return _("It must be one of: %(choices)s.") % {
                     "choices": ", ".join(self.choices)
                 }
-        elif not re.fullmatch(self.pattern or PLAIN_TEXT, value) or "\0" in value:
+        elif not re.fullmatch(self.pattern or PLAIN_TEXT, value) or NO_TEXT.search(
+            value
+        ):
             if self.pattern is None:
                 return _("It must be one line of text that does not start with “-”.")
             return _("It must match the pattern %(pattern)s.") % {
@@ -303,7 +306,9 @@ def load(path: Path) -> dict[str, TaskType]:
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise CatalogError(f"{path.name}: {error}.") from error
+        end = f"at line {len(text.splitlines()) or 1}, the end of the file"
+        problem = str(error).replace("at end of document", end)
+        raise CatalogError(f"{path.name}: {problem}.") from error
     source = _Source(path, text)
     if not data:
         raise source.error((), "there is no task type in it")

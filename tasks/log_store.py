@@ -35,7 +35,8 @@ def append(batches: Iterable[tuple[uuid.UUID, Sequence[Line]]]) -> None:
             if connection.get_autocommit():
                 raise RuntimeError("Lines are only written inside a transaction.")
             copy = f"COPY {TABLE} (task_id, seq, at_ms, level, message) FROM STDIN"
-            with cursor.copy(copy) as rows:
+            # Django wraps the errors of execute(), but not those of copy().
+            with connection.wrap_database_errors, cursor.copy(copy) as rows:
                 for task_id, lines in batches:
                     for line in lines:
                         rows.write_row((task_id, *line))

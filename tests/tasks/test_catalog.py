@@ -1,0 +1,181 @@
+"""task_types.toml: what it may say, and what is said where it is wrong."""
+
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.core.checks import run_checks
+
+from tasks.catalog import CatalogError, ParameterErrors, catalog, load
+
+VALID = """
+[job]
+title = "Job"
+timeout = "30m"
+lock = "version:{version}"
+[job.params.version]
+pattern = "v[0-9]+"
+[job.params.channel]
+choices = ["beta", "live"]
+default = "beta"
+[job.params.note]
+required = false
+[[job.steps]]
+name = "one"
+command = ["./run", "--version={version}", "{channel}", "{{literal}}", "{task_id}"]
+weight = 2.5
+timeout = "1.5h"
+env = { CHANNEL = "{channel}" }
+"""
+
+
+def read(tmp_path, text):
+    path = tmp_path / "task_types.toml"
+    path.write_text(text, encoding="utf-8")
+    return load(path)
+
+
+@pytest.fixture
+def job(tmp_path):
+    return read(tmp_path, VALID)["job"]
+
+
+def test_the_built_in_types_are_those_promised():
+    types = load(settings.BASE_DIR / "task_types.toml")
+    assert list(types) == [
+        "check-integrity",
+        "sync-facebook",
+        "sync-native",
+        "update-reuse",
+        "full-sync",
+    ]
+    for kind in types.values():
+        assert [parameter.name for parameter in kind.params] == ["version"]
+        assert kind.validated({"version": "v885"}) == {"version": "v885"}
+
+
+def test_durations_weights_and_locks_are_read(job):
+    assert job.timeout_seconds == 1800
+    assert job.steps[0].timeout_seconds == 5400
+    assert job.steps[0].weight == 2.5
+    assert job.lock_for({"version": "v885"}) == "version:v885"
+
+
+def test_placeholders_become_parts_of_arguments(job):
+    values = job.placeholders("the-id", {"version": "v1", "channel": "a b; c"})
+    assert job.steps[0].argv(values) == [
+        "./run",
+        "--version=v1",
+        "a b; c",
+        "{literal}",
+        "the-id",
+    ]
+
+
+def test_defaults_are_filled_in_and_what_is_not_required_may_be_left_out(job):
+    assert job.validated({"version": "v1"}) == {"version": "v1", "channel": "beta"}
+
+
+@pytest.mark.parametrize(
+    ("given", "field", "says"),
+    [
+        ({}, "version", "required"),
+        ({"version": "885"}, "version", "v[0-9]+"),
+        ({"version": "v885; rm -rf /"}, "version", "v[0-9]+"),
+        ({"version": "../x"}, "version", "v[0-9]+"),
+        ({"version": "v885\n"}, "version", "v[0-9]+"),
+        ({"version": "v" + "8" * 2000}, "version", "too long"),
+        ({"version": 885}, "version", "a text"),
+        ({"version": None}, "version", "a text"),
+        ({"version": ["v885"]}, "version", "a text"),
+        ({"version": "v1", "channel": "alpha"}, "channel", "beta, live"),
+        ({"version": "v1", "note": "-rf"}, "note", "does not start with"),
+        ({"version": "v1", "note": "a\nb"}, "note", "one line"),
+        ({"version": "v1", "note": "a\0b"}, "note", "one line"),
+        ({"version": "v1", "note": "\ud800"}, "note", "one line"),
+        ({"version": "v1", "verzion": "v2"}, "verzion", "version, channel, note"),
+    ],
+)
+def test_a_wrong_parameter_is_named_with_what_would_be_right(job, given, field, says):
+    with pytest.raises(ParameterErrors) as error:
+        job.validated(given)
+    assert list(error.value.errors) == [field]
+    assert says in error.value.errors[field][0]
+
+
+def test_the_schema_is_what_a_form_needs(job):
+    schema = job.schema()
+    assert schema["required"] == ["version"]
+    assert schema["additionalProperties"] is False
+    assert schema["properties"]["version"]["pattern"] == "^(?:v[0-9]+)$"
+    assert schema["properties"]["channel"]["enum"] == ["beta", "live"]
+    assert schema["properties"]["channel"]["default"] == "beta"
+
+
+STEP = '[[job.steps]]\ncommand = ["true"]\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("", "there is no task type in it"),
+        ("[job", "line 1"),
+        ("[job]\ntitle = 5\n" + STEP, "line 2: job.title: it takes a text"),
+        ("[job]\ntitel = 'x'\n" + STEP, "line 2: job.titel: unknown key"),
+        ("[job]\ntimeout = '5 min'\n" + STEP, "line 2: job.timeout: it takes a dur"),
+        ("[job]\ntimeout = '0s'\n" + STEP, "line 2: job.timeout"),
+        ("[job]\nhidden = 1\n" + STEP, "line 2: job.hidden: it takes true or false"),
+        ("[job]\ntitle = 'x'\n", "line 1: job.steps: there must be at least one"),
+        ("[Job X]\n", "line 1"),
+        ("['Job X']\ntitle = 'x'\n" + STEP, "small letters"),
+        ("[job]\n[[job.steps]]\nname = 'a'\n", "line 2: job.steps.command"),
+        (
+            "[job]\n" + STEP + "[[job.steps]]\ncommand = 'true'\n",
+            "line 5: job.steps.command: it takes a list",
+        ),
+        (
+            "[job]\n" + STEP + "[[job.steps]]\ncommand = ['a']\nretries = 99\n",
+            "line 6: job.steps.retries",
+        ),
+        (
+            "[job]\n[[job.steps]]\ncommand = ['a', '{vresion}']\n",
+            "line 3: job.steps.command: {vresion} is no parameter",
+        ),
+        ("[job]\nlock = '{x}'\n" + STEP, "line 2: job.lock: {x} is no parameter"),
+        (
+            "[job]\n[job.params.v]\npattern = '['\n" + STEP,
+            "line 3: job.params.v.pattern: not a regular expression",
+        ),
+        (
+            "[job]\n[job.params.v]\npattern = 'v'\ndefault = 'w'\n" + STEP,
+            "line 4: job.params.v.default",
+        ),
+        ("[job]\n[job.params.task_id]\n" + STEP, "line 2: job.params.task_id"),
+        (
+            "[job]\n[[job.steps]]\ncommand = ['a']\nweight = 0\n",
+            "line 4: job.steps.weight: it takes a number above 0",
+        ),
+    ],
+)
+def test_a_wrong_file_is_refused_naming_line_and_key(tmp_path, text, says):
+    with pytest.raises(CatalogError) as error:
+        read(tmp_path, text)
+    assert str(error.value).startswith("task_types.toml")
+    assert says in str(error.value)
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path):
+    with pytest.raises(CatalogError, match=r"absent\.toml: it can't be read"):
+        load(Path(tmp_path / "absent.toml"))
+    (tmp_path / "latin.toml").write_bytes(b"[job]\ntitle = '\xe9'\n")
+    with pytest.raises(CatalogError, match="not UTF-8"):
+        load(tmp_path / "latin.toml")
+
+
+def test_a_wrong_file_stops_the_start(tmp_path, settings):
+    settings.TASK_TYPES_FILE = tmp_path / "absent.toml"
+    catalog.cache_clear()
+    try:
+        assert "tasks.E001" in [error.id for error in run_checks()]
+    finally:
+        catalog.cache_clear()

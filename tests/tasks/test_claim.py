@@ -1,0 +1,116 @@
+"""Which task comes next, and whose it is."""
+
+import threading
+
+import pytest
+from django.db import connection
+
+from tasks.lifecycle import Actor, submit
+from tasks.models import Runner, Task
+from tasks.runner import claim
+from tests.factories import RunnerFactory, TaskFactory
+
+pytestmark = pytest.mark.django_db
+ALICE = Actor("alice")
+
+
+def test_the_oldest_waiting_task_comes_first():
+    first = submit("check-integrity", {"version": "v1"}, ALICE)
+    submit("check-integrity", {"version": "v2"}, ALICE)
+    runner = RunnerFactory()
+    assert claim(runner) == first
+    first.refresh_from_db()
+    assert (first.status, first.runner) == ("running", runner)
+    assert (first.step_index, first.step_name) == (1, "iOS manifest")
+    assert first.started_at
+
+
+def test_an_empty_queue_gives_nothing():
+    TaskFactory(status="completed")
+    assert claim(RunnerFactory()) is None
+
+
+def test_a_task_waits_for_the_lock_that_another_holds():
+    first = submit("full-sync", {"version": "v1"}, ALICE)
+    second = submit("sync-facebook", {"version": "v2"}, ALICE)
+    third = submit("check-integrity", {"version": "v1"}, ALICE)
+    runner = RunnerFactory()
+    assert claim(runner) == first
+    assert claim(runner) == third
+    assert claim(runner) is None
+    Task.objects.move(first.pk, "running", "completed", completed_at=first.created_at)
+    assert claim(runner) == second
+
+
+def test_a_runner_takes_only_the_types_it_is_for():
+    submit("full-sync", {"version": "v1"}, ALICE)
+    wanted = submit("update-reuse", {"version": "v1"}, ALICE)
+    assert claim(RunnerFactory(types=["update-reuse"])) == wanted
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_runners_never_claim_one_task_twice():
+    tasks = [submit("check-integrity", {"version": f"v{n}"}, ALICE) for n in range(24)]
+    claimed, failures = [], []
+
+    def work(runner):
+        try:
+            while (task := claim(runner)) is not None:
+                claimed.append(task.pk)
+        except Exception as failure:  # noqa: BLE001 (a thread's failure is the test's)
+            failures.append(failure)
+        finally:
+            connection.close()
+
+    runners = [RunnerFactory() for _ in range(4)]
+    threads = [threading.Thread(target=work, args=(runner,)) for runner in runners]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert sorted(claimed) == sorted(task.pk for task in tasks)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_runners_never_hold_one_lock_together():
+    for n in range(8):
+        submit("full-sync", {"version": f"v{n}"}, ALICE)
+    claimed = []
+
+    def work(runner):
+        claimed.append(claim(runner))
+        connection.close()
+
+    runners = [RunnerFactory() for _ in range(4)]
+    threads = [threading.Thread(target=work, args=(runner,)) for runner in runners]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len([task for task in claimed if task]) == 1
+    assert Task.objects.running().count() == 1
+
+
+def test_a_claim_reads_the_small_index_however_long_the_history():
+    Task.objects.bulk_create(TaskFactory.build(status="completed") for _ in range(3000))
+    submit("check-integrity", {"version": "v1"}, ALICE)
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE tasks_task")
+    plan = Task.objects.next_in_queue([])[:1].explain()
+    assert "task_pending" in plan, plan
+
+
+def test_a_runner_is_alive_by_the_databases_clock():
+    alive = RunnerFactory()
+    stopped = RunnerFactory(stopped_at=alive.heartbeat_at)
+    lost = RunnerFactory()
+    from datetime import timedelta
+
+    Runner.objects.filter(pk=lost.pk).update(
+        heartbeat_at=lost.heartbeat_at - timedelta(seconds=60)
+    )
+    assert list(Runner.objects.alive()) == [alive]
+    assert list(Runner.objects.lost()) == [lost]
+    assert stopped not in Runner.objects.lost()
