@@ -15,6 +15,7 @@ from tasks.models import Task
 MAX_WAIT_SECONDS = 600
 MAX_WAITING = 32  # each holds a thread and, on PostgreSQL, a connection for news
 LOOK_SECONDS = 1.0  # the safety net below the news
+STOP_SECONDS = 3.0  # more than a look takes
 
 TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 (RFC 9110's word for a word)
 QUOTED = r'"(?:[^"\\]|\\.)*"'
@@ -43,22 +44,34 @@ def seconds_to_hold(header: str) -> int | None:
 
 
 def stop_waiting() -> None:
-    """Answer all held requests within a second: the server is going down."""
+    """Let go of all held requests, and return when they are: within a second or so.
+
+    To be called in a thread while the server stops but still answers. Without it the
+    threads of held requests keep the process alive.
+    """
     _stopping.set()
+    deadline = time.monotonic() + STOP_SECONDS
+    gone = 0
+    while gone < MAX_WAITING and _places.acquire(
+        timeout=max(0.0, deadline - time.monotonic())
+    ):
+        gone += 1
+    if gone:
+        _places.release(gone)
 
 
 def hold(task_id: uuid.UUID, seconds: int) -> bool:
     """Wait until the task has ended or the time is over.
 
-    Returns False, at once, where too many are waiting already.
+    Returns False where it could not wait: too many do already, or the server stops.
     """
-    if not _places.acquire(blocking=False):
+    if _stopping.is_set() or not _places.acquire(blocking=False):
         return False
     try:
         _wait_until(lambda: _has_ended(task_id), str(task_id), seconds)
     finally:
         _places.release()
-    return True
+    return not _stopping.is_set()
 
 
 def _wait_until(done: Callable[[], bool], task_id: str, seconds: float) -> None:
