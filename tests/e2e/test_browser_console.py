@@ -1,0 +1,289 @@
+"""The pages in a real browser, against a real server and a real runner."""
+
+import re
+import shutil
+
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        not (shutil.which("chromium") or shutil.which("chromium-browser")),
+        reason="there is no chromium",
+    ),
+]
+
+ARGUMENTS = (
+    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run "
+    "--disable-background-networking --disable-component-update --disable-sync"
+)
+PATIENCE_MS = 30_000
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    expect.set_options(timeout=PATIENCE_MS)
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path, args=ARGUMENTS.split()
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def signed_in(chromium, service):
+    """The cookies of somebody who came by the one-time link."""
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(service.sign_in_link())
+    expect(page).to_have_url(service.url + "/")
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+@pytest.fixture
+def open_page(chromium, service, signed_in):
+    """Opens pages; at the end no console may hold an error, and so no violation of
+    the content security policy either."""
+    contexts, errors = [], []
+
+    def complain(message):
+        # The one test that cuts the connection sees that in the console, of course.
+        if message.type == "error" and "net::ERR_FAILED" not in message.text:
+            errors.append(message.text)
+
+    def make(path="/", **options) -> Page:
+        context = chromium.new_context(
+            base_url=service.url, storage_state=signed_in, **options
+        )
+        context.set_default_timeout(PATIENCE_MS)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", complain)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(path)
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert not errors
+
+
+def watched(page):
+    return page.locator("[data-task]")
+
+
+def launch(page):
+    return page.locator("form[data-launch]:visible")
+
+
+def sequence(page):
+    """The numbers of the lines that are on the page."""
+    return page.eval_on_selector_all(
+        "ol.log > li", "rows => rows.map(row => Number(row.id.slice(1)))"
+    )
+
+
+def test_a_task_is_started_from_the_form_and_watched_to_its_end(
+    open_page, service, demo
+):
+    page = open_page("/?type=check-integrity&version=v884")
+    page.get_by_role("button", name="Start check-integrity").click()
+    expect(watched(page)).to_have_attribute("data-status", "completed")
+    task = service.task(watched(page).get_attribute("data-task"))
+    expect(page.locator("[data-part=progress]")).to_have_js_property("value", 100)
+    expect(page.locator("ol.log > li")).to_have_count(task["logCount"])
+    assert sequence(page) == list(range(1, task["logCount"] + 1))
+    expect(page.get_by_text("Step 3 of 3: Facebook manifest")).to_be_visible()
+    row = page.locator("#recent tbody tr").first
+    expect(row).to_contain_text("check-integrity")
+    expect(row).to_contain_text("completed")
+    assert f"task={task['id']}" in page.url
+
+
+def test_lines_appear_while_the_task_runs(open_page, service):
+    page = open_page("/?type=slowly")
+    launch(page).get_by_role("button").click()
+    expect(page.locator("ol.log")).to_contain_text("line 3")
+    expect(watched(page)).to_have_attribute("data-status", "running")
+    expect(page.locator("[data-part=connection]")).to_have_text("live")
+    service.request(
+        "POST", f"/api/tasks/{watched(page).get_attribute('data-task')}/cancel"
+    )
+    expect(watched(page)).to_have_attribute("data-status", "cancelled")
+
+
+def test_a_wrong_value_is_said_beside_its_field(open_page):
+    page = open_page("/?type=check-integrity")
+    field = launch(page).get_by_label("Version")
+    field.fill("885")
+    field.press("Enter")
+    expect(page.get_by_text("It must match the pattern v[0-9]+.")).to_be_visible()
+    expect(field).to_be_focused()
+    expect(field).to_have_attribute("aria-invalid", "true")
+
+
+def test_a_task_is_started_by_keyboard_alone(open_page):
+    page = open_page("/?type=say")
+    page.keyboard.press("/")
+    expect(launch(page).locator("input[name=text]")).to_be_focused()
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type("by keyboard")
+    page.keyboard.press("Enter")
+    expect(page.locator("ol.log")).to_contain_text("by keyboard")
+    expect(watched(page)).to_have_attribute("data-status", "completed")
+
+
+def test_the_list_of_keys_opens_and_closes(open_page):
+    page = open_page("/")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_a_long_task_is_cancelled_after_a_question(open_page, service):
+    task_id = service.create("slowly", n="9999")
+    service.wait_for(task_id, "running")
+    page = open_page(f"/tasks/{task_id}")
+    page.keyboard.press("c")
+    dialog = page.get_by_role("dialog", name="Cancel slowly?")
+    dialog.get_by_role("button", name="Let it run").click()
+    expect(dialog).to_have_count(0)
+    assert service.task(task_id)["status"] == "running"
+    page.get_by_role("button", name="Cancel task").click()
+    dialog.get_by_role("button", name="Cancel task").click()
+    expect(watched(page)).to_have_attribute("data-status", "cancelled")
+    expect(page.get_by_role("button", name="Rerun")).to_be_visible()
+    expect(page.locator("#announcer")).to_have_text("slowly: cancelled")
+    assert service.task(task_id)["status"] == "cancelled"
+
+
+def test_the_page_of_a_task_that_has_ended_shows_all_of_it(open_page, service):
+    task_id = service.create("count", n="1000")
+    count = service.wait_for(task_id)["logCount"]
+    page = open_page(f"/tasks/{task_id}")
+    expect(page.locator("ol.log > li")).to_have_count(count)
+    assert sequence(page) == list(range(1, count + 1))
+    expect(page.locator(".steps tbody tr")).to_contain_text(["completed"])
+    expect(page).to_have_title(re.compile("^✓ count"))
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").click()
+    text = download.value.path().read_text()
+    assert len(text.splitlines()) == count
+
+
+def test_a_failed_task_says_why_and_is_run_again(open_page, service):
+    task_id = service.create("exit-code", code="7")
+    error = service.wait_for(task_id)["error"]
+    page = open_page(f"/tasks/{task_id}")
+    expect(page.locator(".failure")).to_have_text(error)
+    page.locator("ol.log").press("r")
+    page.wait_for_url(lambda url: task_id not in url)
+    expect(page.get_by_role("link", name=task_id[:8])).to_be_visible()
+    expect(watched(page)).to_have_attribute("data-status", "failed")
+
+
+def test_the_log_follows_only_a_reader_who_is_at_the_end(open_page, service):
+    task_id = service.create("slowly", n="9999", pause="0.02")
+    page = open_page(f"/tasks/{task_id}", viewport={"width": 1000, "height": 500})
+    log = page.locator("ol.log")
+    expect(log).to_contain_text("line 60")
+    page.wait_for_function("() => document.querySelector('ol.log').scrollTop > 100")
+    page.keyboard.press("g")
+    more = page.get_by_role("button", name=re.compile(r"\d+ new lines"))
+    expect(more).to_be_visible()
+    assert log.evaluate("log => log.scrollTop") == 0
+    more.click()
+    expect(more).to_be_hidden()
+    assert log.evaluate("log => log.scrollTop") > 100
+    service.request("POST", f"/api/tasks/{task_id}/cancel")
+    expect(watched(page)).to_have_attribute("data-status", "cancelled")
+
+
+def test_lines_are_filtered_and_times_are_shown(open_page, service):
+    task_id = service.create("count", n="50")
+    service.wait_for(task_id)
+    page = open_page(f"/tasks/{task_id}")
+    page.keyboard.press("t")
+    expect(page.locator("#L2 time")).to_be_visible()
+    page.keyboard.press("/")
+    page.keyboard.type("49")
+    expect(page.locator("ol.log > li:visible")).to_have_count(1)
+    expect(page.locator("[data-part=count]")).to_contain_text("1 of 5")
+
+
+def test_a_lost_connection_is_said_and_no_line_comes_twice(open_page, service):
+    page = open_page("/?type=slowly")
+    page.context.route("**/stream*", lambda route: route.abort())
+    launch(page).get_by_role("button").click()
+    expect(page.locator("[data-part=connection]")).to_contain_text(
+        "connection lost since"
+    )
+    page.context.unroute("**/stream*")
+    expect(watched(page)).to_have_attribute("data-status", "completed")
+    count = service.wait_for(watched(page).get_attribute("data-task"))["logCount"]
+    expect(page.locator("ol.log > li")).to_have_count(count)
+    assert sequence(page) == list(range(1, count + 1))
+
+
+def test_the_language_is_switched(open_page):
+    page = open_page("/?type=check-integrity")
+    page.get_by_role("button", name="中文").click()
+    expect(page.get_by_role("button", name="启动 check-integrity")).to_be_visible()
+    expect(page.locator("html")).to_have_attribute("lang", "zh-hans")
+    launch(page).get_by_label("Version").fill("885")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("须符合格式 v[0-9]+。")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_theme_follows_the_system_until_it_is_switched(open_page, scheme):
+    page = open_page("/", color_scheme=scheme)
+    ground = "() => getComputedStyle(document.documentElement).backgroundColor"
+    white, black = "rgb(255, 255, 255)", "rgb(20, 23, 26)"
+    assert page.evaluate(ground) == (white if scheme == "light" else black)
+    switch = page.locator("[data-theme-switch]")
+    switch.click()
+    assert page.evaluate(ground) == white
+    switch.click()
+    assert page.evaluate(ground) == black
+    page.reload()
+    assert page.evaluate(ground) == black
+
+
+def test_the_admin_shows_a_tasks_live_tail(open_page, service):
+    task_id = service.create("slowly", n="9999")
+    page = open_page(f"/admin/tasks/task/{task_id}/change/")
+    expect(page.locator("ol.log")).to_contain_text("line 5")
+    page.get_by_role("button", name="Cancel task").click()
+    page.get_by_role("button", name="Cancel task").click()
+    expect(page.locator(".messagelist")).to_contain_text("is being cancelled")
+    expect(watched(page)).to_have_attribute("data-status", "cancelled")
+
+
+def test_without_script_a_task_is_started_and_read(open_page, service):
+    page = open_page("/?type=say", java_script_enabled=False)
+    launch(page).locator("input[name=text]").fill("no script here")
+    launch(page).get_by_role("button").click()
+    task_id = page.url.rpartition("/")[2]
+    service.wait_for(task_id)
+    page.reload()
+    expect(page.locator("ol.log")).to_contain_text("no script here")
+    expect(page.locator(".task-head .status")).to_contain_text("completed")
+
+
+@pytest.mark.parametrize("path", ["/", "/tasks/{id}", "/admin/tasks/task/{id}/change/"])
+def test_a_narrow_page_does_not_scroll_sideways(open_page, service, path):
+    task_id = service.create("say")
+    service.wait_for(task_id)
+    page = open_page(path.format(id=task_id), viewport={"width": 390, "height": 800})
+    expect(watched(page).or_(page.locator("#recent")).first).to_be_visible()
+    width = page.evaluate("() => document.documentElement.scrollWidth")
+    assert width <= 390
