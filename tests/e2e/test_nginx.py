@@ -1,0 +1,185 @@
+"""The shipped nginx site in front of the real product."""
+
+import json
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+import requests
+from httpx_sse import connect_sse
+
+from .conftest import PATIENCE_SECONDS, ROOT, Service, free_port, parse, wait_until
+
+pytestmark = [pytest.mark.e2e, pytest.mark.nginx]
+NGINX = shutil.which(
+    "nginx", path="/usr/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin"
+)
+SITE = ROOT / "deploy" / "nginx" / "resource-sync.conf"
+
+
+class Nginx:
+    """A running nginx with the shipped site, its two ports replaced."""
+
+    def __init__(self, folder: Path, upstream_port: int) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        site = SITE.read_text()
+        for old, new in [
+            ("listen 80;", f"listen 127.0.0.1:{self.port};"),
+            ("server 127.0.0.1:3000;", f"server 127.0.0.1:{upstream_port};"),
+            ("server_name sync.example.com;", "server_name localhost;"),
+        ]:
+            assert site.count(old) == 1, f"the shipped site no longer has {old!r}"
+            site = site.replace(old, new)
+        (folder / "site.conf").write_text(site)
+        temporary = "".join(
+            f"{kind}_temp_path {folder}/{kind};"
+            for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
+        self.config = folder / "nginx.conf"
+        self.config.write_text(
+            f"pid {folder}/nginx.pid; error_log {folder}/error.log; daemon off;"
+            f"events {{}} http {{ access_log off; {temporary}"
+            f"include {folder}/site.conf; }}"
+        )
+        errors = str(folder / "error.log")
+        self.process = subprocess.Popen([NGINX, "-e", errors, "-c", str(self.config)])
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(PATIENCE_SECONDS)
+
+
+def answers(url):
+    try:
+        return requests.get(f"{url}/health", timeout=5).status_code == 200
+    except requests.ConnectionError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory, new_database_url):
+    """A product that believes its proxy; the tests here share it."""
+    product = Service(
+        tmp_path_factory.mktemp("behind-nginx"),
+        new_database_url(),
+        TRUSTED_PROXIES="127.0.0.1",
+        RATE_LIMIT_CREATE="0",
+        RATE_LIMIT_READ="0",
+    )
+    product.prepare()
+    product.start("web")
+    product.start("runner")
+    try:
+        product.wait_healthy()
+        yield product
+    finally:
+        product.stop()
+
+
+@pytest.fixture(scope="module")
+def nginx(product, tmp_path_factory):
+    if NGINX is None:
+        pytest.skip("nginx is not there")
+    nginx = Nginx(tmp_path_factory.mktemp("nginx"), product.port)
+    wait_until(lambda: answers(nginx.url), "nginx")
+    yield nginx
+    nginx.stop()
+
+
+def create(nginx, product, task_type, **params):
+    answer = requests.post(
+        f"{nginx.url}/api/tasks/{task_type}",
+        json=params,
+        headers={"X-API-Key": product.api_key, "X-Forwarded-For": "203.0.113.66"},
+        timeout=PATIENCE_SECONDS,
+    )
+    assert answer.status_code == 202, answer.text
+    return answer.json()
+
+
+def open_stream(url, product, **headers):
+    return requests.get(
+        url,
+        headers={"X-API-Key": product.api_key, **headers},
+        stream=True,
+        timeout=PATIENCE_SECONDS,
+    )
+
+
+def test_urls_in_answers_lead_through_nginx(nginx, product):
+    task = create(nginx, product, "say", text="hello")
+    assert task["streamUrl"].startswith(nginx.url)
+    assert task["statusUrl"].startswith(nginx.url)
+
+
+def test_lines_come_one_by_one_not_at_the_end(nginx, product):
+    task = create(nginx, product, "slowly", n="20", pause="0.1")
+    came = []
+    with open_stream(task["streamUrl"], product) as response:
+        assert response.headers["Content-Type"] == "text/event-stream; charset=utf-8"
+        assert "Content-Encoding" not in response.headers
+        for _, event in parse(response):
+            if event["type"] == "log":
+                came.append(time.monotonic())
+    assert event["type"] == "end"
+    assert event["status"] == "completed"
+    assert came[-1] - came[0] > 1, "nginx held the lines back"
+
+
+def test_a_big_log_comes_through_whole(nginx, product):
+    task = create(nginx, product, "count", n="20000")
+    with open_stream(task["streamUrl"], product) as response:
+        events = [event for _, event in parse(response)]
+    seqs = [event["log"]["seq"] for event in events if event["type"] == "log"]
+    assert seqs == list(range(1, events[-1]["logCount"] + 1))
+
+
+def test_what_a_client_claims_to_be_reaches_nobody(nginx, product):
+    task = create(nginx, product, "say", text="hello")
+    code = (
+        "from tasks.models import Task;"
+        f"print(Task.objects.get(pk='{task['taskId']}').created_from)"
+    )
+    shown = product.manage("shell", "-v0", "-c", code).stdout.strip()
+    assert shown.splitlines()[-1] == "127.0.0.1"
+
+
+def test_problems_and_pages_pass_through_unchanged(nginx, product):
+    answer = open_stream(f"{nginx.url}/api/tasks/no-such-task/stream", product)
+    assert answer.status_code == 404
+    assert answer.headers["Content-Type"].startswith("application/problem+json")
+    assert requests.get(f"{nginx.url}/api/tasks", timeout=10).status_code == 401
+    assert requests.get(f"{nginx.url}/admin/login/", timeout=10).status_code == 200
+
+
+def test_while_the_web_server_is_away_a_stream_says_come_back(nginx, product):
+    task = create(nginx, product, "slowly", n="30", pause="0.1")
+    with open_stream(task["streamUrl"], product) as response:
+        position = next(found for found, _ in parse(response) if found)
+    product.kill("web")
+
+    away = open_stream(task["streamUrl"], product)
+    assert away.status_code == 200
+    assert away.headers["Content-Type"].startswith("text/event-stream")
+    assert away.content == b"retry: 2000\n"
+    url, headers = task["streamUrl"], {"X-API-Key": product.api_key}
+    with (
+        httpx.Client() as client,
+        connect_sse(client, "GET", url, headers=headers) as s,
+    ):
+        assert list(s.iter_sse()) == [], "an empty event reached a client"
+    status = requests.get(f"{nginx.url}/health", timeout=10).status_code
+    assert status == 502, "only the stream may hide it"
+
+    product.start("web")
+    product.wait_healthy()
+    back = {"Last-Event-ID": position}
+    with open_stream(task["streamUrl"], product, **back) as response:
+        events = [event for _, event in parse(response)]
+    seqs = [event["log"]["seq"] for event in events if event["type"] == "log"]
+    assert seqs == list(range(int(position) + 1, events[-1]["logCount"] + 1))
+    assert events[-1]["status"] == "completed", json.dumps(events[-1])
