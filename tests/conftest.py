@@ -4,19 +4,22 @@ This file is read before Django's settings are; that is why DJANGO_SETTINGS_MODU
 is named here and not in pyproject.toml, where pytest-django would read it too early.
 """
 
+import atexit
 import os
 import secrets
+import shutil
 import tempfile
 from pathlib import Path
 
-_folder = tempfile.TemporaryDirectory(prefix="resource-sync-tests-")
+_folder = tempfile.mkdtemp(prefix="resource-sync-tests-")
+atexit.register(shutil.rmtree, _folder, ignore_errors=True)
 # WhiteNoise warns where the collected static files are not.
-Path(_folder.name, "data", "static").mkdir(parents=True)
+Path(_folder, "data", "static").mkdir(parents=True)
 os.environ.update(
     DJANGO_SETTINGS_MODULE="resource_sync.settings",
     SECRET_KEY=secrets.token_hex(32),
-    DATA_DIR=f"{_folder.name}/data",
-    LOG_DIR=f"{_folder.name}/logs",
+    DATA_DIR=f"{_folder}/data",
+    LOG_DIR=f"{_folder}/logs",
     DATABASE_URL=os.environ.get("TEST_DATABASE_URL", ""),
     REDIS_URL="",
     API_KEY="",
