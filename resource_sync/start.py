@@ -104,7 +104,10 @@ def prepare(*, port_is_needed: bool = True) -> "tuple[User, str]":
 
     settings.DATA_DIR  # noqa: B018 (a wrong value stops here, with one line)
     if port_is_needed:
+        from resource_sync.supervise import refuse_second_start
+
         refuse_taken_port(settings.HOST, settings.PORT)
+        refuse_second_start()
 
     import django
     from django.db import DatabaseError

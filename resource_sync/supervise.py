@@ -34,9 +34,6 @@ NOT_RUNNING = 3  # the exit code that Linux's service scripts use for it
 
 def become_foreground() -> NoReturn:
     """Turn this process into the supervisor."""
-    if pid := running_pid():
-        say_running(pid)
-        raise SystemExit(1)
     os.environ.update(environment(console=True))
     sys.stdout.flush()
     # A fresh interpreter: the supervisor needs none of Django's memory.
@@ -142,9 +139,6 @@ class terminal_of_its_own:  # noqa: N801 (a context manager, used like a functio
 
 
 def start_daemon() -> int:
-    if pid := running_pid():
-        say_running(pid)
-        return 1
     allow_many_files()
     command = [sys.executable, "-m", "supervisor.supervisord", *arguments()]
     code = subprocess.run(
@@ -215,11 +209,12 @@ def running_pid() -> int | None:
     return pid if ours else None
 
 
-def say_running(pid: int) -> None:
-    sys.stderr.write(
-        f"Resource Sync is already running with this DATA_DIR (process {pid}); "
-        "`make stop` ends it.\n"
-    )
+def refuse_second_start() -> None:
+    if pid := running_pid():
+        raise SystemExit(
+            f"Resource Sync is already running with this DATA_DIR (process {pid}); "
+            "`make stop` ends it."
+        )
 
 
 def is_healthy() -> bool:

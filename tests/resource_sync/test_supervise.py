@@ -30,6 +30,12 @@ def test_a_stale_pid_file_is_not_taken_for_a_running_supervisor(settings, tmp_pa
     assert supervise.running_pid() is None
 
 
+def test_a_second_start_with_the_same_data_is_refused(monkeypatch):
+    monkeypatch.setattr(supervise, "running_pid", lambda: 4711)
+    with pytest.raises(SystemExit, match="already running.*process 4711"):
+        supervise.refuse_second_start()
+
+
 @pytest.mark.skipif(not psutil.LINUX, reason="only /proc tells")
 def test_a_signal_that_the_parent_is_handling_can_be_seen():
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
