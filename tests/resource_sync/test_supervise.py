@@ -32,7 +32,7 @@ def test_a_stale_pid_file_is_not_taken_for_a_running_supervisor(settings, tmp_pa
 
 def test_a_second_start_with_the_same_data_is_refused(monkeypatch):
     monkeypatch.setattr(supervise, "running_pid", lambda: 4711)
-    with pytest.raises(SystemExit, match="already running.*process 4711"):
+    with pytest.raises(SystemExit, match=r"already running.*process 4711"):
         supervise.refuse_second_start()
 
 
