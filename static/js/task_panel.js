@@ -11,6 +11,7 @@ import { refreshTimes } from "./times.js";
 const SHAPES = { pending: "◌", running: "●", completed: "✓", failed: "✕", cancelled: "⊘" };
 const ENDED = new Set(["completed", "failed", "cancelled"]);
 const SILENCE_SECONDS = 30;
+const WHY_REFRESH_MS = 10_000;
 
 export class TaskPanel {
   constructor(root, { ended = () => {} } = {}) {
@@ -27,6 +28,7 @@ export class TaskPanel {
     this.mountCancel();
     this.connect();
     this.timer = setInterval(() => this.tick(), 1000);
+    this.whyTimer = setInterval(() => this.refreshWhy(), WHY_REFRESH_MS);
     this.tick();
   }
 
@@ -162,10 +164,20 @@ export class TaskPanel {
     } else this.say("silent", { time: duration(seconds) });
   }
 
+  // What a task waits for changes while it waits, and only the server knows.
+  async refreshWhy() {
+    if (this.status !== "pending" || document.hidden) return;
+    const answer = await fetch(`/tasks/${this.root.dataset.task}/panel`).catch(() => null);
+    if (!answer?.ok || answer.redirected) return;
+    const panel = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const words = panel.querySelector('[data-part="step"]')?.textContent.trim();
+    if (words && this.status === "pending") this.part("step").textContent = words;
+  }
+
   end() {
     this.part("connection").textContent = "";
     delete this.part("connection").dataset.state;
-    clearInterval(this.timer);
+    this.stopClocks();
     this.ended();
   }
 
@@ -202,7 +214,12 @@ export class TaskPanel {
 
   close() {
     this.stream?.close();
+    this.stopClocks();
+  }
+
+  stopClocks() {
     clearInterval(this.timer);
+    clearInterval(this.whyTimer);
   }
 }
 
