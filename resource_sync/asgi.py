@@ -13,7 +13,10 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.urls import re_path  # noqa: E402
 
 from resource_sync.edge import edge  # noqa: E402
+from streaming.shutdown import answer_held_requests_before_shutdown  # noqa: E402
 from streaming.stream import stream  # noqa: E402
+
+answer_held_requests_before_shutdown()
 
 
 async def stream_unless_preflight(scope: Any, receive: Any, send: Any) -> None:

@@ -276,7 +276,10 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["TEST"] = {"NAME": DATA_DIR / "test.sqlite3"}
 else:
     # CONN_MAX_AGE never reuses anything under Daphne; a pool does.
-    DATABASES["default"]["OPTIONS"] = {"pool": {"min_size": 1, "max_size": 8}}
+    # "timeout": seconds for a free connection, or a request is answered by 503.
+    DATABASES["default"]["OPTIONS"] = {
+        "pool": {"min_size": 1, "max_size": 8, "timeout": 5}
+    }
 
 # --- Cache (rate limits, the state of several web processes) ------------------------
 
@@ -287,7 +290,11 @@ CACHES: dict[str, dict[str, Any]] = {
         "LOCATION": REDIS_URL,
     }
     if REDIS_URL
-    else {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+    else {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        # At the default of 300 the counters of rate limits would be thrown away.
+        "OPTIONS": {"MAX_ENTRIES": 100_000},
+    }
 }
 # LocMem is right for the one web process of the default start, and
 # tasks.checks says so when there are several.
@@ -335,6 +342,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_NAME = "resource_sync_session"
 CSRF_COOKIE_NAME = "resource_sync_csrf"
+CSRF_FAILURE_VIEW = "tasks.api.problems.csrf_failure"
 # Behind TLS (HTTPS=on) the edge (resource_sync.edge) has already set the scheme
 # from a trusted proxy's X-Forwarded-Proto.
 SECURE_SSL_REDIRECT = HTTPS

@@ -110,7 +110,7 @@ def check_release(
             failed = problems.count
     problems.close()
     if failed:
-        report.line(f"{failed} of {files} files failed.")
+        report.failure(f"{failed} of {files} files failed.")
     else:
         report.line("All files matched successfully.")
     report.line(f"Total files checked: {files}")

@@ -42,8 +42,8 @@ class Report:
         self._outputs = outputs
         self._total = 0
         self._done = 0
-        self._percent = -1
-        self._next_at = 0.0
+        self._percent = 0
+        self._next_at = time.monotonic() + PROGRESS_INTERVAL
         self._counts: dict[str, int] = {}
 
     def line(self, text: str) -> None:
@@ -51,22 +51,30 @@ class Report:
         if self._lines:
             print(printable(text), flush=True)
 
+    def failure(self, text: str) -> None:
+        """Write a line that says that something is wrong; a program that started the
+        engine is told so, in the form of a workflow command."""
+        self.line(f"::error::{text}" if self._outputs else text)
+
     def error(self, text: str) -> None:
         """Write the one line that says why the command failed, on stderr."""
-        print(f"error: {printable(text)}", file=sys.stderr, flush=True)
+        shown = printable(text)
+        marked = f"::error::{shown}" if self._outputs else f"error: {shown}"
+        print(marked, file=sys.stderr, flush=True)
 
     def expect(self, units: int) -> None:
         """Say how much work there is; ``advance`` counts the same units."""
         self._total += units
 
     def advance(self, units: int) -> None:
-        """Count work as done; at most one progress line a second, never lower."""
+        """Count work as done; at most one progress line a second, never lower, and
+        none for the end, which the exit code says."""
         self._done += units
         if not self._progress or not self._total:
             return
         now = time.monotonic()
-        percent = min(100 * self._done // self._total, 100)
-        if percent > self._percent and (now >= self._next_at or percent == 100):
+        percent = 100 * self._done // self._total
+        if self._percent < percent < 100 and now >= self._next_at:
             self._percent = percent
             self._next_at = now + PROGRESS_INTERVAL
             print(f"::progress::{percent}", flush=True)

@@ -13,7 +13,6 @@ states) belongs to the event loop's thread. The hub's thread enters it through
 import asyncio
 import logging
 import queue
-import select
 import socket
 import threading
 import time
@@ -32,7 +31,7 @@ from streaming.encode import BASE, Page, Shared, end_event, line_event, update_e
 from tasks import log_store
 from tasks.description import describe
 from tasks.models import Task
-from tasks.news import EVERYTHING, Subscription, subscribe
+from tasks.news import EVERYTHING, Subscription, subscribe, wait
 
 logger = logging.getLogger(__name__)
 
@@ -219,13 +218,9 @@ class Hub:
         """Hear and answer until something fails."""
         sweep_at = 0.0
         while True:
-            sources: list[Any] = [self._bell]
-            if news.fileno() >= 0:
-                sources.append(news)
-            select.select(sources, [], [], POLL_SECONDS if self._known else 5.0)
+            ids = wait(news, POLL_SECONDS if self._known else 5.0, self._bell)
             with suppress(BlockingIOError):
                 self._bell.recv(4096)
-            ids = news.receive()
             if time.monotonic() >= sweep_at:
                 sweep_at = time.monotonic() + SWEEP_SECONDS
                 ids.add(EVERYTHING)

@@ -28,7 +28,8 @@ class UnknownTaskType(LookupError):
     """There is no such type; ``there_are`` names those there are."""
 
     def __init__(self, name: str) -> None:
-        self.name, self.there_are = name, sorted(catalog())
+        shown = [kind.name for kind in catalog().values() if not kind.hidden]
+        self.name, self.there_are = name, sorted(shown)
         super().__init__(
             f"There is no task type {name[:100]!r}; "
             f"there are: {', '.join(self.there_are)}."

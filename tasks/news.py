@@ -66,7 +66,11 @@ def subscribe(audience: Audience) -> "Subscription":
     return DatagramSubscription(audience)
 
 
-class Subscription(Protocol):
+class HasFileno(Protocol):
+    def fileno(self) -> int: ...
+
+
+class Subscription(HasFileno, Protocol):
     """Where news arrives."""
 
     def fileno(self) -> int:
@@ -79,12 +83,17 @@ class Subscription(Protocol):
     def close(self) -> None: ...
 
 
-def wait(subscription: Subscription, seconds: float) -> set[str]:
-    """News, waiting for it for at most so long."""
+def wait(subscription: Subscription, seconds: float, *others: HasFileno) -> set[str]:
+    """News, waiting for it, or for another source to be readable, for at most so
+    long."""
+    # Not select(): it fails on descriptors above 1,023, and each viewer has one.
+    poller = select.poll()
+    for source in (subscription, *others):
+        if source.fileno() >= 0:
+            poller.register(source.fileno(), select.POLLIN)
     if subscription.fileno() < 0:
-        time.sleep(min(seconds, RECONNECT_SECONDS))
-    else:
-        select.select([subscription], [], [], max(0.0, seconds))
+        seconds = min(seconds, RECONNECT_SECONDS)
+    poller.poll(max(0.0, seconds) * 1000)
     return subscription.receive()
 
 

@@ -24,6 +24,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 
 from tasks import lifecycle
+from tasks.api.throttles import address_of
 from tasks.catalog import ParameterErrors, TaskType, catalog
 from tasks.lifecycle import Actor
 from tasks.models import LogLine, Runner, StatusConflict, Task
@@ -57,8 +58,7 @@ def staff_page(view: View[P]) -> View[P]:
 
 def actor(request: HttpRequest) -> Actor:
     """Who asks, as the audit trail will name them."""
-    address = request.META.get("REMOTE_ADDR") or None
-    return Actor(request.user.get_username(), address)
+    return Actor(request.user.get_username(), address_of(request))
 
 
 # --- How people say it --------------------------------------------------------------

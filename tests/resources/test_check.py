@@ -180,16 +180,24 @@ def test_damage_in_the_store_is_found_where_the_file_is_held(published_game):
     assert "MISMATCH img/b.png" in result.stdout
 
 
-def test_progress_and_counts_are_written_for_a_program(game, folder):
+def test_counts_are_written_for_a_program(game, folder):
     result = game.run(*CHECK, TASK_ID="1")
     assert result.stdout.splitlines() == [
         "Checking iOS manifest...",
-        "::progress::100",
         "All files matched successfully.",
         "Total files checked: 3",
         "::set-output name=filesChecked::3",
         "::set-output name=failed::0",
     ]
+
+
+def test_a_program_is_told_of_a_failure_in_the_form_of_a_command(game, folder):
+    (folder / "a.json").unlink()
+    lines = game.run(*CHECK, TASK_ID="1").stdout.splitlines()
+    assert "::error::1 of 3 files failed." in lines
+    assert game.run("check", "v999", TASK_ID="1").stderr.startswith(
+        "::error::version v999"
+    )
 
 
 def problems(game):

@@ -64,8 +64,8 @@ def test_a_database_that_does_not_answer_is_not_healthy(stranger, broken_databas
     assert "database" in body["reason"]
 
 
-def test_it_costs_two_queries(stranger, django_assert_num_queries):
-    with django_assert_num_queries(2):
+def test_it_costs_three_queries(stranger, django_assert_num_queries):
+    with django_assert_num_queries(3):
         stranger.get("/health")
 
 

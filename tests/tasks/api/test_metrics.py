@@ -50,6 +50,6 @@ def test_without_a_database_it_says_so(stranger, broken_database):
     assert ("resource_sync_tasks", "pending") not in found
 
 
-def test_it_costs_three_queries(stranger, django_assert_num_queries):
-    with django_assert_num_queries(3):
+def test_it_costs_four_queries(stranger, django_assert_num_queries):
+    with django_assert_num_queries(4):
         stranger.get("/metrics")
