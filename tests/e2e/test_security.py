@@ -1,0 +1,200 @@
+"""Who may come in, how often, and what a wrong setting says; on real processes."""
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+
+import pytest
+import requests
+
+from tests.e2e.conftest import PATIENCE_SECONDS, ROOT, free_port, wait_until
+
+pytestmark = pytest.mark.e2e
+
+
+def running(service):
+    service.start("web")
+    service.start("runner")
+    service.wait_healthy()
+    return service
+
+
+def test_an_address_outside_the_list_is_refused_everywhere_but_at_health(new_service):
+    service = running(new_service(IP_ALLOWLIST="10.0.0.0/8"))
+    for path in ("/", "/api", "/api/tasks", "/admin/", "/api/tasks/x/stream"):
+        answer = service.request("GET", path)
+        assert answer.status_code == 403, path
+        assert answer.headers["Content-Type"] == "application/problem+json"
+    # Not believed, because nobody said that this neighbour is a proxy.
+    pretending = {"X-Forwarded-For": "10.1.2.3"}
+    assert service.request("GET", "/api/tasks", headers=pretending).status_code == 403
+    assert service.request("GET", "/health").status_code == 200
+
+
+def test_behind_a_trusted_proxy_the_real_address_and_host_count(new_service):
+    service = running(
+        new_service(
+            IP_ALLOWLIST="10.0.0.0/8",
+            TRUSTED_PROXIES="127.0.0.0/8",
+            ALLOWED_HOSTS="sync.example.com,127.0.0.1",
+        )
+    )
+    proxied = {
+        "X-Forwarded-For": "6.6.6.6, 10.1.2.3",
+        "X-Forwarded-Proto": "https",
+        "X-Forwarded-Host": "sync.example.com",
+    }
+    answer = service.request("POST", "/api/tasks/say", json={}, headers=proxied)
+    assert answer.status_code == 202
+    assert answer.json()["streamUrl"].startswith("https://sync.example.com/api/tasks/")
+    assert answer.headers["Location"] == answer.json()["statusUrl"]
+    task_id = answer.json()["taskId"]
+    with service.stream(task_id, **proxied) as response:
+        first = response.content.split(b"\n\n")[0]
+    assert b'"streamUrl":"https://sync.example.com/api/tasks/' in first
+    outside = {"X-Forwarded-For": "10.1.2.3, 6.6.6.6"}
+    assert service.request("GET", "/api/tasks", headers=outside).status_code == 403
+
+
+def test_too_many_requests_get_429_and_are_told_when_to_come_back(new_service):
+    service = running(new_service(RATE_LIMIT_CREATE="3/h", RATE_LIMIT_READ="50/h"))
+    answers = [
+        service.request("POST", "/api/tasks/say", json={}).status_code for _ in range(3)
+    ]
+    assert answers == [202, 202, 202]
+    refused = service.request("POST", "/api/tasks/say", json={})
+    assert refused.status_code == 429
+    assert 1 <= int(refused.headers["Retry-After"]) <= 3600
+    assert refused.headers["Content-Type"] == "application/problem+json"
+    assert service.request("GET", "/api/tasks").status_code == 200
+
+
+@pytest.mark.skipif(
+    not os.environ.get("TEST_REDIS_URL"), reason="TEST_REDIS_URL is not set"
+)
+def test_two_web_servers_count_together_in_redis(new_service):
+    service = new_service(
+        RATE_LIMIT_CREATE="4/h", REDIS_URL=os.environ["TEST_REDIS_URL"]
+    )
+    service.api_key = service.env["API_KEY"] = secrets.token_hex(16)
+    running(service)
+    second_port = free_port()
+    second = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "daphne", "-e"),
+            f"tcp:port={second_port}:interface=127.0.0.1",
+            "resource_sync.asgi:application",
+        ],
+        cwd=ROOT,
+        env=service.env,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        urls = [service.url, f"http://127.0.0.1:{second_port}"]
+        wait_until(lambda: is_up(urls[1]), "the second web server")
+        answers = [
+            requests.post(
+                f"{urls[n % 2]}/api/tasks/{task_type}",
+                headers={"X-API-Key": service.api_key},
+                json={},
+                timeout=PATIENCE_SECONDS,
+            ).status_code
+            for n, task_type in enumerate(["say"] * 6)
+        ]
+    finally:
+        second.terminate()
+        second.wait()
+    assert answers == [202, 202, 202, 202, 429, 429]
+
+
+def is_up(url):
+    try:
+        return requests.get(f"{url}/health", timeout=5).status_code == 200
+    except requests.ConnectionError:
+        return False
+
+
+def test_a_page_on_another_origin_may_ask_only_where_it_is_allowed(new_service):
+    service = running(new_service(CORS_ALLOWED_ORIGINS="https://tools.example.com"))
+    task_id = service.create("say")
+    for path in ("/api/tasks", f"/api/tasks/{task_id}/stream"):
+        for origin, allowed in (
+            ("https://tools.example.com", "https://tools.example.com"),
+            ("https://evil.example.com", None),
+        ):
+            answer = service.request("GET", path, headers={"Origin": origin})
+            assert answer.headers.get("Access-Control-Allow-Origin") == allowed
+            preflight = requests.options(
+                service.url + path,
+                headers={
+                    "Origin": origin,
+                    "Access-Control-Request-Method": "GET",
+                    "Access-Control-Request-Headers": "x-api-key",
+                },
+                timeout=PATIENCE_SECONDS,
+            )
+            assert preflight.headers.get("Access-Control-Allow-Origin") == allowed
+
+
+def test_the_token_of_a_stream_opens_that_stream_and_no_other(service):
+    origin = {"Origin": "https://tools.example.com"}
+    answer = service.request("POST", "/api/tasks/say", json={}, headers=origin).json()
+    url = answer["streamUrl"]
+    assert "?token=" in url
+    assert service.api_key not in url
+    assert requests.get(url, timeout=PATIENCE_SECONDS).status_code == 200
+    other = service.create("say")
+    stolen = url.replace(answer["taskId"], other)
+    assert requests.get(stolen, timeout=PATIENCE_SECONDS).status_code == 401
+    assert requests.get(url + "x", timeout=PATIENCE_SECONDS).status_code == 401
+    elsewhere = url.replace("/stream?", "/status?")
+    assert requests.get(elsewhere, timeout=PATIENCE_SECONDS).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "takes"),
+    [
+        ("PORT", "many", "a port from 1 to 65535"),
+        ("PORT", "70000", "a port from 1 to 65535"),
+        ("DEBUG", "maybe", "on or off"),
+        ("DATABASE_URL", "mysql://x/y", "postgres://"),
+        ("REDIS_URL", "http://x", "redis://"),
+        ("IP_ALLOWLIST", "10.0.0.0/33", "CIDRs"),
+        ("TRUSTED_PROXIES", "localhost", "CIDRs"),
+        ("RATE_LIMIT_CREATE", "often", "30/m"),
+        ("TASK_RETENTION", "-1", "how many"),
+        ("CORS_ALLOWED_ORIGINS", "tools.example.com", "origins"),
+        ("SECRET_KEY", "short", "at least 32"),
+        ("DATA_DIR", "/proc/nothing/here", "can be written"),
+        ("LOG_LEVEL", "LOUD", "DEBUG, INFO"),
+    ],
+)
+def test_a_wrong_setting_stops_the_start_with_one_line(name, value, takes):
+    result = subprocess.run(
+        [sys.executable, ROOT / "manage.py", "check"],
+        env={**os.environ, name: value},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+    assert result.returncode != 0
+    (line,) = result.stderr.strip().splitlines()
+    assert line.startswith(f"{name}: ")
+    assert takes in line
+
+
+def test_the_logs_are_json_lines_that_people_can_read(service):
+    message = "版本 v885 已就绪"
+    code = f"import logging; logging.getLogger('studio').error('{message}')"
+    service.manage("shell", "-v0", "-c", code)
+    for name in ("combined.log", "error.log"):
+        lines = (service.data_dir / "logs" / name).read_text("utf-8").splitlines()
+        entries = [json.loads(line) for line in lines]
+        (entry,) = [entry for entry in entries if entry["logger"] == "studio"]
+        assert message in "".join(lines)
+        assert entry["message"] == message
+        assert entry["level"] == "ERROR"
+        assert {"time", "pid"} <= set(entry)
