@@ -29,7 +29,7 @@ events() {
 }
 
 (($# <= 2)) && [[ ${1-} != -* ]] || stop "Usage: API_KEY=… $0 [version] [type]"
-[[ ${API_KEY-} ]] || stop "Set API_KEY to a key of the service."
+[[ ${API_KEY-} =~ ^[[:graph:]]+$ ]] || stop "Set API_KEY to a key of the service."
 url=${API_URL:-http://127.0.0.1:3000}
 type=$(jq -rn --arg type "${2:-check-integrity}" '$type | @uri')
 params=$(jq -n --arg version "${1:-v885}" '{$version}')

@@ -12,7 +12,7 @@ import { EventSource } from "eventsource";
 const RETRY_MS = 2_000;
 const SILENCE_MS = 45_000; // the server says something at least every 15 s
 
-const { API_URL = "http://127.0.0.1:3000", API_KEY } = process.env;
+const { API_URL = "http://127.0.0.1:3000", API_KEY = "" } = process.env;
 const [version = "v885", type = "check-integrity", ...rest] = process.argv.slice(2);
 
 function stop(sentence) {
@@ -100,5 +100,5 @@ function follow({ taskId, streamUrl }) {
 if (rest.length || version.startsWith("-")) {
   stop("Usage: API_KEY=… node sse-client-example.js [version] [type]");
 }
-if (!API_KEY) stop("Set API_KEY to a key of the service.");
+if (!/^[!-~]+$/.test(API_KEY)) stop("Set API_KEY to a key of the service.");
 follow(await start());

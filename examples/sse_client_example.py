@@ -10,6 +10,7 @@ line that was received.
 
 import json
 import os
+import re
 import sys
 import time
 from collections.abc import Iterator
@@ -101,7 +102,7 @@ def show(event: dict[str, Any], task: dict[str, Any]) -> None:
 def main(arguments: list[str]) -> int:
     if len(arguments) > 2 or any(word.startswith("-") for word in arguments):
         stop("Usage: API_KEY=… python sse_client_example.py [version] [type]")
-    if not API_KEY:
+    if not re.fullmatch("[!-~]+", API_KEY):
         stop("Set API_KEY to a key of the service.")
     version, task_type = [*arguments, *("v885", "check-integrity")[len(arguments) :]]
     sys.stdout.reconfigure(line_buffering=True)  # at once, through a pipe too

@@ -179,6 +179,7 @@ def test_an_unreachable_server_is_one_sentence_and_exit_code_2(client, service):
         (["v885", "check-integrity", "more"], "key", "Usage"),
         (["--help"], "key", "Usage"),
         ([], "", "Set API_KEY"),
+        ([], "two\nlines", "Set API_KEY"),
     ],
 )
 def test_wrong_usage_is_one_sentence_and_exit_code_2(
