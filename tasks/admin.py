@@ -23,9 +23,10 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from tasks import lifecycle
-from tasks.catalog import ParameterErrors, catalog
+from tasks.catalog import catalog
 from tasks.models import ApiKey, AuditEvent, Runner, Task
 from tasks.pages import Shown, actor, ago_text, cancel_and_say
+from tasks.task_types import ParameterErrors
 
 admin.site.site_header = _("Resource Sync")
 admin.site.site_title = _("Resource Sync")

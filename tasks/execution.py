@@ -14,8 +14,8 @@ from typing import Any, Literal
 
 from django.conf import settings
 
-from tasks.catalog import MASK, TaskType, fill
 from tasks.child import Child, ChildNotStarted, Stream
+from tasks.task_types import MASK, TaskType, fill
 from tasks.workflow import Command, parse
 
 RETRY_SECONDS = 1.0  # before the first retry; doubled for each further one

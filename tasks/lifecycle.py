@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from tasks.catalog import TaskType, catalog
+from tasks.catalog import catalog
 from tasks.models import AuditEvent, Task
 from tasks.news import announce
+from tasks.task_types import TaskType
 
 
 @dataclass(frozen=True)

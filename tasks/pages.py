@@ -25,9 +25,10 @@ from django.views.decorators.http import require_GET, require_POST
 
 from tasks import lifecycle
 from tasks.api.throttles import address_of
-from tasks.catalog import ParameterErrors, TaskType, catalog
+from tasks.catalog import catalog
 from tasks.lifecycle import Actor
 from tasks.models import LogLine, Runner, StatusConflict, Task
+from tasks.task_types import ParameterErrors, TaskType
 
 RECENT_TASKS = 20
 FIRST_LINES = 200  # rendered by the server; the script goes on from there

@@ -31,7 +31,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from tasks import log_store
-from tasks.catalog import TaskType, catalog
+from tasks.catalog import catalog
 from tasks.child import Child
 from tasks.execution import Execution, first_change
 from tasks.guard import Guard
@@ -39,6 +39,7 @@ from tasks.log_store import Line
 from tasks.models import HEARTBEAT_SECONDS, Runner, StatusConflict, Task
 from tasks.news import EVERYTHING, announce, subscribe
 from tasks.reaper import reap
+from tasks.task_types import TaskType
 
 logger = logging.getLogger(__name__)
 

@@ -26,9 +26,10 @@ from django.utils.translation import gettext as _
 from django.views import csrf, defaults
 from rest_framework import exceptions
 
-from tasks.catalog import ParameterErrors, catalog
+from tasks.catalog import catalog
 from tasks.lifecycle import IdempotencyConflict, UnknownTaskType
 from tasks.models import StatusConflict, Task
+from tasks.task_types import ParameterErrors
 
 logger = logging.getLogger(__name__)
 

@@ -30,9 +30,9 @@ from tasks.api.serializers import (
     TaskSerializer,
     TaskStartedSerializer,
 )
-from tasks.catalog import ParameterErrors
 from tasks.description import NEWEST_LINES, LineJson, describe
 from tasks.models import Task
+from tasks.task_types import ParameterErrors
 
 IDEMPOTENCY_KEYS = re.compile(r"[\x20-\x7e]{1,255}")
 TASK_IDS = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")

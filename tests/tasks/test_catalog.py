@@ -6,7 +6,8 @@ import pytest
 from django.conf import settings
 from django.core.checks import run_checks
 
-from tasks.catalog import CatalogError, ParameterErrors, catalog, load
+from tasks.catalog import CatalogError, catalog, load
+from tasks.task_types import ParameterErrors
 
 VALID = """
 [job]

@@ -4,11 +4,12 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from tasks.catalog import ParameterErrors, catalog
+from tasks.catalog import catalog
 from tasks.description import describe
 from tasks.lifecycle import UnknownTaskType, submit
 from tasks.management.commands.follow import Command as Follow
 from tasks.management.options import actor
+from tasks.task_types import ParameterErrors
 
 
 class Command(Follow):
