@@ -4,7 +4,6 @@ One loop over all children's pipes and one writer to the database. Each of its p
 (claim, hear, beat, flush) does one thing once and can be called by itself.
 """
 
-import hashlib
 import logging
 import os
 import selectors
@@ -13,7 +12,6 @@ import socket
 import time
 import uuid
 from contextlib import suppress
-from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
 
@@ -21,24 +19,21 @@ import psutil
 from django.conf import settings
 from django.db import (
     Error,
-    IntegrityError,
     InterfaceError,
     OperationalError,
     connection,
-    transaction,
 )
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from tasks import log_store
 from tasks.catalog import catalog
-from tasks.child import Child
-from tasks.execution import Execution, first_change
+from tasks.claiming import claim
+from tasks.execution import Execution
 from tasks.guard import Guard
-from tasks.log_store import Line
-from tasks.models import HEARTBEAT_SECONDS, Runner, StatusConflict, Task
-from tasks.news import EVERYTHING, announce, subscribe
+from tasks.models import HEARTBEAT_SECONDS, Runner, Task
+from tasks.news import EVERYTHING, subscribe
 from tasks.reaper import reap
+from tasks.storing import Run, store
 from tasks.task_types import TaskType
 
 logger = logging.getLogger(__name__)
@@ -55,27 +50,6 @@ INTERRUPTED = "Interrupted: the runner was shut down."
 
 class LeaseLost(Exception):
     """This runner was declared dead; what it ran belongs to nobody or to others."""
-
-
-@dataclass
-class Run:
-    """An execution and how much of it is stored."""
-
-    execution: Execution
-    last_seq: int = 0
-    stored_trail: int = 1  # the first change is stored by the claim
-    digest: Any = field(default_factory=hashlib.sha256)
-    child: Child | None = None  # whose pipes are in the selector ...
-    fds: set[int] = field(default_factory=set)  # ... under these numbers
-
-    @property
-    def is_dirty(self) -> bool:
-        execution = self.execution
-        return bool(
-            execution.lines
-            or len(execution.trail) > self.stored_trail
-            or execution.outcome
-        )
 
 
 class TaskRunner:
@@ -220,11 +194,15 @@ class TaskRunner:
         if not dirty:
             return
         started = time.monotonic()
-        lost = self._store(dirty)
-        for run in lost:
+        for run in store(dirty, self.row):
             logger.error("task=%s was taken away", run.execution.task_id)
             run.execution.kill()
             self._drop(run)
+        for run in dirty:
+            if run.execution.outcome is not None:
+                logger.info("task=%s %s", run.execution.task_id, run.execution.outcome)
+                self._drop(run)
+                self._tasks_ended = self._look_for_work = True
         cost = time.monotonic() - started
         pause = min(max(FLUSH_COST_FACTOR * cost, MIN_FLUSH_SECONDS), MAX_FLUSH_SECONDS)
         self._flush_at = time.monotonic() + pause
@@ -247,71 +225,6 @@ class TaskRunner:
                 time.sleep(STORE_RETRY_SECONDS)
             else:
                 return
-
-    def _store(self, dirty: list[Run]) -> list[Run]:
-        """Write these runs' lines and states; returns those that are not ours now."""
-        lost: list[Run] = []
-        batches: list[tuple[Run, list[Line], Any]] = []
-        ended = any(run.execution.outcome for run in dirty)
-        with transaction.atomic():
-            if connection.vendor == "postgresql" and not ended:
-                # A crash of the server may cost the newest lines of a task that
-                # then fails anyway; never a status. p99 53 ms becomes 6 ms.
-                with connection.cursor() as cursor:
-                    cursor.execute("SET LOCAL synchronous_commit TO off")
-            for run in dirty:
-                lines = [
-                    Line(seq, *line)
-                    for seq, line in enumerate(run.execution.lines, run.last_seq + 1)
-                ]
-                digest = run.digest.copy()
-                digest.update("".join(f"{x.message}\n" for x in lines).encode())
-                ours = Task.objects.running().filter(
-                    pk=run.execution.task_id, runner=self.row
-                )
-                if ours.update(**self._fields(run, len(lines), digest.hexdigest())):
-                    batches.append((run, lines, digest))
-                else:
-                    lost.append(run)
-            log_store.append(
-                (run.execution.task_id, lines) for run, lines, _ in batches if lines
-            )
-            announce((run.execution.task_id for run, *_ in batches), queue=ended)
-        for run, lines, digest in batches:
-            self._stored(run, len(lines), digest)
-        return lost
-
-    def _fields(self, run: Run, line_count: int, digest: str) -> dict[str, Any]:
-        """The task's columns as they are after this batch."""
-        execution = run.execution
-        fields: dict[str, Any] = {"last_seq": run.last_seq + line_count}
-        if len(execution.trail) > run.stored_trail:
-            _, fields["step_index"], fields["step_name"], _ = execution.trail[-1]
-            fields["progress"] = execution.progress
-            fields["trail"] = execution.trail
-        if execution.outcome is not None:
-            if execution.outcome not in Task.MOVES[Task.Status.RUNNING]:
-                raise ValueError(execution.outcome)
-            fields |= {
-                "status": execution.outcome,
-                "progress": execution.progress,
-                "completed_at": timezone.now(),
-                "result": execution.result,
-                "error": execution.error,
-                "log_sha256": digest,
-            }
-        return fields
-
-    def _stored(self, run: Run, line_count: int, digest: Any) -> None:
-        execution = run.execution
-        del execution.lines[:line_count]
-        run.last_seq += line_count
-        run.stored_trail = len(execution.trail)
-        run.digest = digest
-        if execution.outcome is not None:
-            logger.info("task=%s %s", execution.task_id, execution.outcome)
-            self._drop(run)
-            self._tasks_ended = self._look_for_work = True
 
     def _drop(self, run: Run) -> None:
         self._watch_pipes(run)
@@ -412,32 +325,6 @@ class TaskRunner:
         self._signals.close()
         self._wakeup.close()
         logger.info("runner=%s stopped", self.row.pk)
-
-
-def claim(runner: Runner) -> Task | None:
-    """Move the oldest task that may run now to ``running``, in this runner's name."""
-    while True:
-        with transaction.atomic():
-            queue = Task.objects.next_in_queue(runner.types)
-            if connection.features.has_select_for_update_skip_locked:
-                queue = queue.select_for_update(skip_locked=True, of=("self",))
-            task = queue.first()
-            if task is None:
-                return None
-            first = first_change(catalog().get(task.type))
-            with suppress(StatusConflict, IntegrityError), transaction.atomic():
-                Task.objects.move(
-                    task.pk,
-                    Task.Status.PENDING,
-                    Task.Status.RUNNING,
-                    runner=runner,
-                    started_at=Now(),
-                    step_index=1,
-                    step_name=first[2],
-                    trail=[first],
-                )
-                announce([task.pk])
-                return task
 
 
 def _gone(name: str) -> TaskType:

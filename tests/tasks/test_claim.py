@@ -5,9 +5,9 @@ import threading
 import pytest
 from django.db import connection
 
+from tasks.claiming import claim
 from tasks.lifecycle import Actor, submit
 from tasks.models import Runner, Task
-from tasks.runner import claim
 from tests.factories import RunnerFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db
