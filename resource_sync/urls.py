@@ -4,16 +4,17 @@ from django.contrib import admin
 from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, URLResolver, include, path
 
-from tasks import pages, sign_in
+from tasks import sign_in
+from tasks.pages import console, live, task_page
 
 urlpatterns: list[URLPattern | URLResolver] = [
     # People's doors
-    path("", pages.console, name="console"),
-    path("live", pages.live, name="live"),
-    path("tasks/<uuid:task_id>", pages.task_page, name="task"),
-    path("tasks/<uuid:task_id>/panel", pages.task_panel, name="task-panel"),
-    path("tasks/<uuid:task_id>/rerun", pages.rerun, name="task-rerun"),
-    path("tasks/<uuid:task_id>/cancel", pages.cancel, name="task-cancel"),
+    path("", console.console, name="console"),
+    path("live", live.live, name="live"),
+    path("tasks/<uuid:task_id>", task_page.task_page, name="task"),
+    path("tasks/<uuid:task_id>/panel", task_page.panel, name="task-panel"),
+    path("tasks/<uuid:task_id>/rerun", task_page.rerun, name="task-rerun"),
+    path("tasks/<uuid:task_id>/cancel", task_page.cancel, name="task-cancel"),
     path("sign-in/<str:uidb64>/<str:token>", sign_in.sign_in, name="sign-in"),
     path("sign-out", LogoutView.as_view(), name="sign-out"),
     path("i18n/", include("django.conf.urls.i18n")),

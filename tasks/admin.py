@@ -25,7 +25,10 @@ from django.utils.translation import gettext_lazy as _
 from tasks import lifecycle
 from tasks.catalog import catalog
 from tasks.models import ApiKey, AuditEvent, Runner, Task
-from tasks.pages import Shown, actor, ago_text, cancel_and_say
+from tasks.pages.shown import Shown
+from tasks.pages.staff import actor
+from tasks.pages.task_page import cancel_and_say
+from tasks.pages.wording import ago_text
 from tasks.task_types import ParameterErrors
 
 admin.site.site_header = _("Resource Sync")

@@ -9,7 +9,8 @@ from django.utils import timezone, translation
 
 from tasks.catalog import catalog, load
 from tasks.models import AuditEvent, Task
-from tasks.pages import Shown, ago_text, duration_text
+from tasks.pages.shown import Shown
+from tasks.pages.wording import ago_text, duration_text
 from tests.factories import RunnerFactory, TaskFactory, write_log
 
 pytestmark = pytest.mark.django_db

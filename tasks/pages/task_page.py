@@ -1,0 +1,71 @@
+"""A task's own page, and what its buttons do."""
+
+import uuid
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_POST
+
+from tasks import lifecycle
+from tasks.models import StatusConflict, Task
+from tasks.pages.live import live_parts
+from tasks.pages.shown import Shown
+from tasks.pages.staff import actor, staff_page
+from tasks.task_types import ParameterErrors
+
+
+@require_GET
+@staff_page
+def task_page(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
+    task = get_object_or_404(Task.objects.select_related("rerun_of"), pk=task_id)
+    context = {"shown": Shown(task, timezone.now()), **live_parts()}
+    return render(request, "task.html", context)
+
+
+@require_GET
+@staff_page
+def panel(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
+    """A task as the console shows it, to be put into the page."""
+    task = get_object_or_404(Task, pk=task_id)
+    return render(request, "panel.html", {"shown": Shown(task, timezone.now())})
+
+
+@require_POST
+@staff_page
+def rerun(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
+    task = get_object_or_404(Task, pk=task_id)
+    try:
+        return redirect("task", lifecycle.rerun(task, actor(request)).pk)
+    except (lifecycle.UnknownTaskType, ParameterErrors) as error:
+        messages.error(request, str(error))
+        return redirect("task", task.pk)
+
+
+@staff_page
+def cancel(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
+    """Ask first, then cancel: for browsers without script."""
+    task = get_object_or_404(Task, pk=task_id)
+    if request.method != "POST":
+        return render(request, "cancel.html", {"shown": Shown(task, timezone.now())})
+    cancel_and_say(request, task)
+    return redirect("task", task.pk)
+
+
+def cancel_and_say(request: HttpRequest, task: Task) -> None:
+    """Cancel a task and leave a message on what came of it."""
+    try:
+        asked = lifecycle.request_cancel(task.pk, actor(request))
+    except StatusConflict as conflict:
+        status = Task.Status(str(conflict.found)).label
+        text = _("%(task)s has already ended: %(status)s.")
+        messages.warning(request, text % {"task": task, "status": status})
+    else:
+        text = (
+            _("%(task)s is cancelled.")
+            if asked.has_ended
+            else _("%(task)s is being cancelled.")
+        )
+        messages.success(request, text % {"task": task})

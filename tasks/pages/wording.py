@@ -1,0 +1,54 @@
+"""How people say it: the shapes of statuses and lines, durations, ages."""
+
+from datetime import datetime
+
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from tasks.models import LogLine, Task
+
+SHAPES = {
+    Task.Status.PENDING: "◌",
+    Task.Status.RUNNING: "●",
+    Task.Status.COMPLETED: "✓",
+    Task.Status.FAILED: "✕",
+    Task.Status.CANCELLED: "⊘",
+}
+LEVEL_MARKS = {
+    LogLine.Level.INFO: "›",
+    LogLine.Level.STDERR: "!",
+    LogLine.Level.SUCCESS: "✓",
+    LogLine.Level.ERROR: "✕",
+}
+
+
+def duration_text(seconds: float) -> str:
+    """``840 ms``, ``1.6 s``, ``12 s``, ``2 m 14 s``, ``1 h 5 m``."""
+    if seconds < 1:
+        return _("%(n)s ms") % {"n": round(max(seconds, 0) * 1000)}
+    if seconds < 10 and not float(seconds).is_integer():
+        return _("%(s)s s") % {"s": f"{seconds:.1f}"}
+    whole = int(seconds)
+    hours, minutes, rest = whole // 3600, whole // 60 % 60, whole % 60
+    if hours:
+        return _("%(h)s h %(m)s m") % {"h": hours, "m": minutes}
+    if minutes:
+        return _("%(m)s m %(s)s s") % {"m": minutes, "s": rest}
+    return _("%(s)s s") % {"s": rest}
+
+
+def ago_text(moment: datetime, now: datetime) -> str:
+    """``3 min ago``; the exact time belongs beside it."""
+    seconds = int((now - moment).total_seconds())
+    if seconds < 10:
+        return _("just now")
+    if seconds < 60:
+        return ngettext("%(n)s s ago", "%(n)s s ago", seconds) % {"n": seconds}
+    if seconds < 3600:
+        count = seconds // 60
+        return ngettext("%(n)s min ago", "%(n)s min ago", count) % {"n": count}
+    if seconds < 86400:
+        count = seconds // 3600
+        return ngettext("%(n)s h ago", "%(n)s h ago", count) % {"n": count}
+    count = seconds // 86400
+    return ngettext("%(n)s day ago", "%(n)s days ago", count) % {"n": count}
