@@ -1,0 +1,49 @@
+"""What is only looked at, and how it is shown where it is empty or a time."""
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from tasks.pages.wording import ago_text
+
+NOTHING = "–"
+
+if TYPE_CHECKING:
+    AnyModelAdmin = admin.ModelAdmin[Any]
+else:  # generic for the type checker only
+    AnyModelAdmin = admin.ModelAdmin
+
+
+class LookedAt(AnyModelAdmin):
+    """Seen by those who may view it; added, edited and deleted by nobody."""
+
+    show_full_result_count = False
+
+    class Media:
+        css = {"all": ["css/tokens.css", "css/task.css"]}
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+def time_ago(moment: Any) -> SafeString | str:
+    """``3 min ago`` with the exact time on hover."""
+    if moment is None:
+        return NOTHING
+    exact = f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        moment.isoformat(),
+        exact,
+        ago_text(moment, timezone.now()),
+    )
