@@ -94,7 +94,7 @@ def test_lines_after_a_number_are_found_by_the_primary_key():
 
 
 def test_prune_deletes_in_batches_and_leaves_no_line_behind(monkeypatch):
-    monkeypatch.setattr("tasks.models.PRUNE_BATCH", 2)
+    monkeypatch.setattr("tasks.models.task.PRUNE_BATCH", 2)
     tasks = [TaskFactory(status="completed") for _ in range(7)]
     for task in tasks:
         write_log(task, "x")

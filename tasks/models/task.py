@@ -1,24 +1,16 @@
-"""What the product remembers: tasks, their lines, runners, keys, who did what.
+"""Tasks and their lines: what may follow what, what comes next, what is forgotten."""
 
-Rules live here, in named querysets and in one table of allowed moves; everything
-else (API, admin, runner, commands) asks these and translates.
-"""
-
-import hashlib
-import secrets
 import uuid
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Self
 
 from django.db import models, transaction
-from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-HEARTBEAT_SECONDS = 3.0
-API_KEY_PREFIX_LENGTH = 12
-LEASE_SECONDS = 15.0  # a runner silent for longer than this has lost its tasks
+from tasks.models.runner import Runner
+
 PRUNE_BATCH = 50  # tasks deleted in one transaction: short enough for the stream
 
 
@@ -28,60 +20,6 @@ class StatusConflict(Exception):
     def __init__(self, task_id: uuid.UUID, wanted: str, found: str | None) -> None:
         self.task_id, self.wanted, self.found = task_id, wanted, found
         super().__init__(f"Task {task_id} is {found}; it cannot become {wanted}.")
-
-
-class RunnerQuerySet(models.QuerySet["Runner"]):
-    def alive(self) -> Self:
-        """Runners with a sign of life within the lease, by the database's clock."""
-        return self.filter(
-            stopped_at=None,
-            heartbeat_at__gt=Now() - timedelta(seconds=LEASE_SECONDS),
-        )
-
-    def lost(self) -> Self:
-        """Runners that neither said goodbye nor gave a sign of life in time."""
-        return self.filter(
-            stopped_at=None,
-            heartbeat_at__lte=Now() - timedelta(seconds=LEASE_SECONDS),
-        )
-
-
-class Runner(models.Model):
-    """One process that runs tasks, from its start to its end.
-
-    A restarted process is a new row, so the row's id is also the fencing token: a
-    runner that lost its lease and comes back owns nothing any more.
-    """
-
-    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    name = models.CharField(_("name"), max_length=200)
-    host = models.CharField(_("host"), max_length=255)
-    pid = models.PositiveIntegerField(_("process id"))
-    # Tells a process from a later one that got the same pid.
-    process_started = models.FloatField(_("process started"), default=0)
-    concurrency = models.PositiveSmallIntegerField(_("at a time"), default=1)
-    types = models.JSONField(_("types"), default=list, help_text=_("empty: every type"))
-    started_at = models.DateTimeField(_("started"), db_default=Now())
-    heartbeat_at = models.DateTimeField(_("last heartbeat"), db_default=Now())
-    stopped_at = models.DateTimeField(_("stopped"), null=True, blank=True)
-
-    objects = RunnerQuerySet.as_manager()
-
-    class Meta:
-        verbose_name = _("runner")
-        verbose_name_plural = _("runners")
-        ordering = ["-started_at"]
-        indexes = [
-            # alive() and lost(): asked by every health check and heartbeat
-            models.Index(
-                "heartbeat_at",
-                name="runner_not_stopped",
-                condition=models.Q(stopped_at=None),
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return self.name
 
 
 class TaskQuerySet(models.QuerySet["Task"]):
@@ -321,70 +259,3 @@ class LogLine(models.Model):
     @property
     def timestamp(self) -> datetime:
         return datetime.fromtimestamp(self.at_ms / 1000, UTC)
-
-
-class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
-    def usable(self) -> Self:
-        return self.filter(revoked_at=None)
-
-    def issue(self, name: str) -> tuple["ApiKey", str]:
-        """Make a key. Returns the record and the key itself, which is kept nowhere."""
-        secret = f"rs_{secrets.token_urlsafe(32)}"
-        key = self.create(
-            name=name, prefix=secret[:API_KEY_PREFIX_LENGTH], digest=digest(secret)
-        )
-        return key, secret
-
-    def owner_of(self, secret: str) -> "ApiKey | None":
-        """The usable key that this is, or None; in the same time for any near miss."""
-        key = self.usable().filter(prefix=secret[:API_KEY_PREFIX_LENGTH]).first()
-        if key and secrets.compare_digest(key.digest, digest(secret)):
-            return key
-        return None
-
-
-def digest(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
-
-
-class ApiKey(models.Model):
-    """A program's key. Only its digest is kept; the key is shown once, when made."""
-
-    name = models.CharField(_("name"), max_length=100)
-    prefix = models.CharField(_("prefix"), max_length=12, unique=True)
-    # A key is 32 random bytes, so a plain SHA-256 is enough, and 800 times faster
-    # than a password hasher.
-    digest = models.CharField(max_length=64)
-    created_at = models.DateTimeField(_("created"), db_default=Now())
-    last_used_at = models.DateTimeField(_("last used"), null=True, blank=True)
-    revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True)
-
-    objects = ApiKeyQuerySet.as_manager()
-
-    class Meta:
-        verbose_name = _("API key")
-        verbose_name_plural = _("API keys")
-        ordering = ["name", "id"]
-
-    def __str__(self) -> str:
-        return f"{self.name} ({self.prefix}…)"
-
-
-class AuditEvent(models.Model):
-    """Who did what from where. Written once, edited by nobody."""
-
-    at = models.DateTimeField(_("time"), db_default=Now())
-    actor = models.CharField(_("who"), max_length=200)
-    address = models.GenericIPAddressField(_("from"), null=True, blank=True)
-    action = models.CharField(_("did"), max_length=50)
-    # A name, not a relation: the record outlives what it speaks of.
-    target = models.CharField(_("what"), max_length=200)
-    details = models.JSONField(_("details"), default=dict)
-
-    class Meta:
-        verbose_name = _("audit event")
-        verbose_name_plural = _("audit events")
-        ordering = ["-at", "-id"]
-
-    def __str__(self) -> str:
-        return f"{self.actor} {self.action} {self.target}"
