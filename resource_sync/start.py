@@ -11,7 +11,6 @@ import hashlib
 import os
 import re
 import secrets
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,13 +19,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from resource_sync.addresses import LOCAL_NAMES, refuse_taken_port
+
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 ROOT = Path(__file__).resolve().parent.parent
 ENV_FILE = ROOT / ".env"
 DATABASE_PATIENCE_SECONDS = 5
-LOCAL_ADDRESSES = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 (shown, not bound)
 
 T = TypeVar("T")
 
@@ -176,43 +176,6 @@ def _add_secret_key(path: Path) -> None:
 # --- Checks -------------------------------------------------------------------------
 
 
-def bind_address(host: str, port: int) -> str:
-    """The address behind HOST, or a stop that names it."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        raise refuse(
-            f"HOST: {host!r} is not valid; it takes an address to listen on."
-        ) from error
-    # IPv4 first: "localhost" is both, and the banner's URL is IPv4.
-    return str(min(found, key=lambda entry: entry[0] != socket.AF_INET)[4][0])
-
-
-def refuse_taken_port(host: str, port: int) -> None:
-    address = bind_address(host, port)
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((address, port))
-            probe.listen(1)
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            raise refuse(
-                f"PORT: {port} on {host} can't be used ({reason}); "
-                f"set another one, for example: PORT={free_port(address)} make run"
-            ) from error
-
-
-def free_port(address: str) -> int:
-    """A port that is free now, for the hint."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family) as probe, suppress(OSError):
-        probe.bind((address, 0))
-        return int(probe.getsockname()[1])
-    return 8000
-
-
 def check() -> None:
     """Django's system checks; the first error stops the start with one line."""
     from django.core import checks
@@ -359,7 +322,7 @@ def base_url() -> str:
     from django.conf import settings
 
     host = settings.HOST
-    local = LOCAL_ADDRESSES.get(host, f"[{host}]" if ":" in host else host)
+    local = LOCAL_NAMES.get(host, f"[{host}]" if ":" in host else host)
     names = [name.lstrip(".") for name in settings.ALLOWED_HOSTS if name != "*"]
     public = [name for name in names if name not in {"localhost", "127.0.0.1", "[::1]"}]
     if settings.HTTPS and public:

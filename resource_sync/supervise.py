@@ -19,6 +19,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
+from resource_sync.addresses import LOCAL_NAMES, bind_address
+
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "deploy" / "supervisor" / "supervisord.conf"
 # sun_path holds 104 bytes on macOS, and supervisor first binds "NAME.PID".
@@ -220,9 +222,7 @@ def refuse_second_start() -> None:
 def is_healthy() -> bool:
     from django.conf import settings
 
-    from resource_sync.start import LOCAL_ADDRESSES
-
-    host = LOCAL_ADDRESSES.get(settings.HOST, settings.HOST).strip("[]")
+    host = LOCAL_NAMES.get(settings.HOST, settings.HOST).strip("[]")
     names = [name.lstrip(".") for name in settings.ALLOWED_HOSTS if name != "*"]
     connection = http.client.HTTPConnection(host, settings.PORT, timeout=5)
     try:
@@ -245,8 +245,6 @@ def arguments() -> list[str]:
 def environment(*, console: bool) -> dict[str, str]:
     """The variables that supervisord.conf refers to."""
     from django.conf import settings
-
-    from resource_sync.start import bind_address
 
     run = run_folder(settings.DATA_DIR)
     address = bind_address(settings.HOST, settings.PORT).replace(":", r"\:")

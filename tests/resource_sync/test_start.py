@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 from dotenv import dotenv_values
 
-from resource_sync import start
+from resource_sync import addresses, start
 
 
 def test_the_first_start_makes_secrets_only_its_owner_can_read(tmp_path):
@@ -60,7 +60,7 @@ def test_a_taken_port_stops_the_start_and_names_the_variable():
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(SystemExit) as stop:
-            start.refuse_taken_port("127.0.0.1", port)
+            addresses.refuse_taken_port("127.0.0.1", port)
     message = str(stop.value)
     assert message.startswith(f"PORT: {port} on 127.0.0.1 can't be used")
     assert "\n" not in message
@@ -68,7 +68,7 @@ def test_a_taken_port_stops_the_start_and_names_the_variable():
 
 def test_a_host_that_is_no_address_stops_the_start():
     with pytest.raises(SystemExit, match=r"^HOST: 'not an address' is not valid"):
-        start.bind_address("not an address", 3000)
+        addresses.bind_address("not an address", 3000)
 
 
 def test_a_wrong_file_of_task_types_stops_the_start_with_one_line(settings, tmp_path):
