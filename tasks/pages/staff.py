@@ -4,9 +4,13 @@ import functools
 from collections.abc import Callable
 from typing import Concatenate, ParamSpec
 
-from django.contrib.admin.views.decorators import staff_member_required
+from django.contrib import messages
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST
 
 from tasks.api.throttles import address_of
 from tasks.lifecycle import Actor
@@ -17,8 +21,46 @@ View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
 def staff_page(view: View[P]) -> View[P]:
     """A page for staff who are signed in; never out of a cache."""
-    guarded = never_cache(staff_member_required(view, login_url="admin:login"))
-    return functools.wraps(view)(guarded)
+
+    @functools.wraps(view)
+    def page(
+        request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs
+    ) -> HttpResponse:
+        if _is_staff(request):
+            return view(request, *args, **kwargs)
+        return _sign_in_first(request, request.get_full_path())
+
+    return never_cache(page)
+
+
+def staff_act(page_name: str) -> Callable[[View[P]], View[P]]:
+    """What a button on the page of that name does, by POST, with the page's own
+    arguments. Whoever has to sign in first comes back to the page: signing in leads
+    on by GET, which an act does not answer."""
+
+    def decorate(view: View[P]) -> View[P]:
+        @functools.wraps(view)
+        def act(
+            request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs
+        ) -> HttpResponse:
+            if _is_staff(request):
+                return view(request, *args, **kwargs)
+            return _sign_in_first(request, reverse(page_name, None, args, kwargs))
+
+        return require_POST(never_cache(act))
+
+    return decorate
+
+
+def _is_staff(request: HttpRequest) -> bool:
+    return request.user.is_active and request.user.is_staff
+
+
+def _sign_in_first(request: HttpRequest, back_to: str) -> HttpResponse:
+    if request.method == "POST":
+        text = _("Nothing was done: you were not signed in. Sign in, then try again.")
+        messages.warning(request, text)
+    return redirect_to_login(back_to, reverse("admin:login"))
 
 
 def actor(request: HttpRequest) -> Actor:

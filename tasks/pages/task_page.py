@@ -7,13 +7,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET
 
 from tasks import lifecycle
 from tasks.models import StatusConflict, Task
 from tasks.pages.live import live_parts
 from tasks.pages.shown import Shown
-from tasks.pages.staff import actor, staff_page
+from tasks.pages.staff import actor, staff_act, staff_page
 from tasks.task_types import ParameterErrors
 
 
@@ -33,8 +33,7 @@ def panel(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
     return render(request, "panel.html", {"shown": Shown(task, timezone.now())})
 
 
-@require_POST
-@staff_page
+@staff_act("task")
 def rerun(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
     task = get_object_or_404(Task, pk=task_id)
     try:

@@ -75,6 +75,30 @@ def test_a_page_asks_strangers_and_non_staff_to_log_in(stranger, bob, path):
     assert stranger.get(path).status_code == 302
 
 
+@pytest.mark.parametrize(
+    ("path", "back_to"),
+    [
+        ("/", "/"),
+        ("/tasks/{id}/rerun", "/tasks/{id}"),
+        ("/tasks/{id}/cancel", "/tasks/{id}/cancel"),
+    ],
+)
+def test_a_form_posted_after_the_session_ended_leads_back_to_a_page(
+    stranger, alice, path, back_to
+):
+    task = TaskFactory()
+    login = stranger.post(path.format(id=task.pk), {"type": "check-integrity"})
+    assert login["Location"] == f"/admin/login/?next={back_to.format(id=task.pk)}"
+    assert "Nothing was done" in stranger.get(login["Location"]).text
+    alice.set_password("sesame")
+    alice.save()
+    form = {"username": "alice", "password": "sesame"}
+    page = stranger.post(login["Location"], form, follow=True)
+    assert page.redirect_chain == [(back_to.format(id=task.pk), 302)]
+    assert page.status_code == 200
+    assert Task.objects.get() == task
+
+
 def test_the_console_has_a_form_for_each_type_that_is_not_hidden(staff, own_types):
     forms = staff.get("/").context["forms"]
     assert [form.kind.name for form in forms] == ["publish"]
