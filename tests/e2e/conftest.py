@@ -96,7 +96,7 @@ class Service:
     def is_healthy(self) -> bool:
         try:
             return requests.get(f"{self.url}/health", timeout=5).status_code == 200
-        except requests.ConnectionError:
+        except requests.RequestException:
             return False
 
     def kill(self, name: str) -> None:

@@ -112,7 +112,7 @@ def test_two_web_servers_count_together_in_redis(new_service):
 def is_up(url):
     try:
         return requests.get(f"{url}/health", timeout=5).status_code == 200
-    except requests.ConnectionError:
+    except requests.RequestException:
         return False
 
 
