@@ -48,7 +48,7 @@ PRODUCTION := HTTPS=on DEBUG=off ALLOWED_HOSTS=sync.example.com \
 lint: $(VENV)/installed-dev ## format, lint, types, imports, templates, migrations
 	$(BIN) -m ruff check
 	$(BIN) -m ruff format --check
-	$(BIN) -m mypy
+	$(PRODUCTION) $(BIN) -m mypy
 	$(VENV)/bin/lint-imports --no-cache
 	$(BIN) -m djlint --check --lint --quiet templates
 	$(PRODUCTION) $(BIN) manage.py check
