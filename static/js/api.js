@@ -1,5 +1,8 @@
 // POST to the REST API as the signed-in user.
 
+import { showSignedOut } from "./session.js";
+import { text } from "./text.js";
+
 export class Problem extends Error {
   constructor({ title = "", detail = "", errors = {} }) {
     super(detail || title);
@@ -20,6 +23,10 @@ export async function post(path, body) {
   });
   const isJson = (answer.headers.get("Content-Type") || "").includes("json");
   const data = isJson ? await answer.json() : {};
+  if (answer.status === 401) {
+    showSignedOut(true);
+    throw new Problem({ detail: text("signInFirst") });
+  }
   if (!answer.ok) {
     throw new Problem({ title: `${answer.status} ${answer.statusText}`, ...data });
   }

@@ -4,6 +4,7 @@ import { announce } from "./announce.js";
 import { mountKeys, panelKeys } from "./keys.js";
 import { chosenForm, mountLaunch, rememberInAddress } from "./launch.js";
 import { mountLive, refreshLive } from "./live.js";
+import { fetchPart } from "./session.js";
 import { TaskPanel } from "./task_panel.js";
 import { text } from "./text.js";
 import { mountThemeSwitch } from "./theme_switch.js";
@@ -20,11 +21,11 @@ function watch() {
 async function started(task) {
   announce(text("started", { name: `${task.type} ${task.params?.version ?? ""}`.trim() }));
   rememberInAddress({ type: task.type, task: task.taskId });
-  const answer = await fetch(`/tasks/${task.taskId}/panel`);
-  const place = document.getElementById("watch");
-  const parsed = new DOMParser().parseFromString(await answer.text(), "text/html");
-  place.replaceChildren(...parsed.body.childNodes);
-  watch();
+  const part = await fetchPart(`/tasks/${task.taskId}/panel`);
+  if (part) {
+    document.getElementById("watch").replaceChildren(...part.body.childNodes);
+    watch();
+  }
   refreshLive();
 }
 

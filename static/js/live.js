@@ -1,6 +1,7 @@
 // Keeps the list of recent tasks and the "no runner" strip true, moving nothing that
 // is being pointed at and never the focus.
 
+import { fetchPart } from "./session.js";
 import { refreshTimes } from "./times.js";
 
 const REFRESH_MS = 10_000;
@@ -16,15 +17,8 @@ export function mountLive() {
 }
 
 export async function refreshLive() {
-  let html;
-  try {
-    const answer = await fetch("/live", { headers: { Accept: "text/html" } });
-    if (!answer.ok || answer.redirected) return;
-    html = await answer.text();
-  } catch {
-    return; // the next turn tries again; what stands there stays
-  }
-  const parts = new DOMParser().parseFromString(html, "text/html");
+  const parts = await fetchPart("/live");
+  if (!parts) return; // the next turn tries again; what stands there stays
   for (const part of parts.querySelectorAll("[data-swap]")) {
     const place = document.getElementById(part.dataset.swap);
     if (place) swap(place, part);

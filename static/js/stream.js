@@ -4,7 +4,8 @@ const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 15_000;
 
 export class TaskStream {
-  // handlers: connected(task), line(log), update(task), end(end), lost(since), back()
+  // handlers: connected(task), line(log), update(task), end(end), lost(since),
+  // refused(), back()
   constructor(path, { after = 0, tail = 0 }, handlers) {
     this.path = path;
     this.after = after; // seq of the last line that was handed on
@@ -55,6 +56,7 @@ export class TaskStream {
     // While CONNECTING the browser tries again by itself; after an answer that is no
     // stream (a proxy's 502, say) it never does.
     if (this.source.readyState !== EventSource.CLOSED || this.isClosed) return;
+    this.handlers.refused();
     this.timer = setTimeout(() => this.open(), this.retryMs);
     this.retryMs = Math.min(this.retryMs * 2, LONGEST_RETRY_MS);
   }

@@ -4,6 +4,7 @@ import { announce } from "./announce.js";
 import { Problem, post } from "./api.js";
 import { ask } from "./ask.js";
 import { LogView, MOST_ROWS } from "./log_view.js";
+import { fetchPart, isSignedOut } from "./session.js";
 import { TaskStream } from "./stream.js";
 import { clock, duration, text } from "./text.js";
 import { refreshTimes } from "./times.js";
@@ -49,8 +50,13 @@ export class TaskPanel {
       update: (task) => this.update(task),
       end: () => this.end(),
       lost: (since) => this.say("lost", { time: clock(since) }),
+      refused: () => this.refused(),
       back: () => this.say("live"),
     });
+  }
+
+  async refused() {
+    if (await isSignedOut()) this.say("signedOut");
   }
 
   connected(task) {
@@ -167,10 +173,8 @@ export class TaskPanel {
   // What a task waits for changes while it waits, and only the server knows.
   async refreshWhy() {
     if (this.status !== "pending" || document.hidden) return;
-    const answer = await fetch(`/tasks/${this.root.dataset.task}/panel`).catch(() => null);
-    if (!answer?.ok || answer.redirected) return;
-    const panel = new DOMParser().parseFromString(await answer.text(), "text/html");
-    const words = panel.querySelector('[data-part="step"]')?.textContent.trim();
+    const panel = await fetchPart(`/tasks/${this.root.dataset.task}/panel`);
+    const words = panel?.querySelector('[data-part="step"]')?.textContent.trim();
     if (words && this.status === "pending") this.part("step").textContent = words;
   }
 

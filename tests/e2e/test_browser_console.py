@@ -53,8 +53,8 @@ def open_page(chromium, service, signed_in):
     contexts, errors = [], []
 
     def complain(message):
-        # The test that cuts the connection sees that in the console, of course.
-        is_cut = re.search("net::ERR_FAILED|status of 502", message.text)
+        # The tests that cut the connection or sign out see that in the console.
+        is_cut = re.search("net::ERR_FAILED|status of (502|401)", message.text)
         if message.type == "error" and not is_cut:
             errors.append(message.text)
 
@@ -240,6 +240,74 @@ def test_a_lost_connection_is_said_and_no_line_comes_twice(open_page, service, c
     count = service.wait_for(watched(page).get_attribute("data-task"))["logCount"]
     expect(page.locator("ol.log > li")).to_have_count(count)
     assert sequence(page) == list(range(1, count + 1))
+
+
+def make_staff(service, name, password):
+    code = (
+        "from django.contrib.auth.models import User;"
+        f"User.objects.create_user('{name}', password='{password}', is_staff=True)"
+    )
+    service.manage("shell", "-v0", "-c", code)
+
+
+def look_again(page):
+    """What a page does when one comes back to its tab."""
+    page.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")
+
+
+def test_a_page_whose_session_ended_says_so_and_leads_back_to_itself(
+    open_page, service
+):
+    task_id = service.create("slowly", n="9999")
+    page = open_page(f"/tasks/{task_id}")
+    expect(page.locator("#signed-out")).to_be_hidden()
+    page.context.clear_cookies()
+    look_again(page)
+    expect(page.get_by_role("alert")).to_contain_text("You are signed out.")
+    page.goto(f"{page.url}#L2")
+    page.get_by_role("link", name="Sign in again").click()
+    expect(page).to_have_url(re.compile(r"/admin/login/\?next="))
+    make_staff(service, "carol", "sesame")
+    page.get_by_label("Username:").fill("carol")
+    page.get_by_label("Password:").fill("sesame")
+    page.get_by_role("button", name="Log in").click()
+    expect(page).to_have_url(f"{service.url}/tasks/{task_id}#L2")
+    service.request("POST", f"/api/tasks/{task_id}/cancel")
+    expect(watched(page)).to_have_attribute("data-status", "cancelled")
+
+
+@pytest.mark.parametrize("path", ["/tasks/{id}", "/admin/tasks/task/{id}/change/"])
+def test_a_stream_refused_for_want_of_a_session_is_no_lost_connection(
+    open_page, service, path
+):
+    task_id = service.create("slowly", n="9999")
+    page = open_page("/")
+    page.context.route("**/api/**/stream*", lambda route: route.fulfill(status=502))
+    page.goto(path.format(id=task_id))
+    connection = page.locator("[data-part=connection]")
+    expect(connection).to_contain_text("connection lost since")
+    cookies = page.context.cookies()
+    page.context.clear_cookies()
+    page.context.unroute("**/api/**/stream*")
+    expect(connection).to_have_text("signed out")
+    expect(page.get_by_role("alert")).to_contain_text("You are signed out.")
+    page.context.add_cookies(cookies)
+    expect(connection).to_have_text("live")
+    service.request("POST", f"/api/tasks/{task_id}/cancel")
+    expect(watched(page)).to_have_attribute("data-status", "cancelled")
+
+
+def test_a_page_goes_on_after_signing_in_again_in_another_tab(open_page, service):
+    page = open_page("/?type=say")
+    page.context.clear_cookies()
+    launch(page).get_by_role("button").click()
+    expect(page.get_by_text("You are signed out. Sign in again, then")).to_be_visible()
+    expect(page.locator("#signed-out")).to_be_visible()
+    page.context.new_page().goto(service.sign_in_link())
+    look_again(page)
+    expect(page.locator("#signed-out")).to_be_hidden()
+    launch(page).get_by_role("button").click()
+    expect(watched(page)).to_have_attribute("data-status", "completed")
 
 
 def test_the_language_is_switched(open_page):
