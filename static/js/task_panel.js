@@ -6,7 +6,7 @@ import { ask } from "./ask.js";
 import { LogView, MOST_ROWS } from "./log_view.js";
 import { fetchPart, isSignedOut } from "./session.js";
 import { TaskStream } from "./stream.js";
-import { clock, duration, text } from "./text.js";
+import { clock, duration, language, text } from "./text.js";
 import { refreshTimes } from "./times.js";
 
 const SHAPES = { pending: "◌", running: "●", completed: "✓", failed: "✕", cancelled: "⊘" };
@@ -77,7 +77,7 @@ export class TaskPanel {
     this.part("progress").dataset.status = task.status;
     this.part("percent").textContent = `${task.progress} %`;
     this.showStep(task);
-    this.showError(task.error);
+    this.showStoredError(task.error);
     this.showButtons(task);
     this.showSteps(task);
     this.showEnd();
@@ -101,6 +101,13 @@ export class TaskPanel {
     if (!step.index) return;
     const words = { k: step.index, n: step.count, name: step.name };
     this.part("step").textContent = text("stepOf", words);
+  }
+
+  // Stored in English; the server knows it in the page's language.
+  async showStoredError(error) {
+    if (!error || language === "en") return this.showError(error);
+    const panel = await this.fetchPanel();
+    this.showError(panel?.querySelector('[data-part="error"]')?.textContent || error);
   }
 
   showError(error) {
@@ -173,9 +180,13 @@ export class TaskPanel {
   // What a task waits for changes while it waits, and only the server knows.
   async refreshWhy() {
     if (this.status !== "pending" || document.hidden) return;
-    const panel = await fetchPart(`/tasks/${this.root.dataset.task}/panel`);
+    const panel = await this.fetchPanel();
     const words = panel?.querySelector('[data-part="step"]')?.textContent.trim();
     if (words && this.status === "pending") this.part("step").textContent = words;
+  }
+
+  fetchPanel() {
+    return fetchPart(`/tasks/${this.root.dataset.task}/panel`);
   }
 
   end() {

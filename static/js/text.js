@@ -1,7 +1,7 @@
 // Words and numbers as people read them, in the page's language.
 
 const texts = JSON.parse(document.getElementById("texts").textContent);
-const language = document.documentElement.lang || "en";
+export const language = document.documentElement.lang || "en";
 const numbers = new Intl.NumberFormat(language);
 
 export function text(key, values = {}) {

@@ -22,6 +22,7 @@ from tasks import lifecycle
 from tasks.admin.looked_at import NOTHING, LookedAt, time_ago
 from tasks.catalog import catalog
 from tasks.models import Task
+from tasks.pages.sayings import said
 from tasks.pages.shown import Shown
 from tasks.pages.staff import actor
 from tasks.pages.task_page import cancel_and_say
@@ -57,7 +58,14 @@ class TaskAdmin(LookedAt):
     actions = ("rerun_selected", "cancel_selected")
     change_form_template = "admin/tasks/task/change_form.html"
     fieldsets = (
-        (None, {"fields": ("type", "version", "parameters", "state", "done", "error")}),
+        (
+            None,
+            {
+                "fields": (
+                    "type", "version", "parameters", "state", "done", "failure",
+                )
+            },
+        ),
         (
             _("Who and when"),
             {
@@ -105,6 +113,10 @@ class TaskAdmin(LookedAt):
         kind = catalog().get(task.type)
         known = kind.without_secrets(task.params) if kind else {}
         return ", ".join(f"{name}: {value}" for name, value in known.items()) or NOTHING
+
+    @admin.display(description=_("error"))
+    def failure(self, task: Task) -> str:
+        return Shown(task, timezone.now()).error or NOTHING
 
     @admin.display(description=_("rerun of"))
     def origin(self, task: Task) -> SafeString | str:
@@ -212,5 +224,5 @@ def rerun_or_say(request: HttpRequest, task: Task) -> Task | None:
         return lifecycle.rerun(task, actor(request))
     except (lifecycle.UnknownTaskType, ParameterErrors) as error:
         text = gettext("%(task)s can't be run again: %(reason)s")
-        messages.error(request, text % {"task": task, "reason": error})
+        messages.error(request, text % {"task": task, "reason": said(str(error))})
         return None

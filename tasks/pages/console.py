@@ -10,6 +10,7 @@ from tasks import lifecycle
 from tasks.models import Task
 from tasks.pages.launch import launch_forms
 from tasks.pages.live import live_parts
+from tasks.pages.sayings import said
 from tasks.pages.shown import Shown
 from tasks.pages.staff import actor, staff_page
 from tasks.task_types import ParameterErrors
@@ -28,7 +29,7 @@ def console(request: HttpRequest) -> HttpResponse:
             asked = {name: value for name, value in given.items() if value}
             task = lifecycle.submit(chosen, asked, actor(request))
         except lifecycle.UnknownTaskType as error:
-            messages.error(request, str(error))
+            messages.error(request, said(str(error)))
         except ParameterErrors as error:
             errors = error.errors
         else:

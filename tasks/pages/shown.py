@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from tasks.catalog import catalog
 from tasks.models import LogLine, Runner, Task
+from tasks.pages.sayings import said
 from tasks.pages.wording import LEVEL_MARKS, SHAPES, ago_text, duration_text
 
 FIRST_LINES = 200  # rendered by the server; the script goes on from there
@@ -66,6 +67,11 @@ class Shown:
         seconds = ((end or self.now) - self.task.started_at).total_seconds()
         # Tenths of a clock that runs would say more than is known.
         return duration_text(seconds if end else max(1, int(seconds)))
+
+    @property
+    def error(self) -> str:
+        """Why it failed or was cancelled; "" where it was not."""
+        return said(self.task.error or "")
 
     @property
     def params(self) -> dict[str, str]:

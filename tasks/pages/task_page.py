@@ -12,6 +12,7 @@ from django.views.decorators.http import require_GET
 from tasks import lifecycle
 from tasks.models import StatusConflict, Task
 from tasks.pages.live import live_parts
+from tasks.pages.sayings import said
 from tasks.pages.shown import Shown
 from tasks.pages.staff import actor, staff_act, staff_page
 from tasks.task_types import ParameterErrors
@@ -39,7 +40,7 @@ def rerun(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
     try:
         return redirect("task", lifecycle.rerun(task, actor(request)).pk)
     except (lifecycle.UnknownTaskType, ParameterErrors) as error:
-        messages.error(request, str(error))
+        messages.error(request, said(str(error)))
         return redirect("task", task.pk)
 
 

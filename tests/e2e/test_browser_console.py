@@ -320,6 +320,14 @@ def test_the_language_is_switched(open_page):
     expect(page.get_by_text("须符合格式 v[0-9]+。")).to_be_visible()
 
 
+def test_why_a_task_failed_is_said_in_the_pages_language_at_once(open_page):
+    page = open_page("/?type=exit-code", locale="zh-CN")
+    launch(page).locator("input[name=code]").fill("7")
+    page.keyboard.press("Enter")
+    expect(page.locator(".failure")).to_have_text("步骤“fail”失败，退出码 7。")
+    expect(watched(page)).to_have_attribute("data-status", "failed")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_theme_follows_the_system_until_it_is_switched(open_page, scheme):
     page = open_page("/", color_scheme=scheme)

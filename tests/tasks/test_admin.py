@@ -239,6 +239,13 @@ def test_the_audit_trail_is_read_only(root):
 
 def test_the_admin_speaks_chinese(root):
     root.post("/i18n/setlang/", {"language": "zh-hans", "next": "/"})
+    gone = TaskFactory(
+        type="gone", status=Task.Status.FAILED, error="Timed out after 9 s."
+    )
+    html = root.get(f"{TASKS}{gone.pk}/change/").text
+    assert "任务运行超过 9 秒，已超时。" in html
+    assert "Timed out" not in html
+    assert "没有任务类型" in act(root, "rerun_selected", gone).text
     html = root.get(TASKS).text
     assert "资源同步" in html
     assert "重跑所选任务" in html

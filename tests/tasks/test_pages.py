@@ -304,6 +304,19 @@ def test_the_language_is_switched_by_a_form_and_kept(staff):
     assert "启动 check-integrity" in html
 
 
+def test_why_a_task_ended_is_said_in_the_readers_language(staff):
+    error = "Step “iOS manifest” failed with exit code 3."
+    task = TaskFactory(status=Task.Status.FAILED, error=error)
+    chinese = {"Accept-Language": "zh-hans"}
+    for path in (f"/tasks/{task.pk}", f"/tasks/{task.pk}/panel"):
+        assert error in staff.get(path).text
+        html = staff.get(path, headers=chinese).text
+        assert "步骤“iOS manifest”失败，退出码 3。" in html
+        assert error not in html
+    page = staff.post("/", {"type": "format-disk"}, headers=chinese)
+    assert "没有任务类型" in page.text
+
+
 def test_every_text_has_its_chinese():
     path = django_settings.BASE_DIR / "locale/zh_Hans/LC_MESSAGES/django.po"
     entries = path.read_text().split("\n\n")[1:]
