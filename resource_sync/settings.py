@@ -4,6 +4,7 @@ A wrong value stops the start with one line that names the variable and what it
 takes. The table of variables is in README.md and ``.env.example``.
 """
 
+import hashlib
 import ipaddress
 import re
 from collections.abc import Callable
@@ -288,6 +289,8 @@ CACHES: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": REDIS_URL,
+        # Two installations on one Redis don't count for each other.
+        "KEY_PREFIX": hashlib.sha256(SECRET_KEY.encode()).hexdigest()[:12],
     }
     if REDIS_URL
     else {

@@ -30,6 +30,7 @@ from streaming.bridge import TaskListener, manager, publish
 from streaming.encode import BASE, Page, Shared, end_event, line_event, update_event
 from tasks import log_store
 from tasks.description import describe
+from tasks.log_store import Line
 from tasks.models import Task
 from tasks.news import EVERYTHING, Subscription, subscribe, wait
 
@@ -44,6 +45,7 @@ LIVE_LINES = 2_000  # a larger step forward is left to the pages
 
 RANKS = {Task.Status.PENDING: 0, Task.Status.RUNNING: 1}
 ENDED_RANK = 2
+STAMPED = ("status", "trail", "cancel_requested_at")  # what a Stamp is made of
 
 
 class Stamp(NamedTuple):
@@ -54,15 +56,19 @@ class Stamp(NamedTuple):
     cancel_requested: bool
 
     @classmethod
-    def of(cls, task: Task) -> "Stamp":
-        rank = RANKS.get(Task.Status(task.status), ENDED_RANK)
-        return cls(rank, len(task.trail), task.cancel_requested_at is not None)
+    def of(cls, status: str, trail: list[Any], cancel_requested_at: Any) -> "Stamp":
+        rank = RANKS.get(Task.Status(status), ENDED_RANK)
+        return cls(rank, len(trail), cancel_requested_at is not None)
+
+    @classmethod
+    def of_task(cls, task: Task) -> "Stamp":
+        return cls.of(*(getattr(task, name) for name in STAMPED))
 
 
 def stamp_of_newcomer(task: Task) -> Stamp:
     """What a client has seen that was only told ``connected``. The update with the
     end state comes last in every stream, so an end does not count as seen."""
-    stamp = Stamp.of(task)
+    stamp = Stamp.of_task(task)
     return stamp._replace(rank=min(stamp.rank, ENDED_RANK - 1))
 
 
@@ -258,14 +264,19 @@ class Hub:
         ids = [one for one in task_ids if not self._known[one].is_final]
         if not ids:
             return
-        rows = Task.objects.in_bulk(ids)
+        found = Task.objects.filter(pk__in=ids).values_list("pk", "last_seq", *STAMPED)
+        rows = {pk: (last_seq, Stamp.of(*rest)) for pk, last_seq, *rest in found}
         for task_id in ids:
-            if (task := rows.get(task_id)) is None:
-                self._tell(task_id, gone())
-                continue
             known = self._known[task_id]
-            if task.last_seq != known.last_seq or Stamp.of(task) != known.stamp:
-                self._tell(task_id, next_state(known, task))
+            last_seq, stamp = rows.get(task_id, (0, None))
+            if stamp is not None and stamp != known.stamp:
+                # The whole task is needed, and may be further already.
+                task = Task.objects.filter(pk=task_id).first()
+                self._tell(task_id, changed(known, task) if task else gone())
+            elif stamp is None:
+                self._tell(task_id, gone())
+            elif last_seq != known.last_seq:
+                self._tell(task_id, with_more_lines(known, task_id, last_seq))
 
     def _tell(self, task_id: uuid.UUID, state: State) -> None:
         self._known[task_id] = state
@@ -286,21 +297,26 @@ def state_of(task: Task) -> State:
         digest = task.log_sha256 or log_store.sha256(task.pk)
         end = end_event(task.status, task.last_seq, digest)
     update = Shared(update_event(describe(task, BASE)))
-    return State(task.last_seq, Stamp.of(task), update, end)
+    return State(task.last_seq, Stamp.of_task(task), update, end)
 
 
-def next_state(known: State, task: Task) -> State:
-    """The state after ``known``, with the batch that leads there: new lines, and
-    each change of the task behind the lines that led to it."""
-    stamp = Stamp.of(task)
-    state = replace(known, last_seq=task.last_seq, stamp=stamp, batch=None)
-    if stamp != known.stamp:
-        state = state_of(task)
-    if task.last_seq - known.last_seq > LIVE_LINES:
+def with_more_lines(known: State, task_id: uuid.UUID, last_seq: int) -> State:
+    """The state after ``known`` of a task that only said more."""
+    state = replace(known, last_seq=last_seq, batch=None)
+    lines = new_lines(known, task_id, last_seq)
+    if lines is None:
         return state
-    lines = log_store.read(task.pk, known.last_seq, task.last_seq, LIVE_LINES)
-    if len(lines) != task.last_seq - known.last_seq:
-        return state  # deleted meanwhile: the pages will find out
+    data = Shared(b"".join(map(line_event, lines)))
+    return replace(state, batch=Batch(known.last_seq, last_seq, known.stamp, data))
+
+
+def changed(known: State, task: Task) -> State:
+    """The state after ``known`` of a task that moved on: in its batch each change
+    stands behind the lines that led to it."""
+    state = state_of(task)
+    lines = new_lines(known, task.pk, task.last_seq)
+    if lines is None:
+        return state
     events = [line_event(line) for line in lines]
     parts: list[bytes] = []
     taken, told = 0, known.stamp
@@ -310,12 +326,25 @@ def next_state(known: State, task: Task) -> State:
         parts += events[taken:upto]
         taken = upto
         parts.append(update_event(describe(then, BASE)))
-        told = Stamp.of(then)
+        told = Stamp.of_task(then)
     parts += events[taken:]
-    if stamp != told:
+    if state.stamp != told:
         parts.append(state.update.for_base(BASE))
     data = Shared(b"".join(parts))
-    return replace(state, batch=Batch(known.last_seq, task.last_seq, known.stamp, data))
+    batch = Batch(known.last_seq, task.last_seq, known.stamp, data)
+    return replace(state, batch=batch)
+
+
+def new_lines(known: State, task_id: uuid.UUID, last_seq: int) -> list[Line] | None:
+    """The lines since ``known``; None where there are so many that the pages serve
+    them better, or where they are gone (then the pages find that out)."""
+    count = last_seq - known.last_seq
+    if count > LIVE_LINES:
+        return None
+    if not count:
+        return []
+    lines = log_store.read(task_id, known.last_seq, last_seq, LIVE_LINES)
+    return lines if len(lines) == count else None
 
 
 def as_it_was(task: Task, number: int) -> Task:

@@ -16,6 +16,7 @@ from typing import Literal
 READ_BYTES = 128 * 1024
 PIPE_BYTES = 1024 * 1024  # the most that an ordinary user may ask for
 LINE_LIMIT_BYTES = 64 * 1024
+BYTES_PER_CHARACTER = 4  # at most, in UTF-8
 STOP_GRACE_SECONDS = 10.0
 DRAIN_SECONDS = 2.0  # how long a pipe may outlive the program that wrote to it
 
@@ -59,8 +60,8 @@ class LineCutter:
             if not block:
                 self._keep(rest)
                 return lines
-        lines += [self._clean(line) for line in (self._rest + block).split(b"\n")]
-        self._rest = b""
+        block, self._rest = self._rest + block, b""
+        lines += self._clean_block(block)
         self._keep(rest)
         return lines
 
@@ -81,6 +82,14 @@ class LineCutter:
         line = self._clean(self._rest, self._dropped)
         self._rest, self._dropped = b"", 0
         return line
+
+    def _clean_block(self, block: bytes) -> list[str]:
+        if b"\r" not in block and b"\0" not in block:
+            # Nothing to clean: the whole block at once, several times as fast.
+            lines = block.decode("utf-8", "replace").split("\n")
+            if max(map(len, lines)) <= LINE_LIMIT_BYTES // BYTES_PER_CHARACTER:
+                return lines
+        return [self._clean(line) for line in block.split(b"\n")]
 
     def _clean(self, line: bytes, dropped: int = 0) -> str:
         if b"\r" in line:

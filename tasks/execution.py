@@ -35,7 +35,8 @@ def first_change(kind: TaskType | None) -> Change:
 class Execution:
     """A running task. Started by the first ``advance()``.
 
-    lines    (milliseconds since 1970, level, message) not yet taken by the runner
+    lines    not yet taken by the runner: (number, milliseconds since 1970, level,
+             message), numbered from 1 without a hole
     trail    each change of step or progress: (lines so far, index, name, progress)
     outcome  None until the end, then with ``error`` (one sentence, or None)
     """
@@ -47,7 +48,7 @@ class Execution:
         self.values = kind.placeholders(task_id, params)
         secrets = [params.get(p.name, "") for p in kind.params if p.secret]
         self.masks = {secret for secret in secrets if secret}
-        self.lines: list[tuple[int, str, str]] = []
+        self.lines: list[tuple[int, int, str, str]] = []
         self.line_count = 0
         self.trail = [first_change(kind)]
         self.outcome: Outcome | None = None
@@ -243,11 +244,12 @@ class Execution:
     # --- Output ---------------------------------------------------------------------
 
     def _take(self, stream: Stream, lines: list[str]) -> None:
+        at_ms = now_ms()
         for line in lines:
-            if line.startswith("::") and (command := parse(line)):
+            if line[:2] == "::" and (command := parse(line)):
                 self._obey(command, line)
             else:
-                self._say(stream, line)
+                self._say(stream, line, at_ms)
 
     def _obey(self, command: Command, line: str) -> None:
         match command.name:
@@ -266,10 +268,11 @@ class Execution:
             case _:  # group, endgroup: readers fold by them
                 self._say("info", line)
 
-    def _say(self, level: str, message: str) -> None:
-        at_ms = time.time_ns() // 1_000_000
-        self.lines.append((at_ms, level, self._masked(message)))
+    def _say(self, level: str, message: str, at_ms: int | None = None) -> None:
+        if self.masks:
+            message = self._masked(message)
         self.line_count += 1
+        self.lines.append((self.line_count, at_ms or now_ms(), level, message))
 
     def _masked(self, text: str) -> str:
         for secret in sorted(self.masks, key=len, reverse=True):
@@ -311,6 +314,11 @@ class Execution:
             "TASK_TYPE": self.kind.name,
             **{name: fill(value, self.values) for name, value in own.items()},
         }
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970, UTC."""
+    return time.time_ns() // 1_000_000
 
 
 def _signal_name(number: int) -> str:

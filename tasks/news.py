@@ -10,6 +10,7 @@ concerns the queue (a new task, a wish to cancel, a freed lock), so that no runn
 woken by the lines that it writes itself.
 """
 
+import atexit
 import errno
 import hashlib
 import logging
@@ -21,7 +22,7 @@ import time
 import uuid
 from collections.abc import Iterable
 from contextlib import suppress
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -101,8 +102,13 @@ def wait(subscription: Subscription, seconds: float, *others: HasFileno) -> set[
 
 
 def _sockets_folder() -> Path:
-    """Where the listeners of this database file have their sockets."""
-    database = Path(str(connection.settings_dict["NAME"])).resolve()
+    """Where the listeners of the database file have their sockets."""
+    return _sockets_folder_of(str(connection.settings_dict["NAME"]))
+
+
+@cache
+def _sockets_folder_of(name: str) -> Path:
+    database = Path(name).resolve()
     beside = database.with_name(database.name + ".news")
     if len(os.fsencode(beside)) + 40 <= MAX_SOCKET_PATH_BYTES:
         return beside
@@ -111,20 +117,26 @@ def _sockets_folder() -> Path:
 
 
 def _send_datagrams(audience: Audience, message: str) -> None:
+    folder = _sockets_folder()
     try:
-        listeners = list(_sockets_folder().glob(f"{audience}-*"))
+        listeners = [one for one in folder.iterdir() if one.name.startswith(audience)]
     except FileNotFoundError:
         return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-        sender.setblocking(False)
-        for path in listeners:
-            try:
-                sender.sendto(message.encode(), str(path))
-            except OSError as error:
-                if error.errno in {errno.ECONNREFUSED, errno.ENOENT}:
-                    # Its process is gone.
-                    path.unlink(missing_ok=True)
-                # A full buffer loses nothing: that listener is awake and polls.
+    for path in listeners:
+        try:
+            _sender().sendto(message.encode(), str(path))
+        except OSError as error:
+            if error.errno in {errno.ECONNREFUSED, errno.ENOENT}:
+                path.unlink(missing_ok=True)  # its process is gone
+            # A full buffer loses nothing: that listener is awake and polls.
+
+
+@cache
+def _sender() -> socket.socket:
+    sender = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    sender.setblocking(False)
+    atexit.register(sender.close)
+    return sender
 
 
 class DatagramSubscription:

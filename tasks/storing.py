@@ -11,7 +11,7 @@ from django.utils import timezone
 from tasks import log_store
 from tasks.child import Child
 from tasks.execution import Execution
-from tasks.log_store import Line
+from tasks.log_store import Row
 from tasks.models import Runner, Task
 from tasks.news import announce
 
@@ -41,16 +41,16 @@ class Batch(NamedTuple):
     """What a run has to store: lines, the digest behind them, the task's columns."""
 
     run: Run
-    lines: list[Line]
+    lines: list[Row]
     digest: Any
     fields: dict[str, Any]
 
     @classmethod
     def of(cls, run: Run) -> "Batch":
-        numbered = enumerate(run.execution.lines, run.last_seq + 1)
-        lines = [Line(seq, *line) for seq, line in numbered]
+        lines = run.execution.lines[:]
         digest = run.digest.copy()
-        digest.update("".join(f"{line.message}\n" for line in lines).encode())
+        if lines:
+            digest.update(("\n".join([line[3] for line in lines]) + "\n").encode())
         last_seq = run.last_seq + len(lines)
         return cls(run, lines, digest, _fields(run, last_seq, digest.hexdigest()))
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import secrets
 import subprocess
 import sys
 
@@ -78,7 +77,6 @@ def test_two_web_servers_count_together_in_redis(new_service):
     service = new_service(
         RATE_LIMIT_CREATE="4/h", REDIS_URL=os.environ["TEST_REDIS_URL"]
     )
-    service.api_key = service.env["API_KEY"] = secrets.token_hex(16)
     running(service)
     second_port = free_port()
     second = subprocess.Popen(

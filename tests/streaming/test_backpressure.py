@@ -4,6 +4,7 @@ Then read streaming/backpressure.py, and adapt it before you change the pins.
 """
 
 import inspect
+import re
 from functools import partial
 from importlib.metadata import version
 
@@ -11,6 +12,7 @@ import pytest
 from daphne.http_protocol import WebRequest
 from daphne.server import Server
 from twisted.internet.abstract import FileDescriptor
+from twisted.internet.tcp import Connection
 from twisted.web.http import HTTPChannel, Request, toChunk
 
 from streaming.backpressure import Outlet, framed
@@ -42,6 +44,15 @@ def test_a_request_has_what_the_outlet_uses():
 
 def test_the_transport_pauses_above_64_kib():
     assert FileDescriptor.bufferSize == 65536
+
+
+def test_the_transport_holds_back_in_two_buffers_and_has_a_socket():
+    assert FileDescriptor.dataBuffer == b""
+    assert FileDescriptor().__dict__["_tempDataBuffer"] == []
+    source = inspect.getsource(Connection.__init__)
+    assert re.search(r"self\.socket\b.*= skt", source)
+    assert "connected" in vars(FileDescriptor)
+    assert "disconnecting" in vars(FileDescriptor)
 
 
 @pytest.mark.parametrize("data", [b"x", b"data: {}\n\n", bytes(100_000)])

@@ -5,7 +5,13 @@ import json
 import pytest
 
 from streaming.encode import BASE
-from streaming.hub import Stamp, next_state, stamp_of_newcomer, state_of
+from streaming.hub import (
+    Stamp,
+    changed,
+    stamp_of_newcomer,
+    state_of,
+    with_more_lines,
+)
 from tests.factories import TaskFactory, write_log
 
 pytestmark = pytest.mark.django_db
@@ -36,7 +42,7 @@ def test_each_change_stands_behind_the_lines_that_led_to_it():
     write_log(task, "a", "b", "c", "d")
     task.trail += [[2, 2, "second", 33], [3, 3, "third", 67]]
     task.step_index, task.progress = 3, 67
-    state = next_state(known, task)
+    state = changed(known, task)
     assert story(state.batch) == [
         "a",
         "b",
@@ -54,7 +60,7 @@ def test_the_end_state_comes_last_even_where_all_was_stored_at_once():
     task.trail += [[1, 2, "second", 50]]
     task.status, task.step_index, task.progress = "completed", 2, 100
     task.completed_at = task.started_at
-    state = next_state(known, task)
+    state = changed(known, task)
     assert story(state.batch) == [
         "a",
         ("running", 2, 50),
@@ -68,14 +74,14 @@ def test_a_start_is_told_once():
     task = TaskFactory(status="pending")
     known = state_of(task)
     task.status, task.step_index, task.trail = "running", 1, [[0, 1, "first", 0]]
-    assert story(next_state(known, task).batch) == [("running", 1, 0)]
+    assert story(changed(known, task).batch) == [("running", 1, 0)]
 
 
 def test_lines_alone_are_a_batch_without_an_update():
     task = running()
     known = state_of(task)
     write_log(task, "a")
-    state = next_state(known, task)
+    state = with_more_lines(known, task.pk, 1)
     assert story(state.batch) == ["a"]
     assert state.stamp == known.stamp
 
@@ -84,7 +90,7 @@ def test_a_wish_to_cancel_is_a_change():
     task = running()
     known = state_of(task)
     task.cancel_requested_at = task.started_at
-    state = next_state(known, task)
+    state = changed(known, task)
     assert story(state.batch) == [("running", 1, 0)]
     assert known.stamp < state.stamp
 
@@ -93,7 +99,7 @@ def test_a_great_step_forward_is_left_to_the_pages():
     task = running()
     known = state_of(task)
     write_log(task, *(str(n) for n in range(3000)))
-    state = next_state(known, task)
+    state = with_more_lines(known, task.pk, 3000)
     assert state.batch is None
     assert state.last_seq == 3000
 
@@ -105,10 +111,10 @@ def test_stamps_only_grow_along_a_tasks_life():
         TaskFactory.build(status="running", trail=[[0, 1, "a", 0], [1, 2, "b", 50]]),
         TaskFactory.build(status="failed", trail=[[0, 1, "a", 0], [1, 2, "b", 50]]),
     ]
-    stamps = [Stamp.of(task) for task in life]
+    stamps = [Stamp.of_task(task) for task in life]
     assert stamps == sorted(set(stamps))
 
 
 def test_nobody_has_seen_the_end_state_by_being_connected():
     task = TaskFactory.build(status="completed")
-    assert stamp_of_newcomer(task) < Stamp.of(task)
+    assert stamp_of_newcomer(task) < Stamp.of_task(task)

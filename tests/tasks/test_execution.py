@@ -51,18 +51,18 @@ def run(task_type, params=None, until=lambda running: False):
 
 
 def lines(running, *levels):
-    return [text for _, level, text in running.lines if not levels or level in levels]
+    return [text for *_, level, text in running.lines if not levels or level in levels]
 
 
 def test_steps_run_in_order_and_each_starts_with_its_command(kind):
     running = run(kind(steps("echo one", "echo two >&2")))
-    assert [line[1:] for line in running.lines[:4]] == [
+    assert [line[2:] for line in running.lines[:4]] == [
         ("info", "Executing: sh -c 'echo one'"),
         ("stdout", "one"),
         ("info", "Executing: sh -c 'echo two >&2'"),
         ("stderr", "two"),
     ]
-    assert re.fullmatch(r"Completed 2 steps in \d+\.\d s\.", running.lines[4][2])
+    assert re.fullmatch(r"Completed 2 steps in \d+\.\d s\.", running.lines[4][3])
     assert (running.outcome, running.error, running.progress) == (
         "completed",
         None,
@@ -210,6 +210,6 @@ def test_a_step_sees_a_clean_environment(kind, monkeypatch):
 def test_each_line_has_the_time_it_came(kind):
     before = time.time_ns() // 1_000_000
     running = run(kind(steps("echo one; sleep 0.2; echo two")))
-    at = {text: at_ms for at_ms, _, text in running.lines}
+    at = {text: at_ms for _, at_ms, _, text in running.lines}
     assert at["one"] >= before
     assert at["two"] - at["one"] >= 150

@@ -32,7 +32,8 @@ def run_of(task, *messages):
 
 
 def say(run, *messages):
-    run.execution.lines += [(1000, "stdout", message) for message in messages]
+    for message in messages:
+        run.execution._say("stdout", message)
 
 
 def stored(task):
