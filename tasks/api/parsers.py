@@ -1,6 +1,7 @@
 """The body of a request: one JSON object of limited size, or a clear refusal."""
 
 import json
+import re
 from collections.abc import Mapping
 from typing import IO, Any, NoReturn
 
@@ -13,17 +14,20 @@ from rest_framework.exceptions import APIException, ParseError, UnsupportedMedia
 from rest_framework.parsers import BaseParser
 
 MEDIA_TYPE = "application/json"
+ENDLESS_TEXT = re.compile(rb'"([A-Za-z][A-Za-z0-9_]{0,49})"\s*:\s*"[^"]*\Z')
 
 
 class BodyTooLarge(APIException):
     status_code = status.HTTP_413_REQUEST_ENTITY_TOO_LARGE
     default_code = "body_too_large"
 
-    def __init__(self) -> None:
-        super().__init__(
-            _("The body is too large: at most %(limit)s bytes.")
-            % {"limit": settings.BODY_LIMIT_BYTES}
-        )
+    def __init__(self, beginning: bytes) -> None:
+        limit = {"limit": settings.BODY_LIMIT_BYTES}
+        detail = _("The body is too large: at most %(limit)s bytes.") % limit
+        super().__init__(detail)
+        # The text that goes on and on is usually one parameter's: name it.
+        endless = ENDLESS_TEXT.search(beginning)
+        self.errors = {endless[1].decode(): [detail]} if endless else {}
 
 
 class StrictJSONParser(BaseParser):
@@ -46,12 +50,8 @@ def body_of(request: HttpRequest) -> dict[str, Any]:
     Read here and not through ``request.data``, which takes a chunked body (one
     without a Content-Length) for an empty one.
     """
-    declared = str(request.META.get("CONTENT_LENGTH") or "")
-    length = int(declared) if declared.isascii() and declared.isdecimal() else 0
-    if length > settings.BODY_LIMIT_BYTES:
-        raise BodyTooLarge
     raw = limited(request)
-    if not raw and not length:
+    if not raw and request.META.get("CONTENT_LENGTH") in {None, "", "0"}:
         return {}
     _check_content_type(request.META.get("CONTENT_TYPE", ""))
     return parsed(raw)
@@ -61,7 +61,7 @@ def limited(stream: IO[Any] | HttpRequest) -> bytes:
     """The whole stream. Raises BodyTooLarge as soon as it is longer than allowed."""
     raw = bytes(stream.read(settings.BODY_LIMIT_BYTES + 1))
     if len(raw) > settings.BODY_LIMIT_BYTES:
-        raise BodyTooLarge
+        raise BodyTooLarge(raw)
     return raw
 
 

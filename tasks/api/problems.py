@@ -157,7 +157,8 @@ def _api_exception(exc: exceptions.APIException) -> HttpResponse:
     if exc.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         logger.error("A request failed.", exc_info=exc)
     detail = exc.detail if isinstance(exc.detail, str) else exc.default_detail
-    return problem(exc.status_code, None, str(detail))
+    errors: Errors | None = getattr(exc, "errors", None)
+    return problem(exc.status_code, None, str(detail), errors)
 
 
 def _database_down(exc: BaseException) -> HttpResponse:

@@ -254,3 +254,12 @@ def test_a_deleted_task_ends_its_streams(new_service):
         )
         service.manage("shell", "-v0", "-c", code)
         assert all(event["type"] != "end" for _, event in events)
+
+
+def test_a_silent_task_is_kept_alive(service):
+    task_id = service.create("slowly", n="2", pause="1000")
+    with service.stream(task_id) as response:
+        events = (event for _, event in parse(response))
+        kept = next(event for event in events if event["type"] == "keep-alive")
+    assert kept == {"type": "keep-alive"}
+    service.request("POST", f"/api/tasks/{task_id}/cancel")

@@ -79,9 +79,15 @@ def test_an_empty_body_is_an_empty_object(program, content_type):
 @pytest.mark.django_db
 def test_a_body_over_the_limit_is_413(program):
     raw = b'{"version": "' + b"v" * settings.BODY_LIMIT_BYTES + b'"}'
-    assert (
-        str(settings.BODY_LIMIT_BYTES) in problem_of(post(program, raw), 413)["detail"]
-    )
+    problem = problem_of(post(program, raw), 413)
+    assert str(settings.BODY_LIMIT_BYTES) in problem["detail"]
+    assert list(problem["errors"]) == ["version"]
+
+
+@pytest.mark.django_db
+def test_a_large_body_without_a_text_that_goes_on_names_no_field(program):
+    raw = b'{"version": ["v885"' + b" " * settings.BODY_LIMIT_BYTES + b"]}"
+    assert problem_of(post(program, raw), 413)["errors"] == {}
 
 
 @pytest.mark.django_db
