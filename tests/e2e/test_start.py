@@ -1,9 +1,11 @@
 """``make run`` without make: a copy of the product, started, hurt and stopped."""
 
 import os
+import random
 import re
 import shutil
 import signal
+import sqlite3
 import stat
 import subprocess
 import sys
@@ -13,7 +15,7 @@ import pytest
 import requests
 from dotenv import dotenv_values
 
-from .conftest import PATIENCE_SECONDS, ROOT, free_port, wait_until
+from .conftest import PATIENCE_SECONDS, ROOT, free_port, processes_with, wait_until
 
 pytestmark = pytest.mark.e2e
 # What the tests' own settings, or whoever runs them, would tell the product.
@@ -125,6 +127,35 @@ def test_from_nothing_to_a_service_and_back(started, environ):
     children = psutil.Process(started.process.pid).children(recursive=True)
     assert started.stop() == 0
     assert not [child for child in children if child.is_running()]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_ends_running_tasks_records_it_and_leaves_nothing(
+    clone, environ, number
+):
+    mark = str(random.randrange(10_000_000, 99_999_999))
+    types = clone / "task_types.toml"
+    types.write_text(
+        f"[long]\n[[long.steps]]\ncommand = ['sh', '-c', 'sleep {mark} & sleep {mark}']"
+    )
+    started = Started(clone, free_port(), environ)
+    wait_until(started.is_healthy, "the first start")
+    key = {"X-API-Key": dotenv_values(clone / ".env")["API_KEY"]}
+    url = f"http://127.0.0.1:{started.port}/api/tasks/long"
+    task_id = requests.post(url, headers=key, json={}, timeout=10).json()["taskId"]
+    wait_until(lambda: len(processes_with(mark)) >= 3, "the task's processes")
+
+    started.process.send_signal(number)
+    assert started.process.wait(PATIENCE_SECONDS) == 0
+    assert not processes_with(mark)
+    with sqlite3.connect(clone / "data" / "db.sqlite3") as database:
+        query = "SELECT status, error, last_seq FROM tasks_task WHERE id = ?"
+        ((status, error, last_seq),) = database.execute(
+            query, [task_id.replace("-", "")]
+        )
+    database.close()
+    assert (status, error) == ("cancelled", "Interrupted: the runner was shut down.")
+    assert last_seq == 2
 
 
 def test_the_hangup_of_a_terminal_leaves_nothing_behind(started):
