@@ -70,9 +70,9 @@ class TaskAdmin(LookedAt):
             _("Who and when"),
             {
                 "fields": (
-                    "id", "created_by", "created_from", "created_at", "started_at",
+                    "number", "created_by", "created_from", "created_at", "started_at",
                     "completed_at", "duration", "origin", "runner",
-                    "cancel_requested_by", "cancel_requested_at", "pinned",
+                    "canceller", "cancel_requested_at", "pinned",
                 )
             },
         ),
@@ -117,6 +117,14 @@ class TaskAdmin(LookedAt):
     @admin.display(description=_("error"))
     def failure(self, task: Task) -> str:
         return Shown(task, timezone.now()).error or NOTHING
+
+    @admin.display(description=_("Id"))
+    def number(self, task: Task) -> str:
+        return str(task.pk)
+
+    @admin.display(description=_("Cancelled by"))
+    def canceller(self, task: Task) -> str:
+        return task.cancel_requested_by or NOTHING
 
     @admin.display(description=_("rerun of"))
     def origin(self, task: Task) -> SafeString | str:
