@@ -132,6 +132,8 @@ class TaskRunner:
         """Until a pipe, a signal or news, or the next thing that is due."""
         self._watch_news()
         due = [self._beat_at, self._poll_at, self._reap_at]
+        if self._look_for_work and not self._stop_signals:
+            due.append(0.0)
         for run in self.runs.values():
             if (deadline := run.execution.next_deadline) is not None:
                 due.append(deadline)
