@@ -18,6 +18,7 @@ PIPE_BYTES = 1024 * 1024  # the most that an ordinary user may ask for
 LINE_LIMIT_BYTES = 64 * 1024
 BYTES_PER_CHARACTER = 4  # at most, in UTF-8
 STOP_GRACE_SECONDS = 10.0
+GONE_SECONDS = 0.5
 DRAIN_SECONDS = 2.0  # how long a pipe may outlive the program that wrote to it
 
 Stream = Literal["stdout", "stderr"]
@@ -187,7 +188,18 @@ class Child:
         killed it) and the last lines."""
         self._signal(signal.SIGKILL)
         last = [part for fd in self.open_pipes for part in self._drain(fd)]
-        return self._process.wait(), last
+        status = self._process.wait()
+        self._wait_for_an_empty_group()
+        return status, last
+
+    def _wait_for_an_empty_group(self) -> None:
+        """A killed process needs a moment to go, and nobody should be told that all
+        are gone before. Bounded: without an init, dead orphans stay in the group."""
+        deadline = time.monotonic() + GONE_SECONDS
+        with suppress(ProcessLookupError, PermissionError):
+            while time.monotonic() < deadline:
+                os.killpg(self.pid, 0)
+                time.sleep(0.001)
 
     def _drain(self, fd: int) -> Iterator[tuple[Stream, list[str]]]:
         """What a pipe still holds, and no more: somebody who left the group may
