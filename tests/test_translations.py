@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from tasks.catalog import load
+from tasks.pages.built_in_types import TEXTS
+
 FOLDER = Path("locale/zh_Hans/LC_MESSAGES")
 WITH_TEXTS = ("resource_sync", "streaming", "tasks", "resources", "templates")
 HOW_TO_MEND = """
@@ -48,6 +51,13 @@ def test_every_text_in_the_code_is_in_the_file(tmp_path):
     command = [sys.executable, "-m", "django", "makemessages", "-l", "zh_Hans"]
     subprocess.run(command, cwd=tmp_path, env=env, check=True)
     assert not unfinished(tmp_path / FOLDER / "django.po"), HOW_TO_MEND
+
+
+def test_the_built_in_task_types_are_among_the_texts():
+    for kind in load(settings.BASE_DIR / "task_types.toml").values():
+        steps = [step.name for step in kind.steps]
+        params = [parameter.title for parameter in kind.params]
+        assert {kind.title, kind.description, *steps, *params} <= set(TEXTS)
 
 
 @needs_gettext

@@ -99,8 +99,14 @@ export class TaskPanel {
 
   showStep({ step }) {
     if (!step.index) return;
-    const words = { k: step.index, n: step.count, name: step.name };
+    const name = this.stepNames()[step.index - 1]?.[1] ?? step.name;
+    const words = { k: step.index, n: step.count, name };
     this.part("step").textContent = text("stepOf", words);
+  }
+
+  // Each step's name, and how it reads in the page's language.
+  stepNames() {
+    return JSON.parse(document.getElementById("step-names")?.textContent ?? "[]");
   }
 
   // Stored in English; the server knows it in the page's language.
@@ -134,11 +140,14 @@ export class TaskPanel {
 
   showSteps(task) {
     const body = this.part("steps");
-    const names = document.getElementById("step-names");
-    if (!body || !names) return;
+    if (!body) return;
+    const names = this.stepNames();
+    const shown = new Map(names);
     const results = task.result?.results ?? [];
-    const rows = JSON.parse(names.textContent).map((name, index) => ({ name, index }));
-    for (const [index, result] of results.entries()) rows[index] = { ...result, index };
+    const rows = names.map(([, name], index) => ({ name, index }));
+    for (const [index, result] of results.entries()) {
+      rows[index] = { ...result, name: shown.get(result.name) ?? result.name, index };
+    }
     body.replaceChildren(...rows.map((row) => stepRow(row, task)));
   }
 

@@ -47,7 +47,7 @@ class Shown:
 
     @property
     def title(self) -> str:
-        return self.kind.title if self.kind else self.task.type
+        return _(self.kind.title) if self.kind else self.task.type
 
     @property
     def ago(self) -> str:
@@ -80,8 +80,10 @@ class Shown:
         return {name: value for name, value in known.items() if name != "version"}
 
     @property
-    def step_names(self) -> list[str]:
-        return [step.name for step in self.kind.steps] if self.kind else []
+    def step_names(self) -> list[tuple[str, str]]:
+        """Each step's name, and how it reads in the page's language."""
+        steps = self.kind.steps if self.kind else ()
+        return [(step.name, _(step.name)) for step in steps]
 
     @property
     def steps(self) -> list[StepRow]:
@@ -91,12 +93,12 @@ class Shown:
             left = self.step_names[len(results) :]
             return [
                 *(_step_row(entry, self.task.status) for entry in results),
-                *(StepRow(name, "") for name in left),
+                *(StepRow(shown, "") for _name, shown in left),
             ]
         current = self.task.step_index
         return [
-            StepRow(name, _status_of_step(number, current))
-            for number, name in enumerate(self.step_names, 1)
+            StepRow(shown, _status_of_step(number, current))
+            for number, (_name, shown) in enumerate(self.step_names, 1)
         ]
 
     @property
@@ -147,7 +149,7 @@ def _step_row(entry: dict[str, Any], task_status: str) -> StepRow:
     is_cancelled = task_status == Task.Status.CANCELLED
     unclean = Task.Status.CANCELLED if is_cancelled else Task.Status.FAILED
     return StepRow(
-        name=str(entry.get("name", "")),
+        name=_(str(entry.get("name", ""))),
         status=Task.Status.COMPLETED if code == 0 else unclean,
         exit_code=code,
         duration="" if milliseconds is None else duration_text(milliseconds / 1000),

@@ -315,7 +315,8 @@ def test_the_language_is_switched(open_page):
     page.get_by_role("button", name="中文").click()
     expect(page.get_by_role("button", name="启动 check-integrity")).to_be_visible()
     expect(page.locator("html")).to_have_attribute("lang", "zh-hans")
-    launch(page).get_by_label("Version").fill("885")
+    expect(page.get_by_role("heading", name="检查完整性")).to_be_visible()
+    launch(page).get_by_label("版本").fill("885")
     page.keyboard.press("Enter")
     expect(page.get_by_text("须符合格式 v[0-9]+。")).to_be_visible()
 

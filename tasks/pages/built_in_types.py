@@ -1,0 +1,33 @@
+"""The texts of the task types that come with the product, for their translation.
+
+Pages translate the titles and names that task_types.toml gives; what a studio wrote
+itself is in the language that it wrote it in.
+"""
+
+from django.utils.translation import gettext_noop
+
+TEXTS = (
+    gettext_noop("Check integrity"),
+    gettext_noop("Verify every file of a version against its manifests"),
+    gettext_noop("iOS manifest"),
+    gettext_noop("Android manifest"),
+    gettext_noop("Facebook manifest"),
+    gettext_noop("Sync Facebook"),
+    gettext_noop(
+        "Publish a version for Facebook: content, then manifest, then pointer"
+    ),
+    gettext_noop("Sync native"),
+    gettext_noop("Publish a version for iOS and Android"),
+    gettext_noop("Sync iOS"),
+    gettext_noop("Sync Android"),
+    gettext_noop("Update reuse"),
+    gettext_noop("Write down which files of a version lie in earlier ones already"),
+    gettext_noop("Full sync"),
+    gettext_noop(
+        "The whole release: check, reuse, sync, check what lies in the store, publish"
+    ),
+    gettext_noop("Check sources"),
+    gettext_noop("Check what lies in the store"),
+    gettext_noop("Publish all platforms"),
+    gettext_noop("Version"),
+)
