@@ -48,46 +48,45 @@ def test_a_runner_takes_only_the_types_it_is_for():
     assert claim(RunnerFactory(types=["update-reuse"])) == wanted
 
 
-@pytest.mark.django_db(transaction=True)
-def test_many_runners_never_claim_one_task_twice():
-    tasks = [submit("check-integrity", {"version": f"v{n}"}, ALICE) for n in range(24)]
+def claimed_by_four_runners(work):
+    """What four threads, each with a runner of its own, claimed."""
     claimed, failures = [], []
 
-    def work(runner):
+    def thread(runner):
         try:
-            while (task := claim(runner)) is not None:
-                claimed.append(task.pk)
+            claimed.extend(work(runner))
         except Exception as failure:  # noqa: BLE001 (a thread's failure is the test's)
             failures.append(failure)
         finally:
             connection.close()
 
     runners = [RunnerFactory() for _ in range(4)]
-    threads = [threading.Thread(target=work, args=(runner,)) for runner in runners]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    threads = [threading.Thread(target=thread, args=(runner,)) for runner in runners]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
     assert not failures
-    assert sorted(claimed) == sorted(task.pk for task in tasks)
+    return claimed
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_runners_never_claim_one_task_twice():
+    tasks = {submit("check-integrity", {"version": f"v{n}"}, ALICE) for n in range(24)}
+
+    def until_nothing_is_left(runner):
+        return list(iter(lambda: claim(runner), None))
+
+    claimed = claimed_by_four_runners(until_nothing_is_left)
+    assert len(claimed) == 24
+    assert set(claimed) == tasks
 
 
 @pytest.mark.django_db(transaction=True)
 def test_many_runners_never_hold_one_lock_together():
     for n in range(8):
         submit("full-sync", {"version": f"v{n}"}, ALICE)
-    claimed = []
-
-    def work(runner):
-        claimed.append(claim(runner))
-        connection.close()
-
-    runners = [RunnerFactory() for _ in range(4)]
-    threads = [threading.Thread(target=work, args=(runner,)) for runner in runners]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    claimed = claimed_by_four_runners(lambda runner: [claim(runner)])
     assert len([task for task in claimed if task]) == 1
     assert Task.objects.running().count() == 1
 
