@@ -33,9 +33,8 @@ def post(client, raw, content_type="application/json"):
         (b'{"version": "\\ud800"}', "UTF-8"),
         (b"\xff\xfe{\x00}\x00", "UTF-8"),
         (b'\xef\xbb\xbf{"version": "v885"}', "BOM"),
-        # How deep a parser goes differs between versions of Python; both refuse it.
+        # How deep a parser goes differs between versions of Python; all refuse it.
         (b'{"a":' * 6000, "The body is "),
-        # How deep a parser goes differs between versions of Python; both refuse it.
         (b"[" * 60000, "The body is "),
         (b'{"version": ' + b"9" * 5000 + b"}", "JSON"),
     ],
