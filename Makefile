@@ -50,7 +50,7 @@ lint: $(VENV)/installed-dev ## format, lint, types, imports, templates, migratio
 	$(BIN) -m ruff format --check
 	$(PRODUCTION) $(BIN) -m mypy
 	$(VENV)/bin/lint-imports --no-cache
-	$(BIN) -m djlint --check --lint --quiet templates
+	$(BIN) -m djlint --check --lint templates
 	$(PRODUCTION) $(BIN) manage.py check
 	$(PRODUCTION) $(BIN) manage.py check --deploy --fail-level WARNING
 	$(PRODUCTION) $(BIN) manage.py makemigrations --check --dry-run

@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,7 @@ command = ["{emit}", "rate", "{{lines}}", "{{seconds}}", "{{delay}}"]
 """
 
 
-class Server:
+class Server(ABC):
     """Something that runs tasks and streams their lines. Use it as a context."""
 
     name = ""
@@ -78,8 +79,9 @@ class Server:
                 process.kill()
                 process.wait()
 
+    @abstractmethod
     def start(self) -> None:
-        raise NotImplementedError
+        """Start the processes, and return when they answer."""
 
     def _spawn(self, name: str, command: list[str], env: dict[str, str]) -> None:
         with (self.folder / f"{name}.out").open("ab") as output:

@@ -17,6 +17,7 @@ import socket
 import threading
 import time
 import uuid
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Iterable
 from contextlib import suppress
@@ -101,15 +102,15 @@ class State:
 PageKey = tuple[uuid.UUID, int, int]  # the lines of a task: after, up to
 
 
-class Viewer(TaskListener):
+class Viewer(TaskListener, ABC):
     """A client that watches a task. Subclasses write."""
 
     def __init__(self, task_id: uuid.UUID, hub: "Hub") -> None:
         super().__init__(task_id, hub.woken)
 
+    @abstractmethod
     def advance(self) -> None:
         """Write what the task's state allows now. In the event loop's thread."""
-        raise NotImplementedError
 
 
 class Hub:
