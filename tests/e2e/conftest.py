@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
@@ -14,9 +15,15 @@ import psutil
 import psycopg
 import pytest
 import requests
+from playwright.sync_api import expect, sync_playwright
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 60
+PATIENCE_MS = 30_000  # of a browser
+CHROMIUM_ARGUMENTS = (
+    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run "
+    "--disable-background-networking --disable-component-update --disable-sync"
+)
 
 
 def wait_until(condition, what="the condition", seconds=PATIENCE_SECONDS):
@@ -275,6 +282,23 @@ def new_service(tmp_path, new_database_url):
     yield make
     for service in made:
         service.stop()
+
+
+# One for all modules, and for no longer than a module: while it lives its thread has
+# an event loop, in which neither a second one nor Django's database can be used.
+@pytest.fixture(scope="module")
+def chromium():
+    """A real browser."""
+    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    if not program:
+        pytest.skip("there is no chromium")
+    expect.set_options(timeout=PATIENCE_MS)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=program, args=CHROMIUM_ARGUMENTS.split()
+        )
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -16,10 +16,10 @@ from pathlib import Path
 import httpx
 import pytest
 from httpx_sse import connect_sse
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 from sseclient import SSEClient
 
-from tests.e2e.conftest import ROOT, Service, free_port
+from tests.e2e.conftest import PATIENCE_MS, ROOT, Service, free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -368,31 +368,7 @@ def test_httpx_sse_reads_the_stream_as_it_comes(service):
 
 # --- In a browser ---------------------------------------------------------------------
 
-CHROMIUM_ARGUMENTS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 PAGE = "sse-client-example.html"
-PATIENCE_MS = 30_000
-
-
-@pytest.fixture(scope="session")
-def chromium():
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
-    if not program:
-        pytest.skip("chromium is not installed")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=program, args=CHROMIUM_ARGUMENTS
-        )
-        yield browser
-        browser.close()
 
 
 class QuietFiles(http.server.SimpleHTTPRequestHandler):
