@@ -120,7 +120,7 @@ class Hub:
         self.states: dict[uuid.UUID, State] = {}
         self._viewer_counts: dict[uuid.UUID, int] = {}
         self._joined: dict[uuid.UUID, list[Viewer]] = {}  # since the last state
-        self._pages: OrderedDict[PageKey, Page | None] = OrderedDict()
+        self._pages: OrderedDict[PageKey, Page] = OrderedDict()
         self._page_bytes = 0
         self._waiting_for_page: dict[PageKey, set[Viewer]] = {}
         # Written by the hub's thread under the manager's lock, then handed over.
@@ -195,7 +195,7 @@ class Hub:
             self._page_bytes += len(page)
             while self._page_bytes > PAGE_CACHE_BYTES and len(self._pages) > 1:
                 _, old = self._pages.popitem(last=False)
-                self._page_bytes -= len(old or b"")
+                self._page_bytes -= len(old)
         elif (state := self.states.get(key[0])) is not None:
             # Lines that were there are not: the task was deleted.
             self.states[key[0]] = replace(state, is_gone=True)

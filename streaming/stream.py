@@ -85,9 +85,9 @@ async def stream(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     await send(first)
     if (hub := _hubs.get(loop)) is None:
         hub = _hubs[loop] = Hub(loop)
-    client = Client(hub, admitted, Outlet, send)
+    client = Client(hub, admitted, send)
     try:
-        client.start()
+        hub.join(client)
         while (await receive())["type"] != "http.disconnect":
             pass
     finally:
@@ -97,21 +97,16 @@ async def stream(scope: dict[str, Any], receive: Receive, send: Send) -> None:
 class Client(Viewer):
     """One response: a cursor over a task's lines."""
 
-    def __init__(
-        self, hub: Hub, admitted: Admitted, outlet: type[Outlet], send: Send
-    ) -> None:
+    def __init__(self, hub: Hub, admitted: Admitted, send: Send) -> None:
         super().__init__(admitted.task_id, hub)
         self._hub = hub
         self._loop = asyncio.get_running_loop()
         self._base_url = admitted.base_url
         self._cursor, self._stamp = admitted.cursor, admitted.stamp
-        self._outlet = outlet(send, self.advance)
+        self._outlet = Outlet(send, self.advance)
         self._wrote_at = self._loop.time()
         self._timer = self._loop.call_later(KEEP_ALIVE_SECONDS, self._on_timer)
         self._is_over = False
-
-    def start(self) -> None:
-        self._hub.join(self)
 
     def leave(self) -> None:
         """The client is gone, or has had everything."""

@@ -89,9 +89,15 @@ def submit(
     return task
 
 
-def rerun(task: Task, actor: Actor) -> Task:
+def rerun(task: Task, actor: Actor, *, idempotency_key: str | None = None) -> Task:
     """A new task with the same type and parameters, linked to the first."""
-    return submit(task.type, task.params, actor, rerun_of=task)
+    return submit(
+        task.type,
+        task.params,
+        actor,
+        idempotency_key=idempotency_key,
+        rerun_of=task,
+    )
 
 
 def request_cancel(task_id: uuid.UUID, actor: Actor) -> Task:

@@ -95,14 +95,6 @@ def newest(task_id: uuid.UUID, last_seq: int, count: int) -> list[LineJson]:
     return [as_json(line) for line in lines]
 
 
-def walk(task_id: uuid.UUID) -> Iterator[Line]:
-    """Every line of a task from the first on, read in chunks."""
-    after = 0
-    while lines := read(task_id, after):
-        yield from lines
-        after = lines[-1].seq
-
-
 def as_text(task_id: uuid.UUID) -> Iterator[str]:
     """The whole log as plain text, in chunks of many lines."""
     after = 0

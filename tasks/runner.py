@@ -42,7 +42,6 @@ POLL_SECONDS = 1.0  # the safety net under the announcements
 REAP_SECONDS = 5.0
 PRUNE_SECONDS = 5.0
 MIN_FLUSH_SECONDS, MAX_FLUSH_SECONDS = 0.002, 0.050
-FLUSH_COST_FACTOR = 1  # pause this many times what the last flush took
 FULL_BATCH_LINES = 1_000  # flushed without waiting
 STORE_RETRY_SECONDS = 0.5
 INTERRUPTED = "Interrupted: the runner was shut down."
@@ -205,8 +204,9 @@ class TaskRunner:
                 logger.info("task=%s %s", run.execution.task_id, run.execution.outcome)
                 self._drop(run)
                 self._tasks_ended = self._look_for_work = True
+        # Pause for as long as the flush took.
         cost = time.monotonic() - started
-        pause = min(max(FLUSH_COST_FACTOR * cost, MIN_FLUSH_SECONDS), MAX_FLUSH_SECONDS)
+        pause = min(max(cost, MIN_FLUSH_SECONDS), MAX_FLUSH_SECONDS)
         self._flush_at = time.monotonic() + pause
 
     # --- Storing --------------------------------------------------------------------

@@ -129,13 +129,8 @@ class TaskViewSet(ViewSetMixin, ApiView):
         problems=(400, 404, 422),
     )
     def rerun(self, request: Request, id: str) -> Response:  # noqa: A002
-        first = task_of(id)
-        task = lifecycle.submit(
-            first.type,
-            first.params,
-            actor_of(request),
-            idempotency_key=idempotency_key(request),
-            rerun_of=first,
+        task = lifecycle.rerun(
+            task_of(id), actor_of(request), idempotency_key=idempotency_key(request)
         )
         return started(request, task)
 

@@ -97,6 +97,13 @@ class Service:
         self.processes[name] = process
         return process
 
+    def run(self, *runner_arguments: str) -> "Service":
+        """Start a web server and a runner, and wait until they serve."""
+        self.start("web")
+        self.start("runner", *runner_arguments)
+        self.wait_healthy()
+        return self
+
     def wait_healthy(self) -> None:
         wait_until(self.is_healthy, f"a healthy service; see {self.data_dir}/*.out")
 
@@ -257,10 +264,7 @@ def service(tmp_path_factory, new_database_url):
         **unlimited,
     )
     service.prepare()
-    service.start("web")
-    service.start("runner", "--concurrency", "8")
-    service.wait_healthy()
-    yield service
+    yield service.run("--concurrency", "8")
     service.stop()
 
 

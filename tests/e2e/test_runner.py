@@ -21,11 +21,7 @@ def mark():
 @pytest.fixture
 def own(new_service):
     """A product of the test's own, running."""
-    service = new_service()
-    service.start("web")
-    service.start("runner", "--concurrency", "8")
-    service.wait_healthy()
-    return service
+    return new_service().run("--concurrency", "8")
 
 
 def wait_for_line(service, task_id, text):
@@ -187,10 +183,7 @@ def test_many_tasks_on_two_runners_run_once_each(own):
 
 
 def test_only_the_newest_finished_tasks_are_kept(new_service):
-    service = new_service(TASK_RETENTION="3")
-    service.start("web")
-    service.start("runner")
-    service.wait_healthy()
+    service = new_service(TASK_RETENTION="3").run()
     ids = [service.create("say", text=str(n)) for n in range(6)]
     for task_id in ids:
         wait_until(

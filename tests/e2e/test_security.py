@@ -13,15 +13,8 @@ from tests.e2e.conftest import PATIENCE_SECONDS, ROOT, free_port, wait_until
 pytestmark = pytest.mark.e2e
 
 
-def running(service):
-    service.start("web")
-    service.start("runner")
-    service.wait_healthy()
-    return service
-
-
 def test_an_address_outside_the_list_is_refused_everywhere_but_at_health(new_service):
-    service = running(new_service(IP_ALLOWLIST="10.0.0.0/8"))
+    service = new_service(IP_ALLOWLIST="10.0.0.0/8").run()
     for path in ("/", "/api", "/api/tasks", "/admin/", "/api/tasks/x/stream"):
         answer = service.request("GET", path)
         assert answer.status_code == 403, path
@@ -33,13 +26,11 @@ def test_an_address_outside_the_list_is_refused_everywhere_but_at_health(new_ser
 
 
 def test_behind_a_trusted_proxy_the_real_address_and_host_count(new_service):
-    service = running(
-        new_service(
-            IP_ALLOWLIST="10.0.0.0/8",
-            TRUSTED_PROXIES="127.0.0.0/8",
-            ALLOWED_HOSTS="sync.example.com,127.0.0.1",
-        )
-    )
+    service = new_service(
+        IP_ALLOWLIST="10.0.0.0/8",
+        TRUSTED_PROXIES="127.0.0.0/8",
+        ALLOWED_HOSTS="sync.example.com,127.0.0.1",
+    ).run()
     proxied = {
         "X-Forwarded-For": "6.6.6.6, 10.1.2.3",
         "X-Forwarded-Proto": "https",
@@ -58,7 +49,7 @@ def test_behind_a_trusted_proxy_the_real_address_and_host_count(new_service):
 
 
 def test_too_many_requests_get_429_and_are_told_when_to_come_back(new_service):
-    service = running(new_service(RATE_LIMIT_CREATE="3/h", RATE_LIMIT_READ="50/h"))
+    service = new_service(RATE_LIMIT_CREATE="3/h", RATE_LIMIT_READ="50/h").run()
     answers = [
         service.request("POST", "/api/tasks/say", json={}).status_code for _ in range(3)
     ]
@@ -77,7 +68,7 @@ def test_two_web_servers_count_together_in_redis(new_service):
     service = new_service(
         RATE_LIMIT_CREATE="4/h", REDIS_URL=os.environ["TEST_REDIS_URL"]
     )
-    running(service)
+    service.run()
     second_port = free_port()
     second = subprocess.Popen(
         [
@@ -115,7 +106,7 @@ def is_up(url):
 
 
 def test_a_page_on_another_origin_may_ask_only_where_it_is_allowed(new_service):
-    service = running(new_service(CORS_ALLOWED_ORIGINS="https://tools.example.com"))
+    service = new_service(CORS_ALLOWED_ORIGINS="https://tools.example.com").run()
     task_id = service.create("say")
     for path in ("/api/tasks", f"/api/tasks/{task_id}/stream"):
         for origin, allowed in (

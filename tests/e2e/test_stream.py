@@ -228,10 +228,7 @@ def test_a_client_that_never_reads_holds_up_nobody(service):
 
 
 def test_a_stream_goes_on_where_it_was_after_the_web_server_was_killed(new_service):
-    service = new_service()
-    service.start("web")
-    service.start("runner")
-    service.wait_healthy()
+    service = new_service().run()
     task_id = service.create("slowly", n="60", pause="0.02")
     lines = []
     with service.stream(task_id) as response:
@@ -249,10 +246,7 @@ def test_a_stream_goes_on_where_it_was_after_the_web_server_was_killed(new_servi
 
 
 def test_a_deleted_task_ends_its_streams(new_service):
-    service = new_service()
-    service.start("web")
-    service.start("runner")
-    service.wait_healthy()
+    service = new_service().run()
     task_id = service.create("slowly", n="5", pause="0.01")
     service.wait_for(task_id)
     waiting = service.create("slowly", n="2000", pause="1")
