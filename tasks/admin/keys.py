@@ -10,13 +10,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
-from django.utils import timezone
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from tasks.admin.looked_at import LookedAt, time_ago
-from tasks.models import ApiKey, AuditEvent
+from tasks.keys import make_key, revoke_key
+from tasks.models import ApiKey
 from tasks.pages.staff import actor
 
 
@@ -56,10 +56,9 @@ class ApiKeyAdmin(LookedAt):
     def save_model(
         self, request: HttpRequest, obj: Any, form: "ModelForm[Any]", change: bool
     ) -> None:
-        made, secret = ApiKey.objects.issue(obj.name)
+        made, secret = make_key(obj.name, actor(request))
         obj.pk, obj.prefix = made.pk, made.prefix
         request.new_key = secret  # type: ignore[attr-defined]  # for response_add
-        record(request, "key.create", made)
 
     def response_add(
         self, request: HttpRequest, obj: Any, post_url_continue: str | None = None
@@ -106,18 +105,9 @@ class ApiKeyAdmin(LookedAt):
 
 def revoke(request: HttpRequest, key: ApiKey) -> None:
     """From now on the key opens nothing; says so, also where it did already."""
-    usable = ApiKey.objects.usable().filter(pk=key.pk)
-    if usable.update(revoked_at=timezone.now()):
-        record(request, "key.revoke", key)
+    if revoke_key(key, actor(request)):
         text = gettext("%(key)s is revoked: it opens nothing any more.")
         messages.success(request, text % {"key": key})
     else:
         text = gettext("%(key)s was revoked before.")
         messages.warning(request, text % {"key": key})
-
-
-def record(request: HttpRequest, action: str, key: ApiKey) -> None:
-    who = actor(request)
-    AuditEvent.objects.create(
-        actor=who.name, address=who.address, action=action, target=str(key)
-    )

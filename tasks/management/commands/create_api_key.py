@@ -4,8 +4,8 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from tasks.keys import make_key
 from tasks.management.options import TaskCommand, actor
-from tasks.models import ApiKey, AuditEvent
 
 LONGEST_NAME = 100  # characters
 
@@ -21,10 +21,7 @@ class Command(TaskCommand):
         name = options["name"].strip()
         if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():
             raise CommandError(f"A name has 1 to {LONGEST_NAME} printable characters.")
-        key, secret = ApiKey.objects.issue(name)
-        AuditEvent.objects.create(
-            actor=actor().name, action="create key", target=str(key)
-        )
+        key, secret = make_key(name, actor())
         if options["json"]:
             self.say_json({"name": name, "prefix": key.prefix, "key": secret})
         else:

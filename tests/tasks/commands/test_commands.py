@@ -112,7 +112,7 @@ def test_a_new_key_is_shown_once_and_opens_the_door(client):
     key = ApiKey.objects.get()
     assert key.name == "构建机"
     assert secret not in (key.digest, key.prefix)
-    assert AuditEvent.objects.filter(action="create key").exists()
+    assert AuditEvent.objects.filter(action="key.create").exists()
     assert client.get("/api/tasks", headers={"X-API-Key": secret}).status_code == 200
 
 
