@@ -7,10 +7,11 @@ takes. The table of variables is in README.md and ``.env.example``.
 import hashlib
 import ipaddress
 import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import dj_database_url
 from dotenv import load_dotenv
@@ -107,10 +108,29 @@ def a_redis_url(raw: str) -> str:
     return raw
 
 
+def a_grip_url(raw: str) -> str:
+    parts = urlsplit(raw)
+    key = parse_qs(parts.query).get("key", [""])[0]
+    is_proxy = parts.scheme in {"http", "https"} and parts.netloc and len(key) >= 32
+    if raw and not is_proxy:
+        raise ValueError
+    return raw
+
+
 def a_secret(raw: str) -> str:
     if 0 < len(raw) < 32:
         raise ValueError
     return raw
+
+
+# Elsewhere (macOS) one of the sockets that share a port gets every connection.
+MOST_WEB_PROCESSES = 64 if sys.platform == "linux" else 1
+
+
+def a_number_of_web_processes(raw: str) -> int:
+    if not 1 <= int(raw) <= MOST_WEB_PROCESSES:
+        raise ValueError
+    return int(raw)
 
 
 YES_OR_NO = "on or off (1, true, yes; 0, false, no)"
@@ -122,6 +142,14 @@ A_FOLDER = "a folder's path"
 
 HOST = setting("HOST", "127.0.0.1", str, "an address to listen on")
 PORT = setting("PORT", "3000", a_port, "a port from 1 to 65535")
+WEB_PROCESSES = setting(
+    "WEB_PROCESSES",
+    "1",
+    a_number_of_web_processes,
+    f"a number from 1 to {MOST_WEB_PROCESSES}"
+    if MOST_WEB_PROCESSES > 1
+    else "1 on this system (only Linux shares a port evenly)",
+)
 DATA_DIR = setting("DATA_DIR", "./data", a_folder, A_FOLDER)
 LOG_DIR = setting("LOG_DIR", "./logs", a_folder, A_FOLDER)
 LOG_LEVEL = setting("LOG_LEVEL", "INFO", a_log_level, "DEBUG, INFO, WARNING or ERROR")
@@ -274,12 +302,15 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
             "PRAGMA busy_timeout=20000; PRAGMA cache_size=-16000;"
         ),
     }
+    # Requests' threads are used again (resource_sync.threads), and what they opened.
+    DATABASES["default"]["CONN_MAX_AGE"] = None
     DATABASES["default"]["TEST"] = {"NAME": DATA_DIR / "test.sqlite3"}
 else:
-    # CONN_MAX_AGE never reuses anything under Daphne; a pool does.
+    # Not CONN_MAX_AGE: idle threads would keep what others wait for; a pool does not.
     # "timeout": seconds for a free connection, or a request is answered by 503.
     DATABASES["default"]["OPTIONS"] = {
-        "pool": {"min_size": 1, "max_size": 8, "timeout": 5}
+        # "num_workers": threads that open and mend connections.
+        "pool": {"min_size": 1, "max_size": 8, "timeout": 5, "num_workers": 1}
     }
 
 # --- Cache (rate limits, the state of several web processes) ------------------------
@@ -299,8 +330,7 @@ CACHES: dict[str, dict[str, Any]] = {
         "OPTIONS": {"MAX_ENTRIES": 100_000},
     }
 }
-# LocMem is right for the one web process of the default start, and
-# tasks.checks says so when there are several.
+# LocMem is right for one web process; tasks.checks warns of several without Redis.
 SILENCED_SYSTEM_CHECKS = ["django_ratelimit.E003", "django_ratelimit.W001"]
 
 # --- Languages and time -------------------------------------------------------------
@@ -403,6 +433,13 @@ SPECTACULAR_SETTINGS = {
 
 EVENTSTREAM_STORAGE_CLASS = "streaming.bridge.LogLineStorage"
 EVENTSTREAM_CHANNELMANAGER_CLASS = "streaming.bridge.TaskChannelManager"
+# A push proxy that holds the viewers' connections; django_grip reads it, too.
+GRIP_URL = setting(
+    "GRIP_URL",
+    "",
+    a_grip_url,
+    "http://HOST:PORT?iss=NAME&key=KEY, the key with at least 32 characters",
+)
 
 # --- Logs ---------------------------------------------------------------------------
 

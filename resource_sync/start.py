@@ -177,7 +177,8 @@ def _add_secret_key(path: Path) -> None:
 
 
 def check() -> None:
-    """Django's system checks; the first error stops the start with one line."""
+    """Django's system checks; the first error stops the start with one line, and a
+    warning about several web processes is a line."""
     from django.core import checks
 
     errors = [found for found in checks.run_checks() if found.is_serious()]
@@ -185,6 +186,10 @@ def check() -> None:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         hint = f" {errors[0].hint}" if errors[0].hint else ""
         raise refuse(f"{errors[0].msg}{hint}{more}")
+    for warning in checks.run_checks(
+        tags=["web_processes"], include_deployment_checks=True
+    ):
+        say(f"Warning: {warning.msg} {warning.hint}")
 
 
 # --- Database -----------------------------------------------------------------------

@@ -8,7 +8,6 @@ import hashlib
 import hmac
 import http.client
 import os
-import resource
 import signal
 import stat
 import subprocess
@@ -19,13 +18,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
-from resource_sync.addresses import LOCAL_NAMES, bind_address
+from resource_sync.addresses import LOCAL_NAMES
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "deploy" / "supervisor" / "supervisord.conf"
 # sun_path holds 104 bytes on macOS, and supervisor first binds "NAME.PID".
 MAX_SOCKET_PATH_BYTES = 92
-OPEN_FILES = 65_536  # one a stream, and some
 STOP_PATIENCE_SECONDS = 60.0  # above both programs' stopwaitsecs together
 START_PATIENCE_SECONDS = 30.0
 NOT_RUNNING = 3  # the exit code that Linux's service scripts use for it
@@ -60,7 +58,6 @@ def foreground() -> int:
 
     nohup = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     parent = Parent()
-    allow_many_files()
     with terminal_of_its_own():
         server = ForegroundOptions()
         server.realize(["-n", *arguments()])
@@ -141,7 +138,6 @@ class terminal_of_its_own:  # noqa: N801 (a context manager, used like a functio
 
 
 def start_daemon() -> int:
-    allow_many_files()
     command = [sys.executable, "-m", "supervisor.supervisord", *arguments()]
     code = subprocess.run(
         command, env={**os.environ, **environment(console=False)}, check=False
@@ -189,7 +185,10 @@ def show_status() -> int:
 def follow_logs() -> int:
     from django.conf import settings
 
-    names = ("combined.log", "web.log", "runner.log", "supervisord.log")
+    numbers = range(1, settings.WEB_PROCESSES + 1)
+    web = [f"web-{number}.log" for number in numbers]
+    publisher = ["publisher.log"] if settings.GRIP_URL else []
+    names = ("combined.log", *web, "runner.log", *publisher, "supervisord.log")
     files = [str(settings.LOG_DIR / name) for name in names]
     for file in files:
         Path(file).touch()
@@ -247,7 +246,7 @@ def environment(*, console: bool) -> dict[str, str]:
     from django.conf import settings
 
     run = run_folder(settings.DATA_DIR)
-    address = bind_address(settings.HOST, settings.PORT).replace(":", r"\:")
+    logs = str(settings.LOG_DIR).replace("%", "%%")
     to_console = console and console_can_be_opened()
     password = hmac.new(settings.SECRET_KEY.encode(), b"supervisor", hashlib.sha256)
     return {
@@ -257,15 +256,17 @@ def environment(*, console: bool) -> dict[str, str]:
         "SUPERVISE_SOCKET": str(socket_path(run)),
         "SUPERVISE_PASSWORD": password.hexdigest(),
         "SUPERVISE_LOGS": str(settings.LOG_DIR),
-        "SUPERVISE_ENDPOINT": (
-            f"tcp:port={settings.PORT}:interface={address}:backlog=4096"
+        "SUPERVISE_WEB_PROCESSES": str(settings.WEB_PROCESSES),
+        "SUPERVISE_PUBLISHERS": "1" if settings.GRIP_URL else "0",
+        "SUPERVISE_PUBLISHER_OUTPUT": (
+            "/dev/fd/1" if to_console else f"{logs}/publisher.log"
         ),
+        # Each its own file: rotated by one, it would be lost to the others. The
+        # supervisor fills the number in, so other percent signs are doubled.
         "SUPERVISE_WEB_OUTPUT": (
-            "/dev/fd/1" if to_console else str(settings.LOG_DIR / "web.log")
+            "/dev/fd/1" if to_console else f"{logs}/web-%(process_num)d.log"
         ),
-        "SUPERVISE_RUNNER_OUTPUT": (
-            "/dev/fd/1" if to_console else str(settings.LOG_DIR / "runner.log")
-        ),
+        "SUPERVISE_RUNNER_OUTPUT": "/dev/fd/1" if to_console else f"{logs}/runner.log",
         # A terminal or pipe can't be rotated.
         "SUPERVISE_OUTPUT_BYTES": "0" if to_console else "10MB",
     }
@@ -301,15 +302,6 @@ def socket_path(run: Path) -> Path:
     if folder.stat().st_uid != os.getuid():
         raise SystemExit(f"The folder {folder} belongs to somebody else.")
     return folder / "supervisor.sock"
-
-
-def allow_many_files() -> None:
-    """Every stream is an open file, and the usual limit is 1,024."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 if __name__ == "__main__":

@@ -24,8 +24,15 @@ from zope.interface import implementer
 
 
 def framed(data: bytes) -> bytes:
-    """One chunk of HTTP/1.1's chunked transfer coding."""
-    return b"%x\r\n%b\r\n" % (len(data), data)
+    """One chunk of HTTP/1.1's chunked transfer coding; made once for all the clients
+    that are given the same object one after the other."""
+    global _last_framed
+    if data is not _last_framed[0]:
+        _last_framed = (data, b"%x\r\n%b\r\n" % (len(data), data))
+    return _last_framed[1]
+
+
+_last_framed = (b"", b"")  # never asked for: an empty chunk would be the end
 
 
 @implementer(IPushProducer)
@@ -33,20 +40,24 @@ class Outlet:
     """The body of one response under way.
 
     ``is_full``: what was written waits for the client; write no more until
-    ``on_room`` was called. Use it after the response's first body bytes were sent,
-    in the event loop's thread only.
+    ``on_room`` is called, which the writer sets. Use it after the response's first
+    body bytes were sent, in the event loop's thread only.
     """
 
-    def __init__(
-        self, send: Callable[..., Awaitable[None]], on_room: Callable[[], None]
-    ) -> None:
+    on_room: Callable[[], None]
+
+    def __init__(self, send: Callable[..., Awaitable[None]]) -> None:
         if not isinstance(send, partial) or not isinstance(send.args[0], WebRequest):
             raise TypeError("The stream is served by Daphne only.")
         self._request: Any = send.args[0]
-        self._on_room = on_room
         self.is_full = False
+        # Kept here, because a crowd is written to a hundred times a second.
+        self._transport: Any = None
+        self._send: Callable[[bytes], int] | None = None
         self._is_chunked = bool(self._request.chunked)
         if self.is_open:
+            self._transport = self._request.channel.transport
+            self._send = self._transport.socket.send
             self._request.registerProducer(self, True)
 
     @property
@@ -55,29 +66,29 @@ class Outlet:
         return request.channel is not None and not request._disconnected
 
     def write(self, data: bytes) -> None:
-        if self.is_open:
-            rest = self._send_now(framed(data) if self._is_chunked else data)
-            if rest:
-                self._request.channel.write(rest)
-
-    def _send_now(self, data: bytes) -> bytes:
-        """Give the socket what it takes at once, and return the rest.
+        """Give the socket what it takes at once, and the rest to the transport.
 
         The transport would first ask to be told when the socket is writable, which
         it nearly always is: with 100 clients, the median latency falls to 0.6 times.
         """
-        transport = self._request.channel.transport
-        if (
+        if self._is_chunked:
+            data = framed(data)
+        transport = self._transport
+        if self._send and not (
             transport.dataBuffer
             or transport._tempDataBuffer
             or transport.disconnecting
             or not transport.connected
         ):
-            return data
-        try:
-            return data[transport.socket.send(data) :]
-        except OSError:  # full, or gone: the transport knows what to do
-            return data
+            try:
+                sent = self._send(data)
+            except OSError:  # full, or gone: the transport knows what to do
+                sent = 0
+            if sent == len(data):
+                return
+            data = data[sent:]
+        if self.is_open:
+            self._request.channel.write(data)
 
     def finish(self) -> None:
         """End the response in order, after what waits has been sent."""
@@ -97,7 +108,7 @@ class Outlet:
 
     def resumeProducing(self) -> None:  # noqa: N802 (Twisted's name)
         self.is_full = False
-        self._on_room()
+        self.on_room()
 
     def stopProducing(self) -> None:  # noqa: N802 (Twisted's name)
         self.is_full = True

@@ -6,6 +6,7 @@ stock view and its storage of events are not on that path (docs/decisions/0002).
 
 import json
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpRequest
@@ -32,21 +33,20 @@ def task_of(channel: str) -> uuid.UUID:
 
 
 class TaskListener(Listener):  # type: ignore[misc]
-    """A listener to one task that keeps no queue, so nothing can overflow.
+    """Hears of one task for all who watch it in this process. What it is told it hands
+    on at once, in the thread that tells, so there is no queue that could overflow."""
 
-    What it is told is a hint to look at the task's newest state; ``woken`` collects
-    those to look, so that one call into the event loop serves them all.
-    """
-
-    def __init__(self, task_id: uuid.UUID, woken: list["TaskListener"]) -> None:
+    def __init__(self, task_id: uuid.UUID, hand_on: Callable[[Any], None]) -> None:
         super().__init__()
-        self.task_id = task_id
         self.channels = {channel_of(task_id)}
-        self._woken = woken
+        self.channel_items: dict[str, list[Event]] = {}
+        self._hand_on = hand_on
 
     def wake_threadsafe(self) -> None:
-        self.channel_items.clear()
-        self._woken.append(self)
+        told, self.channel_items = self.channel_items, {}
+        for events in told.values():
+            for event in events:
+                self._hand_on(event.data)
 
 
 def manager() -> ListenerManager:

@@ -1,72 +1,65 @@
 """``GET /api/tasks/{id}/stream``: the ASGI endpoint in front of Django.
 
-Who may come in is asked of the API's own rules in a thread, once; from then on a
-client costs no thread and no database connection.
+Who may come in is asked once (streaming.admissions); from then on a client costs no
+thread and no database connection.
 """
 
 import asyncio
-import uuid
 from collections.abc import Awaitable, Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from io import BytesIO
+from time import monotonic
 from typing import Any
 
-from corsheaders.middleware import CorsMiddleware
-from django.core.handlers.asgi import ASGIRequest
-from django.db import close_old_connections, connection
-from django.http import HttpRequest, HttpResponse
-from django.utils.translation import gettext as _
-
+from streaming import grip
+from streaming.admissions import Admitted, answer_to, start_threads
 from streaming.backpressure import Outlet
-from streaming.encode import KEEP_ALIVE, connected_event
-from streaming.hub import Hub, Stamp, Viewer, stamp_of_newcomer
-from tasks.api import admission, problems, stream_tokens
-from tasks.description import describe
-from tasks.models import Task
+from streaming.encode import KEEP_ALIVE
+from streaming.hub import Hub, Viewer
 
 KEEP_ALIVE_SECONDS = 15.0
 STALL_SECONDS = 60.0  # a client that took nothing for so long is cut off
 PIECE_BYTES = 128 * 1024  # written at a time to a client that catches up
-ADMISSION_THREADS = 2
-SEQ_DIGITS = 18  # more would not fit into the database's numbers
-HEADERS = {
-    "Content-Type": "text/event-stream; charset=utf-8",
-    "Cache-Control": "no-cache, no-transform",
-    "X-Accel-Buffering": "no",
-}
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-_admissions = ThreadPoolExecutor(ADMISSION_THREADS, thread_name_prefix="admission")
 _hubs: dict[asyncio.AbstractEventLoop, Hub] = {}
-
-
-@dataclass(frozen=True)
-class Admitted:
-    """A client that may watch: from where on, and what it is told first."""
-
-    task_id: uuid.UUID
-    base_url: str
-    cursor: int  # it has the lines up to this seq
-    stamp: Stamp
-    first: bytes
-
-
-class BadPosition(Exception):
-    """A client asked to start where no stream can; names the field."""
-
-    def __init__(self, name: str, problem: str) -> None:
-        self.errors = {name: [problem]}
-        super().__init__(problem)
 
 
 async def stream(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     """The ASGI application; ``task_id`` is in the URL route's keywords."""
+    hub = _hub()
+    admitted = await _begin(hub, scope, send)
+    if admitted is None:
+        return
+    client = Client(hub, admitted, Outlet(send))
+    # Most of what a waiting client holds would be its request and what it was told.
+    del scope, admitted
+    try:
+        hub.join(client)
+        while (await receive())["type"] != "http.disconnect":
+            pass
+    finally:
+        client.leave()
+
+
+def _hub() -> Hub:
+    """The event loop's, which is made, with the threads, for its first client."""
     loop = asyncio.get_running_loop()
-    response, admitted = await loop.run_in_executor(_admissions, _admission, scope)
+    if loop not in _hubs:
+        if not _hubs:
+            start_threads()
+        _hubs[loop] = Hub(loop)
+        _hubs[loop].reader.start()
+    return _hubs[loop]
+
+
+async def _begin(hub: Hub, scope: dict[str, Any], send: Send) -> Admitted | None:
+    """Answer, and say who watches from now on; None where the answer was all."""
+    response, admitted = await answer_to(scope)
     is_head = scope["method"] == "HEAD"
+    if admitted is not None and admitted.is_held_by_proxy and not is_head:
+        await grip.answer(hub, admitted, response, send)
+        return None
     await send(
         {
             "type": "http.response.start",
@@ -80,31 +73,24 @@ async def stream(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     if admitted is None or is_head:
         body = b"" if is_head else response.content
         await send({"type": "http.response.body", "body": body})
-        return
+        return None
     first = {"type": "http.response.body", "body": admitted.first, "more_body": True}
     await send(first)
-    if (hub := _hubs.get(loop)) is None:
-        hub = _hubs[loop] = Hub(loop)
-    client = Client(hub, admitted, send)
-    try:
-        hub.join(client)
-        while (await receive())["type"] != "http.disconnect":
-            pass
-    finally:
-        client.leave()
+    return admitted
 
 
 class Client(Viewer):
     """One response: a cursor over a task's lines."""
 
-    def __init__(self, hub: Hub, admitted: Admitted, send: Send) -> None:
-        super().__init__(admitted.task_id, hub)
+    def __init__(self, hub: Hub, admitted: Admitted, outlet: Outlet) -> None:
+        super().__init__(admitted.task_id)
         self._hub = hub
-        self._loop = asyncio.get_running_loop()
+        self._loop = hub.loop
         self._base_url = admitted.base_url
         self._cursor, self._stamp = admitted.cursor, admitted.stamp
-        self._outlet = Outlet(send, self.advance)
-        self._wrote_at = self._loop.time()
+        self._outlet = outlet
+        outlet.on_room = self.advance
+        self._wrote_at = monotonic()
         self._timer = self._loop.call_later(KEEP_ALIVE_SECONDS, self._on_timer)
         self._is_over = False
 
@@ -115,8 +101,9 @@ class Client(Viewer):
         self._hub.leave(self)
 
     def advance(self) -> None:
-        while not (self._is_over or self._outlet.is_full):
-            state = self._hub.states.get(self.task_id)
+        outlet = self._outlet
+        while not (self._is_over or outlet.is_full):
+            state = self.watched.state
             if state is None:
                 return
             batch = state.batch
@@ -145,7 +132,7 @@ class Client(Viewer):
                 return
 
     def _write(self, data: bytes) -> None:
-        self._wrote_at = self._loop.time()
+        self._wrote_at = monotonic()
         self._outlet.write(data)
 
     def _finish(self) -> None:
@@ -155,7 +142,7 @@ class Client(Viewer):
     def _on_timer(self) -> None:
         if self._is_over:
             return
-        silent = self._loop.time() - self._wrote_at
+        silent = monotonic() - self._wrote_at
         limit = STALL_SECONDS if self._outlet.is_full else KEEP_ALIVE_SECONDS
         if silent >= limit - 0.001:
             if self._outlet.is_full:
@@ -165,84 +152,3 @@ class Client(Viewer):
             silent, limit = 0.0, KEEP_ALIVE_SECONDS
         wait = min(limit - silent, KEEP_ALIVE_SECONDS)
         self._timer = self._loop.call_later(wait, self._on_timer)
-
-
-# --- Admission, in a thread -----------------------------------------------------------
-
-
-def _admission(scope: dict[str, Any]) -> tuple[HttpResponse, Admitted | None]:
-    """The answer's head, and the client where it is let in."""
-    request = ASGIRequest(scope, BytesIO())
-    admitted: Admitted | None = None
-    try:
-        result = _admit(request, scope["url_route"]["kwargs"]["task_id"])
-        if isinstance(result, Admitted):
-            admitted, response = result, HttpResponse(headers=HEADERS)
-        else:
-            response = result
-    except Exception as error:  # noqa: BLE001 (each becomes a problem, the unknown a 500)
-        response = problems.from_exception(error)
-    finally:
-        if connection.vendor != "sqlite":
-            close_old_connections()  # gives the connection back to the pool
-    CorsMiddleware(lambda _request: response)(request)  # adds its headers
-    return response, admitted
-
-
-def _admit(request: HttpRequest, raw_task_id: str) -> Admitted | HttpResponse:
-    if request.method not in {"GET", "HEAD"}:
-        return problems.problem(
-            405,
-            None,
-            _("A stream is read by GET."),
-            headers={"Allow": "GET, HEAD, OPTIONS"},
-        )
-    base_url = admission.base_url(request)  # also checks the host
-    task = _task(raw_task_id)
-    token = request.GET.get("token")
-    if task is None or not token or not stream_tokens.accepts(token, task):
-        admission.admit(request, "stream")
-    if task is None:
-        return problems.no_such_task()
-    try:
-        cursor = _position(request, task)
-    except BadPosition as error:
-        return problems.problem(400, None, str(error), error.errors)
-    if cursor is None:
-        response = HttpResponse(status=204)
-        del response["Content-Type"]
-        return response
-    first = connected_event(describe(task, base_url))
-    return Admitted(task.pk, base_url, cursor, stamp_of_newcomer(task), first)
-
-
-def _task(raw_task_id: str) -> Task | None:
-    try:
-        return Task.objects.filter(pk=uuid.UUID(raw_task_id)).first()
-    except ValueError:
-        return None
-
-
-def _position(request: HttpRequest, task: Task) -> int | None:
-    """The seq after which the client goes on; None where it has had ``end``."""
-    last_id = request.headers.get("Last-Event-ID") or request.GET.get("lastEventId")
-    if last_id:
-        highest = task.last_seq + (1 if task.has_ended else 0)
-        cursor = _number("Last-Event-ID", last_id)
-        if cursor > highest:
-            raise BadPosition(
-                "Last-Event-ID",
-                _("This task has no event %(id)s; the highest is %(highest)s.")
-                % {"id": cursor, "highest": highest},
-            )
-        return None if cursor > task.last_seq else cursor
-    if "tail" in request.GET:
-        return max(0, task.last_seq - _number("tail", request.GET["tail"]))
-    return 0
-
-
-def _number(name: str, raw: str) -> int:
-    if not (raw.isascii() and raw.isdecimal() and len(raw) <= SEQ_DIGITS):
-        problem = _("%(name)s takes a whole number, not %(raw)s.")
-        raise BadPosition(name, problem % {"name": name, "raw": repr(raw[:40])})
-    return int(raw)

@@ -1,6 +1,7 @@
 """The shipped nginx site in front of the real product."""
 
 import json
+import random
 import shutil
 import subprocess
 import time
@@ -11,7 +12,17 @@ import pytest
 import requests
 from httpx_sse import connect_sse
 
-from .conftest import PATIENCE_SECONDS, ROOT, Service, free_port, parse, wait_until
+from .conftest import (
+    PATIENCE_MS,
+    PATIENCE_SECONDS,
+    ROOT,
+    Service,
+    free_port,
+    parse,
+    wait_until,
+)
+from .flow import Flow
+from .viewers import Viewer, assert_exact, watching
 
 pytestmark = [pytest.mark.e2e, pytest.mark.nginx]
 NGINX = shutil.which(
@@ -130,12 +141,28 @@ def test_lines_come_one_by_one_not_at_the_end(nginx, product):
     assert came[-1] - came[0] > 1, "nginx held the lines back"
 
 
-def test_a_big_log_comes_through_whole(nginx, product):
-    task = create(nginx, product, "count", n="20000")
-    with open_stream(task["streamUrl"], product) as response:
-        events = [event for _, event in parse(response)]
-    seqs = [event["log"]["seq"] for event in events if event["type"] == "log"]
-    assert seqs == list(range(1, events[-1]["logCount"] + 1))
+def test_clients_that_drop_and_return_through_nginx_miss_and_double_nothing(
+    nginx, product
+):
+    seed = random.randrange(10**6)
+    dice = random.Random(seed)
+    task_id = product.create("flow", lines="10000", burst="200")
+    viewers = [
+        Viewer(
+            product,
+            task_id,
+            query=dice.choice(["", "?tail=100"]),
+            url=nginx.url,
+            most_bytes=lambda: 2 ** dice.uniform(8, 21),
+        )
+        for _ in range(10)
+    ]
+    try:
+        with watching(*viewers):
+            pass
+        assert_exact(product, task_id, *viewers)
+    except AssertionError as failure:
+        raise AssertionError(f"with the seed {seed}") from failure
 
 
 def test_what_a_client_claims_to_be_reaches_nobody(nginx, product):
@@ -183,3 +210,55 @@ def test_while_the_web_server_is_away_a_stream_says_come_back(nginx, product):
     seqs = [event["log"]["seq"] for event in events if event["type"] == "log"]
     assert seqs == list(range(int(position) + 1, events[-1]["logCount"] + 1))
     assert events[-1]["status"] == "completed", json.dumps(events[-1])
+
+
+WATCH = """(path) => {
+    window.seen = {ids: [], lines: [], opened: 0, end: null};
+    const source = new EventSource(path);
+    source.onopen = () => { seen.opened += 1; };
+    source.onmessage = ({data, lastEventId}) => {
+        const event = JSON.parse(data);
+        if (event.type === "log") {
+            seen.ids.push(Number(lastEventId));
+            seen.lines.push(event.log);
+        } else if (event.type === "end") seen.end = event;
+    };
+    window.source = source;
+}"""
+
+
+def test_an_eventsource_survives_that_the_web_server_is_killed(
+    nginx, product, chromium
+):
+    link = product.sign_in_link().replace(product.url, nginx.url)
+    context = chromium.new_context()
+    context.set_default_timeout(PATIENCE_MS)
+    page = context.new_page()
+    page.goto(link)
+    # No faster than a browser on a busy machine can follow.
+    flow = Flow(product, burst="2", pause="0.02")
+    viewer = Viewer(product, flow.task_id, url=nginx.url)
+
+    def wait_for_more(what):
+        before = page.evaluate(f"() => {what}")
+        page.wait_for_function(f"before => {what} > before", arg=before)
+
+    with watching(viewer):
+        try:
+            page.evaluate(WATCH, f"/api/tasks/{flow.task_id}/stream")
+            wait_for_more("seen.ids.length")
+            product.kill("web")
+            # It tries while there is nobody, and nginx answers for the server.
+            wait_for_more("seen.opened")
+            product.start("web")
+            wait_for_more("seen.ids.length")
+        finally:
+            flow.finish()
+    # It comes back after the end, is told 204, and stops for good.
+    page.wait_for_function("() => source.readyState === EventSource.CLOSED")
+    seen = page.evaluate("seen")
+    context.close()
+    stored = assert_exact(product, flow.task_id, viewer)
+    assert seen["ids"] == [line["seq"] for line in stored]
+    assert seen["lines"] == stored
+    assert seen["end"] == viewer.end

@@ -71,13 +71,9 @@ def test_two_web_servers_count_together_in_redis(new_service):
     service.run()
     second_port = free_port()
     second = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "daphne", "-e"),
-            f"tcp:port={second_port}:interface=127.0.0.1",
-            "resource_sync.asgi:application",
-        ],
+        [sys.executable, "-m", "resource_sync.web"],
         cwd=ROOT,
-        env=service.env,
+        env={**service.env, "PORT": str(second_port)},
         stderr=subprocess.DEVNULL,
     )
     try:

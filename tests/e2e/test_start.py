@@ -1,9 +1,7 @@
 """``make run`` without make: a copy of the product, started, hurt and stopped."""
 
-import os
 import random
 import re
-import shutil
 import signal
 import sqlite3
 import stat
@@ -15,70 +13,20 @@ import pytest
 import requests
 from dotenv import dotenv_values
 
-from .conftest import PATIENCE_SECONDS, ROOT, free_port, processes_with, wait_until
+from .conftest import PATIENCE_SECONDS, free_port, processes_with, wait_until
+from .product import Started, copy_of_the_product, environment_of_a_user
 
 pytestmark = pytest.mark.e2e
-# What the tests' own settings, or whoever runs them, would tell the product.
-SERVICE_VARIABLES = re.compile(
-    "SECRET_KEY|API_KEY|DATA_DIR|LOG_DIR|PORT|HOST|ADMIN_PASSWORD|MAKELEVEL"
-    "|DATABASE_URL|RESOURCE_.*"
-)
-ROOMS = ("resource_sync", "tasks", "streaming", "resources", "templates", "static")
-FILES = ("manage.py", "requirements.txt", "task_types.toml")
 
 
 @pytest.fixture
 def clone(tmp_path):
-    """The product as a fresh clone has it: no .env, no data."""
-    folder = tmp_path / "a clone"
-    for room in (*ROOMS, "locale", "deploy"):
-        shutil.copytree(ROOT / room, folder / room)
-    for file in FILES:
-        shutil.copy(ROOT / file, folder / file)
-    return folder
-
-
-class Started:
-    def __init__(self, folder, port, environ):
-        self.folder, self.port = folder, port
-        self.output = folder / "output"
-        with self.output.open("ab") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "resource_sync.start"],
-                cwd=folder,
-                env={**environ, "PORT": str(port), "RESOURCE_SOURCE": str(folder)},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-
-    def is_healthy(self):
-        assert self.process.poll() is None, self.output.read_text()
-        try:
-            url = f"http://127.0.0.1:{self.port}/health"
-            return requests.get(url, timeout=5).status_code == 200
-        except requests.ConnectionError:
-            return False
-
-    def child(self, mark):
-        """The living child whose command line has this word, or None."""
-        for child in psutil.Process(self.process.pid).children():
-            if mark in child.cmdline():
-                return child
-        return None
-
-    def stop(self):
-        self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(PATIENCE_SECONDS)
+    return copy_of_the_product(tmp_path / "a clone")
 
 
 @pytest.fixture
 def environ():
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not SERVICE_VARIABLES.fullmatch(name)
-    }
+    return environment_of_a_user()
 
 
 @pytest.fixture
@@ -105,11 +53,11 @@ def test_from_nothing_to_a_service_and_back(started, environ):
     tasks = f"http://127.0.0.1:{started.port}/api/tasks"
     assert requests.get(tasks, headers=key, timeout=10).json()["tasks"] == []
 
-    for mark in ("run_tasks", "daphne"):
-        killed = started.child(mark)
+    for mark in ("run_tasks", "resource_sync.web"):
+        (killed,) = started.children(mark)
         killed.kill()
         killed.wait(10)
-        wait_until(lambda mark=mark: started.child(mark), f"a new {mark}")
+        wait_until(lambda mark=mark: started.children(mark), f"a new {mark}")
     wait_until(started.is_healthy, "it to recover")
 
     second = subprocess.run(
@@ -154,7 +102,7 @@ def test_a_stop_ends_running_tasks_records_it_and_leaves_nothing(
             query, [task_id.replace("-", "")]
         )
     database.close()
-    assert (status, error) == ("cancelled", "Interrupted: the runner was shut down.")
+    assert (status, error) == ("cancelled", "Interrupted by shutdown of the runner.")
     assert last_seq == 2
 
 
@@ -170,6 +118,10 @@ def test_the_hangup_of_a_terminal_leaves_nothing_behind(started):
     ("variable", "value"),
     [
         ("PORT", "http"),
+        ("WEB_PROCESSES", "0"),
+        ("WEB_PROCESSES", "-1"),
+        ("WEB_PROCESSES", "abc"),
+        ("WEB_PROCESSES", "100000"),
         ("DEBUG", "perhaps"),
         ("RATE_LIMIT_CREATE", "many"),
         ("TASK_TYPES_FILE", "./no-such-file.toml"),

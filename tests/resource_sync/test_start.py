@@ -87,6 +87,26 @@ def test_a_wrong_file_of_task_types_stops_the_start_with_one_line(settings, tmp_
     assert "\n" not in str(stop.value)
 
 
+@pytest.mark.parametrize(
+    ("processes", "redis_url", "rate", "warnings"),
+    [
+        (3, "", "30/m", 1),
+        (1, "", "30/m", 0),
+        (3, "redis://127.0.0.1:6379/0", "30/m", 0),
+        (3, "", None, 0),
+    ],
+)
+def test_several_web_processes_that_count_apart_are_warned_of_in_one_line(
+    settings, capsys, processes, redis_url, rate, warnings
+):
+    settings.WEB_PROCESSES, settings.REDIS_URL = processes, redis_url
+    settings.RATE_LIMIT_CREATE = rate
+    start.check()
+    shown = capsys.readouterr().out.splitlines()
+    assert len(shown) == warnings
+    assert all("WEB_PROCESSES" in line and "REDIS_URL" in line for line in shown)
+
+
 def test_the_first_start_makes_the_administrator(db):
     user, shown = start.admin_user("a password from .env")
     assert (user.username, shown) == ("admin", "a password from .env")

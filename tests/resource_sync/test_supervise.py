@@ -45,17 +45,12 @@ def test_a_signal_that_the_parent_is_handling_can_be_seen():
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-@pytest.mark.parametrize(
-    ("host", "endpoint"),
-    [
-        ("127.0.0.1", "tcp:port=3000:interface=127.0.0.1:backlog=4096"),
-        ("::1", r"tcp:port=3000:interface=\:\:1:backlog=4096"),
-    ],
-)
-def test_colons_of_an_address_are_escaped_for_the_web_server(settings, host, endpoint):
-    settings.HOST, settings.PORT = host, 3000
+def test_each_web_process_prints_into_a_file_of_its_own(settings):
+    settings.WEB_PROCESSES, settings.LOG_DIR = 3, Path("/logs/100%")
     found = supervise.environment(console=False)
-    assert found["SUPERVISE_ENDPOINT"] == endpoint
+    assert found["SUPERVISE_WEB_PROCESSES"] == "3"
+    files = [found["SUPERVISE_WEB_OUTPUT"] % {"process_num": n} for n in (1, 2, 3)]
+    assert files == [f"/logs/100%/web-{n}.log" for n in (1, 2, 3)]
 
 
 def test_every_variable_of_the_supervisor_s_file_is_set():

@@ -66,4 +66,4 @@ def test_another_server_is_refused_in_one_sentence():
 
     for other in (send, partial(send, object())):
         with pytest.raises(TypeError, match="served by Daphne only"):
-            Outlet(other, lambda: None)
+            Outlet(other)

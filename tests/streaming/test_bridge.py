@@ -18,20 +18,19 @@ def test_the_settings_name_what_is_here():
     assert not hasattr(settings, "EVENTSTREAM_REDIS")
 
 
-def test_a_listener_is_woken_and_never_overflows():
-    woken = []
-    listener = TaskListener(uuid.uuid4(), woken)
+def test_what_is_published_is_handed_on_at_once_and_never_overflows():
+    task_id, told = uuid.uuid4(), []
+    listener = TaskListener(task_id, told.append)
     manager().add_listener(listener)
     try:
-        for _ in range(100):
-            publish(listener.task_id, object())
-        publish(uuid.uuid4(), object())
+        for number in range(100):
+            publish(task_id, number)
+        publish(uuid.uuid4(), "another's")
     finally:
         manager().remove_listener(listener)
-    publish(listener.task_id, object())
-    assert woken == [listener] * 100
+    publish(task_id, "too late")
+    assert told == list(range(100))
     assert not listener.overflow
-    assert not listener.channel_items
 
 
 def test_a_channel_names_its_task():

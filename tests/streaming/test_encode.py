@@ -11,13 +11,20 @@ from streaming.encode import (
     Page,
     Shared,
     connected_event,
+    encoded,
     end_event,
-    line_event,
+    line_events,
     update_event,
 )
 from tasks.log_store import Line
 
 NOON_MS = 1_764_158_400_000
+
+
+def line_event(line):
+    return encoded(*line_events([line]))
+
+
 messages = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\n\0"))
 
 
@@ -63,9 +70,9 @@ def test_a_line_has_its_time_in_utc_with_milliseconds():
 
 
 def test_retry_rides_with_the_first_event_and_only_the_end_has_an_id():
-    assert connected_event({"id": "x"}).startswith(b"retry: 2000\ndata: {")
-    assert update_event({"id": "x"}).startswith(b"data: {")
-    assert end_event("failed", 41, "ab").startswith(b"id: 42\ndata: {")
+    assert connected_event({"id": "x"}).startswith("retry: 2000\ndata: {")
+    assert update_event({"id": "x"}).startswith("data: {")
+    assert end_event("failed", 41, "ab").startswith("id: 42\ndata: {")
 
 
 @given(st.lists(messages, min_size=1, max_size=40), st.data())
@@ -84,7 +91,7 @@ def test_a_page_can_be_taken_from_any_line_in_pieces_of_any_size(texts, data):
 
 def test_a_shared_batch_names_the_host_that_each_client_used():
     task = {"statusUrl": f"{BASE}/api/tasks/1/status", "note": "\0 stays"}
-    shared = Shared(update_event(task))
+    shared = Shared(encoded(update_event(task)))
     for base in ("http://127.0.0.1:3000", "https://sync.example.com"):
         ((_, data),) = parsed(shared.for_base(base))
         assert data["task"]["statusUrl"] == f"{base}/api/tasks/1/status"

@@ -5,14 +5,16 @@ import json
 import pytest
 
 from streaming.encode import BASE
-from streaming.hub import (
+from streaming.grip import Position
+from streaming.states import (
     Stamp,
+    as_it_was,
     changed,
     stamp_of_newcomer,
     state_of,
     with_more_lines,
 )
-from tests.factories import TaskFactory, write_log
+from tests.factories import NOON, TaskFactory, write_log
 
 pytestmark = pytest.mark.django_db
 
@@ -113,6 +115,55 @@ def test_stamps_only_grow_along_a_tasks_life():
     ]
     stamps = [Stamp.of_task(task) for task in life]
     assert stamps == sorted(set(stamps))
+
+
+def test_stamps_only_grow_where_a_task_goes_back_to_the_queue():
+    once = [[0, 1, "a", 0]]
+    twice = [*once, [3, 1, "a", 0]]
+    asked = {"cancel_requested_at": NOON}
+    life = [
+        TaskFactory.build(status="running", trail=once),
+        TaskFactory.build(status="pending", trail=once, attempt=2),
+        TaskFactory.build(status="running", trail=twice, attempt=2),
+        TaskFactory.build(status="running", trail=twice, attempt=2, **asked),
+        TaskFactory.build(
+            status="running", trail=twice, attempt=2, **asked, cancel_forced=True
+        ),
+        TaskFactory.build(status="cancelled", trail=twice, attempt=2, **asked),
+    ]
+    stamps = [Stamp.of_task(task) for task in life]
+    assert stamps == sorted(set(stamps))
+    for task, stamp in zip(life, stamps, strict=True):
+        assert Position.parse(str(Position(3, stamp))) == (3, stamp)
+        assert (stamp_of_newcomer(task) < stamp) == task.has_ended
+
+
+def test_a_task_that_goes_back_to_the_queue_is_shown_waiting_with_the_line_before():
+    task = running()
+    known = state_of(task)
+    task.trail += [[1, 2, "second", 50]]
+    write_log(task, "a", ("info", "The task goes back to the queue."))
+    task.status, task.attempt, task.step_index, task.progress = "pending", 2, 0, 50
+    state = changed(known, task)
+    assert story(state.batch) == [
+        "a",
+        ("running", 2, 50),
+        "The task goes back to the queue.",
+        ("pending", 0, 50),
+    ]
+    assert known.stamp < state.stamp
+    task.status, task.step_index = "running", 1
+    task.trail += [[2, 1, "first", 50]]
+    write_log(task, "again")
+    assert story(changed(state, task).batch) == [("running", 1, 50), "again"]
+
+
+def test_a_change_says_since_when_the_step_is_silent():
+    task = running()
+    ms = int(NOON.timestamp() * 1000)
+    task.trail += [[0, 1, "first", 0, ms], [0, 1, "first", 0, None]]
+    shown = [as_it_was(task, number).stalled_since for number in range(3)]
+    assert shown == [None, NOON, None]
 
 
 def test_nobody_has_seen_the_end_state_by_being_connected():

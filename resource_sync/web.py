@@ -1,0 +1,83 @@
+"""One web process: Daphne, on a listening socket of its own.
+
+``python -m resource_sync.web``, as often as WEB_PROCESSES says; docs/decisions/0007
+says why each has its own socket.
+"""
+
+import os
+import resource
+import socket
+import threading
+from contextlib import suppress
+from importlib import import_module
+
+from resource_sync.addresses import bound_socket, listen
+
+# Where the hard limit is "unlimited", macOS takes no more than its OPEN_MAX.
+OPEN_MAX = 10_240
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "resource_sync.settings")
+    from django.conf import settings
+
+    host, port = settings.HOST, settings.PORT
+    allow_many_files()
+    bound = bound_socket(host, port, shared=settings.WEB_PROCESSES > 1)
+    endpoint = inherited(bound)
+    # All that is slow comes before: once it listens, it gets connections.
+    import_module("resource_sync.asgi")
+    look_after_runners()
+    listen(bound, host, port)
+    bound.detach()  # Daphne's from here: it takes a copy and closes this one
+    serve(endpoint)
+
+
+def allow_many_files() -> None:
+    """Raise the soft limit of open files: every stream is one, and the usual limit is
+    1,024. Only here, because the runner's jobs may count on the usual one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == hard:
+        return
+    for wanted in (hard, max(soft, OPEN_MAX)):
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+            return
+
+
+def inherited(bound: socket.socket) -> str:
+    """The endpoint by which Daphne finds this socket, as if systemd had passed it.
+
+    Call it before anything of Twisted is loaded, which reads the environment then.
+    Daphne's own ``--fd`` takes every socket for IPv4 and gives IPv6 clients addresses
+    out of thin air.
+    """
+    number = bound.fileno()
+    count = number - 2  # the first one that systemd passes is 3
+    os.environ["LISTEN_PID"] = str(os.getpid())
+    os.environ["LISTEN_FDS"] = str(count)
+    os.environ["LISTEN_FDNAMES"] = ":".join([*["other"] * (count - 1), "web"])
+    family = "INET6" if bound.family == socket.AF_INET6 else "INET"
+    return f"systemd:domain={family}:name=web"
+
+
+def look_after_runners() -> None:
+    """See that a dead runner's tasks end, also where no runner is left to do it."""
+    from tasks.reaper import watch_for_ever
+
+    threading.Thread(target=watch_for_ever, name="watchman", daemon=True).start()
+
+
+def serve(endpoint: str) -> None:
+    """Until a signal ends it."""
+    from daphne.cli import CommandLineInterface
+
+    # No --http-timeout: it cuts running streams. No --proxy-headers: they believe
+    # what the client wrote (resource_sync.edge reads them instead). -v 0: no access
+    # log.
+    options = ["-v", "0", "--no-server-name", "-e", endpoint]
+    CommandLineInterface().run([*options, "resource_sync.asgi:application"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,161 @@
+"""From one state of a task to the next: what its viewers have to be told.
+
+Pure but for reading the new lines; the hub says when, the viewers write.
+"""
+
+import uuid
+from copy import copy
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+from streaming.encode import (
+    BASE,
+    Shared,
+    encoded,
+    end_event,
+    line_events,
+    update_event,
+)
+from tasks import log_store
+from tasks.description import describe
+from tasks.models import Task, columns_after
+
+LIVE_LINES = 2_000  # a larger step forward is left to the pages
+
+RANKS = {Task.Status.PENDING: 0, Task.Status.RUNNING: 1}  # in an attempt
+ENDED_RANK = 2
+# What a Stamp is made of.
+STAMPED = ("status", "attempt", "trail", "cancel_requested_at", "cancel_forced")
+
+
+class Stamp(NamedTuple):
+    """How far a task's state is; only ever grows."""
+
+    rank: int  # 0, 1, and then 2 at the end, or 2, 3 and 4 in a second attempt
+    changes: int  # in its trail
+    cancel: int  # 1 where it was asked for, 2 where it was forced
+
+    @classmethod
+    def of(
+        cls,
+        status: str,
+        attempt: int,
+        trail: list[Any],
+        cancel_requested_at: Any,
+        cancel_forced: bool,
+    ) -> "Stamp":
+        rank = RANKS.get(Task.Status(status), ENDED_RANK) + 2 * (attempt - 1)
+        is_asked = cancel_requested_at is not None
+        return cls(rank, len(trail), is_asked + (is_asked and cancel_forced))
+
+    @classmethod
+    def of_task(cls, task: Task) -> "Stamp":
+        return cls.of(*(getattr(task, name) for name in STAMPED))
+
+
+def stamp_of_newcomer(task: Task) -> Stamp:
+    """What a client has seen that was only told ``connected``. The update with the
+    end state comes last in every stream, so an end does not count as seen."""
+    stamp = Stamp.of_task(task)
+    return stamp._replace(rank=stamp.rank - 1) if task.has_ended else stamp
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What to write to a viewer that stands at ``after`` and has seen ``before``."""
+
+    after: int
+    upto: int
+    before: Stamp
+    data: Shared
+
+
+@dataclass(frozen=True)
+class State:
+    """What is known of a task. ``end`` only after its end."""
+
+    last_seq: int
+    stamp: Stamp
+    update: Shared
+    end: bytes | None = None
+    batch: Batch | None = None
+    is_gone: bool = False
+
+    @property
+    def is_final(self) -> bool:
+        return self.is_gone or self.end is not None
+
+
+def gone() -> State:
+    """A task that was deleted: whoever watches it gets no more."""
+    return State(0, Stamp(ENDED_RANK, 0, 0), Shared(b""), is_gone=True)
+
+
+def state_of(task: Task) -> State:
+    """What a viewer that comes now needs to know."""
+    end = None
+    if task.has_ended:
+        digest = task.log_sha256 or log_store.sha256(task.pk)
+        end = encoded(end_event(task.status, task.last_seq, digest))
+    update = Shared(encoded(update_event(describe(task, BASE))))
+    return State(task.last_seq, Stamp.of_task(task), update, end)
+
+
+def with_more_lines(known: State, task_id: uuid.UUID, last_seq: int) -> State:
+    """The state after ``known`` of a task that only said more."""
+    state = replace(known, last_seq=last_seq, batch=None)
+    lines = new_lines(known, task_id, last_seq)
+    if lines is None:
+        return state
+    data = Shared(encoded(*lines))
+    return replace(state, batch=Batch(known.last_seq, last_seq, known.stamp, data))
+
+
+def changed(known: State, task: Task) -> State:
+    """The state after ``known`` of a task that moved on: in its batch each change
+    stands behind the lines that led to it."""
+    state = state_of(task)
+    events = new_lines(known, task.pk, task.last_seq)
+    if events is None:
+        return state
+    parts: list[str] = []
+    taken, told = 0, known.stamp
+    for number in range(known.stamp.changes, len(task.trail)):
+        then = as_it_was(task, number)
+        upto = max(taken, then.last_seq - known.last_seq)
+        parts += events[taken:upto]
+        taken = upto
+        parts.append(update_event(describe(then, BASE)))
+        told = Stamp.of_task(then)
+    parts += events[taken:]
+    if state.stamp != told:
+        parts.append(update_event(describe(task, BASE)))
+    data = Shared(encoded(*parts))
+    batch = Batch(known.last_seq, task.last_seq, known.stamp, data)
+    return replace(state, batch=batch)
+
+
+def new_lines(known: State, task_id: uuid.UUID, last_seq: int) -> list[str] | None:
+    """The events of the lines since ``known``; None where there are so many that the
+    pages serve them better, or where they are gone (then the pages find that out)."""
+    count = last_seq - known.last_seq
+    if count > LIVE_LINES:
+        return None
+    if not count:
+        return []
+    lines = log_store.rows(task_id, known.last_seq, last_seq, LIVE_LINES)
+    return line_events(lines) if len(lines) == count else None
+
+
+def as_it_was(task: Task, number: int) -> Task:
+    """The task, still running, just after one of the changes in its trail."""
+    then = copy(task)
+    then.trail = task.trail[: number + 1]
+    then.last_seq = task.trail[number][0]
+    for name, value in columns_after(task.trail[number]).items():
+        setattr(then, name, value)
+    if task.status == Task.Status.PENDING:  # it is back in the queue
+        then.attempt = task.attempt - 1
+    then.status = Task.Status.RUNNING
+    then.completed_at = then.result = then.error = None
+    return then

@@ -1,0 +1,70 @@
+"""A PostgreSQL server of one's own, to be restarted and crashed."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+import psycopg
+
+from tests.left_out import postgres_programs
+
+from .conftest import PATIENCE_SECONDS, free_port
+
+
+class Cluster:
+    """A throw-away server. It refuses to run as root, so it runs as another."""
+
+    def __init__(self, *, connections: int = 30) -> None:
+        self._programs = postgres_programs()
+        self._data = Path(tempfile.mkdtemp(prefix="pg-"))  # short: a socket is in it
+        self._account = {}
+        if os.getuid() == 0:
+            owner = pwd.getpwnam("postgres")
+            os.chown(self._data, owner.pw_uid, owner.pw_gid)
+            self._account = {
+                "user": owner.pw_uid,
+                "group": owner.pw_gid,
+                "extra_groups": [],
+            }
+        self._run("initdb", "--auth=trust", "--username=postgres", "--no-sync")
+        port = free_port()
+        with (self._data / "postgresql.conf").open("a") as settings:
+            settings.write(
+                f"port = {port}\nunix_socket_directories = '{self._data}'\n"
+                f"fsync = off\nmax_connections = {connections}\n"
+            )
+        self._run("pg_ctl", "start", "--wait", f"--log={self._data}/log")
+        self.url = f"postgres://postgres@127.0.0.1:{port}/postgres"
+
+    def restart(self, mode: str) -> None:
+        """``fast`` ends every connection in order; ``immediate`` is a crash."""
+        log = f"--log={self._data}/log"
+        self._run("pg_ctl", "restart", f"--mode={mode}", "--wait", log)
+
+    def kill_a_backend(self) -> None:
+        """The server then ends all others and recovers, as after a crash."""
+        with closing(psycopg.connect(self.url)) as own:
+            backend = psutil.Process(own.info.backend_pid)
+            backend.send_signal(signal.SIGKILL)
+            backend.wait(PATIENCE_SECONDS)
+
+    def remove(self) -> None:
+        self._run("pg_ctl", "stop", "--mode=immediate", check=False)
+        shutil.rmtree(self._data)
+
+    def _run(self, program: str, *arguments: str, check: bool = True) -> None:
+        subprocess.run(
+            [self._programs / program, f"--pgdata={self._data}", *arguments],
+            check=check,
+            cwd=self._data,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            timeout=PATIENCE_SECONDS,
+            **self._account,
+        )
