@@ -11,12 +11,23 @@ from typing import Any
 
 from django.conf import settings
 
-from tasks.task_types import PLACEHOLDER, Parameter, Step, TaskType
+from tasks.task_types import (
+    PLACEHOLDER,
+    STOP_GRACE_SECONDS,
+    Parameter,
+    Step,
+    TaskType,
+)
 
 TYPE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 PARAMETER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,49}")
+ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|m|h)")
 SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
+SIZE = re.compile(r"([1-9][0-9]*)(KiB|MiB|GiB)")
+BYTES = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+ON_LOG_LIMIT = ("fail", "cut")
+MOST_RUNNING = 10_000  # a place has to fit into its column
 OWN_PLACEHOLDERS = ("python", "task_id", "project")
 
 
@@ -68,6 +79,35 @@ class _Table:
         if not match or float(match[1]) <= 0:
             raise self.wrong(key, 'it takes a duration in s, m or h, e.g. "30m"')
         return float(match[1]) * SECONDS[match[2]]
+
+    def count(self, key: str) -> int | None:
+        number = self.take(key, int, None, "a whole number from 1")
+        if number is not None and number < 1:
+            raise self.wrong(key, "it takes a whole number from 1")
+        return number if number is None else int(number)
+
+    def size_bytes(self, key: str) -> int | None:
+        raw = self.data.get(key)
+        if isinstance(raw, str):
+            if match := SIZE.fullmatch(raw):
+                return int(match[1]) * BYTES[match[2]]
+            raise self.wrong(key, 'it takes bytes, or a size such as "64MiB"')
+        return self.count(key)
+
+    def choice(self, key: str, choices: tuple[str, ...]) -> str:
+        value = self.text(key, choices[0])
+        if value not in choices:
+            raise self.wrong(key, f"it takes one of: {', '.join(choices)}")
+        return str(value)
+
+    def env(self, known: set[str]) -> dict[str, str]:
+        table = _Table(self.source, (*self.path, "env"), self.data.get("env", {}))
+        values: dict[str, str] = {key: table.text(key) for key in table.data}
+        for key, value in values.items():
+            if not ENV_NAME.fullmatch(key):
+                raise table.wrong(key, "a variable's name is letters, digits and _")
+            _check_placeholders(table, key, value, known)
+        return values
 
 
 class _Source:
@@ -142,8 +182,9 @@ def _task_type(table: _Table) -> TaskType:
     if not TYPE_NAME.fullmatch(name):
         raise table.wrong(None, "a name is small letters, digits and dashes")
     table.only(
-        "title", "description", "timeout", "lock", "params", "steps",
-        "idempotent", "hidden", "confirm",
+        "title", "description", "timeout", "lock", "max_running", "params", "steps",
+        "idempotent", "hidden", "confirm", "stop_grace", "stall_after",
+        "max_log_lines", "max_log_bytes", "on_log_limit", "env", "user",
     )  # fmt: skip
     params_table = _Table(table.source, (name, "params"), table.data.get("params", {}))
     params = tuple(
@@ -167,10 +208,26 @@ def _task_type(table: _Table) -> TaskType:
         ),
         timeout_seconds=table.seconds("timeout"),
         lock=lock,
+        max_running=_max_running(table),
         idempotent=table.flag("idempotent"),
         hidden=table.flag("hidden"),
         confirm=table.flag("confirm"),
+        stop_grace_seconds=table.seconds("stop_grace") or STOP_GRACE_SECONDS,
+        stall_seconds=table.seconds("stall_after"),
+        max_log_lines=table.count("max_log_lines"),
+        max_log_bytes=table.size_bytes("max_log_bytes"),
+        on_log_limit=table.choice("on_log_limit", ON_LOG_LIMIT),
+        env=table.env(known),
+        user=table.text("user"),
     )
+
+
+def _max_running(table: _Table) -> int | None:
+    takes = f"a whole number from 1 to {MOST_RUNNING}"
+    number: int | None = table.take("max_running", int, None, takes)
+    if number is not None and not 1 <= number <= MOST_RUNNING:
+        raise table.wrong("max_running", f"it takes {takes}")
+    return number
 
 
 def _parameter(table: _Table) -> Parameter:
@@ -200,18 +257,13 @@ def _parameter(table: _Table) -> Parameter:
 def _step(table: _Table, known: set[str]) -> Step:
     table.only(
         "name", "command", "cwd", "env", "weight", "timeout", "retries",
-        "continue_on_error",
+        "continue_on_error", "stall_after", "progress_pattern", "pty", "user",
     )  # fmt: skip
     command = table.texts("command")
     if not command or not command[0]:
         raise table.wrong("command", "it takes a list: the program and its arguments")
-    env = _Table(table.source, (*table.path, "env"), table.data.get("env", {}))
     cwd = table.text("cwd")
-    for key, part in [
-        *(("command", part) for part in command),
-        ("cwd", cwd or ""),
-        *(("env", env.text(key, "")) for key in env.data),
-    ]:
+    for key, part in [*(("command", part) for part in command), ("cwd", cwd or "")]:
         _check_placeholders(table, key, part, known)
     weight = table.take("weight", int | float, 1, "a number above 0")  # type: ignore[arg-type]
     if weight <= 0:
@@ -223,12 +275,36 @@ def _step(table: _Table, known: set[str]) -> Step:
         name=table.text("name", command[0])[:200],
         command=command,
         cwd=cwd,
-        env={key: env.text(key) for key in env.data},
+        env=table.env(known),
         weight=float(weight),
         timeout_seconds=table.seconds("timeout"),
         retries=retries,
         continue_on_error=table.flag("continue_on_error"),
+        stall_seconds=table.seconds("stall_after"),
+        progress_pattern=_progress_pattern(table),
+        pty=table.flag("pty"),
+        user=table.text("user"),
     )
+
+
+def _progress_pattern(table: _Table) -> re.Pattern[str] | None:
+    text = table.text("progress_pattern")
+    if text is None:
+        return None
+    try:
+        pattern = re.compile(text)
+    except re.error as error:
+        raise table.wrong(
+            "progress_pattern", f"not a regular expression: {error}"
+        ) from error
+    if not ({"percent"} <= set(pattern.groupindex)) and not (
+        {"done", "total"} <= set(pattern.groupindex)
+    ):
+        raise table.wrong(
+            "progress_pattern",
+            "it takes a group (?P<percent>…), or two: (?P<done>…) and (?P<total>…)",
+        )
+    return pattern
 
 
 def _check_placeholders(table: _Table, key: str, text: str, known: set[str]) -> None:

@@ -1,38 +1,34 @@
-"""A child process: started in a session of its own, read as lines, stopped whole.
+"""A running program: read as lines, stopped whole.
 
-Knows no database. POSIX only; what only Linux has (pipe size) is guarded.
+Knows no database. It is started, and what came of it is ended, by ``tasks.keeper``.
+POSIX only; what only Linux has (pipe size) is guarded.
 """
 
 import codecs
 import fcntl
+import json
 import os
+import pty
+import select
 import signal
-import subprocess
+import termios
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
-from typing import Literal
+from typing import Any, Literal
+
+from tasks.keeper import Keeper, Program
 
 READ_BYTES = 128 * 1024
 PIPE_BYTES = 1024 * 1024  # the most that an ordinary user may ask for
 LINE_LIMIT_BYTES = 64 * 1024
 BYTES_PER_CHARACTER = 4  # at most, in UTF-8
-STOP_GRACE_SECONDS = 10.0
-GONE_SECONDS = 0.5
-DRAIN_SECONDS = 2.0  # how long a pipe may outlive the program that wrote to it
+PROMPT_SECONDS = 0.7  # of silence, after which an unfinished line is shown
+# How long what a program leaves behind (processes, a pipe held open) may outlive it.
+DRAIN_SECONDS = 2.0
+GONE_SECONDS = 6.0  # the keeper's own patience with what can't be killed is 5 s
 
 Stream = Literal["stdout", "stderr"]
-
-
-class ChildNotStarted(Exception):
-    """The program could not be started. The message is one sentence for people.
-
-    ``exit_code`` is what a shell would say: 127 not found, 126 not executable.
-    """
-
-    def __init__(self, message: str, exit_code: int) -> None:
-        self.exit_code = exit_code
-        super().__init__(message)
 
 
 class LineCutter:
@@ -45,13 +41,25 @@ class LineCutter:
     def __init__(self) -> None:
         self._rest = b""
         self._dropped = 0  # bytes of the unfinished line beyond the limit
+        self._fed_at = 0.0
+        self._patience = PROMPT_SECONDS
+        self._was_shown = False  # the beginning of the unfinished line
 
     def feed(self, data: bytes) -> list[str]:
         """The lines that ``data`` completes."""
+        self._fed_at = time.monotonic()
         block, newline, rest = data.rpartition(b"\n")
         if not newline:
             self._keep(data)
             return []
+        if not self._was_shown:
+            return self._feed(block, rest)
+        self._was_shown, self._patience = False, PROMPT_SECONDS
+        lines = self._feed(block, rest)
+        # Of a line that was shown whole, only its end has come.
+        return lines if lines[0] else lines[1:]
+
+    def _feed(self, block: bytes, rest: bytes) -> list[str]:
         lines = []
         if self._dropped:
             tail, _, block = (block + b"\n").partition(b"\n")
@@ -69,6 +77,34 @@ class LineCutter:
     def finish(self) -> list[str]:
         """What is left without a final newline, if anything."""
         return [self._take_rest()] if self._rest else []
+
+    @property
+    def unfinished(self) -> str:
+        """The line so far, as it stands after its last ``\r``."""
+        return self._clean(self._rest)
+
+    @property
+    def prompt_at(self) -> float | None:
+        """When (time.monotonic) the unfinished line is to be shown, if nothing more
+        comes: it may be a question."""
+        is_held = not self._rest or self._dropped or self._rest.startswith(b"::")
+        return None if is_held else self._fed_at + self._patience
+
+    def prompt(self, may_show: Callable[[str], bool]) -> list[str]:
+        """The unfinished line, where it is time to show it; what follows of it is a
+        line of its own, and is waited for twice as long: a row of dots that grows by
+        one a second does not become as many lines."""
+        if self.prompt_at is None or time.monotonic() < self.prompt_at:
+            return []
+        self._fed_at = time.monotonic()
+        self._patience *= 2
+        whole = whole_characters(self._rest)
+        text = self._clean(whole)
+        if not text or not may_show(text):
+            return []
+        self._rest = self._rest[len(whole) :]
+        self._was_shown = True
+        return [text]
 
     def _keep(self, data: bytes) -> None:
         if not self._dropped:
@@ -105,151 +141,238 @@ class LineCutter:
         return line.decode("utf-8", "replace").replace("\0", "\ufffd")
 
 
-class Child:
-    """A running program. Its pid is also its session's and its group's id."""
+def whole_characters(data: bytes) -> bytes:
+    """The data without a character at its end that is not whole yet."""
+    for length in range(1, min(BYTES_PER_CHARACTER, len(data) + 1)):
+        lead = data[-length]
+        if lead >= 0xC0:
+            size = 2 if lead < 0xE0 else 3 if lead < 0xF0 else 4
+            return data if length >= size else data[:-length]
+        if lead < 0x80:
+            break
+    return data
 
-    def __init__(
-        self, argv: Sequence[str], *, cwd: str, env: Mapping[str, str]
-    ) -> None:
-        """Raises ChildNotStarted."""
-        self._process = _start(argv, cwd, env)
-        self.pid = self._process.pid
-        assert self._process.stdout  # noqa: S101 (both were asked for)
-        assert self._process.stderr  # noqa: S101
-        self._pipes: dict[int, tuple[Stream, LineCutter]] = {
-            self._process.stdout.fileno(): ("stdout", LineCutter()),
-            self._process.stderr.fileno(): ("stderr", LineCutter()),
-        }
-        for fd in self._pipes:
-            os.set_blocking(fd, False)
-            if hasattr(fcntl, "F_SETPIPE_SZ"):
-                # Over the user's quota the pipe simply stays as it is.
-                with suppress(OSError):
-                    fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+
+class Child:
+    """A running program, and all that came of it.
+
+    refusal  why it could not be started, and what a shell would exit with; or None
+    status   its exit status once it has ended (negative: the signal), else None
+    killed   how many processes it left behind that had to be killed
+    left     pids that could not be
+    """
+
+    def __init__(self, keeper: Keeper, program: Program) -> None:
+        self.refusal: tuple[str, int] | None = None
+        self.status: int | None = None
+        self.killed = 0
+        self.left: list[int] = []
+        self.pid: int | None = None
+        self._is_gone = False
+        self._news = b""
         self._kill_at: float | None = None
+        self._is_killed = False
         self._exited_at: float | None = None
+        self._pipes: dict[int, tuple[Stream, LineCutter]] = {}
+        if program.pty:
+            ends = [self._terminal()]
+        else:
+            ends = [self._pipe("stdout"), self._pipe("stderr")]
+        try:
+            self._connection = keeper.start(program, ends[0], ends[-1])
+        except BaseException:
+            self._close_pipes()
+            raise
+        finally:
+            for end in ends:
+                os.close(end)
+
+    def _pipe(self, stream: Stream) -> int:
+        """Read from a new pipe; returns its other end."""
+        reader, writer = os.pipe()
+        os.set_blocking(reader, False)
+        if hasattr(fcntl, "F_SETPIPE_SZ"):
+            # Over the user's quota the pipe simply stays as it is.
+            with suppress(OSError):
+                fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
+        self._pipes[reader] = (stream, LineCutter())
+        return writer
+
+    def _terminal(self) -> int:
+        """The same with a terminal, to which programs write line by line. It changes
+        nothing of what they write."""
+        reader, writer = pty.openpty()
+        os.set_blocking(reader, False)
+        mode = termios.tcgetattr(writer)
+        mode[1] &= ~termios.OPOST
+        mode[3] &= ~termios.ECHO
+        termios.tcsetattr(writer, termios.TCSANOW, mode)
+        self._pipes[reader] = ("stdout", LineCutter())
+        return writer
+
+    # --- Reading --------------------------------------------------------------------
 
     @property
     def open_pipes(self) -> tuple[int, ...]:
-        """File descriptors to wait for; a pipe that has ended is not among them."""
-        return tuple(self._pipes)
+        """File descriptors to wait for; one that has ended is not among them."""
+        return (*self._pipes, *self.open_news)
+
+    @property
+    def open_news(self) -> tuple[int, ...]:
+        """The one of them that tells how the program goes, while that is open."""
+        return () if self._is_gone else (self._connection.fileno(),)
 
     def read(self, fd: int) -> tuple[Stream, list[str]]:
-        """What a readable pipe has: its name and the lines now complete."""
+        """What a readable descriptor has: the name of a pipe and the lines now
+        complete; none where it is news of the program."""
+        if fd not in self._pipes:
+            self._hear()
+            return "stdout", []
         stream, cutter = self._pipes[fd]
-        try:
-            data = os.read(fd, READ_BYTES)
-        except BlockingIOError:
-            return stream, []
-        if data:
+        if data := self._read(fd):
             return stream, cutter.feed(data)
+        if data is None:
+            return stream, []
         self._close(fd)
         return stream, cutter.finish()
 
-    def has_exited(self) -> bool:
-        """Whether the program itself is gone (its descendants may not be). Its pid
-        stays taken until ``bury``, so that the group can be signalled safely."""
-        if self._exited_at is None:
-            flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
-            if os.waitid(os.P_PID, self.pid, flags) is not None:
-                self._exited_at = time.monotonic()
-        return self._exited_at is not None
+    def prompts(self, may_show: Callable[[str], bool]) -> list[tuple[Stream, str]]:
+        """Unfinished lines that have stood for so long that they are to be shown."""
+        return [
+            (stream, text)
+            for stream, cutter in self._pipes.values()
+            for text in cutter.prompt(may_show)
+        ]
+
+    def unfinished(self, fd: int) -> str:
+        """A pipe's line so far; of a bar drawn with ``\\r`` its last state."""
+        return self._pipes[fd][1].unfinished if fd in self._pipes else ""
+
+    def rest(self) -> Iterator[tuple[Stream, list[str]]]:
+        """What the pipes still hold once the program is over, and no more: somebody
+        who was handed a pipe may write to it for ever."""
+        for fd in list(self._pipes):
+            stream, cutter = self._pipes[fd]
+            for _ in range(2 * PIPE_BYTES // READ_BYTES):
+                if not (data := self._read(fd)):
+                    break
+                yield stream, cutter.feed(data)
+            yield stream, cutter.finish()
+            self._close(fd)
+
+    def _read(self, fd: int) -> bytes | None:
+        """None where there is nothing now; no bytes where there never will be."""
+        try:
+            return os.read(fd, READ_BYTES)
+        except BlockingIOError:
+            return None
+        except OSError:  # how Linux says that nobody has the terminal open any more
+            return b""
+
+    def _close(self, fd: int) -> None:
+        del self._pipes[fd]
+        os.close(fd)
+
+    def _close_pipes(self) -> None:
+        for fd in list(self._pipes):
+            self._close(fd)
+
+    # --- How it goes ----------------------------------------------------------------
+
+    def _hear(self) -> None:
+        try:
+            data = self._connection.recv(READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        *lines, self._news = (self._news + data).split(b"\n")
+        for line in lines:
+            self._take(json.loads(line))
+        if not data:
+            self._is_lost()
+
+    def _take(self, news: dict[str, Any]) -> None:
+        if "pid" in news:
+            self.pid = news["pid"]
+        elif "status" in news:
+            self.status, self._exited_at = news["status"], time.monotonic()
+        elif "refused" in news:
+            self.refusal = (news["refused"][0], news["refused"][1])
+            self._part()
+        else:
+            self.killed, self.left = news["killed"], news["left"]
+            self._part()
+
+    def _is_lost(self) -> None:
+        """Whoever attended to it was killed; then it was killed with all that was
+        its, by the keeper."""
+        if not self._is_gone:
+            if self.status is None:
+                self.status = -signal.SIGKILL
+            self._part()
+
+    def _part(self) -> None:
+        self._is_gone = True
+        self._exited_at = self._exited_at or time.monotonic()
+        self._connection.close()
 
     def is_over(self) -> bool:
-        """Exited, and its output read to the end, or held open by a descendant for
-        longer than DRAIN_SECONDS."""
-        if not self.has_exited():
+        """Whether nothing of it is left, and its output has been read to the end, or
+        is held open by somebody else for longer than DRAIN_SECONDS."""
+        if not self._is_gone:
             return False
-        assert self._exited_at is not None  # noqa: S101 (has_exited() said so)
-        return not self._pipes or time.monotonic() - self._exited_at >= DRAIN_SECONDS
-
-    def stop(self, grace_seconds: float = STOP_GRACE_SECONDS) -> None:
-        """Ask the whole group to end; after the grace it is killed. Returns at once;
-        call ``press_on`` from time to time. Asking again changes nothing."""
-        if self._kill_at is None:
-            self._kill_at = time.monotonic() + grace_seconds
-            self._signal(signal.SIGTERM)
-
-    def press_on(self) -> None:
-        """Kill a group that was asked to stop and has used up its grace."""
-        if self._kill_at is not None and time.monotonic() >= self._kill_at:
-            self._signal(signal.SIGKILL)
+        assert self._exited_at is not None  # noqa: S101 (_part() has set it)
+        return not self._pipes or time.monotonic() >= self._exited_at + DRAIN_SECONDS
 
     @property
     def next_deadline(self) -> float | None:
         """When (time.monotonic) this child needs to be looked at without an event."""
-        drained_at = self._exited_at and self._exited_at + DRAIN_SECONDS
-        times = [moment for moment in (self._kill_at, drained_at) if moment]
-        return min(times, default=None)
+        times = [cutter.prompt_at for _, cutter in self._pipes.values()]
+        times.append(self._kill_due)
+        if self._is_gone and self._exited_at is not None:
+            times.append(self._exited_at + DRAIN_SECONDS)
+        return min((moment for moment in times if moment is not None), default=None)
 
-    def bury(self) -> tuple[int, list[tuple[Stream, list[str]]]]:
-        """End it for good: kill what is left of the group, read what is left in the
-        pipes, take the exit status. Returns the status (negative: the signal that
-        killed it) and the last lines."""
-        self._signal(signal.SIGKILL)
-        last = [part for fd in self.open_pipes for part in self._drain(fd)]
-        status = self._process.wait()
-        self._wait_for_an_empty_group()
-        return status, last
+    # --- Ending ---------------------------------------------------------------------
 
-    def _wait_for_an_empty_group(self) -> None:
-        """A killed process needs a moment to go, and nobody should be told that all
-        are gone before. Bounded: without an init, dead orphans stay in the group."""
+    def stop(self, grace_seconds: float) -> None:
+        """Ask its group to end; after the grace all that came of it is killed. Returns
+        at once; call ``press_on`` from time to time. Asking again changes nothing."""
+        if self._kill_at is None:
+            self._kill_at = time.monotonic() + grace_seconds
+            self._command(b"T")
+
+    def press_on(self) -> None:
+        """Kill what was asked to stop and has used up its grace, and what a program
+        left behind that has ended by itself."""
+        if self._kill_due is not None and time.monotonic() >= self._kill_due:
+            self.kill_now()
+
+    @property
+    def _kill_due(self) -> float | None:
+        if self._is_killed or self._is_gone:
+            return None
+        if self._kill_at is None and self._exited_at is not None:
+            return self._exited_at + DRAIN_SECONDS
+        return self._kill_at
+
+    def kill_now(self) -> None:
+        """Kill all that came of it, without any grace. Returns at once."""
+        if not (self._is_killed or self._is_gone):
+            self._is_killed = True
+            self._command(b"K")
+
+    def abandon(self) -> None:
+        """Kill all that came of it, wait until that is done, and forget the rest."""
+        self.kill_now()
         deadline = time.monotonic() + GONE_SECONDS
-        with suppress(ProcessLookupError, PermissionError):
-            while time.monotonic() < deadline:
-                os.killpg(self.pid, 0)
-                time.sleep(0.001)
+        while not self._is_gone and time.monotonic() < deadline:
+            select.select([self._connection], [], [], 0.1)
+            self._hear()
+        self._close_pipes()
+        self._connection.close()
 
-    def _drain(self, fd: int) -> Iterator[tuple[Stream, list[str]]]:
-        """What a pipe still holds, and no more: somebody who left the group may
-        write to it for ever."""
-        stream, cutter = self._pipes[fd]
-        with suppress(BlockingIOError):
-            for _ in range(2 * PIPE_BYTES // READ_BYTES):
-                if not (data := os.read(fd, READ_BYTES)):
-                    break
-                yield stream, cutter.feed(data)
-        yield stream, cutter.finish()
-        self._close(fd)
-
-    def _close(self, fd: int) -> None:
-        del self._pipes[fd]
-        for pipe in (self._process.stdout, self._process.stderr):
-            if pipe is not None and not pipe.closed and pipe.fileno() == fd:
-                pipe.close()
-
-    def _signal(self, number: signal.Signals) -> None:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, number)
-
-
-def _start(
-    argv: Sequence[str], cwd: str, env: Mapping[str, str]
-) -> subprocess.Popen[bytes]:
-    program = argv[0]
-    try:
-        return subprocess.Popen(
-            argv,
-            cwd=cwd,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            bufsize=0,
-        )
-    except FileNotFoundError as error:
-        missing = f"The folder {cwd}" if error.filename == cwd else program
-        raise ChildNotStarted(f"{missing} was not found.", 127) from error
-    except NotADirectoryError as error:
-        raise ChildNotStarted(f"{error.filename} is not a folder.", 127) from error
-    except PermissionError as error:
-        raise ChildNotStarted(f"{program} is not executable.", 126) from error
-    except OSError as error:
-        reason = f"{program} could not be started: {error.strerror}."
-        raise ChildNotStarted(reason, 126) from error
-    except ValueError as error:  # a NUL in an argument
-        raise ChildNotStarted(
-            f"{program} could not be started: {error}.", 126
-        ) from error
+    def _command(self, letter: bytes) -> None:
+        with suppress(OSError):
+            self._connection.send(letter)

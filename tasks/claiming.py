@@ -1,37 +1,150 @@
-"""Takes a task from the queue, so that no other runner does."""
+"""Takes a task from the queue, so that no other runner does.
 
+It is between every POST and its first line, so its statements are made once a process:
+making them anew by the ORM takes many times as long as running them.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import lru_cache
+from typing import Any
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models.functions import Now
 
+from tasks import log_store
 from tasks.catalog import catalog
 from tasks.execution import first_change
-from tasks.models import Runner, StatusConflict, Task
-from tasks.news import announce
+from tasks.models import Runner, Task
+from tasks.news import CHANNELS, announce
+
+Statement = tuple[str, tuple[Any, ...]]  # and its values
+
+TASKS = Task._meta.db_table
+LOADED = ("id", "type", "params", "attempt", "last_seq", "progress", "trail")
+# One way to the server and back, and one task locked: runners that look at the same
+# time pass over what another one is about to take. {queue}: see _queue.
+CLAIM_AT_ONCE = f"""
+    WITH next AS MATERIALIZED (
+        {{queue}} FOR UPDATE SKIP LOCKED
+    ), standing AS (
+        SELECT
+            id, coalesce(%s::jsonb -> type, %s::jsonb) AS first,
+            (%s::jsonb ->> type)::int AS place
+        FROM next
+    ), moved AS (
+        UPDATE {TASKS} AS task SET
+            status = 'running', runner_id = %s, started_at = statement_timestamp(),
+            slot = place, step_index = (first ->> 1)::int, step_name = first ->> 2,
+            trail = trail || jsonb_build_array(jsonb_set(
+                jsonb_set(first, '{{{{0}}}}', to_jsonb(last_seq)),
+                '{{{{3}}}}', to_jsonb(progress)
+            ))
+        FROM standing WHERE task.id = standing.id AND task.status = 'pending'
+        RETURNING {", ".join(f"task.{name}" for name in LOADED)}
+    )
+    SELECT moved.*, pg_notify(%s, id::text) FROM moved
+"""  # noqa: S608 (constants only)
+MOVE = f"""
+    UPDATE {TASKS} SET
+        status = 'running', runner_id = %s, slot = %s,
+        started_at = strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now'),
+        step_index = %s, step_name = %s, trail = %s
+    WHERE id = %s AND status = 'pending' AND attempt = %s
+"""  # noqa: S608 (constants only)
 
 
 def claim(runner: Runner) -> Task | None:
-    """Move the oldest task that may run now to ``running``, in this runner's name."""
+    """Move the oldest task that may run now to ``running``, in this runner's name.
+
+    Of the task returned, LOADED is there. Where it goes on after the death of its
+    runner, it stands behind the lines and changes that are stored of it, and so does
+    the last entry of its trail.
+    """
     while True:
-        with transaction.atomic():
-            queue = Task.objects.next_in_queue(runner.types)
+        places = free_places(runner.types)
+        full = tuple(name for name, place in places.items() if place is None)
+        queue = _queue(tuple(runner.types), full)
+        # The other runner that took the task's lock or place meanwhile has won.
+        with suppress(IntegrityError):
             if connection.features.has_select_for_update_skip_locked:
-                queue = queue.select_for_update(skip_locked=True, of=("self",))
-            task = queue.first()
-            if task is None:
-                return None
-            first = first_change(catalog().get(task.type))
-            with suppress(StatusConflict, IntegrityError), transaction.atomic():
-                Task.objects.move(
-                    task.pk,
-                    Task.Status.PENDING,
-                    Task.Status.RUNNING,
-                    runner=runner,
-                    started_at=Now(),
-                    step_index=1,
-                    step_name=first[2],
-                    trail=[first],
-                )
-                announce([task.pk])
+                return _claim_at_once(queue, places, runner)
+            task = _next(*queue)
+            if task is None or _moves(task, places.get(task.type), runner):
                 return task
+
+
+def free_places(types: Sequence[str]) -> dict[str, int | None]:
+    """For each type of which only so many tasks may run, a place for one more; None
+    where there is none. Without such types in the file this asks nothing."""
+    limits = {
+        name: kind.max_running
+        for name, kind in catalog().items()
+        if kind.max_running is not None and (not types or name in types)
+    }
+    taken: dict[str, list[int | None]] = {name: [] for name in limits}
+    if limits:
+        running = Task.objects.running().filter(type__in=limits)
+        # Unordered, or SQLite would walk through all tasks in their order.
+        for name, place in running.order_by().values_list("type", "slot"):
+            taken[name].append(place)
+    return {
+        name: None
+        if len(taken[name]) >= limit  # also where some began without a place
+        else next(place for place in range(limit) if place not in taken[name])
+        for name, limit in limits.items()
+    }
+
+
+def _claim_at_once(
+    queue: Statement, places: Mapping[str, int | None], runner: Runner
+) -> Task | None:
+    statement, values = queue
+    firsts = {name: first_change(kind) for name, kind in catalog().items()}
+    return _next(
+        CLAIM_AT_ONCE.format(queue=statement),
+        [
+            *values,
+            json.dumps(firsts),
+            json.dumps(first_change(None)),
+            json.dumps(places),
+            runner.pk,
+            CHANNELS["viewers"],
+        ],
+    )
+
+
+def _moves(task: Task, place: int | None, runner: Runner) -> bool:
+    """Move it, unless another runner was faster."""
+    first: list[Any] = list(first_change(catalog().get(task.type)))
+    first[0], first[3] = task.last_seq, task.progress
+    _, step_index, step_name, *_ = first
+    task.trail = [*task.trail, first]
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            MOVE,
+            [
+                log_store.key(runner.pk),
+                place,
+                step_index,
+                step_name,
+                json.dumps(task.trail),
+                log_store.key(task.pk),
+                task.attempt,
+            ],
+        )
+        is_moved: bool = cursor.rowcount == 1
+        if is_moved:
+            announce([task.pk])
+    return is_moved
+
+
+def _next(statement: str, values: Sequence[Any]) -> Task | None:
+    return next(iter(Task.objects.raw(statement, values)), None)
+
+
+@lru_cache(maxsize=64)
+def _queue(types: tuple[str, ...], full: tuple[str, ...]) -> Statement:
+    """The statement that finds the next task, and its values."""
+    queue = Task.objects.next_in_queue(types, full).only(*LOADED)[:1]
+    return queue.query.sql_with_params()

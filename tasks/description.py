@@ -1,14 +1,24 @@
 """A task and a line as API.md shows them: the one shape that the REST answers, the
 stream and the commands' ``--json`` share."""
 
-from collections.abc import Iterable
+import uuid
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypedDict
 
 from tasks.catalog import catalog
-from tasks.models import Task
+from tasks.models import Task, moment
+from tasks.task_types import MASK
+from tasks.waiting import WaitingFor, waiting_for_all
 
 NEWEST_LINES = 10  # how many lines a task carries in "logs"
+
+
+class WaitingJson(TypedDict):
+    reason: str
+    position: int
+    taskId: str | None
+    message: str
 
 
 class LineJson(TypedDict):
@@ -18,33 +28,41 @@ class LineJson(TypedDict):
     message: str
 
 
-def iso(moment: datetime | None) -> str | None:
+def iso(at: datetime | None) -> str | None:
     """UTC, ISO 8601 with milliseconds: ``2025-11-26T10:30:01.234Z``."""
-    if moment is None:
+    if at is None:
         return None
-    text = moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    text = at.astimezone(UTC).isoformat(timespec="milliseconds")
     return text.replace("+00:00", "Z")
 
 
 def iso_of_ms(at_ms: int) -> str:
     """The same, from milliseconds since 1970."""
-    return str(iso(datetime.fromtimestamp(at_ms / 1000, UTC)))
+    return str(iso(moment(at_ms)))
 
 
 def describe(
-    task: Task, base_url: str, logs: Iterable[LineJson] = (), stream_query: str = ""
+    task: Task,
+    base_url: str,
+    logs: Iterable[LineJson] = (),
+    stream_query: str = "",
+    waiting: Mapping[uuid.UUID, WaitingFor] | None = None,
 ) -> dict[str, Any]:
     """A task as programs see it. ``base_url`` has no slash at its end.
 
     ``logs``: the newest few lines; in the stream they stay away, because there every
-    line is an event of its own.
+    line is an event of its own. ``waiting``: what ``waiting_for_all`` said of several
+    tasks; without it, it is asked of this one.
     """
-    kind = catalog().get(task.type)
+    if waiting is None:
+        waiting = waiting_for_all([task])
     return {
         "id": str(task.pk),
         "type": task.type,
-        "params": kind.without_secrets(task.params) if kind else task.params,
+        "params": shown_params(task),
         "status": task.status,
+        "waitingFor": _waiting(waiting.get(task.pk)),
+        "attempt": task.attempt,
         "progress": task.progress,
         "step": {
             "index": task.step_index,
@@ -55,7 +73,10 @@ def describe(
         "startedAt": iso(task.started_at),
         "completedAt": iso(task.completed_at),
         "createdBy": task.created_by,
+        "stalledSince": iso(task.stalled_since),
         "cancelRequestedAt": iso(task.cancel_requested_at),
+        "cancelRequestedBy": task.cancel_requested_by or None,
+        "cancelForced": task.cancel_forced,
         "rerunOf": str(task.rerun_of_id) if task.rerun_of_id else None,
         "result": task.result,
         "error": task.error,
@@ -63,4 +84,24 @@ def describe(
         "logs": list(logs),
         "statusUrl": f"{base_url}/api/tasks/{task.pk}/status",
         "streamUrl": f"{base_url}/api/tasks/{task.pk}/stream{stream_query}",
+    }
+
+
+def shown_params(task: Task) -> dict[str, str]:
+    """The parameters; of a type that is not in the file any more nobody knows which
+    are secret, so all of them are."""
+    kind = catalog().get(task.type)
+    return (
+        kind.without_secrets(task.params) if kind else dict.fromkeys(task.params, MASK)
+    )
+
+
+def _waiting(found: WaitingFor | None) -> WaitingJson | None:
+    if found is None:
+        return None
+    return {
+        "reason": found.reason,
+        "position": found.position,
+        "taskId": str(found.task_id) if found.task_id else None,
+        "message": found.message,
     }

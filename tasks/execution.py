@@ -6,6 +6,7 @@ task's own state is stored by the runner.
 """
 
 import os
+import re
 import signal
 import time
 import uuid
@@ -14,8 +15,9 @@ from typing import Any, Literal
 
 from django.conf import settings
 
-from tasks.child import Child, ChildNotStarted, Stream
-from tasks.task_types import MASK, TaskType, fill
+from tasks.child import Child, Stream
+from tasks.keeper import Keeper, Program
+from tasks.task_types import MASK, Step, TaskType, fill
 from tasks.workflow import Command, parse
 
 RETRY_SECONDS = 1.0  # before the first retry; doubled for each further one
@@ -24,38 +26,49 @@ PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "TZ", "TMPDIR", "SSL_CERT_FILE")
 PASSED_ON_PREFIXES = ("RESOURCE_", "AWS_", "LC_")
 
 Outcome = Literal["completed", "failed", "cancelled"]
-Change = tuple[int, int, str, int]
+Change = tuple[int, int, str, int, int | None]
 
 
 def first_change(kind: TaskType | None) -> Change:
     """Where a task stands when it starts to run, as in ``Task.trail``."""
-    return (0, 1, kind.steps[0].name if kind and kind.steps else "", 0)
+    return (0, 1, kind.steps[0].name if kind and kind.steps else "", 0, None)
 
 
 class Execution:
     """A running task. Started by the first ``advance()``.
 
     lines    not yet taken by the runner: (number, milliseconds since 1970, level,
-             message), numbered from 1 without a hole
-    trail    each change of step or progress: (lines so far, index, name, progress)
+             message), numbered from 1 (or behind ``first_seq``) without a hole
+    trail    each change of step, progress or stall: (lines so far, index, name,
+             progress, milliseconds since 1970 of the last output or None)
     outcome  None until the end, then with ``error`` (one sentence, or None)
     """
 
     def __init__(
-        self, task_id: uuid.UUID, kind: TaskType, params: Mapping[str, str]
+        self,
+        task_id: uuid.UUID,
+        kind: TaskType,
+        params: Mapping[str, str],
+        keeper: Keeper,
+        *,
+        first_seq: int = 0,
+        trail: list[Any] | None = None,
+        progress: int = 0,
     ) -> None:
-        self.task_id, self.kind = task_id, kind
+        """``first_seq``, ``trail``, ``progress``: where it goes on, if it ran before:
+        behind that line, with the trail that the claim left, never back."""
+        self.task_id, self.kind, self._keeper = task_id, kind, keeper
         self.values = kind.placeholders(task_id, params)
         secrets = [params.get(p.name, "") for p in kind.params if p.secret]
         self.masks = {secret for secret in secrets if secret}
         self.lines: list[tuple[int, int, str, str]] = []
-        self.line_count = 0
-        self.trail = [first_change(kind)]
+        self.line_count = first_seq
+        self.trail = [tuple(change) for change in trail or [first_change(kind)]]
         self.outcome: Outcome | None = None
         self.error: str | None = None
         self.results: list[dict[str, Any]] = []
         self.outputs: dict[str, str] = {}
-        self.progress = 0
+        self.progress = progress
         self.child: Child | None = None
         self._step_index = 0  # of the step that runs or comes next, from 0
         self._attempt = 1
@@ -63,6 +76,11 @@ class Execution:
         self._started_at = self._step_started_at = time.monotonic()
         self._stop: tuple[Outcome, str] | None = None
         self._step_timed_out = False
+        self.has_spoken = False  # any program of it
+        self._last_output_at = time.monotonic()
+        self._stalled_ms: int | None = None  # since then, milliseconds since 1970
+        self._log_size_bytes = self._dropped_lines = 0
+        self._is_log_full = False
         self._complaint = ""  # the step's last ::error::
         self._total_weight = sum(step.weight for step in kind.steps)
 
@@ -75,6 +93,8 @@ class Execution:
         self._check_deadlines()
         if self.child is not None:
             self.child.press_on()
+            for stream, text in self.child.prompts(self._may_show):
+                self._take(stream, [text])
             if self.child.is_over():
                 self._finish_step(self.child)
         if self.child is None and self.outcome is None:
@@ -85,23 +105,42 @@ class Execution:
                 self._start_step()
 
     def read(self, fd: int) -> None:
-        """Take what a child's readable pipe holds."""
-        if self.child is not None:
-            self._take(*self.child.read(fd))
+        """Take what a child's readable descriptor holds."""
+        if self.child is None:
+            return
+        stream, lines = self.child.read(fd)
+        if lines:
+            self._take(stream, lines)
+        if pattern := self._step.progress_pattern:
+            self._take_progress(pattern, [*lines[-1:], self.child.unfinished(fd)])
 
-    def stop(self, outcome: Outcome, reason: str) -> None:
-        """End as soon as the running step's processes are gone. The first reason
-        stays."""
+    def stop(self, outcome: Outcome, reason: str, *, force: bool = False) -> None:
+        """End as soon as the running step's processes are gone; by ``force`` they get
+        no grace. The first reason stays."""
         if self._stop is None:
             self._stop = (outcome, reason)
         if self.child is not None:
-            self.child.stop()
+            self.child.stop(self.kind.stop_grace_seconds)
+            if force:
+                self.child.kill_now()
 
     def kill(self) -> None:
         """Kill what runs, now; nothing more is recorded."""
         if self.child is not None:
-            self.child.bury()
+            self.child.abandon()
             self.child = None
+
+    def lose_lines(self, kept: int, kept_changes: int, why: str) -> None:
+        """End at once, because the lines behind the first ``kept`` can't be stored;
+        one line takes their place and says so."""
+        missing = f"{len(self.lines):,} line{'' if len(self.lines) == 1 else 's'}"
+        self.kill()
+        self.lines.clear()
+        self.line_count = kept
+        del self.trail[kept_changes:]
+        self._end(
+            "failed", f"{missing} after line {kept:,} could not be stored: {why}."
+        )
 
     @property
     def next_deadline(self) -> float | None:
@@ -111,6 +150,7 @@ class Execution:
             self._retry_at,
             self._task_deadline if self._stop is None else None,
             self._step_deadline if self._stop is None else None,
+            self._stall_deadline if self._stop is None else None,
         ]
         return min((moment for moment in times if moment is not None), default=None)
 
@@ -125,34 +165,57 @@ class Execution:
 
     # --- Steps ----------------------------------------------------------------------
 
+    @property
+    def _step(self) -> Step:
+        return self.kind.steps[self._step_index]
+
     def _start_step(self) -> None:
-        step = self.kind.steps[self._step_index]
-        argv = step.argv(self.values)
+        step = self._step
         self._complaint, self._step_timed_out = "", False
-        self._step_started_at = time.monotonic()
+        self._step_started_at = self._last_output_at = time.monotonic()
         self._note_change()
         self._say("info", f"Executing: {step.shown(self.values)}")
         folder = fill(step.cwd, self.values) if step.cwd else "."
-        try:
-            self.child = Child(
-                argv,
+        own_env = {
+            name: fill(value, self.values)
+            for name, value in {**self.kind.env, **step.env}.items()
+        }
+        self.child = Child(
+            self._keeper,
+            Program(
+                argv=step.argv(self.values),
                 cwd=str(settings.BASE_DIR / folder),
-                env=self._environment(step.env),
-            )
-        except ChildNotStarted as error:
-            self._complaint = str(error)
-            self._judge(error.exit_code)
+                env={**self._environment(), **own_env},
+                user=step.user or self.kind.user,
+                own_env=own_env,
+                pty=step.pty,
+            ),
+        )
 
     def _finish_step(self, child: Child) -> None:
-        status, last = child.bury()
-        self.child = None
-        for stream, lines in last:
+        for stream, lines in child.rest():
             self._take(stream, lines)
-        self._judge(status)
+        self.child = None
+        self._end_stall()
+        if child.killed and self._stop is None and not self._step_timed_out:
+            count = "1 process" if child.killed == 1 else f"{child.killed} processes"
+            were = "it was" if child.killed == 1 else "they were"
+            self._say(
+                "info", f"Step “{self._step.name}” left {count} behind; {were} killed."
+            )
+        if child.left:
+            pids = ", ".join(map(str, child.left))
+            self._say("error", f"Processes that can't be killed are left: {pids}.")
+        if child.refusal is not None:
+            self._complaint, status = child.refusal
+            self._judge(status)
+        else:
+            assert child.status is not None  # noqa: S101 (it is over)
+            self._judge(child.status)
 
     def _judge(self, status: int) -> None:
         """Record how a step ended, and decide what comes next."""
-        step = self.kind.steps[self._step_index]
+        step = self._step
         self.results.append(
             {
                 "name": step.name,
@@ -194,6 +257,9 @@ class Execution:
 
     def _end(self, outcome: Outcome, error: str | None) -> None:
         self.error = self._masked(error) if error else None
+        if count := self._dropped_lines:
+            were = "line was" if count == 1 else "lines were"
+            self._say("info", f"{count:,} more {were} not kept.")
         if error is None:
             seconds = time.monotonic() - self._started_at
             count = len(self.kind.steps)
@@ -206,7 +272,7 @@ class Execution:
 
     def _problem(self, status: int) -> str:
         """One sentence on why a step failed."""
-        step = self.kind.steps[self._step_index]
+        step = self._step
         if self._step_timed_out:
             return f"Step “{step.name}” timed out after {step.timeout_seconds:g} s."
         if status < 0:
@@ -229,7 +295,7 @@ class Execution:
     def _step_deadline(self) -> float | None:
         if self.child is None or self._step_timed_out:
             return None
-        limit = self.kind.steps[self._step_index].timeout_seconds
+        limit = self._step.timeout_seconds
         return None if limit is None else self._step_started_at + limit
 
     def _check_deadlines(self) -> None:
@@ -239,17 +305,86 @@ class Execution:
         if self._step_deadline is not None and now >= self._step_deadline:
             self._step_timed_out = True
             if self.child is not None:
-                self.child.stop()
+                self.child.stop(self.kind.stop_grace_seconds)
+        if self._stall_deadline is not None and now >= self._stall_deadline:
+            self._note_stall(now)
+
+    @property
+    def _stall_seconds(self) -> float | None:
+        return self._step.stall_seconds or self.kind.stall_seconds
+
+    @property
+    def _stall_deadline(self) -> float | None:
+        if self.child is None or self._stalled_ms is not None:
+            return None
+        limit = self._stall_seconds
+        return None if limit is None else self._last_output_at + limit
+
+    def _note_stall(self, now: float) -> None:
+        """Say that the step is silent; it goes on all the same."""
+        self._stalled_ms = now_ms() - round((now - self._last_output_at) * 1000)
+        self._say(
+            "info",
+            f"Step “{self._step.name}” has printed nothing "
+            f"for {self._stall_seconds:g} s.",
+        )
+        self._note_change()
+
+    def _end_stall(self) -> None:
+        self._last_output_at = time.monotonic()
+        if self._stalled_ms is not None:
+            self._stalled_ms = None
+            self._note_change()
 
     # --- Output ---------------------------------------------------------------------
 
     def _take(self, stream: Stream, lines: list[str]) -> None:
         at_ms = now_ms()
+        self.has_spoken = True
+        if self._stall_seconds is not None:
+            self._end_stall()
         for line in lines:
             if line[:2] == "::" and (command := parse(line)):
                 self._obey(command, line)
+            elif self.kind.limits_log and self._is_beyond_limit(line):
+                self._dropped_lines += 1
             else:
                 self._say(stream, line, at_ms)
+
+    def _is_beyond_limit(self, line: str) -> bool:
+        """Whether a line is one more than the type's log may have. The first one ends
+        the task, or the log."""
+        if self._is_log_full:
+            return True
+        self._log_size_bytes += len(line.encode()) + 1
+        most_lines, most_bytes = self.kind.max_log_lines, self.kind.max_log_bytes
+        if most_lines is not None and self.line_count >= most_lines:
+            limit = f"{most_lines:,} lines"
+        elif most_bytes is not None and self._log_size_bytes > most_bytes:
+            limit = f"{most_bytes:,} bytes"
+        else:
+            return False
+        self._is_log_full = True
+        if self.kind.on_log_limit == "fail":
+            self.stop("failed", f"The log reached its limit of {limit}.")
+        else:
+            self._say("info", f"The log ends here, at its limit of {limit}.")
+        return True
+
+    def _may_show(self, text: str) -> bool:
+        """Whether an unfinished line may be shown: not while it may end within a
+        secret, which would be shown by halves."""
+        return not any(
+            text.endswith(secret[:length])
+            for secret in self.masks
+            for length in range(1, len(secret))
+        )
+
+    def _take_progress(self, pattern: re.Pattern[str], texts: list[str]) -> None:
+        """Read the percentage from what a step prints, as its type asks."""
+        for text in texts:
+            for found in pattern.finditer(text):
+                self._set_progress(percentage(found))
 
     def _obey(self, command: Command, line: str) -> None:
         match command.name:
@@ -281,7 +416,7 @@ class Execution:
 
     # --- Progress -------------------------------------------------------------------
 
-    def _set_progress(self, percent_of_step: int) -> None:
+    def _set_progress(self, percent_of_step: float) -> None:
         """Never backwards, and 100 only at the end."""
         weights = [step.weight for step in self.kind.steps]
         done = sum(weights[: self._step_index])
@@ -292,12 +427,17 @@ class Execution:
             self._note_change()
 
     def _note_change(self) -> None:
-        step = self.kind.steps[self._step_index]
-        change = (self.line_count, self._step_index + 1, step.name, self.progress)
+        change = (
+            self.line_count,
+            self._step_index + 1,
+            self._step.name,
+            self.progress,
+            self._stalled_ms,
+        )
         if self.trail[-1][1:] != change[1:]:
             self.trail.append(change)
 
-    def _environment(self, own: Mapping[str, str]) -> dict[str, str]:
+    def _environment(self) -> dict[str, str]:
         """A clean one: no key, no password and no secret of the service in it."""
         kept = {
             name: value
@@ -312,8 +452,21 @@ class Execution:
             "DATA_DIR": str(settings.DATA_DIR),
             "TASK_ID": str(self.task_id),
             "TASK_TYPE": self.kind.name,
-            **{name: fill(value, self.values) for name, value in own.items()},
         }
+
+
+def percentage(found: re.Match[str]) -> float:
+    """Percent done, from a match of a step's ``progress_pattern``; 0 where it says
+    nothing that can be."""
+    groups = found.groupdict()
+    try:
+        if "percent" in groups:
+            percent = float(groups["percent"])
+        else:
+            percent = 100 * float(groups["done"]) / float(groups["total"])
+    except (TypeError, ValueError, ZeroDivisionError):
+        return 0.0
+    return percent if 0 <= percent <= 100 else 0.0
 
 
 def now_ms() -> int:

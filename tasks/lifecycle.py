@@ -7,13 +7,16 @@ checked, announced and written into the audit trail exactly once, in one place.
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Case, Value, When
 from django.utils import timezone
 
 from tasks.catalog import catalog
 from tasks.models import AuditEvent, Task
 from tasks.news import announce
+from tasks.reaper import is_gone, take_from_its_runner
 from tasks.task_types import TaskType
 
 
@@ -100,35 +103,52 @@ def rerun(task: Task, actor: Actor, *, idempotency_key: str | None = None) -> Ta
     )
 
 
-def request_cancel(task_id: uuid.UUID, actor: Actor) -> Task:
-    """Cancel a waiting task at once; ask the runner of a running one to stop it.
+def request_cancel(task_id: uuid.UUID, actor: Actor, *, force: bool = False) -> Task:
+    """Cancel a waiting task at once; ask the runner of a running one to stop it, and
+    where that runner is gone end the task here and now.
 
-    Asking twice is no error. Raises Task.DoesNotExist, and StatusConflict where the
+    ``force``: its processes get no time to end in order. Asking twice is no error, and
+    the second time may force. Raises Task.DoesNotExist, and StatusConflict where the
     task has already ended.
     """
-    now = timezone.now()
     with transaction.atomic():
-        wish = {"cancel_requested_at": now, "cancel_requested_by": actor.name}
-        waiting = Task.objects.pending().filter(pk=task_id)
-        running = Task.objects.running().filter(pk=task_id, cancel_requested_at=None)
-        if waiting.update(
-            status=Task.Status.CANCELLED,
-            completed_at=now,
-            error=f"Cancelled by {actor.name} before it started.",
-            result={"success": False, "results": []},
-            **wish,
-        ) or running.update(**wish):
-            task = Task.objects.get(pk=task_id)
-            _audit(actor, "cancel", task)
+        is_new = _note_wish(task_id, actor, force=force)
+        task = Task.objects.select_related("runner").get(pk=task_id)
+        if is_new:
+            _audit(actor, "cancel", task, **({"force": True} if force else {}))
             announce([task_id], queue=True)
-            return task
-    task = Task.objects.get(pk=task_id)
-    if task.has_ended:
+    if task.has_ended and not is_new:
         raise task.conflict(Task.Status.CANCELLED)
+    if task.status == Task.Status.PENDING:  # back in the queue at this very moment
+        return request_cancel(task_id, actor, force=force)
+    if task.status == Task.Status.RUNNING and is_gone(task.runner):
+        take_from_its_runner(task)
+        task.refresh_from_db()
     return task
 
 
-def _audit(actor: Actor, action: str, task: Task) -> None:
+def _note_wish(task_id: uuid.UUID, actor: Actor, *, force: bool) -> bool:
+    """False where that changes nothing: it was noted before, or comes too late."""
+    now = timezone.now()
+    wish = {"cancel_requested_at": now, "cancel_requested_by": actor.name}
+    waiting = Task.objects.pending().filter(pk=task_id)
+    running = Task.objects.running().filter(pk=task_id)
+    before = Value(f"Cancelled by {actor.name} before it started.")
+    again = Value(f"Cancelled by {actor.name}.")  # it had started once
+    return bool(
+        waiting.update(
+            status=Task.Status.CANCELLED,
+            completed_at=now,
+            error=Case(When(attempt=1, then=before), default=again),
+            result={"success": False, "results": []},
+            **wish,
+        )
+        or running.filter(cancel_requested_at=None).update(cancel_forced=force, **wish)
+        or (force and running.filter(cancel_forced=False).update(cancel_forced=True))
+    )
+
+
+def _audit(actor: Actor, action: str, task: Task, **details: Any) -> None:
     kind = catalog().get(task.type)
     AuditEvent.objects.create(
         actor=actor.name,
@@ -138,5 +158,6 @@ def _audit(actor: Actor, action: str, task: Task) -> None:
         details={
             "type": task.type,
             "params": kind.without_secrets(task.params) if kind else {},
+            **details,
         },
     )

@@ -1,9 +1,10 @@
 """Telling other processes that a task has something new, and hearing it.
 
-An announcement is a hint that carries ids only; the tables are the truth, so lost
-news costs a delay, never a line. PostgreSQL carries it by NOTIFY inside the
-transaction that it speaks of; SQLite by a datagram to a socket per listener beside
-the database file, sent after the commit.
+An announcement is a hint: the ids of tasks that changed, and where all that is new are
+lines, the number of the last, so that a reader can go straight to them. The tables are
+the truth, so lost news costs a delay, never a line. PostgreSQL carries it by NOTIFY
+inside the transaction that it speaks of; SQLite by a datagram to a socket per listener
+beside the database file, sent after the commit.
 
 There are two audiences. Viewers hear of every change; runners hear only of what
 concerns the queue (a new task, a wish to cancel, a freed lock), so that no runner is
@@ -20,7 +21,7 @@ import socket
 import tempfile
 import time
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
@@ -34,11 +35,13 @@ logger = logging.getLogger(__name__)
 CHANNELS = {"viewers": "resource_sync_viewers", "runners": "resource_sync_runners"}
 EVERYTHING = "*"  # "look at all you care for": news may have been lost
 MAX_SOCKET_PATH_BYTES = 100  # sun_path holds 104 on macOS, 108 on Linux
-IDS_PER_MESSAGE = 100  # 36-byte ids: below NOTIFY's 8,000 bytes
+IDS_PER_MESSAGE = 100  # of 36 bytes, with a number: below NOTIFY's 8,000 bytes
 RECONNECT_SECONDS = 1.0
 POLL_SECONDS = 0.5
 
 Audience = Literal["viewers", "runners"]
+# Ids, each with the number of its last line where all that is new are lines, else None.
+News = dict[str, int | None]
 
 
 def announce(task_ids: Iterable[uuid.UUID], *, queue: bool = False) -> None:
@@ -48,16 +51,50 @@ def announce(task_ids: Iterable[uuid.UUID], *, queue: bool = False) -> None:
     """
     audiences: tuple[Audience, ...] = ("viewers", "runners") if queue else ("viewers",)
     ids = [str(task_id) for task_id in task_ids]
-    for start in range(0, len(ids), IDS_PER_MESSAGE):
-        message = ",".join(ids[start : start + IDS_PER_MESSAGE])
-        for audience in audiences:
-            if connection.vendor == "postgresql":
-                with connection.cursor() as cursor:
-                    cursor.execute(
-                        "SELECT pg_notify(%s, %s)", [CHANNELS[audience], message]
-                    )
-            else:
-                transaction.on_commit(partial(_send_datagrams, audience, message))
+    for audience in audiences:
+        _announce(audience, ids)
+
+
+def announce_lines(last_seqs: Mapping[uuid.UUID, int]) -> None:
+    """Say to the viewers that these tasks, otherwise as they were, have lines up to
+    these numbers, once the current transaction is committed."""
+    _announce("viewers", parts_of(last_seqs))
+
+
+def parts_of(last_seqs: Mapping[uuid.UUID, int]) -> list[str]:
+    return [f"{task_id}:{last_seq}" for task_id, last_seq in last_seqs.items()]
+
+
+def messages_of(parts: list[str]) -> list[str]:
+    """What is sent: some of the parts each."""
+    return [
+        ",".join(parts[start : start + IDS_PER_MESSAGE])
+        for start in range(0, len(parts), IDS_PER_MESSAGE)
+    ]
+
+
+def _announce(audience: Audience, parts: list[str]) -> None:
+    for message in messages_of(parts):
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT pg_notify(%s, %s)", [CHANNELS[audience], message]
+                )
+        else:
+            transaction.on_commit(partial(_send_datagrams, audience, message))
+
+
+def _take(news: News, message: str) -> None:
+    """Add a message's parts to what was heard before."""
+    for part in message.split(","):
+        task_id, _, seq = part.partition(":")
+        note(news, task_id, int(seq) if seq else None)
+
+
+def note(news: News, task_id: str, last_seq: int | None) -> None:
+    """Add what was heard of a task; that more than lines is new outweighs the rest."""
+    if news.get(task_id, 0) is not None:
+        news[task_id] = last_seq
 
 
 def subscribe(audience: Audience) -> "Subscription":
@@ -77,14 +114,14 @@ class Subscription(HasFileno, Protocol):
     def fileno(self) -> int:
         """For select(); -1 while the connection is down (then only poll)."""
 
-    def receive(self) -> set[str]:
-        """Ids announced since the last call, EVERYTHING among them where some may
+    def receive(self) -> News:
+        """What was announced since the last call, EVERYTHING among it where some may
         have been lost; empty where there is nothing. Never waits."""
 
     def close(self) -> None: ...
 
 
-def wait(subscription: Subscription, seconds: float, *others: HasFileno) -> set[str]:
+def wait(subscription: Subscription, seconds: float, *others: HasFileno) -> News:
     """News, waiting for it, or for another source to be readable, for at most so
     long."""
     # Not select(): it fails on descriptors above 1,023, and each viewer has one.
@@ -119,15 +156,16 @@ def _sockets_folder_of(name: str) -> Path:
 def _send_datagrams(audience: Audience, message: str) -> None:
     folder = _sockets_folder()
     try:
-        listeners = [one for one in folder.iterdir() if one.name.startswith(audience)]
+        names = os.listdir(folder)  # noqa: PTH208 (a third of iterdir's time)
+        listeners = [name for name in names if name.startswith(audience)]
     except FileNotFoundError:
         return
-    for path in listeners:
+    for name in listeners:
         try:
-            _sender().sendto(message.encode(), str(path))
+            _sender().sendto(message.encode(), f"{folder}/{name}")
         except OSError as error:
             if error.errno in {errno.ECONNREFUSED, errno.ENOENT}:
-                path.unlink(missing_ok=True)  # its process is gone
+                (folder / name).unlink(missing_ok=True)  # its process is gone
             # A full buffer loses nothing: that listener is awake and polls.
 
 
@@ -155,11 +193,11 @@ class DatagramSubscription:
     def fileno(self) -> int:
         return self.socket.fileno()
 
-    def receive(self) -> set[str]:
-        ids: set[str] = set()
+    def receive(self) -> News:
+        news: News = {}
         with suppress(BlockingIOError):
             while True:
-                ids.update(self.socket.recv(65536).decode().split(","))
+                _take(news, self.socket.recv(65536).decode())
         # The safety net: SQLite itself says whether anybody else wrote. Looked at
         # even while news comes in, because a full buffer drops some.
         now = time.monotonic()
@@ -167,8 +205,8 @@ class DatagramSubscription:
             self._looked_at = now
             if (version := self._read_data_version()) != self._data_version:
                 self._data_version = version
-                ids.add(EVERYTHING)
-        return ids
+                news[EVERYTHING] = None
+        return news
 
     def _read_data_version(self) -> Any:
         with connection.cursor() as cursor:
@@ -183,45 +221,50 @@ class DatagramSubscription:
 # --- PostgreSQL: LISTEN -------------------------------------------------------------
 
 
+def connection_of_its_own() -> psycopg.Connection[Any]:
+    """A connection to PostgreSQL outside the pool, for what lasts: news, locks."""
+    parameters = {
+        key: value
+        for key, value in connection.get_connection_params().items()
+        if key not in {"pool", "cursor_factory", "context", "prepare_threshold"}
+    }
+    return psycopg.connect(**parameters, autocommit=True)
+
+
 class PostgresSubscription:
     """One connection outside the pool. Cut off, it comes back by itself, and then
     reports EVERYTHING, because nobody kept the news meanwhile."""
 
     def __init__(self, audience: Audience) -> None:
         self._channel = CHANNELS[audience]
-        self._parameters = {
-            key: value
-            for key, value in connection.get_connection_params().items()
-            if key not in {"pool", "cursor_factory", "context", "prepare_threshold"}
-        }
         self._next_attempt = 0.0
         self._connection: psycopg.Connection[Any] | None = None
         self._connect()
 
     def _connect(self) -> None:
-        self._connection = psycopg.connect(**self._parameters, autocommit=True)
+        self._connection = connection_of_its_own()
         self._connection.execute(f"LISTEN {self._channel}")
 
     def fileno(self) -> int:
         return self._connection.fileno() if self._connection else -1
 
-    def receive(self) -> set[str]:
+    def receive(self) -> News:
+        news: News = {}
         try:
             if self._connection is None:
                 if time.monotonic() < self._next_attempt:
-                    return set()
+                    return news
                 self._connect()
                 logger.info("Listening for news again.")
-                return {EVERYTHING}
-            ids: set[str] = set()
+                return {EVERYTHING: None}
             for notify in self._connection.notifies(timeout=0):
-                ids.update(notify.payload.split(","))
+                _take(news, notify.payload)
         except psycopg.Error as error:
             logger.warning("The connection for news is down: %s", error)
             self.close()
             self._next_attempt = time.monotonic() + RECONNECT_SECONDS
-            return {EVERYTHING}
-        return ids
+            return {EVERYTHING: None}
+        return news
 
     def close(self) -> None:
         if self._connection is not None:

@@ -5,35 +5,31 @@ One loop over all children's pipes and one writer to the database. Each of its p
 """
 
 import logging
+import math
 import os
 import selectors
 import signal
 import socket
 import time
 import uuid
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from types import FrameType
 from typing import Any
 
-import psutil
 from django.conf import settings
-from django.db import (
-    Error,
-    InterfaceError,
-    OperationalError,
-    connection,
-)
+from django.db import DataError, Error, IntegrityError, connection
 from django.db.models.functions import Now
-from django.utils import timezone
 
 from tasks.catalog import catalog
 from tasks.claiming import claim
-from tasks.execution import Execution
-from tasks.guard import Guard
-from tasks.models import HEARTBEAT_SECONDS, Runner, Task
+from tasks.execution import Outcome
+from tasks.keeper import Keeper
+from tasks.models import HEARTBEAT_SECONDS, LEASE_SECONDS, Runner, Task
 from tasks.news import EVERYTHING, subscribe
-from tasks.reaper import reap
-from tasks.storing import Run, store
+from tasks.pruning import prune
+from tasks.reaper import disown, process_started, reap
+from tasks.storing import Run, settle, store
 from tasks.task_types import TaskType
 
 logger = logging.getLogger(__name__)
@@ -44,7 +40,8 @@ PRUNE_SECONDS = 5.0
 MIN_FLUSH_SECONDS, MAX_FLUSH_SECONDS = 0.002, 0.050
 FULL_BATCH_LINES = 1_000  # flushed without waiting
 STORE_RETRY_SECONDS = 0.5
-INTERRUPTED = "Interrupted: the runner was shut down."
+STORE_PATIENCE_SECONDS = 300.0
+INTERRUPTED = "Interrupted by shutdown of the runner."
 
 
 class LeaseLost(Exception):
@@ -61,32 +58,45 @@ class TaskRunner:
         concurrency: int = 4,
         types: list[str] | None = None,
         drain_seconds: float = 0.0,
+        store_patience_seconds: float = STORE_PATIENCE_SECONDS,
     ) -> None:
+        self._keeper = Keeper()
         self.concurrency, self.drain_seconds = concurrency, drain_seconds
+        self.store_patience_seconds = store_patience_seconds
         host = socket.gethostname()
         self.row = Runner.objects.create(
             name=name or f"{host}-{os.getpid()}",
             host=host,
             pid=os.getpid(),
-            process_started=psutil.Process().create_time(),
+            process_started=process_started(os.getpid()),
             concurrency=concurrency,
             types=types or [],
         )
         self.runs: dict[uuid.UUID, Run] = {}
-        self._guard = Guard()
+        # Of these only a few have news in a round, however many run.
+        self._awake: dict[uuid.UUID, Run] = {}
+        self._dirty: dict[uuid.UUID, Run] = {}
+        self._lost: set[uuid.UUID] = set()  # tasks that were taken away
         self._selector = selectors.DefaultSelector()
+        self._all_but_pipes = selectors.DefaultSelector()
         self._news = subscribe("runners")
         self._news_fd = -1
         self._wakeup, self._signals = socket.socketpair()
         self._wakeup.setblocking(False)
         self._signals.setblocking(False)
-        self._selector.register(self._signals, selectors.EVENT_READ)
+        for selector in self._selectors:
+            selector.register(self._signals, selectors.EVENT_READ)
         self._stop_signals = 0
         self._drain_until: float | None = None
         self._look_for_work = True
+        self._is_claim_unheard = False
+        self._not_stored_since: float | None = None
+        self._beats_since, self._last_beat = -math.inf, time.monotonic()
         self._flush_at = self._poll_at = self._beat_at = 0.0
         self._reap_at = self._prune_at = 0.0
         self._tasks_ended = True  # prune once at the start
+        self._pruning: Iterator[int] | None = None
+        self._has_crashed = False
 
     # --- The loop -------------------------------------------------------------------
 
@@ -100,9 +110,13 @@ class TaskRunner:
         try:
             while True:
                 self._do_what_is_due()
-                if not self.runs and (self._stop_signals or once):
+                is_last = self._stop_signals or (once and not self._look_for_work)
+                if is_last and not self.runs:
                     break
                 self._wait()
+        except Exception:
+            self._has_crashed = True
+            raise
         finally:
             self._close()
 
@@ -113,17 +127,17 @@ class TaskRunner:
             self._try(self.beat)
         if now >= self._reap_at:
             self._reap_at = now + REAP_SECONDS
-            self._try(reap)
+            self._try(self.reap)
         if now >= self._poll_at:
             self._try(self.hear)
         if self._stop_signals:
             self._shut_down()
-        elif self._look_for_work:
-            self._try(self._claim_all)
-        for run in list(self.runs.values()):
-            self._advance(run)
+        elif self._look_for_work and self._not_stored_since is None:
+            self._try(self._claim_one)
+        self._advance_those_awake(now)
         self._flush_if_due()
-        if self._tasks_ended and not self._stop_signals and now >= self._prune_at:
+        has_time = not self._stop_signals and self._not_stored_since is None
+        if (self._tasks_ended or self._pruning) and has_time and now >= self._prune_at:
             self._prune_at = now + PRUNE_SECONDS
             self._try(self._prune)
 
@@ -131,37 +145,72 @@ class TaskRunner:
         """Until a pipe, a signal or news, or the next thing that is due."""
         self._watch_news()
         due = [self._beat_at, self._poll_at, self._reap_at]
-        if self._look_for_work and not self._stop_signals:
+        is_storing = self._not_stored_since is None
+        if self._pruning is not None and is_storing:
+            due.append(self._prune_at)
+        if self._look_for_work and is_storing and not self._stop_signals:
             due.append(0.0)
-        for run in self.runs.values():
-            if (deadline := run.execution.next_deadline) is not None:
-                due.append(deadline)
-            if run.is_dirty:
-                due.append(self._flush_at)
+        due += [run.due_at for run in self.runs.values()]
+        if self._dirty:
+            due.append(self._flush_at)
         if self._drain_until is not None:
             due.append(self._drain_until)
-        for key, _ in self._selector.select(max(0.0, min(due) - time.monotonic())):
+        # While nothing can be stored no output is read, so the pipes fill and the
+        # programs wait.
+        selector = self._selector if is_storing else self._all_but_pipes
+        for key, _ in selector.select(max(0.0, min(due) - time.monotonic())):
             if key.fileobj is self._signals:
                 with suppress(BlockingIOError):
                     self._signals.recv(4096)
             elif key.data is None:
                 self._poll_at = 0.0  # news: hear it now
             else:
-                key.data.execution.read(key.fd)
-                self._watch_pipes(key.data)
+                self._read(key.data, key.fd)
+
+    def _read(self, run: Run, fd: int) -> None:
+        had_spoken = run.execution.has_spoken
+        run.execution.read(fd)
+        self._watch_pipes(run)
+        self._wake(run)
+        if run.execution.has_spoken and not had_spoken:
+            self._flush_at = 0.0  # a program's first line goes out at once
 
     # --- Parts ----------------------------------------------------------------------
 
     def beat(self) -> None:
-        """Give a sign of life. Raises LeaseLost where nobody believes it any more."""
+        """Give a sign of life, and see that what runs here is still this runner's.
+
+        Raises LeaseLost where nobody believes that it lives any more.
+        """
         alive = Runner.objects.filter(pk=self.row.pk, stopped_at=None)
         if not alive.update(heartbeat_at=Now()):
             raise LeaseLost
+        now = time.monotonic()
+        if now - self._last_beat > 2 * HEARTBEAT_SECONDS:
+            self._beats_since = now
+        self._last_beat = now
+        # The sign of life waited for the disk, and what was stored before it with it.
+        self._part_from(settle(self.runs.values(), self.row))
+        self._dirty = {key: run for key, run in self.runs.items() if run.is_dirty}
+
+    def reap(self) -> None:
+        """End the tasks of runners that are gone. Silence alone only counts while this
+        runner was heard all the time itself: after the database was away, others
+        get the chance to say that they live."""
+        was_heard = time.monotonic() - self._beats_since >= LEASE_SECONDS
+        reap(silence_counts=was_heard)
+        # What stands in its name and is not run by it would run for ever.
+        if self._lost:
+            disown(self.row, self._lost)
+            self._lost.clear()
 
     def hear(self) -> None:
         """Take in the news: new work, and wishes to cancel what runs here."""
         self._poll_at = time.monotonic() + POLL_SECONDS
         news = self._news.receive()
+        # At once: a connection that was lost has left its number to whatever is
+        # opened next, and the selector would take that for an old acquaintance.
+        self._watch_news()
         self._look_for_work = True
         mine = set(self.runs)
         if EVERYTHING not in news and news:
@@ -169,41 +218,47 @@ class TaskRunner:
         if not mine:
             return
         wishes = Task.objects.filter(pk__in=mine, cancel_requested_at__isnull=False)
-        for task_id, who in wishes.values_list("pk", "cancel_requested_by"):
-            self.runs[task_id].execution.stop("cancelled", f"Cancelled by {who}.")
+        columns = ("pk", "cancel_requested_by", "cancel_forced")
+        for task_id, who, is_forced in wishes.values_list(*columns):
+            self._stop(
+                self.runs[task_id], "cancelled", f"Cancelled by {who}.", force=is_forced
+            )
 
     def claim(self) -> bool:
         """Take one task from the queue and start it; False where there is none."""
-        task = claim(self.row)
+        task = self._unheard_claim()
         if task is None:
+            self._is_claim_unheard = True
+            task = claim(self.row)
+        if task is None:
+            self._is_claim_unheard = False
             return False
         kind = catalog().get(task.type)
-        run = Run(Execution(task.pk, kind or _gone(task.type), task.params))
+        run = Run.begun(task, kind or _gone(task.type), self._keeper)
+        self._is_claim_unheard = False
         self.runs[task.pk] = run
-        logger.info("task=%s type=%s claimed", task.pk, task.type)
         if kind is None:
             there = ", ".join(sorted(catalog()))
             run.execution.stop(
                 "failed", f"There is no task type {task.type}; there are: {there}."
             )
         self._advance(run)
+        logger.info("task=%s type=%s claimed", task.pk, task.type)
         return True
 
-    def flush(self) -> None:
-        """Store everything that has piled up, of all tasks, in one transaction."""
-        dirty = [run for run in self.runs.values() if run.is_dirty]
+    def flush(self, runs: Iterable[Run] | None = None) -> None:
+        """Store everything that has piled up, of all tasks (or these), in one
+        transaction."""
+        candidates = self.runs.values() if runs is None else runs
+        dirty = [run for run in candidates if run.is_dirty]
         if not dirty:
             return
         started = time.monotonic()
-        for run in store(dirty, self.row):
-            logger.error("task=%s was taken away", run.execution.task_id)
-            run.execution.kill()
-            self._drop(run)
+        lost = store(dirty, self.row)
         for run in dirty:
-            if run.execution.outcome is not None:
-                logger.info("task=%s %s", run.execution.task_id, run.execution.outcome)
-                self._drop(run)
-                self._tasks_ended = self._look_for_work = True
+            if not run.is_dirty:
+                self._dirty.pop(run.execution.task_id, None)
+        self._part_from(lost)
         # Pause for as long as the flush took.
         cost = time.monotonic() - started
         pause = min(max(cost, MIN_FLUSH_SECONDS), MAX_FLUSH_SECONDS)
@@ -212,92 +267,183 @@ class TaskRunner:
     # --- Storing --------------------------------------------------------------------
 
     def _flush_if_due(self) -> None:
-        pending = sum(len(run.execution.lines) for run in self.runs.values())
-        if pending < FULL_BATCH_LINES and time.monotonic() < self._flush_at:
+        pending = sum(len(run.execution.lines) for run in self._dirty.values())
+        is_full = pending >= FULL_BATCH_LINES and self._not_stored_since is None
+        if not is_full and time.monotonic() < self._flush_at:
             return
-        while True:
+        try:
             try:
-                self.flush()
-            except (OperationalError, InterfaceError):
-                # Nothing is read meanwhile, so the pipes fill and the children wait.
-                logger.exception("Lines can't be stored; trying again.")
-                connection.close()
-                if self._stop_signals > 1:
-                    raise
-                time.sleep(STORE_RETRY_SECONDS)
-            else:
-                return
+                self.flush(self._dirty.values())
+            except (DataError, IntegrityError):
+                self._flush_one_by_one()
+        except Error as error:
+            self._wait_to_store(error)
+        else:
+            self._not_stored_since = None
+
+    def _flush_one_by_one(self) -> None:
+        """Store each task alone, and end those of which the database refuses a line
+        whatever one does."""
+        for run in list(self.runs.values()):
+            try:
+                self.flush([run])
+            except (DataError, IntegrityError) as error:
+                logger.exception("task=%s lines refused", run.execution.task_id)
+                run.execution.lose_lines(run.last_seq, run.stored_trail, reason(error))
+                self.flush([run])
+
+    def _wait_to_store(self, error: Error) -> None:
+        """Try again later; where that has been in vain for too long, stop the tasks,
+        and say why as soon as it can be stored."""
+        now = time.monotonic()
+        if self._stop_signals > 1:
+            raise error
+        if self._not_stored_since is None:
+            logger.error("Lines can't be stored; trying again: %s", error)
+            self._not_stored_since = now
+        connection.close()
+        self._flush_at = now + STORE_RETRY_SECONDS
+        if now - self._not_stored_since >= self.store_patience_seconds:
+            for run in self.runs.values():
+                self._stop(
+                    run,
+                    "failed",
+                    "Stopped, because its output could not be stored for "
+                    f"{self.store_patience_seconds:g} s: {reason(error)}.",
+                )
+
+    def _part_from(self, lost: list[Run]) -> None:
+        """End the runs that are not this runner's any more, and let go of those whose
+        end is stored."""
+        for run in lost:
+            logger.error("task=%s was taken away", run.execution.task_id)
+            run.execution.kill()
+            self._drop(run)
+            self._lost.add(run.execution.task_id)
+        for run in [run for run in self.runs.values() if run.is_over]:
+            logger.info("task=%s %s", run.execution.task_id, run.execution.outcome)
+            self._drop(run)
+            self._tasks_ended = self._look_for_work = True
 
     def _drop(self, run: Run) -> None:
         self._watch_pipes(run)
-        self.runs.pop(run.execution.task_id, None)
+        for runs in (self.runs, self._awake, self._dirty):
+            runs.pop(run.execution.task_id, None)
 
     # --- Children -------------------------------------------------------------------
 
-    def _claim_all(self) -> None:
-        self._look_for_work = False
-        while len(self.runs) < self.concurrency and self.claim():
-            pass
+    def _claim_one(self) -> None:
+        """One in a round, so that what it says first waits for no other claim."""
+        self._look_for_work = False  # also where the claim fails
+        self._look_for_work = len(self.runs) < self.concurrency and self.claim()
+
+    def _unheard_claim(self) -> Task | None:
+        """The task of a claim that failed in the end, but was committed."""
+        if not self._is_claim_unheard:
+            return None
+        mine = Task.objects.running().filter(runner=self.row)
+        return mine.exclude(pk__in={*self.runs, *self._lost}).first()
+
+    def _wake(self, run: Run) -> None:
+        self._awake[run.execution.task_id] = run
+
+    def _stop(
+        self, run: Run, outcome: Outcome, why: str, *, force: bool = False
+    ) -> None:
+        run.execution.stop(outcome, why, force=force)
+        self._wake(run)
+
+    def _advance_those_awake(self, now: float) -> None:
+        for run in self.runs.values():
+            if now >= run.due_at:
+                self._wake(run)
+        awake, self._awake = self._awake, {}
+        for run in awake.values():
+            self._advance(run)
 
     def _advance(self, run: Run) -> None:
         run.execution.advance()
         self._watch_pipes(run)
+        deadline = run.execution.next_deadline
+        run.due_at = math.inf if deadline is None else deadline
+        if run.is_dirty:
+            self._dirty[run.execution.task_id] = run
 
     def _watch_pipes(self, run: Run) -> None:
-        """Keep selector and guard in step with the child that a run has now.
+        """Keep the selector in step with the child that a run has now.
 
         A new child may have the very numbers of pipes just closed, so pipes are
         compared by child, never by number alone.
         """
         child = run.execution.child
         wanted = set(child.open_pipes) if child else set()
-        if child is run.child:
-            for fd in run.fds - wanted:
-                self._selector.unregister(fd)
-            run.fds &= wanted
-            return
-        for fd in run.fds:
-            self._selector.unregister(fd)
-        for fd in wanted:
+        is_same = child is run.child
+        for fd in run.fds - wanted if is_same else run.fds:
+            self._forget(fd)
+        for fd in set() if is_same else wanted:
             self._selector.register(fd, selectors.EVENT_READ, run)
-        if run.child is not None:
-            self._guard.forget(run.child.pid)
-        if child is not None:
-            self._guard.watch(child.pid)
+        if child is not None and not is_same:
+            for fd in child.open_news:
+                self._all_but_pipes.register(fd, selectors.EVENT_READ, run)
         run.child, run.fds = child, wanted
+
+    def _forget(self, fd: int) -> None:
+        self._selector.unregister(fd)
+        if fd in self._all_but_pipes.get_map():
+            self._all_but_pipes.unregister(fd)
 
     def _watch_news(self) -> None:
         fd = self._news.fileno()
         if fd == self._news_fd:
             return
-        if self._news_fd >= 0:
-            with suppress(KeyError, ValueError):
-                self._selector.unregister(self._news_fd)
-        if fd >= 0:
-            self._selector.register(fd, selectors.EVENT_READ, None)
+        for selector in self._selectors:
+            if self._news_fd >= 0:
+                with suppress(KeyError, ValueError):
+                    selector.unregister(self._news_fd)
+            if fd >= 0:
+                selector.register(fd, selectors.EVENT_READ, None)
         self._news_fd = fd
+
+    @property
+    def _selectors(self) -> tuple[selectors.BaseSelector, selectors.BaseSelector]:
+        return self._selector, self._all_but_pipes
 
     # --- Life and death -------------------------------------------------------------
 
     def _try(self, part: Any) -> None:
-        """Do a part that needs the database; where that is away, the next round
-        does it."""
+        """Do a part that needs the database; where that refuses, the next round
+        does it.
+
+        Whatever it refuses by: going on costs a line in the log, and ending would
+        cost the tasks that run here. What ends a runner is LeaseLost, and any error
+        that is not the database's.
+        """
         try:
             part()
-        except (OperationalError, InterfaceError):
-            logger.exception("The database is away.")
+        except Error:
+            logger.exception("The database refuses.")
             connection.close()
 
     def _prune(self) -> None:
-        self._tasks_ended = False
-        if settings.TASK_RETENTION:
-            Task.objects.prune(settings.TASK_RETENTION)
+        """Forget a little of what is old, and rest for at least as long as it took."""
+        started = time.monotonic()
+        if self._pruning is None:
+            self._pruning = prune(settings.TASK_RETENTION or None)
+            self._tasks_ended = False
+        pruning, self._pruning = self._pruning, None
+        try:
+            is_done = next(pruning, None) is None
+        except Error:
+            self._tasks_ended = True  # once more, later
+            raise
+        if not is_done:
+            self._pruning = pruning
+            now = time.monotonic()
+            self._prune_at = now + max(now - started, MIN_FLUSH_SECONDS)
 
     def _catch_signals(self) -> None:
-        # SIGCHLD only has to wake the loop: children are looked at in every round.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_stop_signal)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._wakeup.fileno(), warn_on_full_buffer=False)
 
     def _on_stop_signal(self, _number: int, _frame: FrameType | None) -> None:
@@ -310,20 +456,22 @@ class TaskRunner:
             logger.info("runner=%s stopping", self.row.pk)
         if self._stop_signals > 1 or time.monotonic() >= self._drain_until:
             self._drain_until = float("inf")
+            is_forced = self._stop_signals > 1
             for run in self.runs.values():
-                run.execution.stop("cancelled", INTERRUPTED)
+                self._stop(run, "cancelled", INTERRUPTED, force=is_forced)
 
     def _close(self) -> None:
         signal.set_wakeup_fd(-1)
         for run in list(self.runs.values()):
             run.execution.kill()
-        self._guard.close()
+        self._keeper.close()
         with suppress(Error):
-            Runner.objects.filter(pk=self.row.pk, stopped_at=None).update(
-                stopped_at=timezone.now()
+            Runner.objects.not_stopped().filter(pk=self.row.pk).update(
+                stopped_at=Now(), crashed=self._has_crashed
             )
         self._news.close()
-        self._selector.close()
+        for selector in self._selectors:
+            selector.close()
         self._signals.close()
         self._wakeup.close()
         logger.info("runner=%s stopped", self.row.pk)
@@ -332,3 +480,8 @@ class TaskRunner:
 def _gone(name: str) -> TaskType:
     """Stands for a type that was taken out of the file while a task of it waited."""
     return TaskType(name=name, title=name, description="", params=(), steps=())
+
+
+def reason(error: Error) -> str:
+    """What a database says of an error, short enough for a line."""
+    return str(error).partition("\n")[0].strip().rstrip(".")[:200]

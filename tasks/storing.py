@@ -2,18 +2,81 @@
 transaction, one announcement."""
 
 import hashlib
+import logging
+import math
+import uuid
+from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+import psycopg
 from django.db import connection, transaction
 from django.utils import timezone
 
 from tasks import log_store
 from tasks.child import Child
 from tasks.execution import Execution
+from tasks.keeper import Keeper
 from tasks.log_store import Row
-from tasks.models import Runner, Task
-from tasks.news import announce
+from tasks.models import Runner, Task, columns_after
+from tasks.news import CHANNELS, announce, announce_lines, messages_of, parts_of
+from tasks.task_types import TaskType
+
+logger = logging.getLogger(__name__)
+
+TASKS = Task._meta.db_table
+FEW_LINES = 50  # above, COPY is faster than one statement
+# What a run keeps for a crash of PostgreSQL; beyond, commits wait for the disk.
+MOST_UNSAFE_BYTES = 8 * 1024 * 1024
+BYTES_OF_A_ROW = 250  # of a short line in memory, besides its text
+# Not waiting for the disk: docs/decisions/0009-lines-alone-do-not-wait-for-the-disk.md
+DO_NOT_WAIT = """
+    set_config('synchronous_commit', 'off', true),
+    (pg_current_wal_flush_lsn() - '0/0')::bigint,
+    (pg_current_wal_insert_lsn() - '0/0')::bigint
+"""
+LINES_AT_ONCE = f"""
+    WITH moved AS (
+        UPDATE {TASKS} AS task SET last_seq = batch.upto
+        FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[]) AS batch (id, after, upto)
+        WHERE task.id = batch.id AND task.last_seq = batch.after
+            AND task.runner_id = %s AND task.status = 'running'
+        RETURNING task.id
+    ), written AS (
+        INSERT INTO {log_store.TABLE} (task_id, seq, at_ms, level, message)
+        SELECT line.* FROM unnest(
+            %s::uuid[], %s::bigint[], %s::bigint[], %s::text[], %s::text[]
+        ) AS line (task_id, seq, at_ms, level, message)
+        JOIN moved ON moved.id = line.task_id
+    ), told AS (
+        SELECT pg_notify(%s, message) FROM unnest(%s::text[]) AS message
+    )
+    SELECT
+        ARRAY(SELECT id FROM moved),
+        (SELECT count(*) FROM told),
+        {DO_NOT_WAIT}
+"""  # noqa: S608 (constants only)
+
+
+class Wal(NamedTuple):
+    """How far PostgreSQL's log was on the disk, and how far it was written at all, in
+    the transaction that asked. https://www.postgresql.org/docs/current/wal.html"""
+
+    flushed: int
+    inserted: int
+
+
+@dataclass
+class Unsafe:
+    """Lines that are committed, but perhaps not on PostgreSQL's disk yet, so that a
+    crash takes them back; and where the run stood before them."""
+
+    lines: list[Row]
+    last_seq: int
+    digest: Any
+    size_bytes: int
+    safe_at: int | None = None  # a position in the log behind them, once it is known
 
 
 @dataclass
@@ -22,97 +85,274 @@ class Run:
 
     execution: Execution
     last_seq: int = 0
-    stored_trail: int = 1  # the first change is stored by the claim
+    stored_trail: int = 1  # the claim stores the first change itself
     digest: Any = field(default_factory=hashlib.sha256)
+    is_over: bool = False  # the end is stored
+    unsafe: deque[Unsafe] = field(default_factory=deque)
+    due_at: float = 0.0  # time.monotonic; when to look at it without an event
     child: Child | None = None  # whose pipes are in the selector ...
     fds: set[int] = field(default_factory=set)  # ... under these numbers
+
+    @classmethod
+    def begun(cls, task: Task, kind: TaskType, keeper: Keeper) -> "Run":
+        """The run of a task just claimed: from the first line on, or from where the
+        one before it was when its runner died."""
+        execution = Execution(
+            task.pk,
+            kind,
+            task.params,
+            keeper,
+            first_seq=task.last_seq,
+            trail=task.trail,
+            progress=task.progress,
+        )
+        digest = log_store.digest(task.pk) if task.last_seq else hashlib.sha256()
+        return cls(execution, task.last_seq, len(task.trail), digest)
 
     @property
     def is_dirty(self) -> bool:
         execution = self.execution
-        return bool(
+        return not self.is_over and bool(
             execution.lines
             or len(execution.trail) > self.stored_trail
             or execution.outcome
         )
 
+    @property
+    def unsafe_bytes(self) -> int:
+        return sum(batch.size_bytes for batch in self.unsafe)
+
+    def on_disk(self, upto: float = math.inf) -> None:
+        """Let go of what no crash takes back: the batches that are safe at a position
+        of the log."""
+        while self.unsafe and (self.unsafe[0].safe_at or math.inf) <= upto:
+            self.unsafe.popleft()
+
+    def saw(self, wal: Wal) -> None:
+        """Take in how far the log was when this run's row stood where it should: then
+        nothing was taken back, and what was committed before is in this very log."""
+        for batch in reversed(self.unsafe):
+            if batch.safe_at is not None:
+                break
+            batch.safe_at = wal.inserted
+        self.on_disk(wal.flushed)
+
+    def take_back(self, last_seq: int) -> None:
+        """Have the lines behind a number to store again, under the same numbers."""
+        while self.last_seq > last_seq:
+            batch = self.unsafe.pop()
+            self.execution.lines[:0] = batch.lines
+            self.last_seq, self.digest = batch.last_seq, batch.digest
+
 
 class Batch(NamedTuple):
-    """What a run has to store: lines, the digest behind them, the task's columns."""
+    """What a run has to store: lines, the digest behind them and their size, and the
+    task's columns that change besides ``last_seq``."""
 
     run: Run
     lines: list[Row]
     digest: Any
+    size_bytes: int
+    trail_length: int
     fields: dict[str, Any]
 
     @classmethod
-    def of(cls, run: Run) -> "Batch":
-        lines = run.execution.lines[:]
+    def of(cls, run: Run, count: int | None = None) -> "Batch":
+        """All that there is, or only the first ``count`` lines."""
+        lines = run.execution.lines[:count]
         digest = run.digest.copy()
-        if lines:
-            digest.update(("\n".join([line[3] for line in lines]) + "\n").encode())
-        last_seq = run.last_seq + len(lines)
-        return cls(run, lines, digest, _fields(run, last_seq, digest.hexdigest()))
+        text = "\n".join([*(line[3] for line in lines), ""]).encode()
+        digest.update(text)
+        size_bytes = len(text) + BYTES_OF_A_ROW * len(lines)
+        trail_length = len(run.execution.trail)
+        return cls(run, lines, digest, size_bytes, trail_length, _fields(run, digest))
 
-    def stored(self) -> None:
+    @property
+    def task_id(self) -> uuid.UUID:
+        return self.run.execution.task_id
+
+    @property
+    def last_seq(self) -> int:
+        """The task's, once this is stored."""
+        return self.run.last_seq + len(self.lines)
+
+    def stored(self, *, on_disk: bool) -> None:
         """Note that it is in the database."""
-        del self.run.execution.lines[: len(self.lines)]
-        self.run.last_seq += len(self.lines)
-        self.run.stored_trail = len(self.run.execution.trail)
-        self.run.digest = self.digest
+        run = self.run
+        if not on_disk:
+            before = Unsafe(self.lines, run.last_seq, run.digest, self.size_bytes)
+            run.unsafe.append(before)
+        run.last_seq = self.last_seq
+        del run.execution.lines[: len(self.lines)]
+        run.stored_trail = self.trail_length
+        run.digest = self.digest
+        run.is_over = "status" in self.fields
 
 
-def store(runs: list[Run], runner: Runner) -> list[Run]:
+def store(runs: Iterable[Run], runner: Runner) -> list[Run]:
     """Write these runs' lines and states, all or nothing; returns those that do not
     belong to this runner any more, of which nothing was written.
 
-    It may be called again after any error: a batch that was committed although the
-    answer got lost is recognised.
+    It may be called again after any error. What a run still has to store after it,
+    because its row stood elsewhere, the next call stores.
     """
     batches = [Batch.of(run) for run in runs]
-    is_end = any(run.execution.outcome for run in runs)
-    lost: list[Run] = []
-    new: list[Batch] = []
-    with transaction.atomic():
-        if connection.vendor == "postgresql" and not is_end:
-            # A crash of the server may cost the newest lines of a task that then
-            # fails anyway; never a status. p99 53 ms becomes 6 ms.
-            with connection.cursor() as cursor:
-                cursor.execute("SET LOCAL synchronous_commit TO off")
-        for batch in batches:
-            task = Task.objects.filter(pk=batch.run.execution.task_id, runner=runner)
-            follows = task.running().filter(last_seq=batch.run.last_seq)
-            if follows.update(**batch.fields):
-                new.append(batch)
-            elif not _is_stored(batch, task.first()):
-                lost.append(batch.run)
-        log_store.append(
-            (batch.run.execution.task_id, batch.lines) for batch in new if batch.lines
-        )
-        announce((batch.run.execution.task_id for batch in new), queue=is_end)
+    moved, wal = _write(batches, runner)
+    elsewhere: list[Run] = []
     for batch in batches:
-        if batch.run not in lost:
-            batch.stored()
+        if batch.task_id not in moved:
+            elsewhere.append(batch.run)
+        elif wal is not None:
+            batch.run.saw(wal)
+            batch.stored(on_disk=False)
+        else:
+            batch.run.on_disk()
+            batch.stored(on_disk=True)
+    return _catch_up(elsewhere, runner) if elsewhere else []
+
+
+def settle(runs: Iterable[Run], runner: Runner) -> list[Run]:
+    """Compare runs with their rows; returns those that do not belong to this runner
+    any more. Call it right after a commit that waited for the disk: with that one,
+    everything committed before it is safe too."""
+    return _catch_up(runs, runner, on_disk=True)
+
+
+def _catch_up(
+    runs: Iterable[Run], runner: Runner, *, on_disk: bool = False
+) -> list[Run]:
+    """Bring runs to where their rows stand; returns those that can't be.
+
+    A row is further where a commit was not heard of, and further back where a crash
+    of PostgreSQL took back what was not on its disk.
+    """
+    tasks = (
+        Task.objects.filter(runner=runner)
+        .only("status", "last_seq", "trail")
+        .in_bulk([run.execution.task_id for run in runs])
+    )
+    lost = []
+    for run in runs:
+        task = tasks.get(run.execution.task_id)
+        if on_disk and task is not None and task.last_seq == run.last_seq:
+            run.on_disk()
+        if task is None or not _follow(run, task):
+            lost.append(run)
     return lost
 
 
-def _is_stored(batch: Batch, task: Task | None) -> bool:
-    """Whether the task stands where this very batch would bring it."""
-    outcome = batch.run.execution.outcome
-    return (
-        task is not None
-        and task.last_seq == batch.fields["last_seq"]
-        and task.status == (outcome or Task.Status.RUNNING)
+def _write(batches: list[Batch], runner: Runner) -> tuple[set[uuid.UUID], Wal | None]:
+    """Store what is not stored yet; returns the tasks that stood where this runner
+    left them, and PostgreSQL's log, or None where the commit waited for the disk."""
+    waits = (
+        connection.vendor != "postgresql"
+        or any(batch.fields for batch in batches)
+        or sum(batch.run.unsafe_bytes for batch in batches) > MOST_UNSAFE_BYTES
     )
+    lines = sum(len(batch.lines) for batch in batches)
+    if not waits and 0 < lines <= FEW_LINES:
+        return _store_lines_at_once(batches, runner)
+    with transaction.atomic():
+        return _store(batches, runner, waits=waits)
 
 
-def _fields(run: Run, last_seq: int, digest: str) -> dict[str, Any]:
-    """The task's columns as they are after this batch."""
+def _store(
+    batches: list[Batch], runner: Runner, *, waits: bool
+) -> tuple[set[uuid.UUID], Wal | None]:
+    """Move the tasks that stand where this runner left them, and write their lines,
+    in the transaction that is open."""
+    wal = None
+    if not waits:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT {DO_NOT_WAIT}")
+            wal = Wal(*cursor.fetchone()[1:])
+    moved = [batch for batch in batches if _move(batch, runner)]
+    log_store.append((batch.task_id, batch.lines) for batch in moved if batch.lines)
+    is_end = any(batch.run.execution.outcome for batch in batches)
+    announce((batch.task_id for batch in moved if batch.fields), queue=is_end)
+    announce_lines(
+        {batch.task_id: batch.last_seq for batch in moved if not batch.fields}
+    )
+    return {batch.task_id for batch in moved}, wal
+
+
+def _move(batch: Batch, runner: Runner) -> bool:
+    """Move one task on, if it is this runner's and stands where the batch begins."""
+    if batch.fields:
+        tasks = Task.objects.running().filter(pk=batch.task_id, runner=runner)
+        follows = tasks.filter(last_seq=batch.run.last_seq)
+        return bool(follows.update(last_seq=batch.last_seq, **batch.fields))
+    # By far the most frequent statement; making it anew by the ORM takes five times
+    # as long as running it.
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {TASKS} SET last_seq = %s WHERE id = %s AND last_seq = %s "  # noqa: S608
+            "AND runner_id = %s AND status = 'running'",
+            [
+                batch.last_seq,
+                log_store.key(batch.task_id),
+                batch.run.last_seq,
+                log_store.key(runner.pk),
+            ],
+        )
+        return bool(cursor.rowcount)
+
+
+def _store_lines_at_once(
+    batches: list[Batch], runner: Runner
+) -> tuple[set[uuid.UUID], Wal]:
+    """What ``_store`` does, in one statement without a transaction around it: one way
+    to the server and back instead of six, which is most of what a single line takes."""
+    rows = [(batch.task_id, *line) for batch in batches for line in batch.lines]
+    parts = parts_of({batch.task_id: batch.last_seq for batch in batches})
+    connection.ensure_connection()
+    # The driver's own cursor, because Django's has the server plan it anew each time.
+    with (
+        connection.wrap_database_errors,
+        psycopg.Cursor(connection.connection) as cursor,
+    ):
+        cursor.execute(
+            LINES_AT_ONCE,
+            [
+                [batch.task_id for batch in batches],
+                [batch.run.last_seq for batch in batches],
+                [batch.last_seq for batch in batches],
+                runner.pk,
+                *map(list, zip(*rows, strict=True)),
+                CHANNELS["viewers"],
+                messages_of(parts),
+            ],
+            prepare=True,
+        )
+        ((moved, _, _, *positions),) = cursor.fetchall()
+        return set(moved), Wal(*positions)
+
+
+def _follow(run: Run, task: Task) -> bool:
+    """Bring a run to where its row stands; False where that is no place of it."""
+    ahead = task.last_seq - run.last_seq
+    pending = len(run.execution.lines)
+    if task.status != Task.Status.RUNNING:
+        is_its_end = task.status == run.execution.outcome and ahead == pending
+        if is_its_end:
+            Batch.of(run).stored(on_disk=True)
+        return is_its_end
+    if 0 < ahead <= pending:
+        unheard = Batch.of(run, ahead)
+        unheard = unheard._replace(trail_length=len(task.trail), fields={})
+        unheard.stored(on_disk=connection.vendor != "postgresql")
+    elif any(batch.last_seq == task.last_seq for batch in run.unsafe):
+        logger.warning("task=%s storing %d lost lines again", task.pk, -ahead)
+        run.take_back(task.last_seq)
+    return task.last_seq == run.last_seq
+
+
+def _fields(run: Run, digest: Any) -> dict[str, Any]:
+    """The task's columns that this batch changes, but for the number of lines."""
     execution = run.execution
-    fields: dict[str, Any] = {"last_seq": last_seq}
+    fields: dict[str, Any] = {}
     if len(execution.trail) > run.stored_trail:
-        _, fields["step_index"], fields["step_name"], _ = execution.trail[-1]
-        fields["progress"] = execution.progress
+        fields |= columns_after(execution.trail[-1])
         fields["trail"] = execution.trail
     if execution.outcome is not None:
         if execution.outcome not in Task.MOVES[Task.Status.RUNNING]:
@@ -120,9 +360,10 @@ def _fields(run: Run, last_seq: int, digest: str) -> dict[str, Any]:
         fields |= {
             "status": execution.outcome,
             "progress": execution.progress,
+            "stalled_since": None,
             "completed_at": timezone.now(),
             "result": execution.result,
             "error": execution.error,
-            "log_sha256": digest,
+            "log_sha256": digest.hexdigest(),
         }
     return fields

@@ -20,6 +20,7 @@ PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_]*)\}")
 PLAIN_TEXT = r"(?!-)[^\x00-\x1f\x7f\ud800-\udfff]+"
 NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")  # no database and no program takes these
 MASK = "***"
+STOP_GRACE_SECONDS = 10.0
 
 
 class ParameterErrors(Exception):
@@ -89,6 +90,10 @@ class Step:
     env: Mapping[str, str] = field(default_factory=dict)
     weight: float = 1.0
     timeout_seconds: float | None = None
+    stall_seconds: float | None = None
+    progress_pattern: re.Pattern[str] | None = None
+    pty: bool = False
+    user: str | None = None
     retries: int = 0
     continue_on_error: bool = False
 
@@ -110,9 +115,21 @@ class TaskType:
     steps: tuple[Step, ...]
     timeout_seconds: float | None = None
     lock: str | None = None
+    max_running: int | None = None  # tasks of this type at a time
     idempotent: bool = False
     hidden: bool = False
     confirm: bool = False
+    stop_grace_seconds: float = STOP_GRACE_SECONDS
+    stall_seconds: float | None = None
+    max_log_lines: int | None = None
+    max_log_bytes: int | None = None
+    on_log_limit: str = "fail"
+    env: Mapping[str, str] = field(default_factory=dict)
+    user: str | None = None
+
+    @property
+    def limits_log(self) -> bool:
+        return self.max_log_lines is not None or self.max_log_bytes is not None
 
     def validated(self, given: Mapping[str, object]) -> dict[str, str]:
         """The parameters with defaults filled in.

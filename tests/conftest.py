@@ -21,6 +21,7 @@ os.environ.update(
     DATA_DIR=f"{_folder}/data",
     LOG_DIR=f"{_folder}/logs",
     DATABASE_URL=os.environ.get("TEST_DATABASE_URL", ""),
+    WEB_PROCESSES="1",
     REDIS_URL="",
     API_KEY="",
     RATE_LIMIT_CREATE="0",
@@ -51,6 +52,20 @@ def _clean_house(settings):
     plain = "django.contrib.staticfiles.storage.StaticFilesStorage"
     settings.STORAGES = {**settings.STORAGES, "staticfiles": {"BACKEND": plain}}
     cache.clear()
+
+
+@pytest.fixture
+def use_task_types(tmp_path, settings):
+    """Puts a test's own task types (TOML) in place of the product's."""
+    from tasks.catalog import catalog
+
+    def use(text: str) -> None:
+        settings.TASK_TYPES_FILE = tmp_path / "task_types.toml"
+        settings.TASK_TYPES_FILE.write_text(text, encoding="utf-8")
+        catalog.cache_clear()
+
+    yield use
+    catalog.cache_clear()
 
 
 @pytest.fixture

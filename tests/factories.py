@@ -1,6 +1,8 @@
 """Rows for tests, with only what a test is about written out."""
 
+import atexit
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
 import factory
@@ -9,6 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from tasks import log_store
+from tasks.keeper import Keeper
 from tasks.models import ApiKey, LogLine, Runner, Task
 
 NOON = datetime(2025, 11, 26, 12, 0, tzinfo=UTC)
@@ -86,3 +89,11 @@ def write_log(task: Task, *lines: str | tuple[str, str]) -> None:
         log_store.append([(task.pk, rows)])
         task.last_seq += len(rows)
         task.save(update_fields=["last_seq"])
+
+
+@cache
+def keeper() -> Keeper:
+    """What starts programs; one for all tests of a process."""
+    keeper = Keeper()
+    atexit.register(keeper.close)
+    return keeper

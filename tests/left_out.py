@@ -12,15 +12,27 @@ def left_out() -> list[str]:
     missing = []
     if not os.environ.get("TEST_DATABASE_URL") and later != "PostgreSQL":
         missing.append("PostgreSQL: TEST_DATABASE_URL is not set")
+    if not postgres_programs():
+        missing.append("PostgreSQL's restart: its server programs are not there")
     if not os.environ.get("TEST_REDIS_URL"):
         missing.append("Redis: TEST_REDIS_URL is not set")
     if not (shutil.which("chromium") or shutil.which("chromium-browser")):
         missing.append("the browser: there is no chromium")
     if not (shutil.which("nginx") or Path("/usr/sbin/nginx").exists()):
         missing.append("nginx: the program is not there")
+    if not shutil.which("pushpin"):
+        missing.append("the push proxy: there is no pushpin")
     if not shutil.which("node"):
         missing.append("the Node client: there is no node")
     return missing
+
+
+def postgres_programs() -> Path | None:
+    """The folder of initdb and pg_ctl; Debian keeps them out of the PATH."""
+    found = shutil.which("initdb")
+    places = [Path(found)] if found else []
+    places += sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return places[0].resolve().parent if places else None
 
 
 def in_ci() -> bool:

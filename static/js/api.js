@@ -1,4 +1,4 @@
-// POST to the REST API as the signed-in user.
+// The REST API as the signed-in user.
 
 import { showSignedOut } from "./session.js";
 import { text } from "./text.js";
@@ -7,6 +7,17 @@ export class Problem extends Error {
   constructor({ title = "", detail = "", errors = {} }) {
     super(detail || title);
     this.errors = errors;
+  }
+}
+
+// Resolves to the answer's JSON; to null where it can't be had now.
+export async function get(path) {
+  try {
+    const answer = await fetch(path, { headers: { Accept: "application/json" } });
+    showSignedOut(answer.status === 401);
+    return answer.ok ? await answer.json() : null;
+  } catch {
+    return null;
   }
 }
 

@@ -1,18 +1,24 @@
 // One task on a page: its status, progress, steps and log, live until it ends.
 
 import { announce } from "./announce.js";
-import { Problem, post } from "./api.js";
+import { Problem, get, post } from "./api.js";
 import { ask } from "./ask.js";
 import { LogView, MOST_ROWS } from "./log_view.js";
 import { fetchPart, isSignedOut } from "./session.js";
 import { TaskStream } from "./stream.js";
-import { clock, duration, language, text } from "./text.js";
+import { clock, duration, language, number, text } from "./text.js";
 import { refreshTimes } from "./times.js";
 
 const SHAPES = { pending: "◌", running: "●", completed: "✓", failed: "✕", cancelled: "⊘" };
 const ENDED = new Set(["completed", "failed", "cancelled"]);
 const SILENCE_SECONDS = 30;
-const WHY_REFRESH_MS = 10_000;
+const ASK_WHY_MS = 3_000;
+const WAITS = {
+  turn: "waitsForTurn",
+  lock: "waitsForLock",
+  limit: "waitsForLimit",
+  runner: "waitsForRunner",
+};
 
 export class TaskPanel {
   constructor(root, { ended = () => {} } = {}) {
@@ -29,7 +35,7 @@ export class TaskPanel {
     this.mountCancel();
     this.connect();
     this.timer = setInterval(() => this.tick(), 1000);
-    this.whyTimer = setInterval(() => this.refreshWhy(), WHY_REFRESH_MS);
+    this.whyTimer = setInterval(() => this.askWhyItWaits(), ASK_WHY_MS);
     this.tick();
   }
 
@@ -76,11 +82,13 @@ export class TaskPanel {
     this.part("progress").value = task.progress;
     this.part("progress").dataset.status = task.status;
     this.part("percent").textContent = `${task.progress} %`;
+    this.showAttempt(task);
     this.showStep(task);
+    this.showStalled(task);
     this.showStoredError(task.error);
-    this.showButtons(task);
+    this.showCancel(task);
     this.showSteps(task);
-    this.showEnd();
+    this.showEnd(task);
     this.tick();
   }
 
@@ -97,8 +105,19 @@ export class TaskPanel {
     announce(text("statusNow", { name: this.name, status: text(status) }));
   }
 
-  showStep({ step }) {
+  showAttempt({ attempt }) {
+    for (const name of ["attempt", "retaken"]) {
+      if (this.part(name)) this.part(name).hidden = attempt === 1;
+    }
+    this.part("attempt").textContent = text("attempt", { n: attempt });
+    if (this.part("attempts")) this.part("attempts").textContent = attempt;
+  }
+
+  showStep({ step, status }) {
+    // What it waits for changes while the stream has nothing to say of this task.
+    if (status === "pending") this.askWhyItWaits();
     if (!step.index) return;
+    this.wait = null;
     const name = this.stepNames()[step.index - 1]?.[1] ?? step.name;
     const words = { k: step.index, n: step.count, name };
     this.part("step").textContent = text("stepOf", words);
@@ -121,21 +140,39 @@ export class TaskPanel {
     this.part("error").textContent = error || "";
   }
 
-  showButtons(task) {
-    const cancel = this.part("cancel");
-    const rerun = this.part("rerun");
-    if (!cancel) return;
-    const hasEnded = ENDED.has(task.status);
-    if (hasEnded && cancel.contains(document.activeElement)) this.part("log").focus();
-    cancel.hidden = hasEnded;
-    rerun.hidden = !hasEnded;
-    if (task.cancelRequestedAt) this.showCancelling();
+  showStalled({ stalledSince, status }) {
+    this.showSince("stalled", ENDED.has(status) ? null : stalledSince);
   }
 
-  showCancelling() {
-    const button = this.part("cancel").querySelector("button");
-    button.disabled = true;
-    button.textContent = text("cancelling");
+  // Whether its end was asked for, and what can still be asked.
+  showCancel(task) {
+    const { cancelRequestedAt: askedAt, cancelRequestedBy: who, cancelForced } = task;
+    const hasEnded = ENDED.has(task.status);
+    const place = this.part("cancelling");
+    place.dataset.saying = cancelForced ? "forcedSince" : "cancellingSince";
+    place.dataset.who = who ?? "";
+    this.showSince("cancelling", hasEnded ? null : askedAt);
+    const cancel = this.part("cancel");
+    if (!cancel) return;
+    const isDone = hasEnded || cancelForced;
+    if (isDone && cancel.contains(document.activeElement)) this.part("log").focus();
+    cancel.hidden = isDone;
+    this.part("rerun").hidden = !hasEnded;
+    if (askedAt) this.offerForce(cancel);
+  }
+
+  offerForce(cancel) {
+    const button = cancel.querySelector("button");
+    cancel.elements.force.disabled = false;
+    button.textContent = text("force");
+    button.title = text("forceConsequence");
+  }
+
+  // The words themselves come with the next tick.
+  showSince(name, moment) {
+    const place = this.part(name);
+    place.hidden = !moment;
+    place.dataset.since = moment ? Date.parse(moment) / 1000 : "";
   }
 
   showSteps(task) {
@@ -143,17 +180,20 @@ export class TaskPanel {
     if (!body) return;
     const names = this.stepNames();
     const shown = new Map(names);
-    const results = task.result?.results ?? [];
-    const rows = names.map(([, name], index) => ({ name, index }));
-    for (const [index, result] of results.entries()) {
-      rows[index] = { ...result, name: shown.get(result.name) ?? result.name, index };
-    }
+    const ran = rowsOfResults(task.result?.results ?? []);
+    const begun = ran.filter((row) => row.attempt <= 1).length;
+    const rows = [
+      ...ran.map((row) => ({ ...row, name: shown.get(row.name) ?? row.name })),
+      ...names.slice(begun).map(([, name], place) => ({ name, number: begun + place + 1 })),
+    ];
     body.replaceChildren(...rows.map((row) => stepRow(row, task)));
   }
 
-  showEnd() {
+  showEnd({ status, cancelRequestedBy: who }) {
     const ended = this.part("ended");
     if (!ended || !this.completed || !ended.hidden) return;
+    this.part("cancelled").hidden = status !== "cancelled" || !who;
+    this.part("canceller").textContent = who;
     ended.hidden = false;
     ended.querySelector("time").dateTime = new Date(this.completed).toISOString();
     refreshTimes(ended);
@@ -174,6 +214,11 @@ export class TaskPanel {
         : !ENDED.has(this.status) && ticking(now - this.started);
       if (words) this.part("elapsed").textContent = words;
     }
+    for (const place of this.root.querySelectorAll("[data-since]:not([data-since=''])")) {
+      const { saying, since, who: name } = place.dataset;
+      const time = clock(new Date(since * 1000));
+      place.textContent = text(saying, { time, duration: ticking(now - since * 1000), name });
+    }
     this.watchSilence();
   }
 
@@ -186,12 +231,21 @@ export class TaskPanel {
     } else this.say("silent", { time: duration(seconds) });
   }
 
-  // What a task waits for changes while it waits, and only the server knows.
-  async refreshWhy() {
+  async askWhyItWaits() {
     if (this.status !== "pending" || document.hidden) return;
-    const panel = await this.fetchPanel();
-    const words = panel?.querySelector('[data-part="step"]')?.textContent.trim();
-    if (words && this.status === "pending") this.part("step").textContent = words;
+    const task = await get(`${this.root.dataset.api}/status`);
+    if (task?.waitingFor && this.status === "pending") this.showWait(task.waitingFor);
+  }
+
+  showWait({ reason, position, taskId }) {
+    const wait = `${reason} ${position} ${taskId}`;
+    if (wait === this.wait) return; // a link that is pointed at stays
+    this.wait = wait;
+    const [before, after = ""] = text(WAITS[reason]).split("{task}");
+    const place =
+      position === 1 ? text("nextInQueue") : text("inQueue", { n: number(position) });
+    const link = taskId ? [linkTo(taskId)] : [];
+    this.part("step").replaceChildren(before, ...link, `${after} · ${place}`);
   }
 
   fetchPanel() {
@@ -214,17 +268,19 @@ export class TaskPanel {
 
   async askToCancel() {
     const cancel = this.part("cancel");
-    if (!cancel || cancel.hidden || cancel.querySelector("button").disabled) return;
+    if (!cancel || cancel.hidden) return;
+    const force = !cancel.elements.force.disabled;
     const agreed = await ask({
-      title: text("cancelQuestion", { name: this.name }),
-      consequence: text("cancelConsequence"),
-      yes: text("cancelTask"),
-      no: text("letRun"),
+      title: text(force ? "forceQuestion" : "cancelQuestion", { name: this.name }),
+      consequence: text(force ? "forceConsequence" : "cancelConsequence"),
+      yes: text(force ? "force" : "cancelTask"),
+      no: text(force ? "keepWaiting" : "letRun"),
     });
     if (!agreed) return;
     try {
-      await post(`${this.root.dataset.api}/cancel`);
-      if (!ENDED.has(this.status)) this.showCancelling();
+      const task = await post(`${this.root.dataset.api}/cancel`, { force });
+      if (!ENDED.has(this.status)) this.showCancel(task);
+      this.tick();
     } catch (error) {
       const words = error instanceof Problem ? error.message : text("noAnswer");
       if (!ENDED.has(this.status)) this.showError(words);
@@ -253,22 +309,47 @@ function ticking(milliseconds) {
   return seconds < 10 ? text("seconds", { s: seconds }) : duration(seconds);
 }
 
-function stepRow({ name, index, exitCode, durationMs }, task) {
+function linkTo(taskId) {
+  const link = document.createElement("a");
+  link.className = "code";
+  link.href = `/tasks/${taskId}`;
+  link.textContent = taskId.slice(0, 8);
+  return link;
+}
+
+// One row for each attempt; `attempt` is 0 where there was only one.
+function rowsOfResults(results) {
+  const attempts = results.map(({ attempt = 1 }) => attempt);
+  return results.map((result, place) => {
+    const wasRepeated = attempts[place] > 1 || attempts[place + 1] > 1;
+    return { ...result, attempt: wasRepeated ? attempts[place] : 0 };
+  });
+}
+
+function stepRow({ name, number, attempt, exitCode, durationMs }, task) {
   const ran = durationMs !== undefined || exitCode !== undefined;
   const row = document.createElement("tr");
-  const status = ran ? statusOfResult(exitCode, task.status) : statusOfStep(index + 1, task);
+  const status = ran ? statusOfResult(exitCode, task.status) : statusOfStep(number, task);
   const badge = document.createElement("span");
   badge.className = "status";
   badge.dataset.status = status;
   badge.textContent = `${SHAPES[status] ?? "–"} ${text(status || "notRun")}`;
   const time = durationMs == null ? "–" : duration(durationMs / 1000);
-  for (const content of [badge, name, exitCode ?? "–", time]) {
+  for (const content of [[badge], nameAndAttempt(name, attempt), [exitCode ?? "–"], [time]]) {
     const cell = document.createElement("td");
-    cell.append(content);
+    cell.append(...content);
     row.append(cell);
   }
   row.children[2].className = row.children[3].className = "number";
   return row;
+}
+
+function nameAndAttempt(name, attempt) {
+  if (!attempt) return [name];
+  const mark = document.createElement("span");
+  mark.className = "muted";
+  mark.textContent = text("attemptOfStep", { n: attempt });
+  return [name, " ", mark];
 }
 
 function statusOfResult(exitCode, taskStatus) {

@@ -6,20 +6,24 @@ from django.contrib import admin
 from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from tasks.admin.looked_at import NOTHING, LookedAt, time_ago
 from tasks.models import AuditEvent, Runner, Task
+from tasks.pages.wording import SHAPES
 
 
 @admin.register(Runner)
 class RunnerAdmin(LookedAt):
-    list_display = ("name", "host", "pid", "alive", "heartbeat", "runs", "started")
+    list_display = (
+        "name", "host", "pid", "alive", "heartbeat", "runs", "started", "broke",
+    )  # fmt: skip
     fields = (
         "name", "host", "pid", "alive", "heartbeat", "runs", "concurrency", "types",
-        "started_at", "stopped_at",
+        "started_at", "stopped_at", "broke",
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Runner]:
@@ -39,6 +43,16 @@ class RunnerAdmin(LookedAt):
     @admin.display(description=_("started"), ordering="started_at")
     def started(self, runner: Runner) -> SafeString | str:
         return time_ago(runner.started_at)
+
+    @admin.display(description=_("crashed"), ordering="crashed")
+    def broke(self, runner: Runner) -> SafeString | str:
+        if not runner.crashed:
+            return NOTHING
+        return format_html(
+            '<span class="status" data-status="failed">{} {}</span>',
+            SHAPES[Task.Status.FAILED],
+            gettext("crashed"),
+        )
 
     @admin.display(description=_("runs now"))
     def runs(self, runner: Any) -> SafeString | str:

@@ -71,8 +71,9 @@ class TaskAdmin(LookedAt):
             {
                 "fields": (
                     "number", "created_by", "created_from", "created_at", "started_at",
-                    "completed_at", "duration", "origin", "runner",
-                    "canceller", "cancel_requested_at", "pinned",
+                    "completed_at", "duration", "origin", "runner", "attempt",
+                    "stalled_since", "canceller", "cancel_requested_at",
+                    "forced", "pinned",
                 )
             },
         ),
@@ -110,9 +111,8 @@ class TaskAdmin(LookedAt):
 
     @admin.display(description=_("parameters"))
     def parameters(self, task: Task) -> str:
-        kind = catalog().get(task.type)
-        known = kind.without_secrets(task.params) if kind else {}
-        return ", ".join(f"{name}: {value}" for name, value in known.items()) or NOTHING
+        params = Shown(task, timezone.now()).params
+        return ", ".join(f"{key}: {value}" for key, value in params.items()) or NOTHING
 
     @admin.display(description=_("error"))
     def failure(self, task: Task) -> str:
@@ -126,6 +126,10 @@ class TaskAdmin(LookedAt):
     def canceller(self, task: Task) -> str:
         return task.cancel_requested_by or NOTHING
 
+    @admin.display(description=_("Cancel forced"), boolean=True)
+    def forced(self, task: Task) -> bool:
+        return task.cancel_forced
+
     @admin.display(description=_("rerun of"))
     def origin(self, task: Task) -> SafeString | str:
         if task.rerun_of_id is None:
@@ -137,7 +141,7 @@ class TaskAdmin(LookedAt):
     def steps(self, task: Task) -> SafeString | str:
         rows = [
             (row.status, row.shape, row.label, row.name,
-             NOTHING if row.exit_code is None else row.exit_code,
+             row.attempt_label, NOTHING if row.exit_code is None else row.exit_code,
              row.duration or NOTHING)
             for row in Shown(task, timezone.now()).steps
         ]  # fmt: skip
@@ -153,7 +157,7 @@ class TaskAdmin(LookedAt):
         body = format_html_join(
             "",
             '<tr><td><span class="status" data-status="{}">{} {}</span></td>'
-            "<td>{}</td><td>{}</td><td>{}</td></tr>",
+            "<td>{} {}</td><td>{}</td><td>{}</td></tr>",
             rows,
         )
         return format_html("<table>{}{}</table>", head, body)
@@ -197,14 +201,21 @@ class TaskAdmin(LookedAt):
     def cancel_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         """Asks first; the answer comes as ``sure``."""
         task = self._operated(request, pk)
+        force = "force" in request.POST
         if request.method == "POST" and "sure" in request.POST:
-            cancel_and_say(request, task)
+            cancel_and_say(request, task, force=force)
             return redirect("admin:tasks_task_change", task.pk)
+        question = (
+            gettext("Force the end of %(task)s?")
+            if force
+            else gettext("Cancel %(task)s?")
+        )
         context = {
             **self.admin_site.each_context(request),
-            "title": gettext("Cancel %(task)s?") % {"task": task},
+            "title": question % {"task": task},
             "opts": self.opts,
             "original": task,
+            "force": force,
         }
         return TemplateResponse(request, "admin/tasks/task/cancel.html", context)
 

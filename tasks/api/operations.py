@@ -23,8 +23,9 @@ from tasks.api.admission import ApiView
 from tasks.api.problems import DATABASE_DOWN
 from tasks.api.schema import described
 from tasks.api.serializers import HealthSerializer
-from tasks.models import Runner, Task
+from tasks.models import CRASH_MINUTES, Runner, Task
 
+CRASH_LOOP = 5  # so many crashes in CRASH_MINUTES
 # The tables may be missing as well as the server.
 NO_DATABASE = (DatabaseError, *DATABASE_DOWN)
 
@@ -64,7 +65,8 @@ class OpenView(ApiView):
 class HealthView(OpenView):
     @described(
         "Is it healthy?",
-        "A queue that no runner serves is not healthy.",
+        "A queue that no runner serves is not healthy. One whose runners crash again "
+        "and again is `degraded`, with status 200 as long as one lives.",
         operation_id="getHealth",
         is_public=True,
         tags=("operations",),
@@ -81,10 +83,12 @@ class HealthView(OpenView):
             "version": settings.VERSION,
             "database": "ok",
             "runners": 0,
+            "runnerCrashes": 0,
             "queue": Queue(pending=0, running=0, oldestPendingSeconds=0),
         }
         try:
             body["runners"] = Runner.objects.alive().count()
+            body["runnerCrashes"] = Runner.objects.crashed_lately().count()
             body["queue"] = queue_now()
         except NO_DATABASE:
             body["database"] = "unavailable"
@@ -94,7 +98,13 @@ class HealthView(OpenView):
                 body["reason"] = _("No runner is alive, so no task is started.")
         if "reason" in body:
             body["status"] = "unavailable"
-        response = Response(body, 503 if "reason" in body else 200)
+        elif body["runnerCrashes"] >= CRASH_LOOP:
+            body["status"] = "degraded"
+            body["reason"] = _("Runners crash: %(count)s in %(minutes)s minutes.") % {
+                "count": body["runnerCrashes"],
+                "minutes": CRASH_MINUTES,
+            }
+        response = Response(body, 503 if body["status"] == "unavailable" else 200)
         # Whoever asks is told; in the logs it would be an error a second.
         response._has_been_logged = True  # type: ignore[attr-defined]
         return response
@@ -140,6 +150,11 @@ class TaskCollector(Collector):
             "resource_sync_runners_alive",
             "Runners with a sign of life within the lease.",
             value=Runner.objects.alive().count(),
+        )
+        yield GaugeMetricFamily(
+            "resource_sync_runner_crashes",
+            f"Runners that crashed within the last {CRASH_MINUTES} minutes.",
+            value=Runner.objects.crashed_lately().count(),
         )
 
 

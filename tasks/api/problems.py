@@ -20,10 +20,11 @@ from django.core.exceptions import (
     RequestDataTooBig,
     SuspiciousOperation,
 )
-from django.db import InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError, connection
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from django.views import csrf, defaults
+from psycopg_pool import PoolTimeout
 from rest_framework import exceptions
 
 from tasks.catalog import catalog
@@ -163,6 +164,19 @@ def _api_exception(exc: exceptions.APIException) -> HttpResponse:
 
 def _database_down(exc: BaseException) -> HttpResponse:
     logger.error("The database did not answer a request.", exc_info=exc)
+    return _no_database(exc)
+
+
+def forget_dead_connections(exc: BaseException) -> None:
+    """After a restart of PostgreSQL all pooled connections are dead, and each would
+    cost one more request its answer."""
+    pool = getattr(connection, "pool", None)
+    if pool is not None and not isinstance(exc.__cause__, PoolTimeout):
+        pool.drain()
+
+
+def _no_database(exc: BaseException) -> HttpResponse:
+    forget_dead_connections(exc)
     return problem(
         503,
         None,
@@ -235,8 +249,9 @@ def server_error(request: HttpRequest) -> HttpResponse:
     if not is_for_programs(request):
         return defaults.server_error(request)
     # Django has logged it already; whether it was the database is worth telling.
-    if isinstance(sys.exc_info()[1], DATABASE_DOWN):
-        return problem(503, None, _("The database does not answer; try again soon."))
+    error = sys.exc_info()[1]
+    if isinstance(error, DATABASE_DOWN):
+        return _no_database(error)
     return problem(500, None, _("Something went wrong here; it has been logged."))
 
 

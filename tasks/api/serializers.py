@@ -46,18 +46,46 @@ class TaskResultSerializer(serializers.Serializer[Any]):
     results = StepResultSerializer(many=True)
 
 
+class WaitingForSerializer(serializers.Serializer[Any]):
+    reason = serializers.ChoiceField(
+        ["runner", "lock", "limit", "turn"],
+        help_text="no living runner takes its type; another task holds its lock, or is "
+        "before it for the same; as many of its type run as may; it is not its turn",
+    )
+    position = serializers.IntegerField(min_value=1, help_text="1 is next")
+    taskId = serializers.UUIDField(  # noqa: N815
+        allow_null=True, help_text="which task it waits for, where it is the lock"
+    )
+    message = serializers.CharField(help_text="the same in one sentence")
+
+
 class TaskSerializer(serializers.Serializer[Any]):
     id = serializers.UUIDField()
     type = serializers.CharField()
     params = serializers.DictField(child=serializers.CharField(allow_blank=True))
     status = serializers.ChoiceField(Task.Status.values)
+    waitingFor = WaitingForSerializer(  # noqa: N815
+        allow_null=True,
+        help_text="why it does not run yet; null unless it is pending, and while it is"
+        " so new that nobody has looked",
+    )
+    attempt = serializers.IntegerField(
+        min_value=1, help_text="2 after it went back to the queue, its runner dead"
+    )
     progress = serializers.IntegerField(min_value=0, max_value=100)
     step = TaskStepSerializer()
     createdAt = serializers.DateTimeField()  # noqa: N815
     startedAt = serializers.DateTimeField(allow_null=True)  # noqa: N815
     completedAt = serializers.DateTimeField(allow_null=True)  # noqa: N815
     createdBy = serializers.CharField(allow_blank=True)  # noqa: N815
+    stalledSince = serializers.DateTimeField(  # noqa: N815
+        allow_null=True, help_text="since when its step is silent, if for too long"
+    )
     cancelRequestedAt = serializers.DateTimeField(allow_null=True)  # noqa: N815
+    cancelRequestedBy = serializers.CharField(allow_null=True)  # noqa: N815
+    cancelForced = serializers.BooleanField(  # noqa: N815
+        help_text="whether its processes are killed without time to end in order"
+    )
     rerunOf = serializers.UUIDField(allow_null=True)  # noqa: N815
     result = TaskResultSerializer(allow_null=True, help_text="null until the end")
     error = serializers.CharField(
@@ -67,6 +95,12 @@ class TaskSerializer(serializers.Serializer[Any]):
     logs = LogLineSerializer(many=True, help_text="the newest few; none in lists")
     statusUrl = serializers.URLField()  # noqa: N815
     streamUrl = serializers.URLField()  # noqa: N815
+
+
+class CancelSerializer(serializers.Serializer[Any]):
+    force = serializers.BooleanField(
+        default=False, help_text="kill its processes at once, instead of asking first"
+    )
 
 
 class TaskStartedSerializer(TaskSerializer):
@@ -115,12 +149,15 @@ class QueueSerializer(serializers.Serializer[Any]):
 
 
 class HealthSerializer(serializers.Serializer[Any]):
-    status = serializers.CharField(help_text="ok, or unavailable")
+    status = serializers.CharField(help_text="ok, degraded, or unavailable")
     version = serializers.CharField()
     database = serializers.CharField(help_text="ok, or unavailable")
     runners = serializers.IntegerField(min_value=0, help_text="alive now")
+    runnerCrashes = serializers.IntegerField(  # noqa: N815
+        min_value=0, help_text="within the last ten minutes"
+    )
     queue = QueueSerializer()
-    reason = serializers.CharField(required=False, help_text="why it is unavailable")
+    reason = serializers.CharField(required=False, help_text="why it is not ok")
 
 
 class ProblemSerializer(serializers.Serializer[Any]):

@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -14,7 +15,7 @@ from rest_framework.viewsets import ViewSetMixin
 from tasks import lifecycle, log_store
 from tasks.api import listing, prefer
 from tasks.api.admission import ApiView, actor_of, base_url, stream_query
-from tasks.api.parsers import body_of
+from tasks.api.parsers import MEDIA_TYPE, body_of
 from tasks.api.queries import MAX_TEXT_LENGTH, Cursor
 from tasks.api.schema import (
     IDEMPOTENCY_KEY,
@@ -26,6 +27,7 @@ from tasks.api.schema import (
 )
 from tasks.api.serializers import (
     JSON_OBJECT,
+    CancelSerializer,
     TaskListSerializer,
     TaskSerializer,
     TaskStartedSerializer,
@@ -33,6 +35,7 @@ from tasks.api.serializers import (
 from tasks.description import NEWEST_LINES, LineJson, describe
 from tasks.models import Task
 from tasks.task_types import ParameterErrors
+from tasks.waiting import WaitingFor, waiting_for_all
 
 IDEMPOTENCY_KEYS = re.compile(r"[\x20-\x7e]{1,255}")
 TASK_IDS = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -46,17 +49,25 @@ def task_of(text: str) -> Task:
 
 
 def shown(
-    request: Request, task: Task, logs: list[LineJson] | None = None
+    request: Request,
+    task: Task,
+    logs: list[LineJson] | None = None,
+    waiting: Mapping[uuid.UUID, WaitingFor] | None = None,
 ) -> dict[str, Any]:
     """A task as the client that asks gets it."""
-    return describe(task, base_url(request), logs or [], stream_query(request, task.pk))
+    query = stream_query(request, task.pk)
+    return describe(task, base_url(request), logs or [], query, waiting)
 
 
-def with_newest_lines(request: Request, task: Task) -> dict[str, Any]:
+def with_newest_lines(
+    request: Request,
+    task: Task,
+    waiting: Mapping[uuid.UUID, WaitingFor] | None = None,
+) -> dict[str, Any]:
     lines: list[LineJson] = []
     if task.last_seq:
         lines = log_store.newest(task.pk, task.last_seq, NEWEST_LINES)
-    return shown(request, task, lines)
+    return shown(request, task, lines, waiting)
 
 
 def idempotency_key(request: Request) -> str | None:
@@ -65,6 +76,22 @@ def idempotency_key(request: Request) -> str | None:
         text = _("It must be 1 to 255 printable ASCII characters.")
         raise ParameterErrors({"Idempotency-Key": [text]})
     return key
+
+
+def is_forced(request: Request) -> bool:
+    """What the body of a cancel says. There need not be any, and what is no JSON (an
+    HTML form's) says nothing. Raises ParameterErrors."""
+    http_request = request._request
+    is_json = http_request.content_type == MEDIA_TYPE
+    body = body_of(http_request) if is_json else {}
+    unknown = _("There is no such parameter; there are: %(names)s.")
+    errors = {name: [unknown % {"names": "force"}] for name in body if name != "force"}
+    force = body.get("force", False)
+    if not isinstance(force, bool):
+        errors["force"] = [_("It must be true or false.")]
+    if errors:
+        raise ParameterErrors(errors)
+    return bool(force)
 
 
 def started(request: Request, task: Task) -> Response:
@@ -76,7 +103,8 @@ def started(request: Request, task: Task) -> Response:
         headers["Preference-Applied"] = f"wait={seconds}"
         task = Task.objects.defer("trail").get(pk=task.pk)
         status = 200 if task.has_ended else 202
-    body = {"taskId": str(task.pk), **with_newest_lines(request, task)}
+    # Whether it has to wait will show; looking for it here would delay its start.
+    body = {"taskId": str(task.pk), **with_newest_lines(request, task, {})}
     headers["Location"] = body["statusUrl"]
     return Response(body, status, headers=headers)
 
@@ -136,15 +164,20 @@ class TaskViewSet(ViewSetMixin, ApiView):
 
     @described(
         "Cancel a task",
-        "A waiting task ends at once; of a running one the whole process tree is "
-        "stopped. Asking twice is no error.",
+        "A waiting task ends at once, and so does one whose runner is gone; of a "
+        "running one the whole process tree is stopped: in order, or killed at once "
+        "where `force` is true. Asking twice is no error, and the second time may "
+        "force.",
         operation_id="cancelTask",
+        request={"application/json": CancelSerializer},
         parameters=(TASK_ID,),
         answers={202: OpenApiResponse(TaskSerializer, "It ends, or has just ended.")},
-        problems=(404, 409),
+        problems=(400, 404, 409, 413, 415),
+        examples=(OpenApiExample("At once", {"force": True}, request_only=True),),
     )
     def cancel(self, request: Request, id: str) -> Response:  # noqa: A002
-        task = lifecycle.request_cancel(task_of(id).pk, actor_of(request))
+        force = is_forced(request)
+        task = lifecycle.request_cancel(task_of(id).pk, actor_of(request), force=force)
         return Response(with_newest_lines(request, task), 202)
 
     @described(
@@ -193,9 +226,10 @@ class TaskViewSet(ViewSetMixin, ApiView):
             given["cursor"] = cursor.encoded()
             return f"{base_url(request)}/api/tasks?{given.urlencode()}"
 
+        waiting = waiting_for_all(page.tasks)
         return Response(
             {
-                "tasks": [shown(request, task) for task in page.tasks],
+                "tasks": [shown(request, task, None, waiting) for task in page.tasks],
                 "next": url(page.next),
                 "previous": url(page.previous),
                 "count": page.count,

@@ -5,17 +5,36 @@ else (API, admin, runner, commands) asks these and translates.
 """
 
 from tasks.models.access import ApiKey, AuditEvent
-from tasks.models.runner import HEARTBEAT_SECONDS, LEASE_SECONDS, Runner
-from tasks.models.task import LogLine, StatusConflict, Task, TaskQuerySet
+from tasks.models.runner import (
+    CRASH_MINUTES,
+    HEARTBEAT_SECONDS,
+    LEASE_SECONDS,
+    Runner,
+)
+from tasks.models.task import (
+    LINES_AT_ONCE,
+    LogLine,
+    PrunedLog,
+    StatusConflict,
+    Task,
+    TaskQuerySet,
+    columns_after,
+    moment,
+)
 
 __all__ = [
+    "CRASH_MINUTES",
     "HEARTBEAT_SECONDS",
     "LEASE_SECONDS",
+    "LINES_AT_ONCE",
     "ApiKey",
     "AuditEvent",
     "LogLine",
+    "PrunedLog",
     "Runner",
     "StatusConflict",
     "Task",
     "TaskQuerySet",
+    "columns_after",
+    "moment",
 ]

@@ -9,23 +9,42 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 HEARTBEAT_SECONDS = 3.0
-LEASE_SECONDS = 15.0  # a runner silent for longer than this has lost its tasks
+CRASH_MINUTES = 10  # how long a crash is told of
+KEEP_DAYS = 7  # of runners that stopped
+RUNNERS_AT_ONCE = 100
+# A runner silent for longer than this has lost its tasks. Somebody looks every two
+# seconds, so they end within 15 s of its last sign of life.
+LEASE_SECONDS = 12.0
 
 
 class RunnerQuerySet(models.QuerySet["Runner"]):
+    def not_stopped(self) -> Self:
+        return self.filter(stopped_at=None)
+
     def alive(self) -> Self:
         """Runners with a sign of life within the lease, by the database's clock."""
-        return self.filter(
-            stopped_at=None,
+        return self.not_stopped().filter(
             heartbeat_at__gt=Now() - timedelta(seconds=LEASE_SECONDS),
         )
 
     def lost(self) -> Self:
         """Runners that neither said goodbye nor gave a sign of life in time."""
-        return self.filter(
-            stopped_at=None,
+        return self.not_stopped().filter(
             heartbeat_at__lte=Now() - timedelta(seconds=LEASE_SECONDS),
         )
+
+    def crashed_lately(self) -> Self:
+        """Runners that ended without a goodbye, or by an error, a short while ago."""
+        since = Now() - timedelta(minutes=CRASH_MINUTES)
+        return self.filter(crashed=True, stopped_at__gt=since)
+
+    def forget(self) -> int:
+        """Delete some runners that stopped long ago and that no task names; returns
+        how many, 0 when there are no more."""
+        since = Now() - timedelta(days=KEEP_DAYS)
+        old = self.filter(stopped_at__lt=since, tasks=None)
+        found = list(old.order_by().values_list("pk", flat=True)[:RUNNERS_AT_ONCE])
+        return self.filter(pk__in=found).delete()[0]
 
 
 class Runner(models.Model):
@@ -46,6 +65,8 @@ class Runner(models.Model):
     started_at = models.DateTimeField(_("started"), db_default=Now())
     heartbeat_at = models.DateTimeField(_("last heartbeat"), db_default=Now())
     stopped_at = models.DateTimeField(_("stopped"), null=True, blank=True)
+    # It ended without a goodbye, or by an error.
+    crashed = models.BooleanField(_("crashed"), default=False)
 
     objects = RunnerQuerySet.as_manager()
 
@@ -59,6 +80,12 @@ class Runner(models.Model):
                 "heartbeat_at",
                 name="runner_not_stopped",
                 condition=models.Q(stopped_at=None),
+            ),
+            # crashed_lately(): asked by every health check
+            models.Index(
+                "stopped_at",
+                name="runner_crashed",
+                condition=models.Q(crashed=True),
             ),
         ]
 

@@ -1,7 +1,7 @@
 """Tasks and their lines: what may follow what, what comes next, what is forgotten."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -11,7 +11,9 @@ from django.utils.translation import gettext_lazy as _
 
 from tasks.models.runner import Runner
 
-PRUNE_BATCH = 50  # tasks deleted in one transaction: short enough for the stream
+# What goes in one transaction: on SQLite some 10 ms, in which nothing else is written.
+TASKS_AT_ONCE = 20
+LINES_AT_ONCE = 2_000
 
 
 class StatusConflict(Exception):
@@ -35,13 +37,15 @@ class TaskQuerySet(models.QuerySet["Task"]):
     def newest_first(self) -> Self:
         return self.order_by("-created_at", "-id")
 
-    def next_in_queue(self, types: list[str]) -> Self:
-        """Pending tasks that may start now, oldest first: no one holds their lock,
-        and no older task waits for the same lock."""
+    def next_in_queue(self, types: Sequence[str], full: Sequence[str] = ()) -> Self:
+        """Pending tasks that may start now, oldest first: of these types (or any,
+        where there are none), but of none that is full, and no one holds their lock."""
         held = self.model.objects.running().filter(lock=models.OuterRef("lock"))
         ready = self.pending().exclude(models.Exists(held))
         if types:
             ready = ready.filter(type__in=types)
+        if full:
+            ready = ready.exclude(type__in=full)
         return ready.order_by("created_at", "id")
 
     def move(self, task_id: uuid.UUID, old: str, new: str, **fields: Any) -> None:
@@ -57,24 +61,30 @@ class TaskQuerySet(models.QuerySet["Task"]):
             raise StatusConflict(task_id, new, found)
 
     def prune(self, keep: int) -> int:
-        """Delete finished tasks, with their lines, beyond the newest ``keep``.
+        """Delete some finished tasks beyond the newest ``keep``, in one small
+        transaction; returns how many, 0 when there are no more.
 
-        Returns how many were deleted. In small transactions, so that no stream
-        waits; a task that is pending, running or pinned never goes.
+        The lines of long logs are left, for later: PrunedLog says whose. A task that
+        is pending, running or pinned never goes.
         """
-        deleted = 0
-        while True:
-            doomed = list(
-                self.finished()
-                .filter(pinned=False)
-                .order_by("-completed_at", "-id")
-                .values_list("pk", flat=True)[keep : keep + PRUNE_BATCH]
-            )
-            if not doomed:
-                return deleted
-            with transaction.atomic():
-                LogLine.objects.filter(task_id__in=doomed).delete()
-                deleted += self.filter(pk__in=doomed).delete()[1].get("tasks.Task", 0)
+        old = self.finished().filter(pinned=False).order_by("-completed_at", "-id")
+        found = list(old.values_list("pk", flat=True)[keep : keep + TASKS_AT_ONCE])
+        if not found:
+            return 0
+        with transaction.atomic():
+            doomed = self.filter(pk__in=found, pinned=False)  # one may be pinned by now
+            lines = doomed.select_for_update().order_by("last_seq")
+            short: list[uuid.UUID] = []
+            long: list[uuid.UUID] = []
+            count = 0
+            for task_id, last_seq in lines.values_list("pk", "last_seq"):
+                count += last_seq
+                (short if count <= LINES_AT_ONCE else long).append(task_id)
+            LogLine.objects.filter(task_id__in=short).delete()
+            logs = [PrunedLog(task_id=task_id) for task_id in long]
+            PrunedLog.objects.bulk_create(logs, ignore_conflicts=True)
+            self.filter(pk__in=[*short, *long]).delete()
+        return len(short) + len(long)
 
 
 class Task(models.Model):
@@ -112,9 +122,8 @@ class Task(models.Model):
     step_index = models.PositiveSmallIntegerField(default=0)  # 1 is the first
     step_count = models.PositiveSmallIntegerField(default=0)
     step_name = models.CharField(_("step"), max_length=200, blank=True, default="")
-    # Each change of step or progress while running, with the line it followed:
-    # [[seq, step_index, step_name, progress], ...]. A viewer gets every change in
-    # its place even where several were committed at once.
+    # Each change while running, with the line it followed; see columns_after. A
+    # viewer gets every change in its place even where several were committed at once.
     trail = models.JSONField(default=list, editable=False)
 
     # Not the database's now: SQLite's has milliseconds, too few to order a queue by.
@@ -141,7 +150,13 @@ class Task(models.Model):
     # SHA-256 of the log as a client has it, set with the end state.
     log_sha256 = models.CharField(max_length=64, blank=True, default="")
 
+    # 1, or more where it went back to the queue after its runner had died.
+    attempt = models.PositiveSmallIntegerField(_("attempt"), default=1)
+    # Since when its step has been silent for longer than its type finds normal.
+    stalled_since = models.DateTimeField(_("silent since"), null=True, blank=True)
     lock = models.CharField(max_length=500, null=True, blank=True)  # noqa: DJ001 (no lock is not the lock "")
+    # Which of its type's places (max_running) it has while it runs: 0, 1, 2 …
+    slot = models.PositiveSmallIntegerField(null=True, blank=True)
     runner = models.ForeignKey(
         Runner,
         verbose_name=_("runner"),
@@ -154,6 +169,8 @@ class Task(models.Model):
         _("cancel requested"), null=True, blank=True
     )
     cancel_requested_by = models.CharField(max_length=200, blank=True, default="")
+    # Whoever asked did not want to wait for the step's processes to end in order.
+    cancel_forced = models.BooleanField(default=False)
     pinned = models.BooleanField(_("pinned"), default=False)
 
     objects = TaskQuerySet.as_manager()
@@ -176,6 +193,12 @@ class Task(models.Model):
                 fields=["lock"],
                 name="task_one_running_per_lock",
                 condition=models.Q(status="running", lock__isnull=False),
+            ),
+            # ... and two runners that claim the last place of one type.
+            models.UniqueConstraint(
+                fields=["type", "slot"],
+                name="task_one_running_per_slot",
+                condition=models.Q(status="running", slot__isnull=False),
             ),
             models.UniqueConstraint(
                 fields=["created_by", "idempotency_key"],
@@ -220,6 +243,28 @@ class Task(models.Model):
         return StatusConflict(self.pk, wanted, self.status)
 
 
+def columns_after(change: Sequence[Any]) -> dict[str, Any]:
+    """A task's columns, but for the lines, just after a change in its trail.
+
+    A change is ``[seq, step_index, step_name, progress, stalled_since]``: behind
+    which line it came, and how things are from there on. The last is in milliseconds
+    since 1970, None while nothing is stalled; it may be missing.
+    """
+    _seq, step_index, step_name, progress, *stalled = change
+    since_ms = stalled[0] if stalled else None
+    return {
+        "step_index": step_index,
+        "step_name": step_name,
+        "progress": progress,
+        "stalled_since": None if since_ms is None else moment(since_ms),
+    }
+
+
+def moment(at_ms: int) -> datetime:
+    """Milliseconds since 1970 as a time, in UTC."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC)
+
+
 class LogLine(models.Model):
     """One line of a task's output, numbered 1, 2, 3 … without a hole."""
 
@@ -258,4 +303,14 @@ class LogLine(models.Model):
 
     @property
     def timestamp(self) -> datetime:
-        return datetime.fromtimestamp(self.at_ms / 1000, UTC)
+        return moment(self.at_ms)
+
+
+class PrunedLog(models.Model):
+    """The log of a task that was deleted: its lines are on their way out, a few in
+    each transaction."""
+
+    task_id = models.UUIDField(primary_key=True)
+
+    def __str__(self) -> str:
+        return str(self.task_id)

@@ -23,14 +23,25 @@ SENTENCES = (
     gettext_noop("%(path)s is not a folder."),
     gettext_noop("%(path)s is not executable."),
     gettext_noop("%(path)s could not be started: %(cause)s."),
+    gettext_noop("There is no account %(user)s on this host."),
+    gettext_noop("Only a runner that root started can run it as %(user)s."),
     gettext_noop("Cancelled by %(who)s before it started."),
     gettext_noop("Cancelled by %(who)s; %(loss)s"),
     gettext_noop("Cancelled by %(who)s."),
-    gettext_noop("Interrupted: the runner was shut down."),
+    gettext_noop("Interrupted by shutdown of the runner."),
+    gettext_noop("Interrupted: the runner was shut down."),  # of release 1.0
+    gettext_noop("%(loss)s The task goes back to the queue."),
+    gettext_noop("The runner %(runner)s stopped at about %(time)s; %(kept)s"),
+    gettext_noop("The runner is gone; %(kept)s"),
+    gettext_noop("Step “%(step)s” has printed nothing for %(seconds)s s."),
+    gettext_noop("Step “%(step)s” left %(processes)s behind; they were killed."),
+    gettext_noop("Step “%(step)s” left 1 process behind; it was killed."),
+    gettext_noop("The log reached its limit of %(lines)s."),
+    gettext_noop("The log reached its limit of %(bytes)s."),
+    gettext_noop("%(lines)s after line %(seq)s could not be stored: %(cause)s."),
     gettext_noop(
-        "The runner %(runner)s stopped at about %(time)s; %(lines)s were kept."
+        "Stopped, because its output could not be stored for %(seconds)s s: %(cause)s."
     ),
-    gettext_noop("The runner is gone; %(lines)s were kept."),
     gettext_noop("There is no task type %(name)s; there are: %(names)s."),
 )
 # What stands for a name in a sentence, where it is not just any text.
@@ -39,8 +50,13 @@ SHAPES = {
     "signal": r"SIG\w+|signal \d+",
     "seconds": r"[\d.e+-]+",
     "path": r"\S+",
-    "loss": r"The runner .+",
+    "loss": r"The runner .+\.",
     "lines": r"[\d,]+ lines?",
+    "bytes": r"[\d,]+ bytes?",
+    "processes": r"\d+ processes",
+    # "1 line were kept.": of release 1.0
+    "kept": r"(?:[\d,]+ lines?|no line) (?:was|were) kept\.",
+    "seq": r"[\d,]+",
 }
 
 
@@ -56,9 +72,32 @@ def said(sentence: str) -> str:
 
 
 def _said_lines(count: str) -> str:
-    number = count.split()[0]
-    n = int(number.replace(",", ""))
+    number, n = _number(count)
     return ngettext("%(n)s line", "%(n)s lines", n) % {"n": number}
+
+
+def _said_bytes(count: str) -> str:
+    number, n = _number(count)
+    return ngettext("%(n)s byte", "%(n)s bytes", n) % {"n": number}
+
+
+def _said_processes(count: str) -> str:
+    number, n = _number(count)
+    return ngettext("%(n)s process", "%(n)s processes", n) % {"n": number}
+
+
+def _said_kept(words: str) -> str:
+    if words.startswith("no "):
+        return gettext("no line was kept.")
+    number, n = _number(words)
+    sentence = ngettext("%(n)s line was kept.", "%(n)s lines were kept.", n)
+    return sentence % {"n": number}
+
+
+def _number(count: str) -> tuple[str, int]:
+    """As it stands at the beginning of a text, and as a number."""
+    number = count.split()[0]
+    return number, int(number.replace(",", ""))
 
 
 def _pattern(template: str) -> re.Pattern[str]:
@@ -72,4 +111,11 @@ def _pattern(template: str) -> re.Pattern[str]:
 
 _PATTERNS = [(template, _pattern(template)) for template in SENTENCES]
 # Parts that are sentences themselves, or carry a number.
-_SAY_PART = {"reason": said, "loss": said, "lines": _said_lines}
+_SAY_PART = {
+    "reason": said,
+    "loss": said,
+    "kept": _said_kept,
+    "lines": _said_lines,
+    "bytes": _said_bytes,
+    "processes": _said_processes,
+}

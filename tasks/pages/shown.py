@@ -4,15 +4,27 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Sum
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from tasks.catalog import catalog
-from tasks.models import LogLine, Runner, Task
+from tasks.description import shown_params
+from tasks.models import LogLine, Task
 from tasks.pages.sayings import said
 from tasks.pages.wording import LEVEL_MARKS, SHAPES, ago_text, duration_text
+from tasks.waiting import waiting_for
 
 FIRST_LINES = 200  # rendered by the server; the script goes on from there
+WAITS = {
+    "turn": gettext_noop("It waits for its turn"),
+    "lock": gettext_noop(
+        "It waits for the end of task {task}, which has the same lock"
+    ),
+    "limit": gettext_noop("It waits: as many of its type run as may run at once"),
+    "runner": gettext_noop("It waits: no runner that is alive takes this type"),
+}
 
 
 @dataclass(frozen=True)
@@ -23,6 +35,11 @@ class StepRow:
     status: str  # a task's status, or "" for a step that never ran
     exit_code: int | None = None
     duration: str = ""
+    attempt: int = 0  # 1, 2 … where the step was tried more than once
+
+    @property
+    def attempt_label(self) -> str:
+        return _("attempt %(n)s") % {"n": self.attempt} if self.attempt else ""
 
     @property
     def shape(self) -> str:
@@ -75,9 +92,12 @@ class Shown:
 
     @property
     def params(self) -> dict[str, str]:
-        """What was asked, beyond the version, without secrets."""
-        known = self.kind.without_secrets(self.task.params) if self.kind else {}
-        return {name: value for name, value in known.items() if name != "version"}
+        """What was asked, without secrets."""
+        return shown_params(self.task)
+
+    @property
+    def params_but_version(self) -> dict[str, str]:
+        return {name: text for name, text in self.params.items() if name != "version"}
 
     @property
     def step_names(self) -> list[tuple[str, str]]:
@@ -90,10 +110,10 @@ class Shown:
         """What ran, from the result; then what is running or still to come."""
         if self.task.has_ended:
             results = (self.task.result or {}).get("results", [])
-            left = self.step_names[len(results) :]
+            begun = sum(_attempt(entry) == 1 for entry in results)
             return [
-                *(_step_row(entry, self.task.status) for entry in results),
-                *(StepRow(shown, "") for _name, shown in left),
+                *_rows_of_results(results, self.task.status),
+                *(StepRow(shown, "") for _name, shown in self.step_names[begun:]),
             ]
         current = self.task.step_index
         return [
@@ -115,27 +135,51 @@ class Shown:
 
     @property
     def why_waiting(self) -> str:
-        """One sentence on what this task waits for; "" if it does not wait."""
-        if self.task.status != Task.Status.PENDING:
+        """What this task waits for, as HTML; "" if it does not wait."""
+        waiting = waiting_for(self.task)
+        if waiting is None:
             return ""
-        alive = Runner.objects.alive()
-        if not alive.exists():
-            return _("It waits: no runner is alive.")
-        if before := self._holder_of_lock():
-            return _("It waits for %(task)s to end.") % {"task": before}
-        if not any(not r.types or self.task.type in r.types for r in alive):
-            return _("It waits: no runner that is alive takes this type.")
-        places = alive.aggregate(sum=Sum("concurrency"))["sum"] or 0
-        if Task.objects.running().count() >= places:
-            return _("It waits: every runner is busy.")
-        return _("It starts in a moment.")
+        link = ""
+        if waiting.task_id is not None:
+            link = format_html(
+                '<a class="code" href="{}">{}</a>',
+                reverse("task", args=[waiting.task_id]),
+                str(waiting.task_id)[:8],
+            )
+        reason = format_html(_(WAITS[waiting.reason]), task=link)
+        place = (
+            _("next in the queue")
+            if waiting.position == 1
+            else _("number {n} in the queue").format(n=f"{waiting.position:,}")
+        )
+        return format_html("{} · {}", reason, place)
 
-    def _holder_of_lock(self) -> Task | None:
-        if self.task.lock is None:
-            return None
-        same_lock = Task.objects.filter(lock=self.task.lock)
-        earlier = same_lock.pending().filter(created_at__lt=self.task.created_at)
-        return same_lock.running().first() or earlier.order_by("created_at").first()
+    @property
+    def cancelling(self) -> str:
+        """Since when its end is awaited, and who asked; "" where nobody waits."""
+        asked_at = self.task.cancel_requested_at
+        if asked_at is None or self.task.has_ended:
+            return ""
+        sentence = (
+            _("Forced; cancelling since {time} ({duration}), asked by {name}")
+            if self.task.cancel_forced
+            else _("Cancelling since {time} ({duration}), asked by {name}")
+        )
+        who = self.task.cancel_requested_by
+        return sentence.format(name=who, **self._since(asked_at))
+
+    @property
+    def stalled(self) -> str:
+        """Since when its step has been silent for too long; "" where it has not."""
+        since = self.task.stalled_since
+        if since is None or self.task.has_ended:
+            return ""
+        return _("Silent since {time} ({duration})").format(**self._since(since))
+
+    def _since(self, moment: datetime) -> dict[str, str]:
+        # From 1 on, as for the duration of a task that runs.
+        seconds = max(1, int((self.now - moment).total_seconds()))
+        return {"time": f"{moment:%H:%M:%S}", "duration": duration_text(seconds)}
 
 
 def _status_of_step(number: int, current: int) -> str:
@@ -144,7 +188,21 @@ def _status_of_step(number: int, current: int) -> str:
     return Task.Status.RUNNING if number == current else Task.Status.PENDING
 
 
-def _step_row(entry: dict[str, Any], task_status: str) -> StepRow:
+def _rows_of_results(results: list[dict[str, Any]], task_status: str) -> list[StepRow]:
+    """One row for each attempt: a step that was tried again has several results."""
+    attempts = [*map(_attempt, results), 1]
+    rows = []
+    for entry, attempt, following in zip(results, attempts, attempts[1:], strict=False):
+        was_only_one = attempt == 1 and following == 1
+        rows.append(_step_row(entry, task_status, 0 if was_only_one else attempt))
+    return rows
+
+
+def _attempt(entry: dict[str, Any]) -> int:
+    return int(entry.get("attempt", 1))
+
+
+def _step_row(entry: dict[str, Any], task_status: str, attempt: int) -> StepRow:
     code, milliseconds = entry.get("exitCode"), entry.get("durationMs")
     is_cancelled = task_status == Task.Status.CANCELLED
     unclean = Task.Status.CANCELLED if is_cancelled else Task.Status.FAILED
@@ -153,4 +211,5 @@ def _step_row(entry: dict[str, Any], task_status: str) -> StepRow:
         status=Task.Status.COMPLETED if code == 0 else unclean,
         exit_code=code,
         duration="" if milliseconds is None else duration_text(milliseconds / 1000),
+        attempt=attempt,
     )

@@ -46,18 +46,20 @@ def rerun(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
 
 @staff_page
 def cancel(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
-    """Ask first, then cancel: for browsers without script."""
+    """Ask first, then cancel, or force what is being cancelled: for browsers without
+    script."""
     task = get_object_or_404(Task, pk=task_id)
     if request.method != "POST":
-        return render(request, "cancel.html", {"shown": Shown(task, timezone.now())})
-    cancel_and_say(request, task)
+        shown, force = Shown(task, timezone.now()), "force" in request.GET
+        return render(request, "cancel.html", {"shown": shown, "force": force})
+    cancel_and_say(request, task, force="force" in request.POST)
     return redirect("task", task.pk)
 
 
-def cancel_and_say(request: HttpRequest, task: Task) -> None:
+def cancel_and_say(request: HttpRequest, task: Task, *, force: bool = False) -> None:
     """Cancel a task and leave a message on what came of it."""
     try:
-        asked = lifecycle.request_cancel(task.pk, actor(request))
+        asked = lifecycle.request_cancel(task.pk, actor(request), force=force)
     except StatusConflict as conflict:
         status = Task.Status(str(conflict.found)).label
         text = _("%(task)s has already ended: %(status)s.")

@@ -1,21 +1,27 @@
 """The product as its users meet it: real Daphne, a real runner, real databases."""
 
+import atexit
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
+from functools import cache
 from pathlib import Path
 
 import psutil
 import psycopg
 import pytest
 import requests
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
+
+pytest.register_assert_rewrite("tests.e2e.flow", "tests.e2e.viewers")
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE_SECONDS = 60
@@ -44,6 +50,8 @@ class Service:
         self.api_key = secrets.token_hex(16)
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
+        if not database_url:
+            shutil.copy(migrated_sqlite(), folder)
         types = folder / "task_types.toml"
         types.write_text(
             (ROOT / "task_types.toml").read_text()
@@ -80,10 +88,9 @@ class Service:
         self.manage("collectstatic", "--noinput", "-v0")
 
     def start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start ``web`` or any runner; what it prints is in NAME.out."""
-        if name == "web":
-            endpoint = f"tcp:port={self.port}:interface=127.0.0.1:backlog=4096"
-            command = ["-m", "daphne", "-e", endpoint, "resource_sync.asgi:application"]
+        """Start ``web…`` or any runner; what it prints is in NAME.out."""
+        if name.startswith("web"):
+            command = ["-m", "resource_sync.web"]
         else:
             command = [str(ROOT / "manage.py"), "run_tasks", *arguments]
         with (self.data_dir / f"{name}.out").open("ab") as output:
@@ -117,6 +124,11 @@ class Service:
         process = self.processes.pop(name)
         process.kill()
         process.wait()
+
+    def stop_one(self, name: str) -> None:
+        process = self.processes.pop(name)
+        process.terminate()
+        process.wait(30)
 
     def stop(self) -> None:
         for process in self.processes.values():
@@ -232,20 +244,49 @@ def processes_with(mark: str) -> list[psutil.Process]:
     return found
 
 
+def watched(page):
+    """The task that a page shows."""
+    return page.locator("[data-task]")
+
+
+def migrate(**settings: str) -> None:
+    environ = {**os.environ, "SECRET_KEY": secrets.token_hex(32), **settings}
+    command = [sys.executable, ROOT / "manage.py", "migrate", "-v0"]
+    subprocess.run(command, env=environ, check=True)
+
+
+# Migrating takes seconds, and dozens of products are made: all are copies of one.
+@cache
+def migrated_sqlite() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="migrated-"))
+    atexit.register(shutil.rmtree, folder)
+    migrate(DATA_DIR=str(folder), LOG_DIR=str(folder / "logs"), DATABASE_URL="")
+    return folder / "db.sqlite3"
+
+
 @pytest.fixture(scope="session")
 def new_database_url():
-    """Makes database URLs: SQLite's default, or fresh databases on PostgreSQL."""
+    """Makes database URLs: SQLite's default, or fresh databases on PostgreSQL; all
+    migrated already."""
     server = os.environ.get("TEST_DATABASE_URL", "")
     made = []
+
+    def new(template: str) -> str:
+        name = f"e2e_{os.getpid()}_{secrets.token_hex(3)}"
+        with psycopg.connect(server, autocommit=True) as connection:
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        made.append(name)
+        return name
+
+    def url(name: str) -> str:
+        return f"{server.rpartition('/')[0]}/{name}"
 
     def make() -> str:
         if not server:
             return ""
-        name = f"e2e_{os.getpid()}_{secrets.token_hex(3)}"
-        with psycopg.connect(server, autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"')
-        made.append(name)
-        return f"{server.rpartition('/')[0]}/{name}"
+        if not made:
+            migrate(DATABASE_URL=url(new("template1")))
+        return url(new(made[0]))
 
     yield make
     for name in made:
@@ -280,7 +321,6 @@ def new_service(tmp_path, new_database_url):
         defaults = {"RATE_LIMIT_CREATE": "0", "RATE_LIMIT_READ": "0"}
         service = Service(folder, new_database_url(), **{**defaults, **settings})
         made.append(service)
-        service.manage("migrate", "-v0")
         return service
 
     yield make
@@ -303,6 +343,48 @@ def chromium():
         )
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="module")
+def signed_in(chromium, service):
+    """The cookies of somebody who came by the one-time link."""
+    context = chromium.new_context()
+    page = context.new_page()
+    page.goto(service.sign_in_link())
+    expect(page).to_have_url(service.url + "/")
+    state = context.storage_state()
+    context.close()
+    return state
+
+
+@pytest.fixture
+def open_page(chromium, service, signed_in):
+    """Opens pages; at the end no console may hold an error, and so no violation of
+    the content security policy either."""
+    contexts, errors = [], []
+
+    def complain(message):
+        # The tests that cut the connection or sign out see that in the console.
+        is_cut = re.search("net::ERR_FAILED|status of (502|401)", message.text)
+        if message.type == "error" and not is_cut:
+            errors.append(message.text)
+
+    def make(path="/", **options) -> Page:
+        context = chromium.new_context(
+            base_url=service.url, storage_state=signed_in, **options
+        )
+        context.set_default_timeout(PATIENCE_MS)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", complain)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto(path)
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+    assert not errors
 
 
 @pytest.fixture(scope="session")

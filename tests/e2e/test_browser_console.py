@@ -3,57 +3,11 @@
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from .conftest import PATIENCE_MS
+from .conftest import watched
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
-
-
-@pytest.fixture(scope="module")
-def signed_in(chromium, service):
-    """The cookies of somebody who came by the one-time link."""
-    context = chromium.new_context()
-    page = context.new_page()
-    page.goto(service.sign_in_link())
-    expect(page).to_have_url(service.url + "/")
-    state = context.storage_state()
-    context.close()
-    return state
-
-
-@pytest.fixture
-def open_page(chromium, service, signed_in):
-    """Opens pages; at the end no console may hold an error, and so no violation of
-    the content security policy either."""
-    contexts, errors = [], []
-
-    def complain(message):
-        # The tests that cut the connection or sign out see that in the console.
-        is_cut = re.search("net::ERR_FAILED|status of (502|401)", message.text)
-        if message.type == "error" and not is_cut:
-            errors.append(message.text)
-
-    def make(path="/", **options) -> Page:
-        context = chromium.new_context(
-            base_url=service.url, storage_state=signed_in, **options
-        )
-        context.set_default_timeout(PATIENCE_MS)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", complain)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.goto(path)
-        return page
-
-    yield make
-    for context in contexts:
-        context.close()
-    assert not errors
-
-
-def watched(page):
-    return page.locator("[data-task]")
 
 
 def launch(page):
@@ -334,6 +288,7 @@ def test_without_script_a_task_is_started_and_read(open_page, service):
     page = open_page("/?type=say", java_script_enabled=False)
     launch(page).locator("input[name=text]").fill("no script here")
     launch(page).get_by_role("button").click()
+    page.wait_for_url("**/tasks/*")
     task_id = page.url.rpartition("/")[2]
     service.wait_for(task_id)
     page.reload()

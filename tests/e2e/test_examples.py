@@ -220,7 +220,6 @@ def breakable_service(tmp_path_factory, new_database_url, other_origin):
     )
     with Path(service.env["TASK_TYPES_FILE"]).open("a") as types:
         types.write(SLOW_TYPE)
-    service.manage("migrate", "-v0")
     yield service
     service.stop()
 
@@ -312,7 +311,6 @@ def test_a_client_loses_and_doubles_no_line_when_a_proxy_answers_502_meanwhile(
 def test_a_client_stops_with_2_when_its_task_is_deleted(client, slow_service):
     with start(slow_service, client, "v885", "slow-check") as process:
         task_id = task_id_in(read_to(process, "line 3"))
-        slow_service.kill("runner")
         code = (
             "from tasks.models import *;"
             f"LogLine.objects.filter(task_id='{task_id}').delete();"

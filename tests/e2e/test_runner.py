@@ -8,6 +8,7 @@ import time
 import pytest
 
 from tests.e2e.conftest import processes_with, wait_until
+from tests.e2e.viewers import Viewer, assert_exact, watching
 
 pytestmark = pytest.mark.e2e
 
@@ -131,7 +132,7 @@ def test_sigterm_ends_running_tasks_and_records_it(own, mark):
     assert runner.wait(30) == 0
     task = own.task(task_id)
     assert task["status"] == "cancelled"
-    assert task["error"] == "Interrupted: the runner was shut down."
+    assert task["error"] == "Interrupted by shutdown of the runner."
     assert not processes_with(mark)
 
 
@@ -159,6 +160,39 @@ def test_a_killed_runner_leaves_no_process_and_no_task_that_runs_for_ever(own, m
     assert "lines were kept" in task["error"]
     assert own.messages(task_id)[-1] == task["error"]
     assert b'"type":"end","status":"failed"' in events.content
+
+
+def test_a_task_of_a_dead_runner_ends_though_no_runner_is_started_again(own, mark):
+    task_id = own.create("family", mark=mark)
+    wait_for_line(own, task_id, "grandchild")
+    events = own.stream(task_id)
+    own.kill("runner")
+    assert b'"type":"end","status":"failed"' in events.content
+    assert own.request("GET", "/health").json()["runnerCrashes"] == 1
+
+
+def test_a_task_that_may_run_again_does_so_and_viewers_get_every_line_once(own):
+    task_id = own.create("again", n="200", pause="0.01")
+    viewers = [Viewer(own, task_id) for _ in range(4)]
+    with watching(*viewers):
+        wait_for_line(own, task_id, "line 50")
+        own.kill("runner")
+        own.start("runner")
+    lines = [line["message"] for line in assert_exact(own, task_id, *viewers)]
+    task = own.task(task_id)
+    assert (task["status"], task["attempt"]) == ("completed", 2)
+    numbers = [f"line {n}" for n in range(1, 201)]
+    assert [line for line in lines if line.startswith("line ")][-200:] == numbers
+    (break_,) = [
+        n for n, line in enumerate(lines) if line.endswith(" goes back to the queue.")
+    ]
+    assert f"; {break_} lines were kept. " in lines[break_]
+    assert [line for line in lines[:break_] if line[:5] == "line "] == (
+        numbers[: break_ - 1]
+    )
+    attempts = [update["attempt"] for update in viewers[0].updates]
+    assert attempts == sorted(attempts)
+    assert [viewer.end["status"] for viewer in viewers] == ["completed"] * 4
 
 
 def test_health_says_so_when_nobody_runs_tasks(own):

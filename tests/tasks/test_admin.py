@@ -1,5 +1,8 @@
 """Django's admin: everything is seen, little can be done, all of it recorded."""
 
+import re
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
@@ -7,6 +10,7 @@ from django.utils import translation
 
 from tasks.models import ApiKey, AuditEvent, Task
 from tests.factories import (
+    NOON,
     ApiKeyFactory,
     RunnerFactory,
     TaskFactory,
@@ -121,7 +125,9 @@ def test_rerun_selected_says_what_cannot_be_run_again(root):
 
 def test_cancel_selected_tells_each_outcome(root):
     waiting = TaskFactory(version="v1")
-    running = TaskFactory(version="v2", status=Task.Status.RUNNING)
+    running = TaskFactory(
+        version="v2", status=Task.Status.RUNNING, runner=RunnerFactory()
+    )
     ended = TaskFactory(version="v3", status=Task.Status.COMPLETED)
     page = act(root, "cancel_selected", waiting, running, ended).text
     assert "Check-integrity v1 is cancelled." in page
@@ -167,18 +173,59 @@ def test_somebody_without_permissions_does_not_see_tasks(browser):
     assert browser.get(TASKS).status_code == 403
 
 
-def test_secrets_are_not_shown(root, tmp_path, settings):
-    from tasks.catalog import catalog
-
-    settings.TASK_TYPES_FILE = tmp_path / "types.toml"
-    settings.TASK_TYPES_FILE.write_text(
-        '[a]\n[a.params.token]\nsecret = true\n[[a.steps]]\ncommand = ["true"]\n'
+def test_secrets_are_not_shown(root, use_task_types):
+    use_task_types(
+        "[a]\n[a.params.token]\nsecret = true\n[a.params.site]\n"
+        '[[a.steps]]\ncommand = ["true"]\n'
     )
-    catalog.cache_clear()
-    task = TaskFactory(type="a", params={"token": "hunter2"})
-    for path in (f"{TASKS}{task.pk}/change/", f"/tasks/{task.pk}"):
-        assert "hunter2" not in root.get(path).text
-    catalog.cache_clear()
+    # In the order that PostgreSQL gives them, too.
+    params = {"site": "emea", "token": "hunter2"}
+    task = TaskFactory(type="a", version="", params=params)
+    html = root.get(f"{TASKS}{task.pk}/change/").text
+    assert "site: emea, token: ***" in html
+    assert "hunter2" not in html
+    assert "hunter2" not in root.get(f"/tasks/{task.pk}").text
+    assert "hunter2" not in root.get(TASKS).text
+
+
+def test_of_a_type_that_is_gone_nothing_that_was_given_is_shown(root):
+    task = TaskFactory(type="gone", version="", params={"token": "hunter2"})
+    page = root.get(f"{TASKS}{task.pk}/change/").text
+    assert "token: ***" in page
+    assert "hunter2" not in page
+    page = root.get(f"/tasks/{task.pk}").text
+    assert "***" in page
+    assert "hunter2" not in page
+
+
+def test_a_task_shows_its_attempt_its_silence_and_the_force(root):
+    silent = NOON + timedelta(hours=3)
+    task = TaskFactory(
+        status=Task.Status.RUNNING, attempt=2, stalled_since=silent, cancel_forced=True
+    )
+    html = root.get(f"{TASKS}{task.pk}/change/").text
+    fields = re.findall(
+        r'class="form-row field-(\w+)".*?readonly">(.*?)</div>', html, re.S
+    )
+    found = dict(fields)
+    assert found["attempt"] == "2"
+    assert "3 p.m." in found["stalled_since"]
+    assert 'alt="True"' in found["forced"]
+
+
+def test_a_cancel_is_forced_by_a_button_that_asks_first(root):
+    task = TaskFactory(status=Task.Status.RUNNING, runner=RunnerFactory())
+    url = f"{TASKS}{task.pk}/cancel/"
+    root.post(url, {"sure": "yes"})
+    assert ">Force</button>" in root.get(f"{TASKS}{task.pk}/change/").text
+    question = root.post(url, {"force": "yes"}).text
+    assert "Force the end of check-integrity v885?" in question
+    task.refresh_from_db()
+    assert not task.cancel_forced
+    root.post(url, {"force": "yes", "sure": "yes"})
+    task.refresh_from_db()
+    assert task.cancel_forced
+    assert f'action="{url}"' not in root.get(f"{TASKS}{task.pk}/change/").text
 
 
 def test_a_key_is_shown_once_when_it_is_made(root):
@@ -226,6 +273,14 @@ def test_runners_show_whether_they_live_and_what_they_run(root):
     assert f"{TASKS}{task.pk}/change/" in html
     page = root.get(f"/admin/tasks/runner/{runner.pk}/change/")
     assert "build-mac" in page.text
+
+
+def test_runners_show_whether_they_crashed(root):
+    RunnerFactory()
+    assert "✕ crashed" not in root.get("/admin/tasks/runner/").text
+    runner = RunnerFactory(crashed=True)
+    for path in ("", f"{runner.pk}/change/"):
+        assert "✕ crashed" in root.get(f"/admin/tasks/runner/{path}").text
 
 
 def test_the_audit_trail_is_read_only(root):

@@ -14,6 +14,7 @@ VALID = """
 title = "Job"
 timeout = "30m"
 lock = "version:{version}"
+max_running = 3
 [job.params.version]
 pattern = "v[0-9]+"
 [job.params.channel]
@@ -55,7 +56,8 @@ def test_the_built_in_types_are_those_promised():
         assert kind.validated({"version": "v885"}) == {"version": "v885"}
 
 
-def test_durations_weights_and_locks_are_read(job):
+def test_durations_weights_locks_and_limits_are_read(job):
+    assert job.max_running == 3
     assert job.timeout_seconds == 1800
     assert job.steps[0].timeout_seconds == 5400
     assert job.steps[0].weight == 2.5
@@ -125,6 +127,13 @@ STEP = '[[job.steps]]\ncommand = ["true"]\n'
         ("[job]\ntitel = 'x'\n" + STEP, "line 2: job.titel: unknown key"),
         ("[job]\ntimeout = '5 min'\n" + STEP, "line 2: job.timeout: it takes a dur"),
         ("[job]\ntimeout = '0s'\n" + STEP, "line 2: job.timeout"),
+        (
+            "[job]\nmax_running = 0\n" + STEP,
+            "line 2: job.max_running: it takes a whole",
+        ),
+        ("[job]\nmax_running = 10_001\n" + STEP, "line 2: job.max_running: it takes"),
+        ("[job]\nmax_running = true\n" + STEP, "line 2: job.max_running: it takes"),
+        ("[job]\nmax_running = '3'\n" + STEP, "line 2: job.max_running: it takes"),
         ("[job]\nhidden = 1\n" + STEP, "line 2: job.hidden: it takes true or false"),
         ("[job]\ntitle = 'x'\n", "line 1: job.steps: there must be at least one"),
         ("[Job X]\n", "line 1"),

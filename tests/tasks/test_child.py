@@ -2,8 +2,11 @@
 
 import itertools
 import os
-import re
+import pwd
 import select
+import signal
+import subprocess
+import sys
 import time
 
 import psutil
@@ -11,7 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.child import LINE_LIMIT_BYTES, Child, ChildNotStarted, LineCutter
+from tasks.child import LINE_LIMIT_BYTES, Child, LineCutter
+from tasks.keeper import Keeper, Program
+from tests.e2e.conftest import ROOT, wait_until
 
 
 def cut(*chunks):
@@ -19,23 +24,58 @@ def cut(*chunks):
     return [line for chunk in chunks for line in cutter.feed(chunk)] + cutter.finish()
 
 
-def run(*argv, **options):
-    """Run a program to its end; its lines by stream, and its status."""
-    child = start(*argv, **options)
-    lines = {"stdout": [], "stderr": []}
+@pytest.fixture(scope="module")
+def keeper():
+    keeper = Keeper()
+    yield keeper
+    keeper.close()
+
+
+@pytest.fixture
+def start(keeper):
+    """Starts programs, and sees that they are gone behind the test."""
+    started = []
+
+    def start(*argv, env=None, cwd="/", **options):
+        env = {"PATH": os.environ["PATH"], **(env or {})}
+        started.append(Child(keeper, Program(argv, cwd, env, **options)))
+        return started[-1]
+
+    yield start
+    for child in started:
+        child.abandon()
+
+
+def read(child, seconds=None):
+    """What is readable now, or within a time: (stream, line), one after the other."""
+    found = []
+    for fd in select.select(child.open_pipes, [], [], seconds)[0]:
+        stream, lines = child.read(fd)
+        found += [(stream, line) for line in lines]
+    return found
+
+
+def finish(child):
+    """Go on to the end; all that it printed meanwhile."""
+    found = []
     while not child.is_over():
-        for fd in select.select(child.open_pipes, [], [], 0.02)[0]:
-            stream, more = child.read(fd)
-            lines[stream] += more
+        found += read(child, 0.02)
         child.press_on()
-    status, last = child.bury()
-    for stream, more in last:
-        lines[stream] += more
-    return lines, status
+    return found + [(stream, x) for stream, lines in child.rest() for x in lines]
 
 
-def start(*argv, env=None, cwd="/"):
-    return Child(argv, cwd=cwd, env={"PATH": os.environ["PATH"], **(env or {})})
+@pytest.fixture
+def run(start):
+    """Runs a program to its end; its lines by stream, and its status."""
+
+    def run(*argv, **options):
+        child = start(*argv, **options)
+        lines = {"stdout": [], "stderr": []}
+        for stream, line in finish(child):
+            lines[stream].append(line)
+        return lines, child.status
+
+    return run
 
 
 @given(
@@ -100,19 +140,27 @@ def test_a_line_of_exactly_the_limit_is_whole():
     assert cut(b"x" * LINE_LIMIT_BYTES + b"\n") == ["x" * LINE_LIMIT_BYTES]
 
 
-def test_stdout_and_stderr_are_told_apart():
+def test_stdout_and_stderr_are_told_apart(run):
     lines, status = run("sh", "-c", "echo out; echo err >&2; exit 3")
     assert lines == {"stdout": ["out"], "stderr": ["err"]}
     assert status == 3
 
 
-def test_a_signal_is_a_negative_status():
+def test_a_signal_is_a_negative_status(run):
     assert run("sh", "-c", "kill -KILL $$")[1] == -9
 
 
-def test_the_environment_is_exactly_the_one_given():
+def test_the_environment_is_exactly_the_one_given(run):
     lines, _ = run("env", env={"TASK_ID": "42"})
     assert sorted(lines["stdout"]) == [f"PATH={os.environ['PATH']}", "TASK_ID=42"]
+
+
+def test_a_long_command_line_arrives_whole(run):
+    words = [f"{n:0100000}" for n in range(10)]
+    assert run("printf", "%s\\n", *words)[0]["stdout"] == [
+        word[:LINE_LIMIT_BYTES] + " … [cut: the line has 100,000 bytes]"
+        for word in words
+    ]
 
 
 @pytest.mark.parametrize(
@@ -126,22 +174,241 @@ def test_the_environment_is_exactly_the_one_given():
         (["true", "x" * 3_000_000], "/", "Argument list too long", 126),
     ],
 )
-def test_a_program_that_cannot_start_says_why(argv, cwd, says, code):
-    with pytest.raises(ChildNotStarted, match=re.escape(says)) as error:
-        start(*argv, cwd=cwd)
-    assert error.value.exit_code == code
+def test_a_program_that_cannot_start_says_why(start, argv, cwd, says, code):
+    child = start(*argv, cwd=cwd)
+    assert finish(child) == []
+    assert says in child.refusal[0]
+    assert child.refusal[1] == code
 
 
-def test_a_file_without_a_first_line_for_the_system_says_so(tmp_path):
+def test_a_file_without_a_first_line_for_the_system_says_so(start, tmp_path):
     script = tmp_path / "script"
     script.write_text("echo no first line")
     script.chmod(0o755)
-    with pytest.raises(ChildNotStarted, match="could not be started: Exec format"):
-        start(str(script))
+    child = start(str(script))
+    finish(child)
+    assert "could not be started: Exec format" in child.refusal[0]
 
 
-def group_of(child):
-    return [p for p in psutil.process_iter() if is_in(p, child.pid)]
+def test_each_program_is_started_once(run):
+    for number in range(100):
+        assert run("echo", str(number))[0]["stdout"] == [str(number)]
+
+
+# --- Another account ----------------------------------------------------------------
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+
+@as_root
+def test_a_program_runs_as_the_account_asked_for_with_its_home_and_groups(run):
+    account = pwd.getpwnam("nobody")
+    lines, _ = run("sh", "-c", "id -u; id -g; echo $HOME $USER", user="nobody")
+    assert lines["stdout"] == [
+        str(account.pw_uid),
+        str(account.pw_gid),
+        f"{account.pw_dir} nobody",
+    ]
+
+
+AS_NOBODY = """
+import os
+from tasks.keeper_process import Attendant, NotRoot
+if os.geteuid() == 0:
+    os.setuid(65534)
+attendant = Attendant.__new__(Attendant)
+attendant.order = dict(env={}, user="root", own_env={}, argv=["true"], cwd="/")
+try:
+    attendant._popen()
+except NotRoot:
+    print("refused")
+"""
+
+
+def test_only_root_can_run_a_program_as_somebody_else():
+    command = [sys.executable, "-c", AS_NOBODY]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "refused\n", done.stderr
+
+
+def test_an_account_that_is_not_there_is_named(start):
+    child = start("true", user="no-such-account")
+    finish(child)
+    assert child.refusal == ("There is no account no-such-account on this host.", 126)
+
+
+# --- Ends that leave nothing --------------------------------------------------------
+
+
+def wait_for_lines(child, count):
+    seen = []
+    while len(seen) < count:
+        seen += [line for _, line in read(child)]
+    return seen
+
+
+def is_alive(pid):
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+# Each prints the pid of a program that hides in another way and ignores SIGTERM, and
+# then goes on as {then} says.
+IGNORES = "trap '' TERM; echo $$; sleep 1000"
+QUOTED = IGNORES.replace("''", '""')
+HIDING = {
+    "in its group": f"sh -c '{QUOTED}' & {{then}}",
+    "in a session of its own": f"setsid sh -c '{QUOTED}' & {{then}}",
+    "a daemon": f"(setsid sh -c '{QUOTED}' &); {{then}}",
+    "a daemon without our pipes": f"""
+        (setsid sh -c 'exec >$0.pid 2>&1; {QUOTED}' $0 &)
+        until [ -s $0.pid ]; do sleep 0.01; done; cat $0.pid; {{then}}""",
+    "a daemon's daemon": """
+        (setsid sh -c '(setsid sh -c "echo \\$\\$; exec sleep 1000" &); sleep 1000' &)
+        {then}""",
+}
+
+
+def hiding(how, then):
+    return HIDING[how].replace("{then}", then)
+
+
+@pytest.mark.parametrize("how", HIDING)
+def test_a_stop_ends_also_what_hides(start, tmp_path, how):
+    child = start("sh", "-c", hiding(how, "sleep 1000"), str(tmp_path / "x"))
+    hidden = int(wait_for_lines(child, 1)[0])
+    started = time.monotonic()
+    child.stop(grace_seconds=0.3)
+    finish(child)
+    assert not is_alive(hidden)
+    assert child.left == []
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize("how", HIDING)
+def test_what_a_program_leaves_behind_ends_soon_after_it(start, tmp_path, how):
+    child = start("sh", "-c", hiding(how, "sleep 0.3"), str(tmp_path / "x"))
+    hidden = int(wait_for_lines(child, 1)[0])
+    finish(child)
+    assert child.status == 0
+    assert child.killed >= 1
+    assert not is_alive(hidden)
+
+
+def test_those_of_the_group_have_the_whole_grace_also_when_the_program_has_gone(start):
+    script = (
+        "import os,signal,time,sys\n"
+        "def bye(*_): time.sleep(3); os.write(1, b'in order'); sys.exit()\n"
+        "signal.signal(signal.SIGTERM, bye); os.write(1, b'up\\n'); time.sleep(1000)"
+    )
+    child = start("sh", "-c", '"$0" -c "$1" & wait', sys.executable, script)
+    wait_for_lines(child, 1)
+    child.stop(grace_seconds=30)
+    assert finish(child) == [("stdout", "in order")]
+
+
+def test_a_daemon_is_not_waited_for_by_a_stop(start):
+    child = start("sh", "-c", "setsid sleep 1000 & echo $!; exec sleep 1000")
+    daemon = int(wait_for_lines(child, 1)[0])
+    child.stop(grace_seconds=1000)
+    finish(child)
+    assert child.status == -signal.SIGTERM
+    assert not is_alive(daemon)
+
+
+def test_by_force_nobody_gets_any_grace(start):
+    child = start("sh", "-c", "trap '' TERM; echo up; sleep 1000; sleep 1000")
+    wait_for_lines(child, 1)
+    child.stop(grace_seconds=1000)
+    child.kill_now()
+    finish(child)
+    assert child.status == -signal.SIGKILL
+
+
+# 64 processes, each of which is replaced by its child all the while.
+FORKS = """
+import os
+print("up", flush=True)
+for _ in range(6):
+    os.fork()
+while True:
+    if os.fork():
+        os._exit(0)
+"""
+
+
+def test_a_program_that_multiplies_is_ended_all_the_same(start):
+    child = start(sys.executable, "-c", FORKS)
+    wait_for_lines(child, 1)
+    mark = child.pid
+    child.kill_now()
+    finish(child)
+    assert child.left == []
+    assert not [p for p in psutil.process_iter() if is_in(p, mark)]
+
+
+SCRIPT = """
+import sys
+sys.path.insert(0, "{root}")
+from tasks import keeper_process
+{changes}
+keeper_process.main()
+"""
+EAGER = """
+keeper_process.OUTRUN_SECONDS = 0
+keeper_process.send = lambda pid, number: None
+keeper_process.send_to_group = lambda pid, number: None
+"""
+WITHOUT_CGROUPS = "keeper_process.usable_cgroup = lambda: None"
+
+
+@pytest.fixture
+def changed_keeper(tmp_path, monkeypatch, caplog):
+    """Makes a keeper whose process was changed; the log has what it says."""
+    caplog.set_level("INFO", "tasks.keeper")
+    made = []
+
+    def make(changes):
+        script = tmp_path / "script.py"
+        script.write_text(SCRIPT.format(root=ROOT, changes=changes))
+        monkeypatch.setattr(Keeper, "script", script)
+        made.append(Keeper())
+        return made[-1]
+
+    yield make
+    for keeper in made:
+        keeper.close()
+
+
+def test_a_cgroup_ends_what_multiplies_faster_than_it_can_be_killed(
+    changed_keeper, caplog
+):
+    keeper = changed_keeper(EAGER)
+    if "by a cgroup" not in caplog.text:
+        pytest.skip("there is no cgroup v2 to write to")
+    env = {"PATH": os.environ["PATH"]}
+    child = Child(keeper, Program(["sh", "-c", "echo up; sleep 1000"], "/", env))
+    wait_for_lines(child, 1)
+    child.kill_now()
+    finish(child)
+    assert child.status == -signal.SIGKILL
+    assert child.left == []
+
+
+def test_without_a_cgroup_a_subreaper_holds_the_tree_and_the_log_says_so(
+    changed_keeper, caplog
+):
+    keeper = changed_keeper(WITHOUT_CGROUPS)
+    env = {"PATH": os.environ["PATH"]}
+    text = hiding("a daemon", "sleep 1000")
+    child = Child(keeper, Program(["sh", "-c", text], "/", env))
+    hidden = int(wait_for_lines(child, 1)[0])
+    child.kill_now()
+    finish(child)
+    assert not is_alive(hidden)
+    assert "by a subreaper for each program" in caplog.text
 
 
 def is_in(process, group):
@@ -152,42 +419,142 @@ def is_in(process, group):
         return False
 
 
-def wait_for_line(child, wanted):
-    seen = []
-    while wanted not in seen:
-        for fd in select.select(child.open_pipes, [], [])[0]:
-            seen += child.read(fd)[1]
+def attendants_of(keeper):
+    return psutil.Process(keeper._process.pid).children()
 
 
-def test_stop_ends_the_whole_group_and_kills_what_ignores_it():
-    child = start("sh", "-c", "trap '' TERM; sh -c 'sleep 1000' & echo up; sleep 1000")
-    wait_for_line(child, "up")
-    child.stop(grace_seconds=0.2)
-    while not child.is_over():
-        child.press_on()
-        for fd in select.select(child.open_pipes, [], [], 0.02)[0]:
-            child.read(fd)
-    assert child.bury()[0] == -9
-    assert not group_of(child)
+def test_when_its_attendant_is_killed_a_program_ends_with_all_that_is_its(
+    start, keeper
+):
+    child = start("sh", "-c", hiding("a daemon", "sleep 1000"))
+    hidden = int(wait_for_lines(child, 1)[0])
+    (attendant,) = (p for p in attendants_of(keeper) if p.children())
+    attendant.kill()
+    finish(child)
+    assert child.status == -signal.SIGKILL
+    wait_until(lambda: not is_alive(hidden) and not is_alive(child.pid), "them to go")
 
 
-def test_what_a_program_left_in_its_group_goes_with_it():
-    child = start("sh", "-c", "sleep 1000 >/dev/null 2>&1 & echo up")
-    wait_for_line(child, "up")
-    while not child.is_over():
-        for fd in select.select(child.open_pipes, [], [], 0.02)[0]:
-            child.read(fd)
-    assert child.bury()[0] == 0
-    assert not group_of(child)
+def test_a_killed_keeper_is_replaced_and_what_it_started_goes_on():
+    keeper = Keeper()
+    env = {"PATH": os.environ["PATH"]}
+    first = Child(keeper, Program(["sh", "-c", "echo up; sleep 1000"], "/", env))
+    wait_for_lines(first, 1)
+    keeper._process.kill()
+    keeper._process.wait()
+    second = Child(keeper, Program(["echo", "here"], "/", env))
+    assert finish(second) == [("stdout", "here")]
+    assert is_alive(first.pid)
+    first.stop(grace_seconds=10)
+    finish(first)
+    assert first.status == -signal.SIGTERM
+    keeper.close()
 
 
-def test_a_pipe_held_by_a_daemon_delays_the_end_for_a_bounded_time():
-    started = time.monotonic()
-    child = start("sh", "-c", "setsid sleep 1000 & echo $!")
-    lines = []
-    while not child.is_over():
-        for fd in select.select(child.open_pipes, [], [], 0.05)[0]:
-            lines += child.read(fd)[1]
-    assert child.bury()[0] == 0
-    assert time.monotonic() - started < 20
-    psutil.Process(int(lines[0])).kill()
+STARTER = """
+import os, sys
+from tasks.child import Child
+from tasks.keeper import Keeper, Program
+child = Child(Keeper(), Program(["sh", "-c", sys.argv[1]], "/", dict(os.environ)))
+while not (lines := child.read(child.open_pipes[0])[1]):
+    pass
+print(*lines, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("how", HIDING)
+def test_when_its_runner_is_killed_nothing_is_left(tmp_path, how):
+    text = hiding(how, "sleep 1000").replace("$0", str(tmp_path / "x"))
+    runner = subprocess.Popen(
+        [sys.executable, "-c", STARTER, text],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    hidden = int(runner.stdout.readline())
+    runner.kill()
+    runner.communicate()
+    wait_until(lambda: not is_alive(hidden), "the hidden one to go", seconds=5)
+
+
+# --- A terminal ---------------------------------------------------------------------
+
+
+def test_with_a_terminal_programs_do_not_hold_back_their_output(start):
+    script = "import time; print('now'); time.sleep(1000)"
+    child = start(sys.executable, "-c", script, pty=True)
+    assert wait_for_lines(child, 1) == ["now"]
+    child.kill_now()
+    finish(child)
+
+
+def test_a_terminal_changes_nothing_of_the_output_and_loses_nothing(run):
+    lines, status = run("seq", "100000", pty=True)
+    assert status == 0
+    assert lines["stdout"] == [str(n) for n in range(1, 100_001)]
+    assert run("sh", "-c", "test -t 1 && printf 'no end'", pty=True)[0]["stdout"] == [
+        "no end"
+    ]
+
+
+# --- Unfinished lines ---------------------------------------------------------------
+
+
+def shown(child, may_show=lambda text: True):
+    """Wait for the next unfinished line."""
+    while not (found := child.prompts(may_show)):
+        read(child, 0.02)
+    return found
+
+
+def test_a_question_is_shown_while_it_stands(start):
+    child = start("sh", "-c", "printf 'Password: '; sleep 1000")
+    assert shown(child) == [("stdout", "Password: ")]
+    child.kill_now()
+    assert finish(child) == []
+
+
+def test_what_follows_on_a_shown_line_is_a_line_of_its_own(start, tmp_path):
+    go = tmp_path / "go"
+    wait = f"until [ -e {go} ]; do sleep 0.01; done"
+    child = start("sh", "-c", f"printf 'Sure? '; {wait}; echo yes; echo next")
+    shown(child)
+    go.touch()
+    assert finish(child) == [("stdout", "yes"), ("stdout", "next")]
+
+
+def test_the_end_of_a_line_that_was_shown_whole_is_no_empty_line(start, tmp_path):
+    go = tmp_path / "go"
+    wait = f"until [ -e {go} ]; do sleep 0.01; done"
+    child = start("sh", "-c", f"printf 'working'; {wait}; echo; echo; echo done")
+    shown(child)
+    go.touch()
+    assert finish(child) == [("stdout", ""), ("stdout", "done")]
+
+
+def test_a_row_of_dots_is_waited_for_longer_each_time():
+    cutter = LineCutter()
+    patience = []
+    for _ in range(4):
+        cutter.feed(b".")
+        patience.append(cutter.prompt_at - cutter._fed_at)
+        cutter._fed_at -= 100
+        assert cutter.prompt(lambda text: True) == ["."]
+    assert patience == pytest.approx([0.7, 1.4, 2.8, 5.6])
+
+
+def test_a_shown_line_never_ends_in_half_a_character():
+    cutter = LineCutter()
+    cutter.feed("版".encode() + "本".encode()[:2])
+    cutter._fed_at -= 100
+    assert cutter.prompt(lambda text: True) == ["版"]
+    assert cutter.feed("本".encode()[2:] + b"\n") == ["本"]
+
+
+def test_a_workflow_command_is_not_shown_by_halves():
+    cutter = LineCutter()
+    cutter.feed(b"::progress::4")
+    assert cutter.prompt_at is None
+    assert cutter.feed(b"0\n") == ["::progress::40"]

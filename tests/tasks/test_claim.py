@@ -1,11 +1,14 @@
 """Which task comes next, and whose it is."""
 
+import re
 import threading
+from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
-from tasks.claiming import claim
+from tasks.claiming import claim, free_places
 from tasks.lifecycle import Actor, submit
 from tasks.models import Runner, Task
 from tests.factories import RunnerFactory, TaskFactory
@@ -18,11 +21,38 @@ def test_the_oldest_waiting_task_comes_first():
     first = submit("check-integrity", {"version": "v1"}, ALICE)
     submit("check-integrity", {"version": "v2"}, ALICE)
     runner = RunnerFactory()
-    assert claim(runner) == first
+    claimed = claim(runner)
+    assert claimed == first
+    assert (claimed.type, claimed.params) == (first.type, {"version": "v1"})
     first.refresh_from_db()
     assert (first.status, first.runner) == ("running", runner)
     assert (first.step_index, first.step_name) == (1, "iOS manifest")
-    assert first.started_at
+    assert first.trail == [[0, 1, "iOS manifest", 0, None]]
+    assert abs(timezone.now() - first.started_at) < timedelta(minutes=1)
+
+
+def test_a_task_whose_type_is_not_in_the_file_any_more_is_claimed_too():
+    task = TaskFactory(type="gone", status="pending")
+    assert claim(RunnerFactory()) == task
+    task.refresh_from_db()
+    assert (task.status, task.step_name, task.trail) == (
+        "running",
+        "",
+        [[0, 1, "", 0, None]],
+    )
+
+
+def test_a_task_that_came_back_goes_on_behind_what_is_stored_of_it():
+    before = [[0, 1, "iOS manifest", 0], [3, 2, "Android manifest", 33]]
+    task = submit("check-integrity", {"version": "v1"}, ALICE)
+    Task.objects.filter(pk=task.pk).update(
+        attempt=2, last_seq=5, progress=40, trail=before
+    )
+    claimed = claim(RunnerFactory())
+    task.refresh_from_db()
+    assert (claimed.last_seq, claimed.progress, claimed.attempt) == (5, 40, 2)
+    assert claimed.trail == task.trail == [*before, [5, 1, "iOS manifest", 40, None]]
+    assert (task.status, task.progress, task.step_index) == ("running", 40, 1)
 
 
 def test_an_empty_queue_gives_nothing():
@@ -91,22 +121,135 @@ def test_many_runners_never_hold_one_lock_together():
     assert Task.objects.running().count() == 1
 
 
-def test_a_claim_reads_the_small_index_however_long_the_history():
-    Task.objects.bulk_create(TaskFactory.build(status="completed") for _ in range(3000))
-    submit("check-integrity", {"version": "v1"}, ALICE)
+SMALL = re.compile("task_pending|task_running|task_one_running")  # few rows
+LIMITED = """
+[narrow]
+max_running = 2
+[[narrow.steps]]
+command = ["true"]
+
+[wide]
+[[wide.steps]]
+command = ["true"]
+"""
+
+
+def end(task):
+    Task.objects.move(task.pk, "running", "completed", completed_at=task.created_at)
+
+
+def test_of_a_type_with_a_limit_no_more_run_than_may_and_others_pass(use_task_types):
+    use_task_types(LIMITED)
+    narrow = [submit("narrow", {}, ALICE) for _ in range(3)]
+    wide = submit("wide", {}, ALICE)
+    runner = RunnerFactory()
+    assert [claim(runner) for _ in range(4)] == [*narrow[:2], wide, None]
+    places = dict(Task.objects.values_list("pk", "slot"))
+    assert [places[task.pk] for task in (*narrow, wide)] == [0, 1, None, None]
+    end(narrow[0])
+    assert claim(runner) == narrow[2]
+    assert Task.objects.get(pk=narrow[2].pk).slot == 0
+
+
+def test_a_task_that_began_before_there_was_a_limit_counts_too(use_task_types):
+    use_task_types(LIMITED)
+    TaskFactory(type="narrow", status="running", slot=None)
+    TaskFactory(type="narrow", status="running", slot=7)
+    submit("narrow", {}, ALICE)
+    assert claim(RunnerFactory()) is None
+
+
+@pytest.mark.parametrize(("types", "queries"), [(["wide"], 0), (["narrow"], 1)])
+def test_only_who_serves_a_type_with_a_limit_asks_for_places(
+    use_task_types, django_assert_num_queries, types, queries
+):
+    use_task_types(LIMITED)
+    with django_assert_num_queries(queries):
+        free_places(types)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_runners_never_exceed_a_limit_together(use_task_types):
+    use_task_types(LIMITED)
+    tasks = {submit("narrow", {}, ALICE) for _ in range(24)}
+    most = []
+
+    def until_nothing_is_left(runner):
+        mine = []
+        while Task.objects.pending().exists():
+            if task := claim(runner):
+                mine.append(task)
+                most.append(Task.objects.running().count())
+                end(Task.objects.get(pk=task.pk))
+        return mine
+
+    claimed = claimed_by_four_runners(until_nothing_is_left)
+    assert len(claimed) == 24
+    assert set(claimed) == tasks
+    assert max(most) <= 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_runners_share_the_places_that_there_are(use_task_types):
+    use_task_types(LIMITED)
+    for _ in range(8):
+        submit("narrow", {}, ALICE)
+    claimed = claimed_by_four_runners(lambda runner: [claim(runner), claim(runner)])
+    assert len([task for task in claimed if task]) == 2
+    assert set(Task.objects.running().values_list("slot", flat=True)) == {0, 1}
+
+
+def plans_of(work):
+    """The database's plan for each statement that some work sends."""
+    sent = []
+
+    def note(execute, sql, params, many, context):
+        sent.append((sql, params))
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(note):
+        work()
+    is_postgresql = connection.vendor == "postgresql"
+    explain = "EXPLAIN " if is_postgresql else "EXPLAIN QUERY PLAN "
+    plans = []
+    with connection.cursor() as cursor:
+        for sql, params in sent:
+            if sql.lstrip().startswith(("SELECT", "WITH", "UPDATE")):
+                cursor.execute(explain + sql, params)
+                rows = cursor.fetchall()
+                plans.append("\n".join(str(row[-1]) for row in rows))
+    return plans
+
+
+@pytest.mark.parametrize("is_limited", [False, True])
+def test_a_claim_reads_the_small_indexes_however_long_the_history(
+    use_task_types, is_limited
+):
+    use_task_types(LIMITED if is_limited else LIMITED.replace("max_running = 2", ""))
+    old = [TaskFactory.build(type="narrow", status="completed") for _ in range(3000)]
+    Task.objects.bulk_create(old)
+    for _ in range(3):
+        submit("narrow", {}, ALICE)
+    submit("wide", {}, ALICE)
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE tasks_task")
-    plan = Task.objects.next_in_queue([])[:1].explain()
-    assert "task_pending" in plan, plan
+    runner = RunnerFactory()
+    claims = [plans_of(lambda: claim(runner)) for _ in range(4)]
+    assert Task.objects.running().count() == 3 if is_limited else 4
+    for plans in claims:
+        assert any("task_pending" in plan for plan in plans), plans
+        for line in "\n".join(plans).splitlines():
+            assert "Seq Scan on tasks_task" not in line, plans
+            assert "SCAN tasks_task" not in line or SMALL.search(line), plans
+    if is_limited:
+        assert all(SMALL.search(plans[0]) for plans in claims), claims
 
 
 def test_a_runner_is_alive_by_the_databases_clock():
     alive = RunnerFactory()
     stopped = RunnerFactory(stopped_at=alive.heartbeat_at)
     lost = RunnerFactory()
-    from datetime import timedelta
-
     Runner.objects.filter(pk=lost.pk).update(
         heartbeat_at=lost.heartbeat_at - timedelta(seconds=60)
     )

@@ -10,6 +10,7 @@ import pytest
 from tasks import execution
 from tasks.catalog import load
 from tasks.execution import Execution
+from tests.factories import keeper
 
 
 @pytest.fixture
@@ -37,7 +38,7 @@ def steps(*commands, head="", each=""):
 
 def run(task_type, params=None, until=lambda running: False):
     """Run to the end; ``until`` says when to cancel."""
-    running = Execution(uuid.uuid4(), task_type, params or {})
+    running = Execution(uuid.uuid4(), task_type, params or {}, keeper())
     asked = False
     while running.outcome is None:
         running.advance()
@@ -80,7 +81,7 @@ def test_progress_goes_by_the_steps_weights_and_is_100_only_at_the_end(kind):
 def test_progress_within_a_step_never_goes_back(kind):
     words = "; ".join(f"echo ::progress::{n}" for n in (50, 20, 100, 100))
     running = run(kind(steps(words, "true")))
-    assert [change[1:] for change in running.trail] == [
+    assert [change[1:4] for change in running.trail] == [
         (1, "step 1", 0),
         (1, "step 1", 25),
         (1, "step 1", 50),
@@ -154,7 +155,7 @@ def test_cancel_ends_the_processes_and_says_who(kind):
 
 
 def test_a_task_stopped_before_it_began_runs_nothing(kind, tmp_path):
-    running = Execution(uuid.uuid4(), kind(steps(f"touch {tmp_path}/x")), {})
+    running = Execution(uuid.uuid4(), kind(steps(f"touch {tmp_path}/x")), {}, keeper())
     running.stop("cancelled", "Cancelled by alice.")
     running.advance()
     assert running.outcome == "cancelled"
@@ -213,3 +214,155 @@ def test_each_line_has_the_time_it_came(kind):
     at = {text: at_ms for _, at_ms, _, text in running.lines}
     assert at["one"] >= before
     assert at["two"] - at["one"] >= 150
+
+
+# --- Silence, limits, bars ----------------------------------------------------------
+
+
+def test_a_silent_step_is_noted_and_goes_on(kind, tmp_path):
+    go = tmp_path / "go"
+    silent = f"echo up; until [ -e {go} ]; do sleep 0.01; done; echo down"
+
+    def is_noted(running):
+        if running.trail[-1][4] is not None:
+            go.touch()
+        return False
+
+    head = 'stall_after = "0.1s"'
+    running = run(kind(steps(silent, head=head)), until=is_noted)
+    assert running.outcome == "completed"
+    told = "Step “step 1” has printed nothing for 0.1 s."
+    assert lines(running)[1:4] == ["up", told, "down"]
+    stalls = [(change[0], change[4] is not None) for change in running.trail]
+    assert stalls == [(0, False), (3, True), (3, False)]
+
+
+def test_a_step_can_be_silent_for_longer_than_its_type_finds_normal(kind):
+    quick = 'stall_after = "0.01s"'
+    running = run(kind(steps("sleep 0.2", head=quick, each='stall_after = "1h"')))
+    assert len(running.trail) == 1
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [("max_log_lines = 4", "4 lines"), ("max_log_bytes = 24", "24 bytes")],
+)
+def test_a_log_that_reaches_its_limit_ends_the_task(kind, limit, said):
+    running = run(kind(steps("while echo 1234567; do sleep 0.01; done", head=limit)))
+    assert running.outcome == "failed"
+    assert running.error == f"The log reached its limit of {said}."
+    assert lines(running, "stdout") == ["1234567"] * 3
+    assert lines(running, "error") == [running.error]
+
+
+def test_a_log_can_end_at_its_limit_while_the_task_goes_on(kind):
+    head = 'max_log_lines = 3\non_log_limit = "cut"'
+    running = run(kind(steps("seq 10; echo ::set-output name=n::10", head=head)))
+    assert running.outcome == "completed"
+    assert lines(running)[1:5] == [
+        "1",
+        "2",
+        "The log ends here, at its limit of 3 lines.",
+        "8 more lines were not kept.",
+    ]
+    assert running.outputs == {"n": "10"}
+
+
+BARS = {
+    "(?P<percent>[0-9.]+)%": "printf '10%%\\r35.5%%\\r'",
+    "(?P<done>[0-9]+)/(?P<total>[0-9]+)": "printf '1/10 files\\r71/200 files\\r'",
+}
+
+
+@pytest.mark.parametrize("pattern", BARS)
+def test_progress_is_read_from_a_bar_where_the_type_asks_for_it(kind, pattern):
+    bar = f"{BARS[pattern]}; sleep 1000"
+    running = run(
+        kind(steps(bar, each=f"progress_pattern = '{pattern}'")),
+        until=lambda running: running.progress,
+    )
+    assert running.progress == 36
+
+
+def test_a_bar_that_says_nonsense_moves_nothing(kind):
+    pattern = r"(?P<done>\d+)/(?P<total>\d+)|(?P<x>x)"
+    bar = "echo 5/0; echo x; echo 300/200; echo 1/2"
+    running = run(kind(steps(bar, "true", each=f"progress_pattern = '{pattern}'")))
+    assert [change[3] for change in running.trail] == [0, 25, 50]
+
+
+def test_what_a_step_left_behind_is_killed_and_said(kind):
+    running = run(kind(steps("setsid sleep 1000 & echo started", "echo next")))
+    assert "Step “step 1” left 1 process behind; it was killed." in lines(running)
+    assert running.outcome == "completed"
+
+
+def test_a_forced_stop_gives_no_grace(kind):
+    stubborn = "trap '' TERM; echo up; sleep 1000; sleep 1000"
+    running = Execution(
+        uuid.uuid4(), kind(steps(stubborn, head='stop_grace = "1h"')), {}, keeper()
+    )
+    asked = 0
+    while running.outcome is None:
+        running.advance()
+        pipes = running.child.open_pipes if running.child else ()
+        for fd in select.select(pipes, [], [], 0.01)[0]:
+            running.read(fd)
+        if "up" in lines(running) and asked < 2:
+            asked += 1
+            running.stop("cancelled", f"Asked {asked}.", force=asked == 2)
+    assert (running.outcome, running.error) == ("cancelled", "Asked 1.")
+
+
+def test_a_types_own_grace_is_kept(kind):
+    stubborn = "trap '' TERM; echo up; sleep 1000; sleep 1000"
+    running = run(
+        kind(steps(stubborn, head='stop_grace = "0.2s"')),
+        until=lambda running: "up" in lines(running),
+    )
+    assert running.results[0]["signal"] == "SIGKILL"
+
+
+def test_a_secret_is_not_shown_by_halves_while_its_line_is_unfinished(kind, tmp_path):
+    go = tmp_path / "go"
+    whisper = (
+        "[job]\n[job.params.password]\nsecret = true\n[[job.steps]]\n"
+        f'command = ["sh", "-c", "printf p4ss; until [ -e {go} ]; do sleep 0.01; done;'
+        ' echo word; printf done?; sleep 1000"]'
+    )
+    looked = 0
+
+    def is_asked(running):
+        nonlocal looked
+        held = running.child and running.child.unfinished(running.child.open_pipes[0])
+        if held == "p4ss" and running.child.next_deadline < time.monotonic():
+            looked += 1
+        if looked or lines(running, "stdout"):
+            go.touch()
+        return "done?" in lines(running)
+
+    running = run(kind(whisper), {"password": "p4ssword"}, until=is_asked)
+    assert lines(running, "stdout") == ["***", "done?"]
+
+
+def test_a_type_and_a_step_can_add_to_the_environment(kind):
+    text = steps("echo $A $B", each="env = { B = 'step' }")
+    text += "\n[job.env]\nA = 'type'\nB = 'type'\n"
+    assert lines(run(kind(text)), "stdout") == ["type step"]
+
+
+def test_a_task_that_ran_before_goes_on_from_there(kind):
+    before = [(0, 1, "step 1", 0, None), (7, 2, "step 2", 50, None)]
+    running = Execution(
+        uuid.uuid4(),
+        kind(steps("true", "true")),
+        {},
+        keeper(),
+        first_seq=9,
+        trail=list(before),
+        progress=50,
+    )
+    running.advance()
+    assert running.lines[0][0] == 10
+    assert running.trail == [*before, (9, 1, "step 1", 50, None)]
+    running.kill()

@@ -1,9 +1,12 @@
 """Start, cancel, run again: checked, announced and recorded in one place."""
 
+import socket
 from contextlib import closing
+from datetime import timedelta
 
 import pytest
 
+from tasks import log_store
 from tasks.lifecycle import (
     Actor,
     IdempotencyConflict,
@@ -12,9 +15,9 @@ from tasks.lifecycle import (
     rerun,
     submit,
 )
-from tasks.models import AuditEvent, StatusConflict, Task
+from tasks.models import AuditEvent, Runner, StatusConflict, Task
 from tasks.news import subscribe, wait
-from tests.factories import TaskFactory
+from tests.factories import RunnerFactory, TaskFactory, write_log
 
 pytestmark = pytest.mark.django_db
 ALICE = Actor("alice", "10.0.0.7")
@@ -71,12 +74,75 @@ def test_a_waiting_task_is_cancelled_at_once():
 
 
 def test_a_running_task_is_asked_to_stop_and_asking_twice_is_no_error():
-    task = TaskFactory(status="running")
+    task = TaskFactory(status="running", runner=RunnerFactory())
     for who in ("alice", "bob"):
         asked = request_cancel(task.pk, Actor(who))
         assert asked.status == "running"
         assert asked.cancel_requested_by == "alice"
     assert AuditEvent.objects.count() == 1
+
+
+def test_a_cancel_may_be_forced_later_and_the_first_who_asked_stays():
+    task = TaskFactory(status="running", runner=RunnerFactory())
+    assert not request_cancel(task.pk, Actor("alice")).cancel_forced
+    forced = request_cancel(task.pk, Actor("bob"), force=True)
+    assert (forced.cancel_forced, forced.cancel_requested_by) == (True, "alice")
+    assert request_cancel(task.pk, Actor("alice")).cancel_forced
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_runners_hear_of_a_cancel_and_of_force():
+    task = TaskFactory(status="running", runner=RunnerFactory())
+    with closing(subscribe("runners")) as news:
+        news.receive()
+        for force in (False, True):
+            request_cancel(task.pk, ALICE, force=force)
+            assert str(task.pk) in wait(news, 10)
+
+
+def silent_for_a_minute(runner):
+    long_ago = runner.heartbeat_at - timedelta(seconds=60)
+    Runner.objects.filter(pk=runner.pk).update(heartbeat_at=long_ago)
+
+
+def stopped(runner):
+    Runner.objects.filter(pk=runner.pk).update(stopped_at=runner.heartbeat_at)
+
+
+def dead_on_this_host(runner):
+    here = {"host": socket.gethostname(), "pid": 2**22 - 1}
+    Runner.objects.filter(pk=runner.pk).update(**here)
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("fate", [silent_for_a_minute, stopped, dead_on_this_host])
+def test_a_task_whose_runner_is_gone_is_cancelled_here_and_now(fate, force):
+    runner = RunnerFactory(name="mac-1")
+    task, other = TaskFactory.create_batch(2, status="running", runner=runner)
+    write_log(task, "one")
+    fate(runner)
+    cancelled = request_cancel(task.pk, ALICE, force=force)
+    assert cancelled.status == "cancelled"
+    assert cancelled.error.startswith("Cancelled by alice; The runner mac-1 stopped ")
+    assert cancelled.error.endswith("; 1 line was kept.")
+    assert cancelled.log_sha256 == log_store.sha256(task.pk)
+    other.refresh_from_db()
+    assert other.status == "running"  # of the others the reaper decides
+
+
+def test_the_second_cancel_ends_a_task_whose_runner_died_after_the_first():
+    runner = RunnerFactory()
+    task = TaskFactory(status="running", runner=runner)
+    assert request_cancel(task.pk, ALICE).status == "running"
+    silent_for_a_minute(runner)
+    assert request_cancel(task.pk, Actor("bob")).status == "cancelled"
+
+
+def test_a_task_that_went_back_to_the_queue_can_be_cancelled_there():
+    task = TaskFactory(attempt=2)
+    write_log(task, "one")
+    cancelled = request_cancel(task.pk, ALICE)
+    assert (cancelled.status, cancelled.error) == ("cancelled", "Cancelled by alice.")
 
 
 @pytest.mark.parametrize("status", ["completed", "failed", "cancelled"])

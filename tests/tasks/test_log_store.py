@@ -7,7 +7,6 @@ from django.db import IntegrityError, connection, transaction
 
 from tasks import log_store
 from tasks.log_store import Line
-from tasks.models import Task
 from tests.factories import TaskFactory, write_log
 
 pytestmark = pytest.mark.django_db
@@ -91,15 +90,3 @@ def test_lines_after_a_number_are_found_by_the_primary_key():
     assert "Index" in plan or "INDEX" in plan, plan
     assert "TEMP B-TREE" not in plan
     assert "Sort" not in plan
-
-
-def test_prune_deletes_in_batches_and_leaves_no_line_behind(monkeypatch):
-    monkeypatch.setattr("tasks.models.task.PRUNE_BATCH", 2)
-    tasks = [TaskFactory(status="completed") for _ in range(7)]
-    for task in tasks:
-        write_log(task, "x")
-    assert Task.objects.prune(3) == 4
-    assert set(Task.objects.all()) == set(tasks[4:])
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM tasks_logline")
-        assert cursor.fetchone()[0] == 3

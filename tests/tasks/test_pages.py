@@ -1,12 +1,13 @@
 """The pages without script: what a browser gets from the server."""
 
+import re
 from datetime import timedelta
 
 import pytest
 from django.test import Client
 from django.utils import timezone, translation
 
-from tasks.catalog import catalog, load
+from tasks.catalog import catalog
 from tasks.models import AuditEvent, Task
 from tasks.pages.shown import Shown
 from tasks.pages.wording import ago_text, duration_text
@@ -57,13 +58,9 @@ def staff(alice):
 
 
 @pytest.fixture
-def own_types(tmp_path, settings):
-    path = tmp_path / "types.toml"
-    path.write_text(TYPES)
-    settings.TASK_TYPES_FILE = path
-    catalog.cache_clear()
-    yield load(path)
-    catalog.cache_clear()
+def own_types(use_task_types):
+    use_task_types(TYPES)
+    return catalog()
 
 
 @pytest.mark.parametrize("path", ["/", "/live", "/tasks/{id}", "/tasks/{id}/panel"])
@@ -232,6 +229,32 @@ def test_steps_come_from_the_result_and_say_which_never_ran(staff):
     ]
 
 
+def test_each_attempt_of_a_step_has_a_row_and_later_steps_keep_theirs(staff):
+    def result(name, code, attempt):
+        shown = {"name": name, "exitCode": code, "durationMs": 1500}
+        return {**shown, "attempt": attempt}
+
+    task = TaskFactory(
+        status=Task.Status.CANCELLED,
+        result={
+            "success": False,
+            "results": [
+                result("iOS manifest", 3, 1),
+                result("iOS manifest", 0, 2),
+                result("Android manifest", 143, 1),
+            ],
+        },
+    )
+    shown = staff.get(f"/tasks/{task.pk}").context["shown"]
+    found = [(step.name, step.attempt_label, step.label) for step in shown.steps]
+    assert found == [
+        ("iOS manifest", "attempt 1", "cancelled"),
+        ("iOS manifest", "attempt 2", "completed"),
+        ("Android manifest", "", "cancelled"),
+        ("Facebook manifest", "", "not run"),
+    ]
+
+
 def test_a_task_that_is_gone_gets_a_page_that_says_so(staff):
     answer = staff.get("/tasks/00000000-0000-4000-8000-000000000000")
     assert answer.status_code == 404
@@ -272,28 +295,122 @@ def test_a_task_of_a_type_that_is_gone_is_shown_but_not_rerun(staff):
 
 
 @pytest.mark.parametrize(
-    ("prepare", "why"),
+    ("prepare", "why", "in_chinese"),
     [
-        (lambda: None, "no runner is alive"),
-        (lambda: RunnerFactory(types=["full-sync"]), "takes this type"),
         (
-            lambda: RunnerFactory() and TaskFactory(status="running"),
-            "every runner is busy",
+            lambda: None,
+            "It waits: no runner that is alive takes this type · next in the queue",
+            "等待中：在线的执行器都不承接此类型 · 队列中的下一个",
         ),
         (
-            lambda: (
-                RunnerFactory()
-                and TaskFactory(status="running", type="full-sync", lock="version:v885")
-            ),
-            "It waits for full-sync v885 to end.",
+            RunnerFactory,
+            "It waits for its turn · next in the queue",
+            "正在排队 · 队列中的下一个",
         ),
-        (RunnerFactory, "starts in a moment"),
+        (
+            lambda: RunnerFactory() and TaskFactory(),
+            "It waits for its turn · number 2 in the queue",
+            "正在排队 · 队列第 2 位",
+        ),
     ],
 )
-def test_a_waiting_task_says_what_it_waits_for(prepare, why):
+def test_a_waiting_task_says_what_it_waits_for(prepare, why, in_chinese):
     prepare()
+    task = TaskFactory()
+    assert Shown(task, timezone.now()).why_waiting == why
+    with translation.override("zh-hans"):
+        assert Shown(task, timezone.now()).why_waiting == in_chinese
+
+
+@pytest.mark.parametrize("status", ["running", "pending"])
+def test_a_task_that_waits_for_a_lock_leads_to_the_one_before_it(staff, status):
+    RunnerFactory()
+    before = TaskFactory(status=status, type="full-sync", lock="version:v885")
     task = TaskFactory(lock="version:v885")
-    assert why in Shown(task, timezone.now()).why_waiting
+    link = f'<a class="code" href="/tasks/{before.pk}">{str(before.pk)[:8]}</a>'
+    for path in (f"/tasks/{task.pk}", f"/tasks/{task.pk}/panel"):
+        html = staff.get(path).text
+        assert f"It waits for the end of task {link}, which has the same lock" in html
+
+
+def test_a_task_beyond_its_types_limit_says_so(use_task_types):
+    use_task_types('[one]\nmax_running = 1\n[[one.steps]]\ncommand = ["true"]\n')
+    RunnerFactory(concurrency=9)
+    TaskFactory(type="one", status=Task.Status.RUNNING)
+    task = TaskFactory(type="one")
+    why = "It waits: as many of its type run as may run at once · next in the queue"
+    assert Shown(task, timezone.now()).why_waiting == why
+
+
+def now_in(html, part):
+    """The words of one part of the line under a task's name; None where hidden."""
+    found = re.search(rf'<span[^>]*data-part="{part}"[^>]*>([^<]*)</span>', html)
+    return None if re.search(r"\shidden\s*>", found[0]) else found[1].strip()
+
+
+def test_a_task_that_is_being_cancelled_says_since_when_and_by_whom(staff):
+    asked_at = timezone.now() - timedelta(seconds=8)
+    task = TaskFactory(
+        status=Task.Status.RUNNING,
+        cancel_requested_at=asked_at,
+        cancel_requested_by="lin",
+    )
+    html = staff.get(f"/tasks/{task.pk}").text
+    said = now_in(html, "cancelling")
+    assert re.fullmatch(r"Cancelling since [\d:]{8} \(\d+ s\), asked by lin", said)
+    assert f"{asked_at:%H:%M:%S}" in said
+    assert re.search(r">\s*Force\s*</button>", html)
+    assert "Cancel task</button>" not in html
+    task.cancel_forced = True
+    task.save()
+    html = staff.get(f"/tasks/{task.pk}").text
+    assert now_in(html, "cancelling").startswith("Forced; cancelling since ")
+    assert re.search(r'data-part="cancel"\s+hidden', html)
+
+
+def test_a_cancel_is_forced_after_a_question(staff):
+    task = TaskFactory(status=Task.Status.RUNNING, runner=RunnerFactory())
+    staff.post(f"/tasks/{task.pk}/cancel")
+    question = staff.get(f"/tasks/{task.pk}/cancel?force=yes").text
+    assert "Force the end of check-integrity v885?" in question
+    assert "killed at once, without waiting for the step to end" in question
+    task.refresh_from_db()
+    assert not task.cancel_forced
+    page = staff.post(f"/tasks/{task.pk}/cancel", {"force": "yes"}, follow=True)
+    assert "check-integrity v885 is being cancelled." in page.text
+    task.refresh_from_db()
+    assert task.cancel_forced
+
+
+def test_a_task_whose_step_is_silent_says_since_when(staff):
+    since = timezone.now() - timedelta(seconds=250)
+    task = TaskFactory(status=Task.Status.RUNNING, stalled_since=since)
+    said = now_in(staff.get(f"/tasks/{task.pk}").text, "stalled")
+    assert said == f"Silent since {since:%H:%M:%S} (4 m 10 s)"
+    task = TaskFactory(status=Task.Status.RUNNING)
+    assert now_in(staff.get(f"/tasks/{task.pk}").text, "stalled") is None
+
+
+def test_what_has_ended_is_neither_silent_nor_being_cancelled(staff):
+    task = TaskFactory(
+        status=Task.Status.CANCELLED,
+        stalled_since=timezone.now(),
+        cancel_requested_at=timezone.now(),
+        cancel_requested_by="lin",
+    )
+    html = staff.get(f"/tasks/{task.pk}").text
+    assert now_in(html, "stalled") is None
+    assert now_in(html, "cancelling") is None
+
+
+def test_a_second_attempt_is_named_and_explained(staff):
+    task = TaskFactory(status=Task.Status.RUNNING, attempt=2)
+    html = staff.get(f"/tasks/{task.pk}").text
+    assert now_in(html, "attempt") == "Attempt 2"
+    assert html.count("the task went back to the queue") == 2
+    first = staff.get(f"/tasks/{TaskFactory().pk}").text
+    assert now_in(first, "attempt") is None
+    assert re.search(r'data-part="retaken"\s+hidden', first)
 
 
 def test_the_language_is_switched_by_a_form_and_kept(staff):

@@ -8,14 +8,14 @@ import pytest
 from django.utils import timezone, translation
 
 from tasks import lifecycle
-from tasks.catalog import catalog, load
+from tasks.catalog import load
 from tasks.execution import Execution
 from tasks.lifecycle import Actor
 from tasks.models import Runner, Task
 from tasks.pages.sayings import said
 from tasks.reaper import reap
 from tasks.runner import INTERRUPTED, TaskRunner
-from tests.factories import RunnerFactory, TaskFactory, write_log
+from tests.factories import RunnerFactory, TaskFactory, keeper, write_log
 
 LIN = Actor("lin")
 
@@ -49,7 +49,7 @@ def ending(tmp_path):
         path = tmp_path / "task_types.toml"
         text = f"[job]\n{head}\n[[job.steps]]\nname = 'Upload'\n{step}\n"
         path.write_text(f"{text}command = {command}\n")
-        running = Execution(uuid.uuid4(), load(path)["job"], {})
+        running = Execution(uuid.uuid4(), load(path)["job"], {}, keeper())
         while running.outcome is None:
             running.advance()
             pipes = running.child.open_pipes if running.child else ()
@@ -155,14 +155,8 @@ def runner(db):
 
 
 @pytest.fixture
-def endless(tmp_path, settings):
-    settings.TASK_TYPES_FILE = tmp_path / "types.toml"
-    settings.TASK_TYPES_FILE.write_text(
-        "[endless]\n[[endless.steps]]\ncommand = ['sleep', '1000']\n"
-    )
-    catalog.cache_clear()
-    yield
-    catalog.cache_clear()
+def endless(use_task_types):
+    use_task_types("[endless]\n[[endless.steps]]\ncommand = ['sleep', '1000']\n")
 
 
 def test_a_cancel_of_what_runs_is_said_in_chinese(runner, endless):
@@ -172,7 +166,8 @@ def test_a_cancel_of_what_runs_is_said_in_chinese(runner, endless):
     runner.hear()
     execution = runner.runs[task.pk].execution
     while execution.outcome is None:
-        execution.advance()
+        runner._do_what_is_due()
+        runner._wait()
     assert chinese(execution.error) == "已由 lin 取消。"
     assert is_known(execution.error)
 
@@ -190,6 +185,67 @@ def test_a_type_that_is_gone_is_said_in_chinese(runner, endless):
 
 def test_a_shutdown_is_said_in_chinese():
     assert is_known(INTERRUPTED)
+
+
+LOST = "The runner mac-1 stopped at about 2025-11-26T10:30:01.234Z;"
+LOST_CHINESE = "执行器 mac-1 约在 2025-11-26T10:30:01.234Z 停止运行，"
+
+
+@pytest.mark.parametrize(
+    ("sentence", "in_chinese"),
+    [
+        ("Interrupted by shutdown of the runner.", "已中断：执行器已关闭。"),
+        (f"{LOST} 1 line was kept.", f"{LOST_CHINESE}已保留日志 1 行。"),
+        (f"{LOST} no line was kept.", f"{LOST_CHINESE}没有保留任何日志。"),
+        (
+            f"{LOST} 1,234 lines were kept. The task goes back to the queue.",
+            f"{LOST_CHINESE}已保留日志 1,234 行。任务已重新排队。",
+        ),
+        (
+            "The runner is gone; no line was kept. The task goes back to the queue.",
+            "执行器已消失，没有保留任何日志。任务已重新排队。",
+        ),
+        (
+            "Step “Upload” has printed nothing for 60 s.",
+            "步骤“Upload”已有 60 秒没有输出。",
+        ),
+        (
+            "Step “Upload” could not start: There is no account ci on this host.",
+            "步骤“Upload”无法启动：本机没有账户 ci。",
+        ),
+        (
+            "Step “Upload” could not start: Only a runner that root started can run "
+            "it as ci.",
+            "步骤“Upload”无法启动：只有由 root 启动的执行器才能以 ci 的身份运行。",
+        ),
+        ("The log reached its limit of 1,000 lines.", "日志已达上限 1,000 行。"),
+        ("The log reached its limit of 65,536 bytes.", "日志已达上限 65,536 字节。"),
+        (
+            "Step “Upload” left 2 processes behind; they were killed.",
+            "步骤“Upload”遗留了 2 个进程，已强制结束。",
+        ),
+        (
+            "Step “Upload” left 1 process behind; it was killed.",
+            "步骤“Upload”遗留了 1 个进程，已强制结束。",
+        ),
+    ],
+)
+def test_what_a_runner_says_is_said_in_chinese(sentence, in_chinese):
+    assert is_known(sentence)
+    assert chinese(sentence) == in_chinese
+
+
+@pytest.mark.parametrize(
+    ("sentence", "in_chinese"),
+    [
+        ("Interrupted: the runner was shut down.", "已中断：执行器已关闭。"),
+        (f"{LOST} 1 line were kept.", f"{LOST_CHINESE}已保留日志 1 行。"),
+        (f"{LOST} 0 lines were kept.", f"{LOST_CHINESE}已保留日志 0 行。"),
+        ("The runner is gone; 1 line were kept.", "执行器已消失，已保留日志 1 行。"),
+    ],
+)
+def test_what_an_earlier_release_stored_is_still_said_in_chinese(sentence, in_chinese):
+    assert chinese(sentence) == in_chinese
 
 
 # --- What it makes no sense of ------------------------------------------------------

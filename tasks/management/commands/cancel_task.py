@@ -15,12 +15,17 @@ class Command(TaskCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("task", metavar="TASK", help="its id, or the beginning")
+        parser.add_argument(
+            "--force",
+            action="store_true",
+            help="kill its processes at once, instead of asking them to end first",
+        )
         super().add_arguments(parser)
 
     def handle(self, *_: Any, **options: Any) -> None:
         task = find_task(options["task"])
         try:
-            task = request_cancel(task.pk, actor())
+            task = request_cancel(task.pk, actor(), force=options["force"])
         except StatusConflict as error:
             raise CommandError(
                 f"Task {task.pk} has already ended ({error.found}); "

@@ -9,6 +9,7 @@ from django.utils.timezone import localtime
 from tasks.description import describe
 from tasks.management.options import TaskCommand
 from tasks.models import Task
+from tasks.waiting import waiting_for_all
 
 
 def at_least_one(raw: str) -> int:
@@ -31,9 +32,11 @@ class Command(TaskCommand):
         for name in ("status", "type"):
             if options[name]:
                 tasks = tasks.filter(**{name: options[name]})
-        for task in tasks[: options["limit"]]:
+        page = list(tasks[: options["limit"]])
+        waiting = waiting_for_all(page) if options["json"] else {}
+        for task in page:
             if options["json"]:
-                self.say_json(describe(task, ""))
+                self.say_json(describe(task, "", waiting=waiting))
             else:
                 created = localtime(task.created_at)
                 self.say(

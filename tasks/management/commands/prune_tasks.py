@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
 from tasks.management.options import TaskCommand
-from tasks.models import Task
+from tasks.pruning import prune_at_leisure
 
 
 def count(raw: str) -> int:
@@ -37,7 +37,7 @@ class Command(TaskCommand):
                     "TASK_RETENTION is 0, so every task is kept; "
                     "say how many to keep by --keep."
                 )
-        deleted = Task.objects.prune(keep)
+        deleted = prune_at_leisure(keep)
         if options["json"]:
             self.say_json({"deleted": deleted, "kept": keep})
         else:

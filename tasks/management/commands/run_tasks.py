@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from tasks.catalog import catalog
-from tasks.runner import LeaseLost, TaskRunner
+from tasks.runner import STORE_PATIENCE_SECONDS, LeaseLost, TaskRunner
 
 
 def at_least_one(raw: str) -> int:
@@ -44,6 +44,13 @@ class Command(BaseCommand):
             help="seconds for running tasks to finish after SIGTERM (0)",
         )
         parser.add_argument(
+            "--patience",
+            type=seconds,
+            default=STORE_PATIENCE_SECONDS,
+            help="seconds that tasks wait while their output can't be stored, before "
+            "they are stopped (300)",
+        )
+        parser.add_argument(
             "--once", action="store_true", help="stop when nothing is left to do"
         )
 
@@ -59,6 +66,7 @@ class Command(BaseCommand):
             concurrency=options["concurrency"],
             types=types,
             drain_seconds=options["drain"],
+            store_patience_seconds=options["patience"],
         )
         try:
             runner.run(once=options["once"])

@@ -5,7 +5,7 @@ import uuid
 import pytest
 
 from tasks.models import AuditEvent, Task
-from tests.factories import TaskFactory
+from tests.factories import NOON, RunnerFactory, TaskFactory
 from tests.tasks.api.answers import problem_of
 
 pytestmark = pytest.mark.django_db
@@ -26,15 +26,16 @@ def test_a_waiting_task_is_cancelled_at_once(program):
 
 
 def test_of_a_running_task_the_wish_is_noted(program):
-    task = TaskFactory(status="running")
+    task = running_task()
     body = cancel(program, task.pk).json()
     assert body["status"] == "running"
     assert body["cancelRequestedAt"]
+    assert body["cancelRequestedBy"] == "key:unity-editor"
     assert Task.objects.get().cancel_requested_by == "key:unity-editor"
 
 
 def test_asking_twice_is_no_error(program):
-    task = TaskFactory(status="running")
+    task = running_task()
     answers = [cancel(program, task.pk) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [202, 202]
     assert AuditEvent.objects.count() == 1
@@ -55,9 +56,76 @@ def test_what_has_ended_is_409(program, status, says):
     assert body["type"] == "urn:resource-sync:problem:status-conflict"
 
 
-def test_no_body_is_asked_for_and_any_is_ignored(program):
+def asks(program, body, task=None):
+    """The answer to a cancel with this body."""
+    task = task or running_task()
+    return cancel(program, task.pk, data=body, content_type="application/json")
+
+
+def running_task():
+    return TaskFactory(status="running", runner=RunnerFactory())
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "text/plain"])
+def test_no_body_is_asked_for(program, content_type):
+    task = running_task()
+    response = cancel(program, task.pk, data="", content_type=content_type)
+    assert response.status_code == 202
+    assert response.json()["cancelForced"] is False
+
+
+@pytest.mark.parametrize(
+    ("body", "forced"),
+    [("{}", False), ('{"force": false}', False), ('{"force": true}', True)],
+)
+def test_the_body_says_whether_it_is_forced(program, body, forced):
+    assert asks(program, body).json()["cancelForced"] is forced
+
+
+def test_asking_again_may_force_but_not_take_that_back(program):
+    task = running_task()
+    said = [
+        asks(program, body, task).json()["cancelForced"]
+        for body in ("{}", '{"force": true}', "{}", '{"force": true}')
+    ]
+    assert said == [False, True, True, True]
+    details = [event.details.get("force", False) for event in AuditEvent.objects.all()]
+    assert sorted(details) == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "says"),
+    [
+        ('{"force": "yes"}', "force", "true or false"),
+        ('{"force": null}', "force", "true or false"),
+        ('{"force": 1}', "force", "true or false"),
+        ('{"now": true}', "now", "there are: force"),
+    ],
+)
+def test_a_wrong_body_is_400_and_cancels_nothing(program, body, field, says):
+    errors = problem_of(asks(program, body), 400)["errors"]
+    assert list(errors) == [field]
+    assert says in errors[field][0]
+    assert Task.objects.get().cancel_requested_at is None
+
+
+def test_a_body_that_is_no_json_is_ignored(program):
     response = cancel(program, TaskFactory().pk, data="now!", content_type="text/plain")
     assert response.status_code == 202
+
+
+@pytest.mark.parametrize("body", ['{"force": tru', "[]"])
+def test_broken_json_is_400_and_cancels_nothing(program, body):
+    problem_of(asks(program, body), 400)
+    assert Task.objects.get().cancel_requested_at is None
+
+
+def test_a_task_whose_runner_is_gone_ends_with_the_request(program):
+    runner = RunnerFactory(name="mac-1", heartbeat_at=NOON)
+    body = cancel(program, TaskFactory(status="running", runner=runner).pk).json()
+    assert body["status"] == "cancelled"
+    assert body["error"].startswith("Cancelled by key:unity-editor; The runner mac-1 ")
+    assert body["logs"][-1]["message"] == body["error"]
 
 
 @pytest.mark.parametrize("task_id", [uuid.uuid4(), "nonsense"])

@@ -20,6 +20,7 @@ def test_it_is_healthy_while_a_runner_is_alive(stranger):
         "version": "1.0.0",
         "database": "ok",
         "runners": 1,
+        "runnerCrashes": 0,
         "queue": {"pending": 0, "running": 0, "oldestPendingSeconds": 0},
     }
 
@@ -64,8 +65,26 @@ def test_a_database_that_does_not_answer_is_not_healthy(stranger, broken_databas
     assert "database" in body["reason"]
 
 
-def test_it_costs_three_queries(stranger, django_assert_num_queries):
-    with django_assert_num_queries(3):
+@pytest.mark.parametrize(("crashes", "status"), [(4, "ok"), (5, "degraded")])
+def test_runners_that_crash_again_and_again_are_told(stranger, crashes, status):
+    now = timezone.now()
+    long_ago = now - timedelta(minutes=11)
+    RunnerFactory.create_batch(crashes, stopped_at=now, crashed=True)
+    RunnerFactory.create_batch(9, stopped_at=long_ago, crashed=True)
+    RunnerFactory.create_batch(9, stopped_at=now)
+    assert stranger.get("/health").status_code == 503
+    RunnerFactory()
+    response = stranger.get("/health")
+    assert response.status_code == 200
+    body = response.json()
+    assert (body["status"], body["runnerCrashes"]) == (status, crashes)
+    assert body.get("reason") == (
+        "Runners crash: 5 in 10 minutes." if status == "degraded" else None
+    )
+
+
+def test_it_costs_four_queries(stranger, django_assert_num_queries):
+    with django_assert_num_queries(4):
         stranger.get("/health")
 
 

@@ -6,6 +6,7 @@ from itertools import chain
 import pytest
 from django.utils import timezone
 
+from tasks.models import Task
 from tests.factories import NOON, TaskFactory, write_log
 from tests.tasks.api.answers import problem_of
 
@@ -85,9 +86,14 @@ def test_entries_have_no_lines_and_cost_no_query_each(
     for _ in range(5):
         write_log(TaskFactory(rerun_of=TaskFactory()), "one")
     program.get("/api/tasks")  # writes when the key was last used
-    with django_assert_num_queries(3):  # the key, the page, the count
+    # The key, the page, the count; and what they all wait for.
+    with django_assert_num_queries(3 + 4):
         response = program.get("/api/tasks")
     assert all(task["logs"] == [] for task in response.json()["tasks"])
+    assert all(task["waitingFor"] for task in response.json()["tasks"])
+    Task.objects.update(status="running")
+    with django_assert_num_queries(3):
+        program.get("/api/tasks")
 
 
 @pytest.mark.parametrize(

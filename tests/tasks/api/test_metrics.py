@@ -23,6 +23,7 @@ def samples(response):
 
 def test_it_counts_tasks_and_runners(stranger):
     RunnerFactory()
+    RunnerFactory(stopped_at=timezone.now(), crashed=True)
     TaskFactory(created_at=timezone.now() - timedelta(seconds=90))
     TaskFactory(status="completed")
     TaskFactory(status="completed")
@@ -33,6 +34,7 @@ def test_it_counts_tasks_and_runners(stranger):
     assert found["resource_sync_tasks", "running"] == 0
     assert found["resource_sync_tasks", "completed"] == 2
     assert found["resource_sync_runners_alive",] == 1
+    assert found["resource_sync_runner_crashes",] == 1
     assert 90 <= found["resource_sync_oldest_pending_seconds",] < 120
 
 
@@ -50,6 +52,6 @@ def test_without_a_database_it_says_so(stranger, broken_database):
     assert ("resource_sync_tasks", "pending") not in found
 
 
-def test_it_costs_four_queries(stranger, django_assert_num_queries):
-    with django_assert_num_queries(4):
+def test_it_costs_five_queries(stranger, django_assert_num_queries):
+    with django_assert_num_queries(5):
         stranger.get("/metrics")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.factories import TaskFactory, write_log
+from tests.factories import NOON, RunnerFactory, TaskFactory, write_log
 from tests.tasks.api.answers import problem_of
 
 pytestmark = pytest.mark.django_db
@@ -25,13 +25,18 @@ def test_it_shows_the_whole_task(program, end):
         "type": "check-integrity",
         "params": {"version": "v885"},
         "status": "completed",
+        "waitingFor": None,
+        "attempt": 1,
         "progress": 100,
         "step": {"index": 0, "count": 3, "name": ""},
         "createdAt": body["createdAt"],
         "startedAt": body["startedAt"],
         "completedAt": body["completedAt"],
         "createdBy": "alice",
+        "stalledSince": None,
         "cancelRequestedAt": None,
+        "cancelRequestedBy": None,
+        "cancelForced": False,
         "rerunOf": str(first.pk),
         "result": result,
         "error": None,
@@ -40,6 +45,33 @@ def test_it_shows_the_whole_task(program, end):
         "statusUrl": f"{base}/status",
         "streamUrl": f"{base}/stream",
     }
+
+
+def test_a_task_that_waits_says_for_what(program):
+    RunnerFactory(concurrency=9)
+    holder = TaskFactory(status="running", lock="version:v885")
+    task = TaskFactory(lock="version:v885", attempt=2)
+    body = program.get(f"/api/tasks/{task.pk}").json()
+    assert body["attempt"] == 2
+    assert body["waitingFor"] == {
+        "reason": "lock",
+        "position": 1,
+        "taskId": str(holder.pk),
+        "message": "It waits for check-integrity v885 to end.",
+    }
+
+
+def test_a_silent_step_is_told_with_since_when(program):
+    task = TaskFactory(status="running", stalled_since=NOON, cancel_forced=True)
+    body = program.get(f"/api/tasks/{task.pk}").json()
+    assert body["stalledSince"] == "2025-11-26T12:00:00.000Z"
+    assert body["cancelForced"] is True
+
+
+def test_of_a_type_that_is_gone_every_parameter_may_have_been_a_secret(program):
+    task = TaskFactory(type="gone", params={"version": "v885", "password": "hunter2"})
+    body = program.get(f"/api/tasks/{task.pk}").json()
+    assert body["params"] == {"version": "***", "password": "***"}
 
 
 def test_it_carries_the_newest_lines(program):

@@ -3,8 +3,6 @@
 import jsonschema
 import pytest
 
-from tasks.catalog import catalog
-
 pytestmark = pytest.mark.django_db
 
 CATALOG = """
@@ -30,12 +28,8 @@ command = ["true"]
 
 
 @pytest.fixture
-def own_types(settings, tmp_path):
-    settings.TASK_TYPES_FILE = tmp_path / "types.toml"
-    settings.TASK_TYPES_FILE.write_text(CATALOG)
-    catalog.cache_clear()
-    yield
-    catalog.cache_clear()
+def own_types(use_task_types):
+    use_task_types(CATALOG)
 
 
 def test_each_has_its_title_description_schema_and_steps(program, own_types):

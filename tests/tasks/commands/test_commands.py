@@ -9,7 +9,7 @@ from django.core.management.base import CommandError
 
 from tasks.lifecycle import Actor, submit
 from tasks.models import ApiKey, AuditEvent, LogLine, Task
-from tests.factories import TaskFactory, write_log
+from tests.factories import RunnerFactory, TaskFactory, write_log
 
 pytestmark = pytest.mark.django_db
 
@@ -58,6 +58,13 @@ def test_a_task_is_found_by_the_beginning_of_its_id():
     assert str(task.pk) in run("cancel_task", str(task.pk)[:8])
     task.refresh_from_db()
     assert task.status == "cancelled"
+
+
+def test_a_cancel_can_be_forced():
+    task = TaskFactory(status="running", runner=RunnerFactory())
+    assert "asked to stop" in run("cancel_task", str(task.pk), "--force")
+    task.refresh_from_db()
+    assert task.cancel_forced
 
 
 @pytest.mark.parametrize("wrong", ["", "zzz", "12345678-1234-1234-1234-123456789abc"])

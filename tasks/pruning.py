@@ -1,0 +1,53 @@
+"""Forgets what is old: finished tasks, their lines, runners that nothing names.
+
+In small transactions with rests between, so that no stream waits. What is left to do
+is in the database, so whoever prunes next goes on where this was ended, however.
+"""
+
+import time
+import uuid
+from collections.abc import Iterator
+
+from tasks.models import LINES_AT_ONCE, LogLine, PrunedLog, Runner, Task
+
+
+def prune(keep: int | None) -> Iterator[int]:
+    """Forget finished tasks beyond the newest ``keep`` (None: forget none), and then
+    all that is left of tasks forgotten before.
+
+    Stops after each transaction and says how many tasks went with it. A task that is
+    pending, running or pinned never goes.
+    """
+    if keep is not None:
+        while deleted := Task.objects.prune(keep):
+            yield deleted
+    for task_id in PrunedLog.objects.values_list("pk", flat=True):
+        for _ in _forget_lines(task_id):
+            yield 0
+    while Runner.objects.forget():
+        yield 0
+
+
+def prune_at_leisure(keep: int) -> int:
+    """The whole of it; returns how many tasks were deleted."""
+    deleted, started = 0, time.monotonic()
+    for count in prune(keep):
+        deleted += count
+        time.sleep(time.monotonic() - started)  # as long as that took
+        started = time.monotonic()
+    return deleted
+
+
+def _forget_lines(task_id: uuid.UUID) -> Iterator[None]:
+    """The lines of a forgotten task, from the first on."""
+    lines = LogLine.objects.filter(task_id=task_id)
+    seqs = lines.values_list("seq", flat=True)
+    first = seqs.order_by("seq").first()
+    last = seqs.order_by("-seq").first()
+    if first is not None and last is not None:
+        for start in range(first, last + 1, LINES_AT_ONCE):
+            upto = start + LINES_AT_ONCE
+            lines.filter(seq__gte=start, seq__lt=upto).delete()
+            yield
+    PrunedLog.objects.filter(pk=task_id).delete()
+    yield

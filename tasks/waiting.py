@@ -1,0 +1,116 @@
+"""What waiting tasks wait for: found out for one as for a whole page of them, by the
+same few queries."""
+
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal, NamedTuple
+
+from django.db import connection
+from django.db.models import Window
+from django.db.models.functions import RowNumber
+
+from tasks.catalog import catalog
+from tasks.models import Runner, Task
+
+Reason = Literal["runner", "lock", "limit", "turn"]
+
+
+class WaitingFor(NamedTuple):
+    """Why a task does not run yet, the first of these that holds:
+
+    runner  no living runner takes its type
+    lock    another task (``task_id``) holds its lock, or is before it for the same
+    limit   as many tasks of its type run as may
+    turn    anything else: every runner is busy, or it starts in a moment
+
+    ``position`` is its place among all that wait, 1 is next; ``message`` one sentence.
+    """
+
+    reason: Reason
+    position: int
+    task_id: uuid.UUID | None
+    message: str
+
+
+def waiting_for(task: Task) -> WaitingFor | None:
+    """What a task waits for; None where it does not wait."""
+    return waiting_for_all([task]).get(task.pk)
+
+
+def waiting_for_all(tasks: Iterable[Task]) -> Mapping[uuid.UUID, WaitingFor]:
+    """What those of these tasks that wait are waiting for: five queries at most, and
+    none where none of them waits."""
+    waiting = [task for task in tasks if task.status == Task.Status.PENDING]
+    if not waiting:
+        return {}
+    queue = _Queue(waiting)
+    return {task.pk: queue.explain(task) for task in waiting}
+
+
+class _Queue:
+    """The queue as these tasks find it."""
+
+    def __init__(self, waiting: list[Task]) -> None:
+        self._positions = _positions(waiting)
+        columns = ("concurrency", "types")
+        self._runners = list(Runner.objects.alive().values_list(*columns))
+        running = Task.objects.running().only("type", "version", "lock")
+        self._running = list(running.order_by())
+        self._running_of_type = Counter(task.type for task in self._running)
+        held = {task.lock: task for task in self._running if task.lock is not None}
+        wanted = {task.lock for task in waiting if task.lock is not None}
+        self._first_for_lock = held | _oldest_for(wanted - held.keys())
+
+    def explain(self, task: Task) -> WaitingFor:
+        position = self._positions.get(task.pk, 1)  # it may have started meanwhile
+        if not self._runners:
+            message = "It waits: no runner is alive."
+            return WaitingFor("runner", position, None, message)
+        if not any(not types or task.type in types for _, types in self._runners):
+            message = "It waits: no runner that is alive takes this type."
+            return WaitingFor("runner", position, None, message)
+        first = None if task.lock is None else self._first_for_lock.get(task.lock)
+        if first is not None and first.pk != task.pk:
+            message = f"It waits for {first} to end."
+            return WaitingFor("lock", position, first.pk, message)
+        kind = catalog().get(task.type)
+        limit = kind.max_running if kind else None
+        if limit is not None and self._running_of_type[task.type] >= limit:
+            some = f"{limit} tasks" if limit > 1 else "1 task"
+            message = f"It waits: at most {some} of this type at a time."
+            return WaitingFor("limit", position, None, message)
+        places = sum(concurrency for concurrency, _ in self._runners)
+        is_busy = len(self._running) >= places
+        message = "It waits: every runner is busy." if is_busy else ""
+        return WaitingFor("turn", position, None, message or "It starts in a moment.")
+
+
+def _positions(waiting: list[Task]) -> dict[uuid.UUID, int]:
+    """Each one's place in the queue. Only what is between the first and the last of
+    them is numbered; what is before is counted, which takes the index alone."""
+    moments = [task.created_at for task in waiting]
+    first, last = min(moments), max(moments)
+    before = Task.objects.pending().filter(created_at__lt=first).count()
+    number = Window(RowNumber(), order_by=["created_at", "id"])
+    near = Task.objects.pending().filter(created_at__range=(first, last))
+    numbered = near.annotate(number=number).values("id", "number")
+    sql, values = numbered.query.sql_with_params()
+    ids = [Task._meta.pk.get_db_prep_value(task.pk, connection) for task in waiting]
+    places = ", ".join(["%s"] * len(ids))
+    # The ORM would look for the ids first, and number what it found.
+    found: Any = Task.objects.raw(
+        f"SELECT * FROM ({sql}) AS numbered WHERE id IN ({places})",  # noqa: S608
+        [*values, *ids],
+    )
+    return {task.pk: before + task.number for task in found}
+
+
+def _oldest_for(locks: set[str]) -> dict[str, Task]:
+    """For each of these locks the oldest task that waits for it."""
+    if not locks:
+        return {}
+    number = Window(RowNumber(), partition_by="lock", order_by=["created_at", "id"])
+    waiting = Task.objects.pending().filter(lock__in=locks).annotate(number=number)
+    oldest = waiting.filter(number=1).only("type", "version", "lock")
+    return {task.lock: task for task in oldest if task.lock is not None}

@@ -1,0 +1,223 @@
+"""What the pages say of a task that waits, is silent, was tried again or is on its way
+to its end, in a real browser."""
+
+import re
+from itertools import count
+
+import pytest
+from playwright.sync_api import expect
+
+from .conftest import processes_with, watched
+
+pytestmark = [pytest.mark.e2e, pytest.mark.browser]
+
+marks = count(7_130_001)
+
+
+@pytest.fixture
+def deaf(service):
+    """A running task that does not listen to SIGTERM."""
+    mark = str(next(marks))
+    task_id = service.create("deaf", mark=mark)
+    service.wait_for(task_id, "running")
+    yield task_id, mark
+    service.request("POST", f"/api/tasks/{task_id}/cancel", json={"force": True})
+    service.wait_for(task_id)
+
+
+@pytest.fixture
+def cancelled_later(service):
+    """Tasks that are put here are cancelled at the end."""
+    tasks = []
+    yield tasks
+    for task_id in reversed(tasks):
+        service.request("POST", f"/api/tasks/{task_id}/cancel")
+        service.wait_for(task_id)
+
+
+def now(page, part):
+    """A part of the line under a task's name: what is the matter now."""
+    return page.locator(f".now [data-part={part}]")
+
+
+def ask_to_cancel(page):
+    page.get_by_role("button", name="Cancel task").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Cancel task").click()
+
+
+@pytest.mark.parametrize("path", ["/tasks/{id}", "/?task={id}"])
+def test_a_cancel_under_way_says_since_when_and_can_be_forced(
+    open_page, service, deaf, path
+):
+    task_id, mark = deaf
+    page = open_page(path.format(id=task_id))
+    expect(page.locator("#L2")).to_contain_text("deaf")
+    ask_to_cancel(page)
+    since = re.compile(r"Cancelling since [0-9:]{8} \([2-9] s\), asked by admin")
+    expect(now(page, "cancelling")).to_have_text(since)
+    page.get_by_role("button", name="Force").click()
+    dialog = page.get_by_role("dialog", name="Force the end of deaf?")
+    expect(dialog).to_contain_text("killed at once, without waiting for the step")
+    dialog.get_by_role("button", name="Force").click()
+    expect(watched(page)).to_have_attribute("data-status", "cancelled")
+    expect(now(page, "cancelling")).to_be_hidden()
+    expect(page.get_by_role("button", name="Force")).to_be_hidden()
+    assert service.task(task_id)["cancelForced"]
+    assert not processes_with(mark)
+
+
+def test_whoever_watches_sees_a_cancel_that_another_asked_for(open_page, service, deaf):
+    task_id, _mark = deaf
+    english = open_page(f"/tasks/{task_id}")
+    chinese = open_page(f"/tasks/{task_id}", locale="zh-CN")
+    expect(chinese.locator("#L2")).to_contain_text("deaf")
+    expect(english.locator("#L2")).to_contain_text("deaf")
+    service.request("POST", f"/api/tasks/{task_id}/cancel")
+    expect(now(english, "cancelling")).to_have_text(
+        re.compile("^Cancelling since .* asked by bootstrap$")
+    )
+    expect(now(chinese, "cancelling")).to_have_text(
+        re.compile(r"^自 [0-9:]{8} 起取消中（\d+ 秒），由 bootstrap 发起$")
+    )
+    expect(chinese.get_by_role("button", name="强制结束")).to_be_visible()
+
+
+def test_what_has_been_forced_says_so_and_is_not_offered_again(
+    open_page, service, deaf
+):
+    task_id, _mark = deaf
+    page = open_page(f"/tasks/{task_id}")
+    expect(page.locator("#L2")).to_contain_text("deaf")
+    ask_to_cancel(page)
+    expect(page.get_by_role("button", name="Force")).to_be_visible()
+    page.keyboard.press("c")
+    page.get_by_role("dialog").get_by_role("button", name="Force").click()
+    ended = page.locator("[data-task][data-status=cancelled]")
+    forced = now(page, "cancelling").filter(has_text="Forced; cancelling since")
+    expect(ended.or_(forced).first).to_be_visible()
+    expect(page.get_by_role("button", name="Force")).to_be_hidden()
+
+
+def test_without_script_a_cancel_is_forced(open_page, service, deaf):
+    task_id, _mark = deaf
+    page = open_page(f"/tasks/{task_id}", java_script_enabled=False)
+    page.get_by_role("button", name="Cancel task").click()
+    page.get_by_role("button", name="Cancel task").click()
+    expect(now(page, "cancelling")).to_have_text(
+        re.compile(r"Cancelling since [0-9:]{8} \(\d+ s\), asked by admin")
+    )
+    page.get_by_role("button", name="Force").click()
+    expect(page.get_by_text("killed at once, without waiting")).to_be_visible()
+    page.get_by_role("button", name="Force").click()
+    expect(page).to_have_url(f"{service.url}/tasks/{task_id}")
+    assert service.wait_for(task_id, "cancelled")["cancelForced"]
+
+
+def test_a_waiting_task_says_live_what_it_waits_for(
+    open_page, service, cancelled_later
+):
+    first = service.create("gate")
+    service.wait_for(first, "running")
+    second, third = service.create("gate"), service.create("gate")
+    cancelled_later += [first, second, third]
+    page = open_page(f"/tasks/{third}")
+    chinese = open_page(f"/?task={third}", locale="zh-CN")
+    waits = "It waits for the end of task {}, which has the same lock · {}"
+    in_queue = waits.format(first[:8], "number 2 in the queue")
+    expect(now(page, "step")).to_have_text(in_queue)
+    expect(now(chinese, "step")).to_have_text(
+        f"等待使用同一把锁的任务 {first[:8]} 结束 · 队列第 2 位"
+    )
+    service.request("POST", f"/api/tasks/{first}/cancel")
+    expect(now(page, "step")).to_have_text(
+        waits.format(second[:8], "next in the queue")
+    )
+    expect(now(chinese, "step")).to_have_text(
+        f"等待使用同一把锁的任务 {second[:8]} 结束 · 队列中的下一个"
+    )
+    now(page, "step").get_by_role("link").click()
+    expect(page).to_have_url(f"{service.url}/tasks/{second}")
+    expect(watched(page)).to_have_attribute("data-status", "running")
+    service.request("POST", f"/api/tasks/{second}/cancel")
+    expect(now(chinese, "step")).to_have_text("步骤 1/1：closed")
+
+
+def test_a_hidden_page_asks_nothing(open_page, service, cancelled_later):
+    first = service.create("gate")
+    service.wait_for(first, "running")
+    second = service.create("gate")
+    cancelled_later += [first, second]
+    page = open_page("/")
+    page.clock.install()
+    page.goto(f"/tasks/{second}")
+    expect(page.locator("[data-part=connection]")).to_have_text("live")
+    hide = (
+        "value => Object.defineProperty("
+        "document, 'hidden', {value, configurable: true})"
+    )
+    page.evaluate(hide, True)
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.clock.run_for(20_000)
+    page.evaluate(hide, False)
+    assert not asked
+    with page.expect_response(f"**/api/tasks/{second}/status"):
+        page.clock.run_for(3_000)
+
+
+def test_a_silent_step_is_marked_until_it_speaks_again(
+    open_page, service, cancelled_later
+):
+    task_id = service.create("pensive")
+    cancelled_later.append(task_id)
+    page = open_page(f"/tasks/{task_id}", timezone_id="Asia/Shanghai")
+    since = service.wait_for(task_id, "running")["startedAt"]
+    hour = f"{(int(since[11:13]) + 8) % 24:02}"
+    expect(now(page, "stalled")).to_have_text(
+        re.compile(rf"^Silent since {hour}:[0-9:]{{5}} \([2-9] s\)$")
+    )
+    expect(page.locator("ol.log")).to_contain_text("has printed nothing for 1 s.")
+    (service.data_dir / f"{task_id}.idea").touch()
+    expect(page.locator("ol.log")).to_contain_text("aha")
+    expect(now(page, "stalled")).to_be_hidden()
+
+
+def test_a_task_whose_runner_is_killed_is_watched_into_its_second_attempt(
+    open_page, service, cancelled_later
+):
+    task_id = service.create("pensive")
+    cancelled_later.append(task_id)
+    page = open_page(f"/tasks/{task_id}")
+    chinese = open_page(f"/?task={task_id}", locale="zh-CN")
+    expect(page.locator("#L2")).to_contain_text("hm")
+    expect(now(page, "attempt")).to_be_hidden()
+    service.kill("runner")
+    try:
+        expect(watched(page)).to_have_attribute("data-status", "pending")
+        expect(now(page, "step")).to_contain_text("It waits: no runner that is alive")
+    finally:
+        service.start("runner", "--concurrency", "8")
+    expect(watched(page)).to_have_attribute("data-status", "running")
+    expect(now(page, "attempt")).to_have_text("Attempt 2")
+    expect(now(chinese, "attempt")).to_have_text("第 2 次运行")
+    expect(now(page, "step")).to_have_text("Step 1 of 1: think")
+    explained = page.get_by_text("Its runner stopped, and the task went back")
+    expect(explained).to_be_visible()
+    expect(page.locator("ol.log")).to_contain_text("The task goes back to the queue.")
+
+
+def test_each_attempt_of_a_step_has_a_row_of_its_own(open_page, service):
+    page = open_page("/?type=flaky")
+    page.locator("form[data-launch=flaky] button").click()
+    task_id = page.locator("[data-task]").get_attribute("data-task")
+    page.goto(f"/tasks/{task_id}")
+    expect(watched(page)).to_have_attribute("data-status", "completed")
+    rows = [
+        re.compile(r"✕ failed\s*unsteady\s*attempt 1\s*3"),
+        re.compile(r"✓ completed\s*unsteady\s*attempt 2\s*0"),
+        re.compile(r"✓ completed\s*steady\s*0"),
+    ]
+    expect(page.locator(".steps tbody tr")).to_have_text(rows)
+    page.reload()
+    expect(page.locator(".steps tbody tr")).to_have_text(rows)

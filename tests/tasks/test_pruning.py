@@ -1,0 +1,132 @@
+"""Forgetting what is old: in small steps, from wherever it was left."""
+
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+from django.db import connection
+
+from tasks import pruning
+from tasks.models import LogLine, PrunedLog, Runner, Task
+from tasks.models import task as task_module
+from tasks.pruning import prune, prune_at_leisure
+from tests.factories import RunnerFactory, TaskFactory, write_log
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _small_steps(monkeypatch):
+    monkeypatch.setattr(task_module, "TASKS_AT_ONCE", 3)
+    for module in (task_module, pruning):
+        monkeypatch.setattr(module, "LINES_AT_ONCE", 10)
+
+
+def finished(count, lines=0):
+    tasks = TaskFactory.create_batch(count, status="completed")
+    for task in tasks:
+        write_log(task, *["line"] * lines)
+    return tasks
+
+
+def test_the_newest_stay_and_of_the_others_no_line_is_left():
+    old, new = finished(7, lines=4), finished(2, lines=4)
+    assert prune_at_leisure(2) == 7
+    assert set(Task.objects.all()) == set(new)
+    assert not LogLine.objects.filter(task__in=old).exists()
+    assert LogLine.objects.count() == 8
+    assert not PrunedLog.objects.exists()
+
+
+def test_what_has_not_ended_and_what_is_pinned_stays():
+    (old,) = finished(1)
+    kept = {TaskFactory(), TaskFactory(status="running")}
+    kept |= {TaskFactory(status="failed", pinned=True)}
+    assert prune_at_leisure(0) == 1
+    assert set(Task.objects.all()) == kept
+    assert old not in kept
+
+
+def test_who_keeps_all_still_forgets_the_lines_of_what_was_deleted():
+    finished(2)
+    (gone,) = finished(1, lines=25)
+    Task.objects.filter(pk=gone.pk).prune(0)
+    assert PrunedLog.objects.get().task_id == gone.pk
+    assert sum(prune(None)) == 0
+    assert Task.objects.count() == 2
+    assert not LogLine.objects.exists()
+
+
+def lines_of(*tasks):
+    ids = [task.pk for task in tasks]
+    return LogLine.objects.filter(task_id__in=ids).count()
+
+
+def test_no_step_deletes_more_than_a_few_lines():
+    tasks = [*finished(5, lines=3), *finished(2, lines=35)]
+    left = [lines_of(*tasks)]
+    for _ in prune(0):
+        left.append(lines_of(*tasks))  # noqa: PERF401 (it is counted in between)
+    assert left[0] == 85
+    assert left[-1] == 0
+    assert all(0 <= before - after <= 10 for before, after in pairwise(left))
+
+
+def test_a_long_log_is_out_of_sight_at_once_and_goes_bit_by_bit():
+    (task,) = finished(1, lines=25)
+    steps = prune(0)
+    assert next(steps) == 1
+    assert not Task.objects.exists()
+    assert lines_of(task) == 25
+    next(steps)
+    assert lines_of(task) == 15
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 4])
+def test_what_was_left_in_the_middle_is_finished_by_the_next_one(step):
+    tasks = finished(2, lines=25)
+    steps = prune(0)
+    for _ in range(step):
+        next(steps)
+    steps.close()  # whoever did this is dead
+    assert PrunedLog.objects.exists()
+    assert prune_at_leisure(0) == 0
+    assert lines_of(*tasks) == 0
+    assert not PrunedLog.objects.exists()
+
+
+def test_a_task_that_is_pinned_at_the_last_moment_stays():
+    (task,) = finished(1, lines=1)
+
+    def pin(execute, sql, params, many, context):
+        answer = execute(sql, params, many, context)
+        if sql.startswith("SELECT") and not pinned:
+            pinned.append(True)
+            Task.objects.filter(pk=task.pk).update(pinned=True)
+        return answer
+
+    pinned = []
+    with connection.execute_wrapper(pin):
+        assert prune_at_leisure(0) == 0
+    assert lines_of(task) == 1
+
+
+def test_a_rerun_outlives_what_it_was_a_rerun_of():
+    (first,) = finished(1)
+    again = TaskFactory(rerun_of=first)
+    assert prune_at_leisure(0) == 1
+    again.refresh_from_db()
+    assert again.rerun_of is None
+
+
+def test_runners_that_stopped_long_ago_are_forgotten_unless_a_task_names_them():
+    living = RunnerFactory()
+
+    def stopped(days):
+        return RunnerFactory(stopped_at=living.heartbeat_at - timedelta(days=days))
+
+    old, named, recent = stopped(8), stopped(8), stopped(6)
+    TaskFactory(status="completed", runner=named)
+    prune_at_leisure(9)
+    assert set(Runner.objects.all()) == {living, named, recent}
+    assert old not in Runner.objects.all()

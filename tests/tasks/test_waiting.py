@@ -1,0 +1,135 @@
+"""What waiting tasks wait for: the reason, the place, the task that is in the way."""
+
+from datetime import timedelta
+
+import pytest
+
+from tasks.models import Task
+from tasks.waiting import waiting_for, waiting_for_all
+from tests.factories import NOON, RunnerFactory, TaskFactory
+
+pytestmark = pytest.mark.django_db
+TYPES = """
+[free]
+[[free.steps]]
+command = ["true"]
+
+[narrow]
+max_running = 2
+[[narrow.steps]]
+command = ["true"]
+"""
+
+
+@pytest.fixture(autouse=True)
+def _types(use_task_types):
+    use_task_types(TYPES)
+
+
+def in_line(number, **more):
+    """A task that came as the so-many-th."""
+    more.setdefault("type", "free")
+    return TaskFactory(created_at=NOON + timedelta(seconds=number), **more)
+
+
+def seen(task):
+    found = waiting_for(task)
+    return found.reason, found.position, found.task_id
+
+
+def test_what_does_not_wait_waits_for_nothing(django_assert_num_queries):
+    with django_assert_num_queries(0):
+        assert waiting_for(Task(status="running")) is None
+        assert waiting_for_all([Task(status="completed")]) == {}
+
+
+def test_without_a_runner_it_waits_for_one():
+    RunnerFactory(heartbeat_at=NOON)
+    task = in_line(1)
+    assert seen(task) == ("runner", 1, None)
+    assert waiting_for(task).message == "It waits: no runner is alive."
+
+
+def test_a_runner_of_other_types_does_not_count():
+    RunnerFactory(types=["narrow"])
+    task = in_line(1, lock="v1")
+    in_line(0, lock="v1", status="running")
+    assert seen(task) == ("runner", 1, None)
+    assert "takes this type" in waiting_for(task).message
+    RunnerFactory(types=["free"])
+    assert seen(task)[0] == "lock"
+
+
+def test_it_waits_for_whoever_holds_its_lock():
+    RunnerFactory(concurrency=9)
+    in_line(1, lock="v1")
+    holder = in_line(9, lock="v1", status="running")
+    in_line(0, lock="v2", status="running")
+    task = in_line(2, lock="v1")
+    assert seen(task) == ("lock", 2, holder.pk)
+    assert waiting_for(task).message == "It waits for free v885 to end."
+
+
+def test_it_waits_for_the_oldest_that_waits_for_the_same_lock():
+    RunnerFactory(concurrency=9)
+    in_line(0, lock="v2")
+    third, oldest = in_line(3, lock="v1"), in_line(1, lock="v1")
+    in_line(2, lock="v1")
+    in_line(-1, lock="v1", status="completed")
+    assert seen(third) == ("lock", 4, oldest.pk)
+    assert seen(oldest) == ("turn", 2, None)
+
+
+def test_where_as_many_of_its_type_run_as_may_it_waits_for_one_to_end():
+    RunnerFactory(concurrency=9)
+    in_line(0, type="narrow", status="running")
+    task = in_line(3, type="narrow")
+    assert seen(task) == ("turn", 1, None)
+    in_line(1, type="narrow", status="running")
+    assert seen(task) == ("limit", 1, None)
+    assert waiting_for(task).message == (
+        "It waits: at most 2 tasks of this type at a time."
+    )
+
+
+def test_all_that_is_left_is_its_turn():
+    RunnerFactory(concurrency=1)
+    task = in_line(1)
+    assert waiting_for(task).message == "It starts in a moment."
+    in_line(0, status="running")
+    assert seen(task) == ("turn", 1, None)
+    assert waiting_for(task).message == "It waits: every runner is busy."
+
+
+def test_a_type_that_is_not_in_the_file_any_more_has_no_limit():
+    RunnerFactory()
+    assert seen(in_line(1, type="gone")) == ("turn", 1, None)
+
+
+def test_the_first_is_next_and_one_moment_has_an_order():
+    RunnerFactory()
+    for _ in range(3):
+        in_line(1)
+    in_line(0)
+    in_line(2)
+    by_turn = list(Task.objects.order_by("created_at", "id"))
+    places = [waiting_for(task).position for task in by_turn]
+    assert places == [1, 2, 3, 4, 5]
+    chosen = [by_turn[1], by_turn[4], by_turn[3]]
+    found = waiting_for_all(chosen)
+    assert [found[task.pk].position for task in chosen] == [2, 5, 4]
+
+
+def test_many_cost_no_more_than_one(django_assert_num_queries):
+    RunnerFactory()
+    tasks = [in_line(n, lock=f"v{n % 3}", type="narrow") for n in range(12)]
+    for count in (1, 12):
+        with django_assert_num_queries(5):
+            assert len(waiting_for_all(tasks[:count])) == count
+
+
+def test_one_that_started_meanwhile_is_told_something_all_the_same():
+    RunnerFactory()
+    task = in_line(1)
+    Task.objects.filter(pk=task.pk).update(status="running")
+    assert seen(task) == ("turn", 1, None)
