@@ -1,49 +1,68 @@
 /* The program of a measured task.
  *
- *   emit flat LINES                  prints LINES lines of 60 bytes as fast as it can
- *   emit rate LINES SECONDS DELAY    waits DELAY seconds, then prints LINES lines a
- *                                    second for SECONDS; each starts with "t=" and the
- *                                    microseconds since 1970 at which it was printed
+ *   emit LINES MICROSECONDS GATE
+ *
+ * waits until somebody opens the FIFO named GATE for writing ("-": does not wait), then
+ * prints LINES lines. With MICROSECONDS 0 as fast as it can, 60 bytes each; otherwise
+ * one in so many microseconds, each with "t=" and the microseconds since 1970 at which
+ * it was printed.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
-static void wait_until(const struct timespec *start, double seconds)
+static void wait_until(const struct timespec *start, long long microseconds)
 {
     struct timespec at = *start;
-    long long nanoseconds = at.tv_nsec + (long long)(seconds * 1e9);
+    long long nanoseconds = at.tv_nsec + microseconds * 1000;
     at.tv_sec += nanoseconds / 1000000000;
     at.tv_nsec = nanoseconds % 1000000000;
     while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL) != 0)
         ;
 }
 
+static int print_flat_out(long lines)
+{
+    static char buffer[65536];
+    setvbuf(stdout, buffer, _IOFBF, sizeof buffer);
+    for (long i = 1; i <= lines; i++)
+        printf("line %07ld copying resources/ios/textures/atlas_0042.png\n", i);
+    return fflush(stdout) != 0;
+}
+
+static int print_timed(long lines, long long microseconds)
+{
+    struct timespec start, now;
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    for (long i = 0; i < lines; i++) {
+        wait_until(&start, i * microseconds);
+        clock_gettime(CLOCK_REALTIME, &now);
+        printf("t=%lld copying resources/ios/textures/atlas.png\n",
+               now.tv_sec * 1000000LL + now.tv_nsec / 1000);
+        if (fflush(stdout) != 0)
+            return 1;
+    }
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
-    if (argc == 3 && strcmp(argv[1], "flat") == 0) {
-        static char buffer[65536];
-        setvbuf(stdout, buffer, _IOFBF, sizeof buffer);
-        long lines = atol(argv[2]);
-        for (long i = 1; i <= lines; i++)
-            printf("line %07ld copying resources/ios/textures/atlas_0042.png\n", i);
-        return fflush(stdout) != 0;
+    if (argc != 4) {
+        fprintf(stderr, "usage: emit LINES MICROSECONDS GATE\n");
+        return 2;
     }
-    if (argc == 5 && strcmp(argv[1], "rate") == 0) {
-        double rate = atof(argv[2]), delay = atof(argv[4]);
-        long lines = (long)(rate * atof(argv[3]));
-        struct timespec start, now;
-        clock_gettime(CLOCK_MONOTONIC, &start);
-        for (long i = 0; i < lines; i++) {
-            wait_until(&start, delay + i / rate);
-            clock_gettime(CLOCK_REALTIME, &now);
-            printf("t=%lld copying resources/ios/textures/atlas.png\n",
-                   now.tv_sec * 1000000LL + now.tv_nsec / 1000);
-            fflush(stdout);
+    if (strcmp(argv[3], "-") != 0) {
+        int gate = open(argv[3], O_RDONLY);  /* returns when there is a writer */
+        if (gate < 0) {
+            perror(argv[3]);
+            return 1;
         }
-        return 0;
+        close(gate);
     }
-    fprintf(stderr, "usage: emit flat LINES | emit rate LINES SECONDS DELAY\n");
-    return 2;
+    long lines = atol(argv[1]);
+    long long microseconds = atoll(argv[2]);
+    return microseconds ? print_timed(lines, microseconds) : print_flat_out(lines);
 }

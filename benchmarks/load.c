@@ -1,12 +1,15 @@
 /* Many readers of one stream, in one thread, as cheap as they get.
  *
- *   load PORT PATH API_KEY CONNECTIONS TIMEOUT_SECONDS
+ *   load PORT PATH API_KEY READERS STALLED TIMEOUT_SECONDS
  *
- * Opens the connections to 127.0.0.1 at once, reads each to its "end" event, and
- * prints one JSON object: what it counted, when (CLOCK_MONOTONIC, seconds), and the
- * latency of the lines that say when they were printed (see emit.c). Each connection's
- * ids have to run 1, 2, 3 ... up to the "logCount" of its "end"; anything else, also a
- * connection that closes early, is an error, and the exit code is 1.
+ * Opens READERS + STALLED connections to 127.0.0.1. A reader reads to its "end" event;
+ * a stalled client reads no further than its first event, and keeps its connection.
+ * Two lines of JSON are printed: the first when every client has had its first event
+ * ("open_s": seconds since the start), the second when every reader has ended: what was
+ * counted, when (CLOCK_MONOTONIC, seconds), and the latency of the lines that say when
+ * they were printed (see emit.c). Each reader's ids have to run 1, 2, 3 ... up to the
+ * "logCount" of its "end"; anything else, also a connection that closes early, is an
+ * error, and the exit code is 1. Before all are open the first error ends it.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -20,25 +23,40 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { READ_BYTES = 256 * 1024, BUFFER_BYTES = 1024 * 1024 };
+enum {
+    READ_BYTES = 256 * 1024,
+    EVENT_BYTES = 1024 * 1024,  /* a longer one is an error */
+    KEPT_BYTES = 4096,          /* a larger buffer is given back when it is empty */
+    OPENING = 400,              /* at a time: more could overflow a listen queue, and a
+                                   connection that it drops is tried again after 1 s */
+    PER_ADDRESS = 5000,         /* connections from one loopback address */
+};
 enum state { HEAD, PLAIN, SIZE, DATA, AFTER_DATA };
 
 struct client {
     int fd;
     enum state state;
+    int is_stalled, is_asked, is_open, is_done;
     size_t chunk_left;  /* of the chunk under way; in SIZE: its size so far */
-    char *buffer;       /* body bytes (in HEAD: the head) not yet looked at */
-    size_t filled;
+    char *rest;         /* body bytes (in HEAD: the head) not yet looked at */
+    size_t filled, room;
     long lines;
-    int is_done;
 };
 
-static long errors, ended, total_lines;
+static int port, reader_count, client_count;
+static struct client *clients;
+static int epoll;
+static char request[1024];
+static int started_count, open_count, ended_count;
+static long errors, total_lines;
 static char first_error[200];
 static unsigned *latencies;  /* microseconds */
 static size_t latency_count, latency_room;
 static long long read_at_us;  /* CLOCK_REALTIME of the read under way */
-static double last_end;
+static double started, last_end;
+/* What is looked at: a client's rest and what was read behind it, unchunked. */
+static char window[EVENT_BYTES + READ_BYTES + 1];
+static size_t filled;
 
 static double monotonic(void)
 {
@@ -52,8 +70,12 @@ static void leave(struct client *client, const char *error, size_t length)
     if (client->is_done)
         return;
     client->is_done = 1;
-    close(client->fd);
-    ended++;
+    if (client->fd >= 0)
+        close(client->fd);
+    free(client->rest);
+    client->rest = NULL;
+    if (!client->is_stalled)
+        ended_count++;
     if (error) {
         if (!errors++)
             snprintf(first_error, sizeof first_error, "%.*s", (int)length, error);
@@ -61,6 +83,13 @@ static void leave(struct client *client, const char *error, size_t length)
     }
     last_end = monotonic();
 }
+
+static void fail(struct client *client, const char *error)
+{
+    leave(client, error, strlen(error));
+}
+
+/* --- Events ------------------------------------------------------------------------ */
 
 static void note_latency(const char *text, size_t length)
 {
@@ -82,15 +111,32 @@ static int starts(const char *text, size_t length, const char *with)
     return length >= wanted && memcmp(text, with, wanted) == 0;
 }
 
+static void note_open(struct client *client)
+{
+    if (client->is_open)
+        return;
+    client->is_open = 1;
+    if (client->is_stalled)
+        epoll_ctl(epoll, EPOLL_CTL_DEL, client->fd, NULL);
+    if (++open_count == client_count) {
+        printf("{\"clients\": %d, \"open_s\": %.6f}\n", client_count,
+               monotonic() - started);
+        fflush(stdout);
+    }
+}
+
 /* One event: its lines without the empty one behind them. */
 static void take_event(struct client *client, const char *text, size_t length)
 {
     long id = 0;
+    note_open(client);
+    if (client->is_stalled)
+        return;
     if (starts(text, length, "id: ")) {
         id = atol(text + 4);
         const char *next = memchr(text, '\n', length);
         if (!next) {
-            leave(client, "an event with an id and no data", 31);
+            fail(client, "an event with an id and no data");
             return;
         }
         length -= (size_t)(next + 1 - text);
@@ -113,10 +159,10 @@ static void take_event(struct client *client, const char *text, size_t length)
     }
 }
 
+/* Takes the whole events out of the window. */
 static void take_events(struct client *client)
 {
-    char *start = client->buffer, *at = start;
-    char *stop = start + client->filled;
+    char *start = window, *at = window, *stop = window + filled;
     while (at < stop && (at = memchr(at, '\n', (size_t)(stop - at))) != NULL) {
         at++;
         if (at == stop || *at != '\n')
@@ -126,20 +172,17 @@ static void take_events(struct client *client)
         if (client->is_done)
             return;
     }
-    client->filled = (size_t)(stop - start);
-    memmove(client->buffer, start, client->filled);
+    filled = (size_t)(stop - start);
+    if (start != window)
+        memmove(window, start, filled);
 }
 
-static int keep(struct client *client, const char *data, size_t length)
+/* --- Bytes ------------------------------------------------------------------------- */
+
+static void append(const char *data, size_t length)
 {
-    if (client->filled + length >= BUFFER_BYTES) {
-        leave(client, "an event over 1 MiB", 19);
-        return 0;
-    }
-    memcpy(client->buffer + client->filled, data, length);
-    client->filled += length;
-    client->buffer[client->filled] = 0;
-    return 1;
+    memcpy(window + filled, data, length);
+    filled += length;
 }
 
 /* Body bytes as they came; takes the chunked coding off (RFC 9112, section 7.1). */
@@ -151,8 +194,7 @@ static void take_body(struct client *client, const char *data, size_t length)
             used = length;
             if (client->state == DATA && used > client->chunk_left)
                 used = client->chunk_left;
-            if (!keep(client, data, used))
-                return;
+            append(data, used);
             if (client->state == DATA && !(client->chunk_left -= used)) {
                 client->state = AFTER_DATA;
                 client->chunk_left = 2;
@@ -164,7 +206,7 @@ static void take_body(struct client *client, const char *data, size_t length)
             client->state = DATA;
             if (!client->chunk_left) {
                 take_events(client);
-                leave(client, "the stream closed before its end", 32);
+                fail(client, "the stream closed before its end");
                 return;
             }
         } else if (*data != '\r') {
@@ -178,59 +220,118 @@ static void take_body(struct client *client, const char *data, size_t length)
         take_events(client);
 }
 
-static void take(struct client *client, const char *data, size_t length)
+static void take_head(struct client *client)
 {
-    if (client->state != HEAD) {
-        take_body(client, data, length);
-        return;
-    }
-    if (!keep(client, data, length))
-        return;
-    char *end = strstr(client->buffer, "\r\n\r\n");
+    window[filled] = 0;
+    char *end = strstr(window, "\r\n\r\n");
     if (!end)
         return;
     *end = 0;
-    if (strncmp(client->buffer, "HTTP/1.1 200", 12) != 0) {
-        leave(client, client->buffer, strcspn(client->buffer, "\r"));
+    if (strncmp(window, "HTTP/1.1 200", 12) != 0) {
+        leave(client, window, strcspn(window, "\r"));
         return;
     }
-    int is_chunked = strcasestr(client->buffer, "\r\nTransfer-Encoding: chunked") != 0;
+    int is_chunked = strcasestr(window, "\r\nTransfer-Encoding: chunked") != 0;
     client->state = is_chunked ? SIZE : PLAIN;
-    size_t left = client->filled - (size_t)(end + 4 - client->buffer);
+    size_t left = filled - (size_t)(end + 4 - window);
     char *body = malloc(left + 1);
     memcpy(body, end + 4, left);
-    client->filled = 0;
+    filled = 0;
     take_body(client, body, left);
     free(body);
 }
 
-static void on_readable(struct client *client, char *data)
+static void keep_rest(struct client *client)
+{
+    if (filled > client->room || (!filled && client->room > KEPT_BYTES)) {
+        free(client->rest);
+        client->room = filled ? 2 * filled : 0;
+        client->rest = filled ? malloc(client->room) : NULL;
+    }
+    client->filled = filled;
+    if (filled)
+        memcpy(client->rest, window, filled);
+}
+
+static void take(struct client *client, const char *data, size_t length)
+{
+    filled = 0;
+    if (client->filled)
+        append(client->rest, client->filled);
+    if (client->state == HEAD) {
+        append(data, length);
+        take_head(client);
+    } else {
+        take_body(client, data, length);
+    }
+    if (client->is_done)
+        return;
+    if (filled >= EVENT_BYTES)
+        fail(client, "an event over 1 MiB");
+    else
+        keep_rest(client);
+}
+
+/* --- Connections ------------------------------------------------------------------- */
+
+static void open_client(struct client *client, int index)
+{
+    struct sockaddr_in server = {.sin_family = AF_INET, .sin_port = htons(port)};
+    struct sockaddr_in own = {.sin_family = AF_INET};
+    struct epoll_event wanted = {.events = EPOLLOUT, .data.ptr = client};
+    int yes = 1;
+    server.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    own.sin_addr.s_addr = htonl(INADDR_LOOPBACK + index / PER_ADDRESS);
+    client->fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+    setsockopt(client->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &yes, sizeof yes);
+    if (client->fd < 0 ||
+        bind(client->fd, (struct sockaddr *)&own, sizeof own) != 0 ||
+        (connect(client->fd, (struct sockaddr *)&server, sizeof server) != 0 &&
+         errno != EINPROGRESS) ||
+        epoll_ctl(epoll, EPOLL_CTL_ADD, client->fd, &wanted) != 0)
+        fail(client, strerror(errno));
+}
+
+static void open_more(void)
+{
+    while (started_count < client_count && started_count - open_count < OPENING &&
+           !errors) {
+        open_client(&clients[started_count], started_count);
+        started_count++;
+    }
+}
+
+static void ask(struct client *client)
+{
+    struct epoll_event wanted = {.events = EPOLLIN, .data.ptr = client};
+    size_t length = strlen(request);
+    if (write(client->fd, request, length) != (ssize_t)length ||
+        epoll_ctl(epoll, EPOLL_CTL_MOD, client->fd, &wanted) != 0)
+        fail(client, strerror(errno));
+    client->is_asked = 1;
+}
+
+static void on_ready(struct client *client, char *data)
 {
     struct timespec now;
+    if (client->is_done)
+        return;
+    if (!client->is_asked) {
+        ask(client);
+        return;
+    }
     ssize_t got = read(client->fd, data, READ_BYTES);
     clock_gettime(CLOCK_REALTIME, &now);
     read_at_us = now.tv_sec * 1000000LL + now.tv_nsec / 1000;
     if (got > 0)
         take(client, data, (size_t)got);
     else if (got == 0)
-        leave(client, "the connection closed before its end", 36);
+        fail(client, "the connection closed before its end");
     else if (errno != EAGAIN && errno != EINTR)
-        leave(client, strerror(errno), strlen(strerror(errno)));
+        fail(client, strerror(errno));
 }
 
-static int open_client(int port, const char *request)
-{
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
-    size_t length = strlen(request);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof address) != 0 ||
-        write(fd, request, length) != (ssize_t)length) {
-        perror("load: connect");
-        exit(1);
-    }
-    return fd;
-}
+/* --- The run ----------------------------------------------------------------------- */
 
 static int by_size(const void *a, const void *b)
 {
@@ -245,50 +346,63 @@ static double percentile_ms(double share)
     return latencies[(size_t)(share * (double)(latency_count - 1))] / 1000.0;
 }
 
-int main(int argc, char **argv)
+static void report(void)
 {
-    if (argc != 6) {
-        fprintf(stderr, "usage: load PORT PATH API_KEY CONNECTIONS TIMEOUT_SECONDS\n");
-        return 2;
-    }
-    int port = atoi(argv[1]), count = atoi(argv[4]), epoll = epoll_create1(0);
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
-    char request[1024];
-    snprintf(request, sizeof request,
-             "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nX-API-Key: %s\r\n"
-             "Accept: text/event-stream\r\n\r\n", argv[2], port, argv[3]);
-    char *data = malloc(READ_BYTES);
-    struct client *clients = calloc((size_t)count, sizeof *clients);
-    double started = monotonic(), until = started + atof(argv[5]);
-    for (int i = 0; i < count; i++) {
-        struct epoll_event wanted = {.events = EPOLLIN, .data.ptr = &clients[i]};
-        clients[i].buffer = malloc(BUFFER_BYTES + 1);
-        clients[i].fd = open_client(port, request);
-        epoll_ctl(epoll, EPOLL_CTL_ADD, clients[i].fd, &wanted);
-    }
-    while (ended < count && monotonic() < until) {
-        struct epoll_event events[256];
-        int ready = epoll_wait(epoll, events, 256, 200);
-        for (int i = 0; i < ready; i++)
-            on_readable(events[i].data.ptr, data);
-    }
-    for (int i = 0; i < count; i++)
-        leave(&clients[i], "the time was over before the end", 32);
+    struct rusage used;
+    getrusage(RUSAGE_SELF, &used);
+    double cpu = used.ru_utime.tv_sec + used.ru_utime.tv_usec / 1e6 +
+                 used.ru_stime.tv_sec + used.ru_stime.tv_usec / 1e6;
     if (latency_count)
         qsort(latencies, latency_count, sizeof *latencies, by_size);
     for (char *at = first_error; *at; at++)
         if (*at == '"' || *at == '\\' || (unsigned char)*at < ' ')
             *at = '\'';
-    printf("{\"connections\": %d, \"lines\": %ld, \"errors\": %ld, "
+    printf("{\"readers\": %d, \"lines\": %ld, \"errors\": %ld, "
            "\"first_error\": \"%s\", \"started\": %.6f, \"ended\": %.6f, "
            "\"timed_lines\": %zu, \"p50_ms\": %.3f, \"p90_ms\": %.3f, "
-           "\"p99_ms\": %.3f, \"max_ms\": %.3f}\n",
-           count, total_lines, errors, first_error, started, last_end, latency_count,
-           percentile_ms(0.5), percentile_ms(0.9), percentile_ms(0.99),
-           percentile_ms(1));
+           "\"p99_ms\": %.3f, \"max_ms\": %.3f, \"load_cpu_s\": %.3f}\n",
+           reader_count, total_lines, errors, first_error, started, last_end,
+           latency_count, percentile_ms(0.5), percentile_ms(0.9),
+           percentile_ms(0.99), percentile_ms(1), cpu);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc != 7) {
+        fprintf(stderr,
+                "usage: load PORT PATH API_KEY READERS STALLED TIMEOUT_SECONDS\n");
+        return 2;
+    }
+    port = atoi(argv[1]);
+    reader_count = atoi(argv[4]);
+    client_count = reader_count + atoi(argv[5]);
+    epoll = epoll_create1(0);
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
+    snprintf(request, sizeof request,
+             "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nX-API-Key: %s\r\n"
+             "Accept: text/event-stream\r\n\r\n", argv[2], port, argv[3]);
+    char *data = malloc(READ_BYTES);
+    clients = calloc((size_t)client_count, sizeof *clients);
+    for (int i = 0; i < client_count; i++) {
+        clients[i].fd = -1;
+        clients[i].is_stalled = i >= reader_count;
+    }
+    started = monotonic();
+    double until = started + atof(argv[6]);
+    while (ended_count < reader_count && monotonic() < until &&
+           !(errors && open_count < client_count)) {
+        struct epoll_event events[256];
+        open_more();
+        int ready = epoll_wait(epoll, events, 256, 200);
+        for (int i = 0; i < ready; i++)
+            on_ready(events[i].data.ptr, data);
+    }
+    for (int i = 0; i < reader_count; i++)
+        fail(&clients[i], "the time was over before the end");
+    report();
     return errors != 0;
 }

@@ -9,10 +9,7 @@ const { randomUUID } = require('node:crypto');
 const http = require('node:http');
 
 const [port, apiKey, emit] = process.argv.slice(2);
-const commands = {
-  flat: ({ lines }) => ['flat', lines],
-  rate: ({ lines, seconds, delay }) => ['rate', lines, seconds, delay],
-};
+const commands = { print: ({ lines, every, gate }) => [lines, every, gate] };
 const tasks = new Map();
 
 const sse = (data, id) => `id: ${id}\ndata: ${JSON.stringify(data)}\n\n`;
@@ -76,4 +73,4 @@ http.createServer((request, response) => {
   request.on('end', () => {
     answer(response, 202, { taskId: start(commands[name](JSON.parse(body))).id });
   });
-}).listen(Number(port), '127.0.0.1');
+}).listen(Number(port), '127.0.0.1', 4096);

@@ -7,82 +7,149 @@ mean is in README.md.
 """
 
 import argparse
-import json
 import os
-import platform
 import shutil
-import signal
-import sqlite3
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import median
 
-import psutil
-import psycopg
-from servers import HERE, Product, Server, Yardstick
+from clients import LIMIT_SECONDS, Clients, Figures, Gate, open_all_gates
+from rows import (
+    Measure,
+    Row,
+    built,
+    cpu_since,
+    environment,
+    markdown,
+    measure,
+    middle,
+    node_version,
+    number,
+    report,
+    values,
+)
+from servers import (
+    Product,
+    Server,
+    Yardstick,
+    allow_many_files,
+    end_in_order_on_signals,
+)
 
-Figures = dict[str, float]
-LIMIT_SECONDS = 300  # for one measurement; then it is an error
+LINES_PER_SECOND = 100
+FEW_STREAMS = 10
+STALLED = 4
+PASSED_LINES = 5  # to everybody, in the row with the most streams
+MB = 1e6
 
 
 @dataclass(frozen=True)
 class Sizes:
     rounds: int
     flat_lines: int
-    stored_lines: int
-    rate_seconds: int
     clients: int
+    rate_seconds: int
     viewers: int
+    many_viewers: int
     starts: int
+    stored_lines: int
+    late: int
+    streams: int
+    stalled_lines: int
+    most_streams: int
+    passed_every_seconds: int
+    silent_seconds: int
 
 
-FULL = Sizes(3, 200_000, 100_000, 10, 10, 100, 20)
-QUICK = Sizes(1, 20_000, 20_000, 2, 10, 100, 5)
+FULL = Sizes(
+    rounds=3,
+    flat_lines=200_000,
+    clients=10,
+    rate_seconds=10,
+    viewers=100,
+    many_viewers=1000,
+    starts=20,
+    stored_lines=100_000,
+    late=20,
+    streams=1000,
+    stalled_lines=500_000,
+    most_streams=10_000,
+    passed_every_seconds=3,
+    silent_seconds=20,
+)
+QUICK = Sizes(
+    rounds=1,
+    flat_lines=20_000,
+    clients=10,
+    rate_seconds=2,
+    viewers=100,
+    many_viewers=300,
+    starts=5,
+    stored_lines=20_000,
+    late=20,
+    streams=200,
+    stalled_lines=100_000,
+    most_streams=1000,
+    passed_every_seconds=1,
+    silent_seconds=5,
+)
 
 
 class Bench:
-    """One run: the sizes, and the load client."""
+    """One run: the sizes, the load client, and a folder for gates."""
 
-    def __init__(self, sizes: Sizes, load: Path) -> None:
-        self.sizes, self._load = sizes, load
+    def __init__(self, sizes: Sizes, load: Path, folder: Path) -> None:
+        self.sizes, self._load, self._folder = sizes, load, folder
+
+    def follow(
+        self, server: Server, task_id: str, readers: int, stalled: int = 0
+    ) -> Clients:
+        return Clients(self._load, server, task_id, readers, stalled)
+
+    def gated(self, server: Server, lines: int, every: int = 0) -> tuple[str, Gate]:
+        """A task whose program waits until the gate is opened."""
+        gate = Gate(self._folder)
+        return server.create(lines, every, str(gate.path)), gate
+
+    def recover(self, server: Server) -> None:
+        """After a failure: nothing of the failed row goes on."""
+        open_all_gates(self._folder)
+        server.restart()
 
     def flat(self, server: Server, clients: int) -> Figures:
         """Lines a second at each client, from the POST to its last ``end``."""
         before, started = server.cpu_seconds(), time.monotonic()
-        task_id = server.create("flat", lines=self.sizes.flat_lines)
-        report = self.follow(server, task_id, clients)
+        task_id = server.create(self.sizes.flat_lines)
+        with self.follow(server, task_id, clients) as following:
+            report = following.report()
         seconds = report["ended"] - started
         per_client = report["lines"] / clients
         return {"lines/s": per_client / seconds, **cpu_since(before, server)}
 
     def rate(self, server: Server, clients: int) -> Figures:
-        """How long a line takes from the program's write to the client's read."""
-        before = server.cpu_seconds()
-        seconds = self.sizes.rate_seconds
-        # Everybody is connected before the first line comes.
-        task_id = server.create("rate", lines=100, seconds=seconds, delay=2)
-        report = self.follow(server, task_id, clients)
-        if report["timed_lines"] != clients * 100 * seconds:
-            raise RuntimeError(f"{server.name}: not every line was timed: {report}")
-        return {
-            "p50 ms": report["p50_ms"],
-            "p99 ms": report["p99_ms"],
-            **cpu_since(before, server),
-        }
+        """How long a line takes from the program's write to the client's read, when
+        everybody is there before the first one."""
+        lines = LINES_PER_SECOND * self.sizes.rate_seconds
+        task_id, gate = self.gated(server, lines, 1_000_000 // LINES_PER_SECOND)
+        with self.follow(server, task_id, clients) as following:
+            opened = following.wait_until_open()
+            before = server.cpu_seconds()
+            gate.open()
+            report = following.report()
+        used = cpu_since(before, server)
+        return {"open s": opened, **latencies(server, report, clients * lines), **used}
 
     def first_line(self, server: Server) -> Figures:
         """From sending the POST to the program's first line at the client."""
         taken = []
         for _ in range(self.sizes.starts):
             started = time.monotonic()
-            task_id = server.create("flat", lines=1)
+            task_id = server.create(1)
             with server.get(f"/api/tasks/{task_id}/stream") as stream:
                 for line in stream:
                     if b'"level":"stdout"' in line:
@@ -91,96 +158,193 @@ class Bench:
             server.wait_for(task_id, LIMIT_SECONDS)
         return {"median ms": median(taken), "max ms": max(taken)}
 
-    def replay(self, server: Server) -> Figures:
-        """Lines a second of a stored log, to a client that nobody was before."""
-        task_id = server.create("flat", lines=self.sizes.stored_lines)
+    def replay(self, server: Server, clients: int) -> Figures:
+        """A stored log, to clients that come when nobody was there before."""
+        task_id = server.create(self.sizes.stored_lines)
         server.wait_for(task_id, LIMIT_SECONDS)
-        report = self.follow(server, task_id, 1)
-        return {"lines/s": report["lines"] / (report["ended"] - report["started"])}
+        before = server.cpu_seconds()
+        with self.follow(server, task_id, clients) as following:
+            report = following.report()
+        seconds = report["ended"] - report["started"]
+        per_client = report["lines"] / clients
+        used = cpu_since(before, server)
+        return {"s": seconds, "lines/s": per_client / seconds, **used}
 
-    def follow(self, server: Server, task_id: str, clients: int) -> Figures:
-        """What load.c says of so many clients of a task, to the end."""
-        path = f"/api/tasks/{task_id}/stream"
-        done = subprocess.run(
-            [
-                *(self._load, str(server.port), path, server.api_key),
-                *(str(clients), str(LIMIT_SECONDS)),
-            ],
-            stdout=subprocess.PIPE,
-            check=False,
-        )
-        report: Figures = json.loads(done.stdout)
-        if done.returncode:
-            raise RuntimeError(f"{server.name}: {report}")
-        return report
+    def memory(self, server: Server) -> Figures:
+        """What a stream costs: the difference between a few and many of them."""
+        server.renew()
+        task_id, gate = self.gated(server, 0)
+        many = self.sizes.streams
+        with self.follow(server, task_id, FEW_STREAMS) as first:
+            first.wait_until_open()
+            few = self._footprint(server, FEW_STREAMS)
+            bytes_before = server.web_bytes()
+            with self.follow(server, task_id, many - FEW_STREAMS) as others:
+                others.wait_until_open()
+                more_bytes = server.web_bytes() - bytes_before
+                footprint = few | self._footprint(server, many)
+                gate.open()
+                others.report()
+            first.report()
+        return {"KB a stream": more_bytes / 1000 / (many - FEW_STREAMS), **footprint}
 
-    def rows(self) -> list["Row"]:
+    def _footprint(self, server: Server, streams: int) -> Figures:
+        threads = server.web_process.num_threads()
+        connections = server.web_database_connections()
+        return {
+            f"threads, {streams} streams": threads,
+            f"connections, {streams} streams": connections,
+        }
+
+    def stalled(self, server: Server) -> Figures:
+        """A reader's lines a second without and beside clients that never read, and
+        the most memory that the web process ever held for them."""
+        alone, _ = self._flood(server, 0)
+        beside, peak = self._flood(server, STALLED)
+        return {
+            "lines/s alone": alone,
+            "lines/s beside": beside,
+            "beside / alone": beside / alone,
+            "peak MB": peak,
+        }
+
+    def _flood(self, server: Server, stalled: int) -> tuple[float, float]:
+        """Lines a second, peak MB, of a fresh web process."""
+        server.renew()
+        task_id, gate = self.gated(server, self.sizes.stalled_lines)
+        with self.follow(server, task_id, 1, stalled) as following:
+            following.wait_until_open()
+            started = gate.open()
+            report = following.report()
+        seconds = report["ended"] - started
+        return report["lines"] / seconds, server.web_peak_bytes() / MB
+
+    def most_streams(self, server: Server) -> Figures:
+        """As many streams as there may be, and how long a line takes to all."""
+        server.renew()
+        before = server.cpu_seconds()
+        clients, lines = self.sizes.most_streams, PASSED_LINES
+        every = self.sizes.passed_every_seconds * 1_000_000
+        task_id, gate = self.gated(server, lines, every)
+        with self.follow(server, task_id, clients) as following:
+            opened = following.wait_until_open()
+            opening = cpu_since(before, server)
+            held = server.web_bytes() / MB
+            gate.open()
+            report = following.report()
+        return {
+            "open s": opened,
+            "MB": held,
+            "peak MB": server.web_peak_bytes() / MB,
+            **latencies(server, report, clients * lines),
+            "open cpu s": opening["cpu s"],
+            **opening,
+        }
+
+    def silent(self, server: Server) -> Figures:
+        """What it costs that somebody watches a task that says nothing."""
+        task_id, gate = self.gated(server, 0)
+        with self.follow(server, task_id, 1) as following:
+            following.wait_until_open()
+            before, started = server.cpu_seconds(), time.monotonic()
+            time.sleep(self.sizes.silent_seconds)
+            seconds = time.monotonic() - started
+            used = cpu_since(before, server)
+            gate.open()
+            following.report()
+        shares = {name: 100 * value / seconds for name, value in used.items()}
+        return {
+            "web % of a core": shares[f"cpu s of {server.web}"],
+            "all % of a core": shares["cpu s"],
+            **used,
+        }
+
+    def rows(self) -> list[Row]:
         sizes = self.sizes
-        flat, stored = f"{sizes.flat_lines:,} lines", f"{sizes.stored_lines:,}"
-        paced = f"100 lines/s for {sizes.rate_seconds} s"
-        flat_shown, rate_shown = ("lines/s", "cpu s"), ("p50 ms", "p99 ms", "cpu s")
-        return [
-            Row(
-                "a", f"{flat} flat out, 1 client", flat_shown, lambda s: self.flat(s, 1)
+        flat = f"{sizes.flat_lines:,} lines flat out"
+        stored = f"replay of {sizes.stored_lines:,} lines"
+        paced = f"{LINES_PER_SECOND} lines/s for {sizes.rate_seconds} s"
+        many = f"{sizes.many_viewers:,}"
+        flat_shown = ("lines/s", "cpu s")
+        rate_shown = ("p50 ms", "p99 ms", "cpu s", "open s")
+        held_shown = (
+            "KB a stream",
+            *(f"threads, {count} streams" for count in (FEW_STREAMS, sizes.streams)),
+            *(
+                f"connections, {count} streams"
+                for count in (FEW_STREAMS, sizes.streams)
             ),
+        )
+        stalled_shown = ("lines/s alone", "lines/s beside", "beside / alone", "peak MB")
+        stalled = f"{sizes.stalled_lines:,} lines, {STALLED} clients that never read"
+        silent = f"a watched but silent task, {sizes.silent_seconds} s"
+
+        def flat_to(clients: int) -> Measure:
+            return lambda server: self.flat(server, clients)
+
+        def rate_to(clients: int) -> Measure:
+            return lambda server: self.rate(server, clients)
+
+        def replay_to(clients: int) -> Measure:
+            return lambda server: self.replay(server, clients)
+
+        return [
+            Row("a", f"{flat}, 1 client", flat_shown, flat_to(1)),
             Row(
                 "b",
-                f"{flat} flat out, {sizes.clients} clients",
+                f"{flat}, {sizes.clients} clients",
                 flat_shown,
-                lambda s: self.flat(s, sizes.clients),
+                flat_to(sizes.clients),
             ),
-            Row("c", f"{paced}, 1 client", rate_shown, lambda s: self.rate(s, 1)),
+            Row("c", f"{paced}, 1 client", rate_shown, rate_to(1)),
             Row(
                 "d",
                 f"{paced}, {sizes.viewers} clients",
                 rate_shown,
-                lambda s: self.rate(s, sizes.viewers),
+                rate_to(sizes.viewers),
             ),
             Row("e", "POST to first line", ("median ms", "max ms"), self.first_line),
-            Row("f", f"replay of {stored} lines, 1 client", ("lines/s",), self.replay),
+            Row("f", f"{stored}, 1 client", ("s", "cpu s"), replay_to(1)),
+            Row(
+                "g", f"{paced}, {many} clients", rate_shown, rate_to(sizes.many_viewers)
+            ),
+            Row(
+                "h",
+                f"{stored}, {sizes.late} clients at once",
+                ("s", "cpu s"),
+                replay_to(sizes.late),
+            ),
+            Row("i", "what a stream holds", held_shown, self.memory, is_steady=True),
+            Row("j", stalled, stalled_shown, self.stalled),
+            Row(
+                "k",
+                f"{sizes.most_streams:,} streams, then single lines",
+                ("open s", "open cpu s", "MB", "peak MB", "p50 ms", "max ms"),
+                self.most_streams,
+                is_steady=True,
+            ),
+            Row(
+                "l",
+                silent,
+                ("web % of a core", "all % of a core"),
+                self.silent,
+                is_steady=True,
+            ),
         ]
 
 
-@dataclass(frozen=True)
-class Row:
-    key: str
-    title: str
-    shown: tuple[str, ...]
-    measure: Callable[[Server], Figures]
-
-
-def cpu_since(before: Figures, server: Server) -> Figures:
-    """CPU seconds by process, and in sum as ``cpu s``."""
-    after = server.cpu_seconds()
-    used = {name: after[name] - before[name] for name in after}
-    each = {f"cpu s of {name}": seconds for name, seconds in used.items()}
-    return {"cpu s": sum(used.values()), **each}
+def latencies(server: Server, report: Figures, expected: int) -> Figures:
+    if report["timed_lines"] != expected:
+        raise RuntimeError(f"{server.name}: not every line was timed: {report}")
+    return {
+        "p50 ms": report["p50_ms"],
+        "p99 ms": report["p99_ms"],
+        "max ms": report["max_ms"],
+        "load cpu s": report["load_cpu_s"],
+    }
 
 
 # --- The run --------------------------------------------------------------------------
-
-
-def measure(rows: list[Row], servers: list[Server], rounds: int) -> list[dict]:
-    """Every row on every server in turns, so that what else the machine does hits
-    all alike."""
-    measured = []
-    for row in rows:
-        for number in range(rounds):
-            turn = number % len(servers)
-            for server in servers[turn:] + servers[:turn]:
-                figures = row.measure(server)
-                shown = ", ".join(f"{figures[name]:.4g} {name}" for name in row.shown)
-                print(f"({row.key}) {server.name}: {shown}", file=sys.stderr)
-                measured.append(
-                    {"row": row.key, "round": number, "server": server.name, **figures}
-                )
-    return measured
-
-
-def values(measured: list[dict], row: str, server: str, figure: str) -> list[float]:
-    """By round."""
-    mine = [one for one in measured if (one["row"], one["server"]) == (row, server)]
-    return [one[figure] for one in sorted(mine, key=lambda one: one["round"])]
 
 
 def table(rows: list[Row], servers: list[Server], measured: list[dict]) -> str:
@@ -192,57 +356,26 @@ def table(rows: list[Row], servers: list[Server], measured: list[dict]) -> str:
         for figure in row.shown:
             base = values(measured, row.key, yardstick, figure)
             title = f"({row.key}) {row.title}" if figure == row.shown[0] else ""
-            cells = [title, figure, number(median(base))]
+            cells = [title, figure, middle(list(base.values()), number)]
             for name in products:
                 ours = values(measured, row.key, name, figure)
-                ratios = [a / b for a, b in zip(ours, base, strict=True) if b]
-                ratio = f"{median(ratios):.2f}" if ratios else "–"
-                cells += [number(median(ours)), ratio]
+                ratios = [ours[x] / base[x] for x in ours if base.get(x)]
+                cells.append(middle(list(ours.values()), number))
+                cells.append(middle(ratios, "{:.2f}".format))
             lines.append(cells)
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return markdown(lines)
 
 
-def number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
-
-
-def environment(database: str) -> dict[str, str]:
-    node = subprocess.run(["node", "--version"], capture_output=True, check=True)
-    cpu = [
-        line.partition(":")[2].strip()
-        for line in Path("/proc/cpuinfo").read_text().splitlines()
-        if line.startswith("model name")
-    ]
-    found = {
-        "date": time.strftime("%Y-%m-%d"),
-        "cpu": f"{cpu[0] if cpu else platform.machine()}, {psutil.cpu_count()} cores",
-        "python": platform.python_version(),
-        "django": version("Django"),
-        "daphne": version("daphne"),
-        "node": node.stdout.decode().strip(),
-        "sqlite": sqlite3.sqlite_version,
-    }
-    if database:
-        with psycopg.connect(database) as connection:
-            parameter = connection.info.parameter_status("server_version")
-        found["postgresql"] = parameter or ""
-    return found
-
-
-def built(folder: Path, name: str) -> Path:
-    program = folder / name
-    source = HERE / f"{name}.c"
-    subprocess.run(["cc", "-O2", "-o", program, source], check=True)
-    return program
-
-
-def run(rows: str, sizes: Sizes, database: str) -> None:
+def run(rows: str, sizes: Sizes, steady_rounds: int, database: str) -> bool:
+    """Measure and print; whether all went well."""
+    allow_many_files()
     with ExitStack() as stack:
         # Its path is short because sockets will be in it.
         folder = Path(tempfile.mkdtemp(prefix="bench-"))
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         emit = built(folder, "emit")
-        bench = Bench(sizes, built(folder, "load"))
+        stack.callback(open_all_gates, folder)
+        bench = Bench(sizes, built(folder, "load"), folder)
         kinds: list[Callable[[Path], Server]] = [
             lambda folder: Yardstick(folder, emit),
             lambda folder: Product(folder, emit),
@@ -256,19 +389,20 @@ def run(rows: str, sizes: Sizes, database: str) -> None:
             servers.append(stack.enter_context(kind(own)))
         chosen = [row for row in bench.rows() if not rows or row.key in rows]
         before = os.getloadavg()[0]
-        measured = measure(chosen, servers, sizes.rounds)
-        print(table(chosen, servers, measured))
-        facts = environment(database)
+        measured = measure(chosen, servers, sizes.rounds, steady_rounds, bench.recover)
+        facts = environment(database) | {"node": node_version()}
         facts["load before, after"] = f"{before:.1f}, {os.getloadavg()[0]:.1f}"
-        everything = {"environment": facts, "sizes": asdict(sizes), "runs": measured}
-        print(f"\n{json.dumps(everything)}")
+        shown = table(chosen, servers, measured)
+        return report(shown, measured, facts, asdict(sizes))
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="small numbers, one round")
-    parser.add_argument("--rounds", type=int, help="of each row and server (3)")
-    parser.add_argument("--rows", default="", help="only these, e.g. abf")
+    parser.add_argument(
+        "--rounds", type=int, help="of each row and server (3; 1 of i, k and l)"
+    )
+    parser.add_argument("--rows", default="", help="only these, e.g. abf (a to l)")
     parser.add_argument(
         "--database",
         default=os.environ.get("TEST_DATABASE_URL", ""),
@@ -277,20 +411,13 @@ def main() -> None:
     options = parser.parse_args()
     sizes = QUICK if options.quick else FULL
     if options.rounds:
-        sizes = Sizes(**{**asdict(sizes), "rounds": options.rounds})
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, stop)
+        sizes = replace(sizes, rounds=options.rounds)
+    end_in_order_on_signals()
     try:
-        run(options.rows, sizes, options.database)
+        is_well = run(options.rows, sizes, options.rounds or 1, options.database)
     except KeyboardInterrupt:
         sys.exit(130)
-
-
-def stop(*_: object) -> None:
-    """End in order. Pressed once more meanwhile, Ctrl-C would leave things behind."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
+    sys.exit(0 if is_well else 1)
 
 
 if __name__ == "__main__":
