@@ -63,15 +63,6 @@ class TaskRunner:
         self._keeper = Keeper()
         self.concurrency, self.drain_seconds = concurrency, drain_seconds
         self.store_patience_seconds = store_patience_seconds
-        host = socket.gethostname()
-        self.row = Runner.objects.create(
-            name=name or f"{host}-{os.getpid()}",
-            host=host,
-            pid=os.getpid(),
-            process_started=process_started(os.getpid()),
-            concurrency=concurrency,
-            types=types or [],
-        )
         self.runs: dict[uuid.UUID, Run] = {}
         # Of these only a few have news in a round, however many run.
         self._awake: dict[uuid.UUID, Run] = {}
@@ -97,6 +88,17 @@ class TaskRunner:
         self._tasks_ended = True  # prune once at the start
         self._pruning: Iterator[int] | None = None
         self._has_crashed = False
+        # Before the row: whoever reads there that it runs may tell it to stop.
+        self._catch_signals()
+        host = socket.gethostname()
+        self.row = Runner.objects.create(
+            name=name or f"{host}-{os.getpid()}",
+            host=host,
+            pid=os.getpid(),
+            process_started=process_started(os.getpid()),
+            concurrency=concurrency,
+            types=types or [],
+        )
 
     # --- The loop -------------------------------------------------------------------
 
@@ -105,7 +107,6 @@ class TaskRunner:
 
         Raises LeaseLost where others have taken this runner for dead.
         """
-        self._catch_signals()
         logger.info("runner=%s started as %s", self.row.pk, self.row.name)
         try:
             while True:

@@ -1,6 +1,8 @@
 """What a runner does with lines that the database does not take."""
 
 import math
+import os
+import signal
 import time
 
 import psutil
@@ -384,6 +386,16 @@ def test_a_task_in_a_runners_name_that_it_does_not_run_is_not_running_for_ever(
 def test_a_runner_that_ends_in_order_has_not_crashed():
     runner = TaskRunner()
     runner.run(once=True)
+    runner.row.refresh_from_db()
+    assert runner.row.stopped_at
+    assert not runner.row.crashed
+
+
+def test_a_runner_told_to_stop_before_its_first_round_ends_in_order():
+    runner = TaskRunner()
+    assert signal.getsignal(signal.SIGTERM) == runner._on_stop_signal
+    os.kill(os.getpid(), signal.SIGTERM)
+    runner.run()
     runner.row.refresh_from_db()
     assert runner.row.stopped_at
     assert not runner.row.crashed
