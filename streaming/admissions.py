@@ -64,6 +64,7 @@ class Admitted:
     stamp: Stamp
     first: bytes
     is_held_by_proxy: bool = False
+    silence: int = grip.SOON_SECONDS  # after which the proxy looks for news
 
 
 Answer = tuple[HttpResponse, Admitted | None]
@@ -235,11 +236,19 @@ def _go_on(
     request: HttpRequest, task_id: uuid.UUID | None, page: str
 ) -> Admitted | HttpResponse:
     """The push proxy asks for a client that it has been given already."""
-    position = grip.position(request, task_id, page) if task_id else None
-    if task_id is None or position is None:
+    place = grip.go_on(request, task_id, page) if task_id else None
+    if task_id is None or place is None:
         return problems.no_such_task()
-    base_url = admission.base_url(request)
-    return Admitted(task_id, base_url, *position, b"", is_held_by_proxy=True)
+    (seq, stamp), silence = place
+    return Admitted(
+        task_id,
+        admission.base_url(request),
+        seq,
+        stamp,
+        first=b"",
+        is_held_by_proxy=True,
+        silence=silence,
+    )
 
 
 def _position(request: HttpRequest, task: Task) -> int | None:

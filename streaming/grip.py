@@ -39,12 +39,15 @@ FIRST_BYTES = 64 * 1024
 PAGE_BYTES = 256 * 1024
 PATIENCE_SECONDS = 5.0  # for the database to be as far as the proxy says it is
 KEEP_ALIVE_SECONDS = 15
-# After so much silence the proxy looks here. Soon, where what was published between
-# our answer and the proxy's subscription may be lost; else as the safety net.
+# After so much silence the proxy looks here: soon at first, because what is published
+# between our answer and the proxy's subscription is lost, then less and less often.
 SOON_SECONDS = 2
+SILENCE_GROWS = 4  # times as long after each answer that brought nothing
 SAFETY_NET_SECONDS = 60
 LINK_DAYS = 2  # a proxy can use a link today and tomorrow
-NEWEST = "next"  # a link to whatever follows the position in Grip-Last
+# A link to whatever follows the position in Grip-Last; after it, how long the silence
+# may be after an answer that brings nothing.
+NEWEST = "next-"
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
@@ -93,9 +96,12 @@ def link(task_id: uuid.UUID, place: str) -> str:
     return f"/api/tasks/{task_id}/stream/{place}.{signature}"
 
 
-def position(request: HttpRequest, task_id: uuid.UUID, page: str) -> Position | None:
-    """Where to go on, as the last part of a link says it; None where it is no link
-    of ours, or did not come through the proxy."""
+def go_on(
+    request: HttpRequest, task_id: uuid.UUID, page: str
+) -> tuple[Position, int] | None:
+    """Where to go on, as the last part of a link says it, and after how many seconds
+    of silence to look again where there is nothing new; None where it is no link of
+    ours, or did not come through the proxy."""
     place, _, signature = page.rpartition(".")
     signatures = [
         _signature(task_id, place, _today() - age) for age in range(LINK_DAYS)
@@ -103,10 +109,12 @@ def position(request: HttpRequest, task_id: uuid.UUID, page: str) -> Position | 
     is_ours = any(constant_time_compare(signature, ours) for ours in signatures)
     if not (is_ours and is_from_proxy(request)):
         return None
-    if place == NEWEST:
-        place = request.headers.get("Grip-Last", "").rpartition("last-id=")[2]
+    silence = SOON_SECONDS
     try:
-        return Position.parse(place)
+        if place.startswith(NEWEST):
+            silence = int(place.removeprefix(NEWEST))
+            place = request.headers.get("Grip-Last", "").rpartition("last-id=")[2]
+        return Position.parse(place), silence
     except ValueError:
         return None
 
@@ -164,7 +172,7 @@ class Portion(Viewer):
     def __init__(self, hub: Hub, admitted: "Admitted") -> None:
         super().__init__(admitted.task_id)
         self._hub = hub
-        self._base_url = admitted.base_url
+        self._base_url, self._silence = admitted.base_url, admitted.silence
         self._at = Position(admitted.cursor, admitted.stamp)
         self._room = FIRST_BYTES if admitted.first else PAGE_BYTES
         self.parts = [admitted.first] if admitted.first else []
@@ -220,8 +228,9 @@ class Portion(Viewer):
             yield "Grip-Link", f"<{link(self.task_id, str(self._at))}>; rel=next"
         elif outcome is Outcome.HOLD:
             channel = channel_of(self.task_id)
-            silence = SOON_SECONDS if self.parts else SAFETY_NET_SECONDS
-            next_link = link(self.task_id, NEWEST)
+            silence = SOON_SECONDS if self.parts else self._silence
+            longer = min(silence * SILENCE_GROWS, SAFETY_NET_SECONDS)
+            next_link = link(self.task_id, f"{NEWEST}{longer}")
             keep_alive = b64encode(KEEP_ALIVE).decode()
             yield "Grip-Hold", "stream"
             yield "Grip-Channel", f"{channel}; prev-id={self._at}; filter=var-subst"

@@ -133,7 +133,7 @@ class Pushpin:
 
     def looks(self, task_id: str, found: str = "") -> int:
         """How often it has looked for more of a task (and found so many bytes)."""
-        wanted = rf"/api/tasks/{task_id}/stream/next\..* code=200 {found}"
+        wanted = rf"/api/tasks/{task_id}/stream/next-\d+\..* code=200 {found}"
         return len(re.findall(wanted, self.log()))
 
     def is_content(self, task_id: str) -> bool:
@@ -692,3 +692,23 @@ def test_only_what_the_proxy_signed_is_handed_over_to_it(receiving):
     assert status(url[:-1] + "x", **signed) == 404
     other = service.create("say")
     assert status(url.replace(task_id, other), **signed) == 404
+
+
+def test_the_proxy_looks_soon_and_then_less_and_less_often(receiving, tmp_path):
+    service, _ = receiving
+    task = Print(service, tmp_path, "")
+    service.wait_for(task.id, "running")
+    claim = {"iss": "pushpin", "exp": int(time.time()) + 600}
+    signed = {"Grip-Sig": jwt.encode(claim, KEY)}
+    silences, last = [], {}
+    path = f"/api/tasks/{task.id}/stream"
+    for _ in range(6):
+        with service.request("GET", path, headers={**signed, **last}) as answer:
+            channel, prev_id, _ = answer.headers["Grip-Channel"].split("; ")
+            last = {"Grip-Last": f"{channel}; {prev_id.replace('prev', 'last')}"}
+            link, _, silence = answer.headers["Grip-Link"].split("; ")
+            path = link.strip("<>")
+            silences.append((bool(answer.content), silence))
+    assert silences[0] == (True, "timeout=2")
+    after_nothing = [silence for has_news, silence in silences if not has_news]
+    assert after_nothing[:4] == [f"timeout={n}" for n in (8, 32, 60, 60)]
