@@ -37,8 +37,8 @@ test: $(VENV)/installed-dev ## the whole test suite; PYTEST_ARGS="-k name" narro
 	@echo "--- SQLite"
 	@$(if $(TEST_DATABASE_URL),TESTED_LATER=PostgreSQL) env -u TEST_DATABASE_URL $(PYTEST) $(PYTEST_ARGS)
 ifneq ($(TEST_DATABASE_URL),)
-	@echo "--- PostgreSQL"
-	@$(PYTEST) $(PYTEST_ARGS)
+	@echo "--- PostgreSQL: what has to do with a database"
+	@TESTED_BEFORE=SQLite $(PYTEST) $(PYTEST_ARGS)
 endif
 
 # Settings as in production, for the checks that only then mean something.
