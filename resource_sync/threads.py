@@ -1,7 +1,8 @@
 """Django's requests, each from beginning to end in one thread that is used again."""
 
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from asgiref.sync import ThreadSensitiveContext, sync_to_async
@@ -30,8 +31,15 @@ class RequestThreads(ASGIHandler):
     def load_middleware(self, is_async: bool = False) -> None:
         super().load_middleware(is_async=False)
 
+    def between_requests(self, job: Callable[[], None]) -> Future[None]:
+        """Do something else in one of these threads."""
+        thread = self._take()
+        done = thread.submit(job)
+        thread.submit(self._rest, thread)
+        return done
+
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        thread = self._idle.pop() if self._idle else ThreadPoolExecutor(1, "request")
+        thread = self._take()
         try:
             async with ThreadSensitiveContext(executor=thread):
                 await super().__call__(scope, receive, send)
@@ -41,6 +49,9 @@ class RequestThreads(ASGIHandler):
 
     async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
         return await sync_to_async(self.get_response, thread_sensitive=True)(request)
+
+    def _take(self) -> ThreadPoolExecutor:
+        return self._idle.pop() if self._idle else ThreadPoolExecutor(1, "request")
 
     def _rest(self, thread: ThreadPoolExecutor) -> None:
         if len(self._idle) < MOST_IDLE:

@@ -4,12 +4,13 @@
 says why each has its own socket.
 """
 
+import asyncio
 import os
 import resource
 import socket
-import threading
 from contextlib import suppress
 from importlib import import_module
+from typing import Any
 
 from resource_sync.addresses import bound_socket, listen
 
@@ -63,9 +64,22 @@ def inherited(bound: socket.socket) -> str:
 
 def look_after_runners() -> None:
     """See that a dead runner's tasks end, also where no runner is left to do it."""
-    from tasks.reaper import watch_for_ever
+    # After the application, which brings the reactor that Daphne needs.
+    from twisted.internet import reactor as installed
+    from twisted.internet.defer import Deferred
+    from twisted.internet.task import LoopingCall
 
-    threading.Thread(target=watch_for_ever, name="watchman", daemon=True).start()
+    from resource_sync.asgi import django_app
+    from tasks.reaper import WATCH_SECONDS, Watchman
+
+    watchman = Watchman()
+
+    def look() -> Deferred[None]:
+        done = django_app.between_requests(watchman.look_or_log)
+        return Deferred.fromFuture(asyncio.wrap_future(done))
+
+    reactor: Any = installed  # which one is only known at run time
+    reactor.callWhenRunning(LoopingCall(look).start, WATCH_SECONDS)
 
 
 def serve(endpoint: str) -> None:

@@ -7,6 +7,8 @@ import socket
 import time
 import uuid
 from datetime import datetime
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -37,13 +39,13 @@ def reap(*, silence_counts: bool = True) -> int:
     """Take every running task from a runner that is gone; returns how many.
 
     Gone is: silent for longer than its lease (where ``silence_counts``), or, where it
-    ran on this host, no longer among the processes. Any number of processes may reap
-    at once: each task is taken by one of them.
+    ran among the processes here, none of these any more. Any number of processes may
+    reap at once: each task is taken by one of them.
     """
     silent = Runner.objects.lost() if silence_counts else Runner.objects.none()
     for runner in silent:
         _declare_dead(runner, Runner.objects.lost())
-    for runner in _dead_on_this_host():
+    for runner in _dead_among_us():
         _declare_dead(runner, Runner.objects.not_stopped())
     orphans = Task.objects.running().filter(
         Q(runner=None) | Q(runner__stopped_at__isnull=False)
@@ -58,13 +60,13 @@ def _declare_dead(runner: Runner, such: QuerySet[Runner]) -> None:
         logger.warning("runner=%s is gone: %s", runner.pk, runner.name)
 
 
-def _dead_on_this_host() -> list[Runner]:
-    here = Runner.objects.not_stopped().filter(host=socket.gethostname())
+def _dead_among_us() -> list[Runner]:
+    here = Runner.objects.not_stopped().filter(process_space=process_space())
     return [runner for runner in here if not is_alive(runner)]
 
 
 def is_alive(runner: Runner) -> bool:
-    """Whether the very process of a runner on this host still exists."""
+    """Whether the very process of a runner in this process space still exists."""
     try:
         # The second for runners that began before the first was what they noted.
         starts = process_started(runner.pid), psutil.Process(runner.pid).create_time()
@@ -73,8 +75,20 @@ def is_alive(runner: Runner) -> bool:
     return any(abs(start - runner.process_started) < 2.0 for start in starts)
 
 
+@cache
+def process_space() -> str:
+    """Within what a process's number is its own. Containers may share the name of a
+    host, and need not share its processes: on Linux it is the machine's start and the
+    PID namespace (pid_namespaces(7)), elsewhere the host."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
+    except OSError:
+        return socket.gethostname()
+
+
 def process_started(pid: int) -> float:
-    """When a process of this host began, by a clock that nobody sets where there is
+    """When a process here began, by a clock that nobody sets where there is
     one: in seconds since the start of Linux, elsewhere since 1970.
 
     Raises psutil.NoSuchProcess.
@@ -87,7 +101,7 @@ def is_gone(runner: Runner | None) -> bool:
     """Whether nobody can expect this runner to end its tasks, here and now."""
     if runner is None or not Runner.objects.alive().filter(pk=runner.pk).exists():
         return True
-    return runner.host == socket.gethostname() and not is_alive(runner)
+    return runner.process_space == process_space() and not is_alive(runner)
 
 
 def disown(runner: Runner, task_ids: set[uuid.UUID]) -> None:
@@ -178,6 +192,7 @@ class Watchman:
 
     def __init__(self) -> None:
         self._looked_at = self._open_since = -math.inf
+        self._is_failing = False
 
     def look(self) -> None:
         Runner.objects.lost().exists()  # may hang for as long as the database does
@@ -187,20 +202,13 @@ class Watchman:
         self._looked_at = now
         reap(silence_counts=now - self._open_since >= LEASE_SECONDS)
 
-
-def watch_for_ever() -> None:
-    """Look after dead runners' tasks; in a thread of its own."""
-    watchman = Watchman()
-    is_failing = False
-    while True:
+    def look_or_log(self) -> None:
+        """Never raises; of a failure that goes on it says one line."""
         try:
-            watchman.look()
-            is_failing = False
-            if connection.vendor != "sqlite":
-                connection.close()  # gives it back to the pool
+            self.look()
+            self._is_failing = False
         except Exception:
-            if not is_failing:
+            if not self._is_failing:
                 logger.exception("Runners can't be looked after; trying again.")
-            is_failing = True
+            self._is_failing = True
             connection.close()
-        time.sleep(WATCH_SECONDS)

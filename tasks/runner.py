@@ -28,7 +28,7 @@ from tasks.keeper import Keeper
 from tasks.models import HEARTBEAT_SECONDS, LEASE_SECONDS, Runner, Task
 from tasks.news import EVERYTHING, subscribe
 from tasks.pruning import prune
-from tasks.reaper import disown, process_started, reap
+from tasks.reaper import disown, process_space, process_started, reap
 from tasks.storing import Run, settle, store
 from tasks.task_types import TaskType
 
@@ -95,6 +95,7 @@ class TaskRunner:
             name=name or f"{host}-{os.getpid()}",
             host=host,
             pid=os.getpid(),
+            process_space=process_space(),
             process_started=process_started(os.getpid()),
             concurrency=concurrency,
             types=types or [],

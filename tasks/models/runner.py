@@ -58,6 +58,8 @@ class Runner(models.Model):
     name = models.CharField(_("name"), max_length=200)
     host = models.CharField(_("host"), max_length=255)
     pid = models.PositiveIntegerField(_("process id"))
+    # Where that number means this process: on a machine, or in a container.
+    process_space = models.CharField(_("process space"), max_length=255, default="")
     # Tells a process from a later one that got the same pid.
     process_started = models.FloatField(_("process started"), default=0)
     concurrency = models.PositiveSmallIntegerField(_("at a time"), default=1)

@@ -110,6 +110,26 @@ def test_one_request_after_the_other_runs_in_one_thread(settings):
     assert seen[0][1] is not threading.main_thread()
 
 
+def test_what_is_done_between_requests_has_their_thread_and_gives_it_back(settings):
+    settings.ROOT_URLCONF = __name__
+    app = RequestThreads()
+    seen.clear()
+
+    async def a_request_and_another_job():
+        await answer(app)
+        await until(lambda: app._idle)
+        await asyncio.wrap_future(app.between_requests(lambda: note("job")))
+        await until(lambda: app._idle)
+        with pytest.raises(ZeroDivisionError):
+            await asyncio.wrap_future(app.between_requests(lambda: 1 / 0))
+        await until(lambda: app._idle)
+        await answer(app)
+
+    asyncio.run(a_request_and_another_job())
+    assert [place for place, _ in seen] == ["view", "job", "view"]
+    assert len({thread for _, thread in seen}) == 1
+
+
 def test_requests_at_the_same_time_have_a_thread_each_and_few_threads_stay(settings):
     settings.ROOT_URLCONF = __name__
     app = RequestThreads()

@@ -1,6 +1,5 @@
 """Start, cancel, run again: checked, announced and recorded in one place."""
 
-import socket
 from contextlib import closing
 from datetime import timedelta
 
@@ -17,6 +16,7 @@ from tasks.lifecycle import (
 )
 from tasks.models import AuditEvent, Runner, StatusConflict, Task
 from tasks.news import subscribe, wait
+from tasks.reaper import process_space
 from tests.factories import RunnerFactory, TaskFactory, write_log
 
 pytestmark = pytest.mark.django_db
@@ -110,7 +110,7 @@ def stopped(runner):
 
 
 def dead_on_this_host(runner):
-    here = {"host": socket.gethostname(), "pid": 2**22 - 1}
+    here = {"process_space": process_space(), "pid": 2**22 - 1}
     Runner.objects.filter(pk=runner.pk).update(**here)
 
 

@@ -1,5 +1,6 @@
 """Tasks of runners that died: ended, with the reason, exactly once."""
 
+import math
 import os
 import socket
 import time
@@ -12,7 +13,13 @@ from django.utils import timezone
 
 from tasks import log_store, reaper
 from tasks.models import LEASE_SECONDS, Runner, Task
-from tasks.reaper import Watchman, process_started, reap, take_from_its_runner
+from tasks.reaper import (
+    Watchman,
+    process_space,
+    process_started,
+    reap,
+    take_from_its_runner,
+)
 from tests.factories import RunnerFactory, TaskFactory, write_log
 
 pytestmark = pytest.mark.django_db
@@ -150,7 +157,7 @@ def test_reaping_again_changes_nothing(lost):
 
 def test_a_living_runner_keeps_its_tasks():
     here = RunnerFactory(
-        host=socket.gethostname(),
+        process_space=process_space(),
         pid=os.getpid(),
         process_started=psutil.Process().create_time(),
     )
@@ -159,15 +166,25 @@ def test_a_living_runner_keeps_its_tasks():
     assert reap() == 0
 
 
+def test_a_runner_in_another_container_of_the_same_host_name_is_not_taken_for_dead():
+    elsewhere = process_space().rpartition(" ")[0] + " pid:[1]"
+    runner = RunnerFactory(
+        host=socket.gethostname(), process_space=elsewhere, pid=2**22 - 1
+    )
+    TaskFactory(status="running", runner=runner)
+    assert reap() == 0
+    assert not reaper.is_gone(runner)
+
+
 def test_a_process_that_is_gone_on_this_host_need_not_be_waited_for():
-    runner = RunnerFactory(host=socket.gethostname(), pid=2**22 - 1)
+    runner = RunnerFactory(process_space=process_space(), pid=2**22 - 1)
     TaskFactory(status="running", runner=runner)
     assert reap() == 1
 
 
 def test_a_dead_runner_counts_as_crashed_and_one_that_said_goodbye_does_not(lost):
     stopped = RunnerFactory(stopped_at=lost.started_at)
-    gone = RunnerFactory(host=socket.gethostname(), pid=2**22 - 1)
+    gone = RunnerFactory(process_space=process_space(), pid=2**22 - 1)
     reap()
     crashed = dict(Runner.objects.values_list("pk", "crashed"))
     assert crashed == {lost.pk: True, gone.pk: True, stopped.pk: False}
@@ -190,7 +207,7 @@ def test_what_this_hosts_clock_says_does_not_matter(lost, monkeypatch, hours):
 
 def test_a_clock_that_is_set_while_a_runner_runs_does_not_make_it_dead(monkeypatch):
     runner = RunnerFactory(
-        host=socket.gethostname(),
+        process_space=process_space(),
         pid=os.getpid(),
         process_started=process_started(os.getpid()),
     )
@@ -201,7 +218,7 @@ def test_a_clock_that_is_set_while_a_runner_runs_does_not_make_it_dead(monkeypat
 
 def test_another_process_with_the_same_pid_is_not_the_runner():
     runner = RunnerFactory(
-        host=socket.gethostname(), pid=os.getpid(), process_started=1.0
+        process_space=process_space(), pid=os.getpid(), process_started=1.0
     )
     TaskFactory(status="running", runner=runner)
     assert reap() == 1
@@ -229,9 +246,26 @@ def test_a_watchman_believes_in_silence_after_a_lease_of_his_own(lost, monkeypat
 
 
 def test_a_watchman_knows_at_once_of_what_is_dead_on_his_own_host():
-    runner = RunnerFactory(host=socket.gethostname(), pid=2**22 - 1)
+    runner = RunnerFactory(process_space=process_space(), pid=2**22 - 1)
     task = TaskFactory(status="running", runner=runner)
     Watchman().look()
+    task.refresh_from_db()
+    assert task.status == "failed"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_watchman_who_can_look_at_nothing_says_so_once_and_goes_on(
+    lost, monkeypatch, caplog
+):
+    task = TaskFactory(status="running", runner=lost)
+    watchman = Watchman()
+    with monkeypatch.context() as away:
+        away.setattr(reaper, "reap", lambda **_: 1 / 0)
+        for _ in range(3):
+            watchman.look_or_log()
+    assert len(caplog.records) == 1
+    watchman._open_since = -math.inf
+    watchman.look_or_log()
     task.refresh_from_db()
     assert task.status == "failed"
 
