@@ -2,6 +2,8 @@
 
 import getpass
 import json
+import os
+import sys
 import uuid
 from typing import Any
 
@@ -9,6 +11,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from tasks.lifecycle import Actor
 from tasks.models import Task
+
+BROKEN_PIPE = 128 + 13  # what a program ends with that SIGPIPE kills
 
 
 class TaskCommand(BaseCommand):
@@ -18,6 +22,15 @@ class TaskCommand(BaseCommand):
         parser.add_argument(
             "--json", action="store_true", help="one JSON object a line"
         )
+
+    def execute(self, *arguments: Any, **options: Any) -> Any:
+        """As Django does it; where nobody reads on (``| head``), end without a word."""
+        try:
+            return super().execute(*arguments, **options)
+        except BrokenPipeError:
+            # Python would flush once more as it ends, and complain.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            sys.exit(BROKEN_PIPE)
 
     def say(self, text: str) -> None:
         self.stdout.write(text)

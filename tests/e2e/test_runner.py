@@ -3,11 +3,13 @@
 import itertools
 import random
 import signal
+import subprocess
+import sys
 import time
 
 import pytest
 
-from tests.e2e.conftest import processes_with, wait_until
+from tests.e2e.conftest import PATIENCE_SECONDS, ROOT, processes_with, wait_until
 from tests.e2e.viewers import Viewer, assert_exact, watching
 
 pytestmark = pytest.mark.e2e
@@ -206,6 +208,20 @@ def test_health_says_so_when_nobody_runs_tasks(own):
     assert own.request("GET", "/health").json()["queue"]["pending"] == 1
     own.start("runner")
     own.wait_healthy()
+
+
+def test_a_list_that_nobody_reads_to_its_end_ends_without_a_word(service):
+    service.create("say")
+    listing = subprocess.Popen(
+        [sys.executable, ROOT / "manage.py", "list_tasks"],
+        env=service.env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    listing.stdout.close()
+    assert listing.stderr.read() == b""
+    listing.stderr.close()
+    assert listing.wait(PATIENCE_SECONDS) == 141
 
 
 def test_many_tasks_on_two_runners_run_once_each(own):
