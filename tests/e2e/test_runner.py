@@ -149,6 +149,25 @@ def test_a_drained_runner_lets_its_tasks_finish(own):
     assert own.task(task_id)["status"] == "completed"
 
 
+def test_a_second_signal_ends_a_draining_runner_at_once(own, mark):
+    own.kill("runner")
+    runner = own.start("runner", "--drain", "3600")
+    task_id = own.create("stubborn", mark=mark)
+    wait_for_line(own, task_id, "deaf")
+    runner.send_signal(signal.SIGTERM)
+    log = own.data_dir / "logs" / "combined.log"
+    wait_until(lambda: "stopping" in log.read_text(), "the drain")
+    late = own.create("say")
+    assert own.task(task_id)["status"] == "running"
+    runner.send_signal(signal.SIGTERM)
+    assert runner.wait(PATIENCE_SECONDS) == 0
+    task = own.task(task_id)
+    assert task["status"] == "cancelled"
+    assert task["error"] == "Interrupted by shutdown of the runner."
+    assert not processes_with(mark)
+    assert own.task(late)["status"] == "pending"
+
+
 def test_a_killed_runner_leaves_no_process_and_no_task_that_runs_for_ever(own, mark):
     task_id = own.create("family", mark=mark)
     wait_for_line(own, task_id, "grandchild")

@@ -423,10 +423,14 @@ def attendants_of(keeper):
     return psutil.Process(keeper._process.pid).children()
 
 
+@pytest.mark.parametrize("changes", ["", WITHOUT_CGROUPS])
 def test_when_its_attendant_is_killed_a_program_ends_with_all_that_is_its(
-    start, keeper
+    changed_keeper, changes
 ):
-    child = start("sh", "-c", hiding("a daemon", "sleep 1000"))
+    keeper = changed_keeper(changes)
+    env = {"PATH": os.environ["PATH"]}
+    text = hiding("a daemon", "sleep 1000")
+    child = Child(keeper, Program(["sh", "-c", text], "/", env))
     hidden = int(wait_for_lines(child, 1)[0])
     (attendant,) = (p for p in attendants_of(keeper) if p.children())
     attendant.kill()
