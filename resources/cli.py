@@ -22,7 +22,7 @@ import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from resources.check import Release, check_release
 from resources.demo import make_demo
@@ -33,7 +33,12 @@ from resources.published import open_published
 from resources.report import Report
 from resources.reuse import write_reuse
 from resources.settings import Settings, read_settings
-from resources.source import SourceRelease, open_release
+from resources.source import (
+    ForeignRelease,
+    SourceRelease,
+    open_release,
+    open_to_check,
+)
 from resources.sync import run_plan
 from resources.versions import PLATFORMS, is_version
 
@@ -85,7 +90,12 @@ def _run(options: argparse.Namespace, report: Report) -> int:
         publish(options.version, stores, report)
         return 0
     releases = [
-        open_release(settings.source, platform, options.version)
+        open_release(
+            settings.source,
+            platform,
+            options.version,
+            manifest_name=os.environ.get("RESOURCE_MANIFEST"),
+        )
         for platform in platforms
     ]
     if options.command == "reuse":
@@ -99,21 +109,32 @@ def _check(
     platforms: list[str],
     report: Report,
 ) -> int:
-    releases: list[Release] = []
+    # Each release is checked with its own kind of entries.
+    releases: list[Release[Any]] = []
     for platform in platforms:
         if options.published:
             store = settings.open_store(platform)
             releases.append(open_published(store, platform, options.version))
         else:
-            releases.append(open_release(settings.source, platform, options.version))
-    report.expect(sum(release.manifest.header.files for release in releases))
+            releases.append(
+                open_to_check(
+                    settings.source,
+                    platform,
+                    options.version,
+                    manifest_name=os.environ.get("RESOURCE_MANIFEST"),
+                    quick=options.quick,
+                )
+            )
+    report.expect(sum(release.manifest.files for release in releases))
     failed = 0
     for release in releases:
         checked = check_release(
             release,
             report,
             quick=options.quick,
-            extra_in=release.tree if isinstance(release, SourceRelease) else None,
+            extra_in=release.tree
+            if isinstance(release, SourceRelease | ForeignRelease)
+            else None,
             strict_extra=options.strict_extra,
         )
         failed += checked.failed
