@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from typing import BinaryIO, NamedTuple, Protocol
 
 from resources.checksum_files import is_checksum_line, read_checksums
+from resources.cocos import PROJECT_NAME, VERSION_NAME, is_cocos, read_cocos
 from resources.errors import InputError, MissingFileError, RefusedFileError
 from resources.foreign import ForeignManifest
 from resources.manifest import FORMAT
@@ -67,9 +68,16 @@ def candidate_of(name: str, beginning: bytes) -> Candidate | None:
     beginning = beginning.removeprefix(_BYTE_ORDER_MARK)
     if beginning.startswith(b'{"format": "' + FORMAT.encode()):
         return Candidate(name, None, (name,))
+    if is_cocos(beginning):
+        return _cocos(name)
     if _begins_with_checksum(beginning):
         return Candidate(name, read_checksums, (name,))
-    return None
+    # So that a broken one is called broken, and not missing.
+    return _cocos(name) if name == PROJECT_NAME else None
+
+
+def _cocos(name: str) -> Candidate:
+    return Candidate(name, read_cocos, {name, PROJECT_NAME, VERSION_NAME})
 
 
 def _named(tree: Tree, name: str) -> Candidate:
@@ -93,12 +101,16 @@ def _named(tree: Tree, name: str) -> Candidate:
 
 
 def _candidates(tree: Tree) -> Iterator[Candidate]:
-    """Yield the manifests directly in the folder, ascending by name."""
+    """Yield the manifests directly in the folder, ascending by name.
+
+    Not version.manifest: beside its project.manifest it is never the list.
+    """
     with os.scandir(tree.root) as entries:
         names = [
             entry.name
             for entry in entries
-            if entry.is_file(follow_symlinks=False) or entry.name == MANIFEST_NAME
+            if entry.name in (MANIFEST_NAME, PROJECT_NAME)
+            or (entry.is_file(follow_symlinks=False) and entry.name != VERSION_NAME)
         ]
     for name in sorted(names, key=os.fsencode):
         if name == MANIFEST_NAME:
@@ -107,7 +119,8 @@ def _candidates(tree: Tree) -> Iterator[Candidate]:
         try:
             found = candidate_of(name, _beginning(tree, name))
         except (MissingFileError, RefusedFileError):
-            continue
+            # A link or folder of this name is refused when it is opened.
+            found = _cocos(name) if name == PROJECT_NAME else None
         if found is not None:
             yield found
 

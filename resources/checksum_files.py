@@ -25,6 +25,11 @@ from resources.tree import Tree
 _GNU = re.compile(rb"(\\?)([0-9A-Fa-f]+) [ *](.+)")
 _BSD = re.compile(rb"(\\?)(MD5|SHA1|SHA256|BLAKE3) \((.+)\) = ([0-9A-Fa-f]+)")
 _BSD_NAMES = {b"MD5": "md5", b"SHA1": "sha1", b"SHA256": "sha256", b"BLAKE3": "b3"}
+_ALL = frozenset(DIGEST_DIGITS)
+_OF_LENGTH = {
+    length: frozenset(name for name in _ALL if DIGEST_DIGITS[name] == length)
+    for length in DIGEST_DIGITS.values()
+}
 _ESCAPE = re.compile(rb"\\(.?)", flags=re.DOTALL)
 _ESCAPED = {b"\\": b"\\", b"n": b"\n", b"r": b"\r"}
 
@@ -79,7 +84,7 @@ class _Reader:
     def __init__(self, stream: BinaryIO, name: str, documents: Collection[str]) -> None:
         self._lines = Lines(stream, name)
         self._documents = documents
-        self.algorithms = frozenset(DIGEST_DIGITS)
+        self.algorithms = _ALL
 
     def records(self) -> Iterator[bytes]:
         while text := self._lines.next_line_or_end():
@@ -88,7 +93,7 @@ class _Reader:
             line = self._parse(text)
             if line.path not in self._documents:
                 yield record_of(line.path, None, line.digest, self._lines.line_number)
-        if self.algorithms == frozenset(DIGEST_DIGITS):
+        if self.algorithms == _ALL:
             raise self._lines.error("the file has no checksums")
 
     def _parse(self, text: bytes) -> _Line:
@@ -112,21 +117,19 @@ def _parse(text: bytes) -> _Line:
     """Read a line; raises ValueError, whose message is the reason."""
     if found := _BSD.fullmatch(text):
         escaped, program, path, digest = found.groups()
-        algorithms = {_BSD_NAMES[program]}
+        algorithms = frozenset((_BSD_NAMES[program],))
     elif found := _GNU.fullmatch(text):
         escaped, digest, path = found.groups()
-        algorithms = set(DIGEST_DIGITS)
+        algorithms = _ALL
     else:
         raise ValueError(
             'the line is no checksum: expected "DIGEST  PATH" or "MD5 (PATH) = DIGEST"'
         )
-    matching = frozenset(
-        name for name in algorithms if DIGEST_DIGITS[name] == len(digest)
-    )
+    matching = _OF_LENGTH.get(len(digest), frozenset()) & algorithms
     if not matching:
         raise ValueError(
             f"the digest has {len(digest)} digits, which is none of"
-            f" {_either(frozenset(algorithms))}"
+            f" {_either(algorithms)}"
         )
     return _Line(matching, digest.decode("ascii").lower(), _path(path, bool(escaped)))
 
