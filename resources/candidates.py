@@ -80,6 +80,11 @@ def _cocos(name: str) -> Candidate:
     return Candidate(name, read_cocos, {name, PROJECT_NAME, VERSION_NAME})
 
 
+def manifest_names(tree: Tree) -> list[str]:
+    """Give the names of the manifests directly in the folder, ascending."""
+    return [candidate.name for candidate in _candidates(tree)]
+
+
 def _named(tree: Tree, name: str) -> Candidate:
     if name in (".", "..") or "/" in name or "\0" in name:
         raise InputError(f'RESOURCE_MANIFEST: "{name}" is not a file name')

@@ -38,6 +38,7 @@ class Listed(Protocol):
 
 
 E = TypeVar("E", bound=Listed)
+E_contra = TypeVar("E_contra", bound=Listed, contravariant=True)
 E_co = TypeVar("E_co", bound=Listed, covariant=True)
 
 
@@ -56,20 +57,24 @@ class Listing(Protocol[E_co]):
         """Yield the files in ascending order of their path's UTF-8 bytes."""
 
 
-class Release(Protocol[E]):
-    """Files with a manifest, in the source or in a store."""
+class Files(Protocol[E_contra]):
+    """The files of entries, in the source or in a store."""
+
+    def open(self, entry: E_contra) -> BinaryIO:
+        """Open a file. Raises MissingFileError or RefusedFileError."""
+
+    def size(self, entry: E_contra) -> int:
+        """Give a file's size in bytes; raises as ``open`` does."""
+
+
+class Release(Files[E], Protocol[E]):
+    """Files with a manifest."""
 
     platform: str
 
     @property
     def manifest(self) -> Listing[E]:
         """What lists the files."""
-
-    def open(self, entry: E) -> BinaryIO:
-        """Open a file. Raises MissingFileError or RefusedFileError."""
-
-    def size(self, entry: E) -> int:
-        """Give a file's size in bytes; raises as ``open`` does."""
 
 
 class Checked(NamedTuple):
@@ -90,16 +95,16 @@ class Compared(NamedTuple):
     digests: dict[str, str] = {}
 
 
-def find_problem(release: Release[E], entry: E, *, quick: bool) -> str | None:
+def find_problem(files: Files[E], entry: E, *, quick: bool) -> str | None:
     """Compare one file with its entry, and give the line that says what is wrong.
 
     Returns None for a file that is as it should be. ``quick`` compares sizes only.
     """
     algorithms = () if quick else (entry.algorithm,)
-    return compare(release, entry, algorithms).problem
+    return compare(files, entry, algorithms).problem
 
 
-def compare(release: Release[E], entry: E, algorithms: Iterable[str]) -> Compared:
+def compare(files: Files[E], entry: E, algorithms: Iterable[str]) -> Compared:
     """Compare one file with its entry, and make its digests in one read.
 
     Without ``algorithms``, the file isn't opened and only its size is compared.
@@ -107,9 +112,9 @@ def compare(release: Release[E], entry: E, algorithms: Iterable[str]) -> Compare
     wanted = list(dict.fromkeys(algorithms))
     digests: dict[str, str] = {}
     try:
-        size = release.size(entry)
+        size = files.size(entry)
         if wanted and entry.size in (None, size):
-            with release.open(entry) as stream:
+            with files.open(entry) as stream:
                 size, made = digests_of(stream, wanted)
                 digests = dict(zip(wanted, made, strict=True))
     except MissingFileError:

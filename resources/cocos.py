@@ -77,7 +77,9 @@ def read_cocos(
             f"{name} needs more than {MEMORY_BYTES // 1_000_000} MB of memory to read"
         ),
     )
-    return ForeignManifest(name, "md5", records, unit="entry", documents=documents)
+    return ForeignManifest(
+        name, "md5", records, unit="entry", documents=documents, shipped=documents
+    )
 
 
 _MakeError = Callable[[str], ManifestError]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from resources.collisions import Names
 from resources.errors import ManifestError
 from resources.paths import fold
 from resources.records import Records
+from resources.tree import Tree
 
 MAX_SHOWN_CHARACTERS = 200  # of a name in a message; a line of it says enough
 
@@ -35,12 +36,28 @@ def record_of(path: str, size: int | None, digest: str, place: int) -> bytes:
     return f"{path}\0{place}\0{shown_size}\0{digest}\n".encode()
 
 
+class TreeFiles:
+    """The files of entries beneath a folder."""
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+
+    def open(self, entry: ForeignEntry) -> BinaryIO:
+        """Open a file. Raises MissingFileError or RefusedFileError."""
+        return self.tree.open_file(entry.path)
+
+    def size(self, entry: ForeignEntry) -> int:
+        """Give a file's size in bytes; raises as ``open`` does."""
+        return self.tree.size(entry.path)
+
+
 class ForeignManifest:
     """The entries of a foreign manifest; its file isn't needed any more.
 
     Parameters: ``name`` is what messages call it, ``unit`` what they count its entries
     in (line or entry); ``records`` are sorted and come from ``record_of``;
-    ``documents`` are the names beside it that belong to it and are no entries.
+    ``documents`` are the names beside it that belong to it and are no entries, and
+    ``shipped`` those of them that the game's clients read.
     Raises ManifestError for paths that are, or could be taken for, the same.
     """
 
@@ -52,10 +69,12 @@ class ForeignManifest:
         *,
         unit: str,
         documents: Collection[str],
+        shipped: Collection[str] = (),
     ) -> None:
         self.name = name
         self.algorithm = algorithm
         self.documents = documents
+        self.shipped = shipped
         self._unit = unit
         self._records = records
         self.files = self.files_without_size = 0

@@ -7,9 +7,11 @@ from typing import BinaryIO
 
 from resources.candidates import find_manifest
 from resources.errors import InputError, MissingFileError, RefusedFileError
-from resources.foreign import ForeignEntry, ForeignManifest
+from resources.foreign import ForeignManifest, TreeFiles
+from resources.make_manifest import Owner, converted
 from resources.manifest import Entry
 from resources.manifest_reader import Manifest
+from resources.report import Report
 from resources.tree import Tree
 from resources.versions import is_version, listed
 
@@ -32,24 +34,16 @@ class SourceRelease:
         return self.tree.size(entry.path)
 
 
-class ForeignRelease:
+class ForeignRelease(TreeFiles):
     """The same with another program's manifest, which knows less of the files."""
 
     def __init__(
         self, platform: str, version: str, tree: Tree, manifest: ForeignManifest
     ) -> None:
+        super().__init__(tree)
         self.platform = platform
         self.version = version
-        self.tree = tree
         self.manifest = manifest
-
-    def open(self, entry: ForeignEntry) -> BinaryIO:
-        """Open a file. Raises MissingFileError or RefusedFileError."""
-        return self.tree.open_file(entry.path)
-
-    def size(self, entry: ForeignEntry) -> int:
-        """Give a file's size in bytes; raises as ``open`` does."""
-        return self.tree.size(entry.path)
 
 
 def open_to_check(
@@ -80,13 +74,25 @@ def open_to_check(
 
 
 def open_release(
-    source: Path, platform: str, version: str, *, manifest_name: str | None = None
+    source: Path,
+    platform: str,
+    version: str,
+    *,
+    manifest_name: str | None = None,
+    report: Report | None = None,
 ) -> SourceRelease:
-    """Open a version as ``open_to_check`` does, to be sent."""
+    """Open a version as ``open_to_check`` does, to be sent.
+
+    With a foreign manifest, all files are read: their SHA-256 is made, and the foreign
+    digest compared. Raises DifferenceError when they differ, after a line for each.
+    """
     release = open_to_check(source, platform, version, manifest_name=manifest_name)
-    if isinstance(release, ForeignRelease):
-        raise InputError(f"{release.manifest.name} can only be checked")
-    return release
+    if isinstance(release, SourceRelease):
+        return release
+    report = report or Report(progress=False, outputs=False)
+    owner = Owner(platform, version)
+    own = converted(release.manifest, release.tree, owner, report)
+    return SourceRelease(release.tree, own)
 
 
 def _open(
