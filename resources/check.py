@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import BinaryIO, NamedTuple, Protocol, TypeVar
 
 from resources.errors import MissingFileError, RefusedFileError
@@ -104,19 +104,19 @@ def find_problem(files: Files[E], entry: E, *, quick: bool) -> str | None:
     return compare(files, entry, algorithms).problem
 
 
-def compare(files: Files[E], entry: E, algorithms: Iterable[str]) -> Compared:
+def compare(files: Files[E], entry: E, algorithms: Sequence[str]) -> Compared:
     """Compare one file with its entry, and make its digests in one read.
 
-    Without ``algorithms``, the file isn't opened and only its size is compared.
+    ``algorithms`` are each named once; without any, the file isn't opened and only its
+    size is compared.
     """
-    wanted = list(dict.fromkeys(algorithms))
     digests: dict[str, str] = {}
     try:
         size = files.size(entry)
-        if wanted and entry.size in (None, size):
+        if algorithms and entry.size in (None, size):
             with files.open(entry) as stream:
-                size, made = digests_of(stream, wanted)
-                digests = dict(zip(wanted, made, strict=True))
+                size, made = digests_of(stream, algorithms)
+            digests = dict(zip(algorithms, made, strict=True))
     except MissingFileError:
         return Compared(f"MISSING {entry.path}")
     except RefusedFileError as reason:

@@ -13,6 +13,7 @@ CHUNK_BYTES = 1 << 20
 
 # The algorithms by the names that their programs have (md5sum, sha1sum, …).
 DIGEST_DIGITS = {"md5": 32, "sha1": 40, "sha256": 64, "b3": 64}
+_MAKERS = {"md5": hashlib.md5, "sha1": hashlib.sha1, "sha256": hashlib.sha256}
 
 
 class Digest(Protocol):
@@ -38,7 +39,7 @@ def new_digest(algorithm: str) -> Digest:
                 "digests of b3sum need the package blake3 (see requirements.txt)"
             ) from None
         return blake3()
-    return hashlib.new(algorithm, usedforsecurity=False)
+    return _MAKERS[algorithm](usedforsecurity=False)
 
 
 def digests_of(stream: BinaryIO, algorithms: Sequence[str]) -> tuple[int, list[str]]:

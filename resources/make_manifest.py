@@ -149,7 +149,8 @@ def measure(
         results = []
         for entry in piece:
             known = () if entry.digest is None else (entry.algorithm,)
-            found = compare(files, entry, (*always, *known))
+            wanted = tuple(dict.fromkeys((*always, *known)))
+            found = compare(files, entry, wanted)
             sha256, md5_digest = (found.digests.get(name) for name in ("sha256", "md5"))
             kept_md5 = md5_digest if md5 else None
             made = Entry(entry.path, found.size, sha256 or "", kept_md5)
