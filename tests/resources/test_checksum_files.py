@@ -133,6 +133,26 @@ def test_b3sum_is_told_from_sha256sum_by_the_files_even_if_one_is_damaged(game):
     )
 
 
+def test_b3sum_s_files_need_its_package(game):
+    build(game, bsd("BLAKE3", FILES))
+    program = (
+        "import sys; sys.modules['blake3'] = None;"
+        "from resources.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program, *CHECK],
+        cwd=PROJECT,
+        env=game.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 2
+    assert result.stderr == (
+        "error: digests of b3sum need the package blake3 (see requirements.txt)\n"
+    )
+
+
 def test_a_quick_check_says_that_there_are_no_sizes(game):
     folder = build(game, gnu("MD5", FILES))
     result = game.run(*CHECK, "--quick")

@@ -430,6 +430,29 @@ run_isolated(work, memory_bytes=10**9, too_much=StoreError("too much"))
     process.wait()
 
 
+def test_a_cancelled_command_ends_its_reader():
+    program = """
+from resources.errors import StoreError
+from resources.isolated import run_isolated
+def work():
+    print("started", flush=True)
+    while True:
+        pass
+try:
+    run_isolated(work, memory_bytes=10**9, too_much=StoreError("too much"))
+except KeyboardInterrupt:
+    print("cancelled")
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "started\n"
+    process.send_signal(signal.SIGINT)
+    assert process.stdout.read() == "cancelled\n"
+    process.stdout.close()
+    assert process.wait() == 0
+
+
 PATHS = st.text() | st.text("./%2eF\\a")
 ENTRIES = st.fixed_dictionaries(
     {},
