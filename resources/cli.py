@@ -7,6 +7,7 @@ sync     bring a version into the store and serve it; for several platforms a li
 reuse    write down which files earlier versions hold already
 publish  serve a version that lies in the store, all platforms or none; for several
          platforms a line ``Publishing iOS...`` comes before each
+manifest write manifest.jsonl for a folder, or from another program's manifest
 demo     make the demo releases v884 and v885, and serve v884
 
 Exit codes: 0 all is well; 1 files differ; 2 wrong manifest, argument or setting, and
@@ -21,19 +22,26 @@ import signal
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
+from pathlib import Path
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from resources.check import Release, check_release
 from resources.demo import make_demo
 from resources.errors import CancelError, EngineError, InputError
+from resources.make_manifest import owner_of, write_manifest
 from resources.plan import make_plan
 from resources.publish import publish
 from resources.published import open_published
 from resources.report import Report
 from resources.reuse import write_reuse
 from resources.settings import Settings, read_settings
-from resources.source import SourceRelease, open_release
+from resources.source import (
+    ForeignRelease,
+    SourceRelease,
+    open_release,
+    open_to_check,
+)
 from resources.sync import run_plan
 from resources.versions import PLATFORMS, is_version
 
@@ -72,6 +80,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace, report: Report) -> int:
+    if options.command == "manifest":
+        folder = Path(options.folder)
+        owner = owner_of(folder, options.platform, options.version)
+        source = Path(options.source) if options.source else None
+        write_manifest(folder, owner, report, md5=options.md5, source=source)
+        return 0
     settings = read_settings(os.environ, source=options.source, store=options.store)
     if options.command == "demo":
         make_demo(settings, report)
@@ -85,7 +99,13 @@ def _run(options: argparse.Namespace, report: Report) -> int:
         publish(options.version, stores, report)
         return 0
     releases = [
-        open_release(settings.source, platform, options.version)
+        open_release(
+            settings.source,
+            platform,
+            options.version,
+            manifest_name=os.environ.get("RESOURCE_MANIFEST"),
+            report=report,
+        )
         for platform in platforms
     ]
     if options.command == "reuse":
@@ -99,21 +119,32 @@ def _check(
     platforms: list[str],
     report: Report,
 ) -> int:
-    releases: list[Release] = []
+    # Each release is checked with its own kind of entries.
+    releases: list[Release[Any]] = []
     for platform in platforms:
         if options.published:
             store = settings.open_store(platform)
             releases.append(open_published(store, platform, options.version))
         else:
-            releases.append(open_release(settings.source, platform, options.version))
-    report.expect(sum(release.manifest.header.files for release in releases))
+            releases.append(
+                open_to_check(
+                    settings.source,
+                    platform,
+                    options.version,
+                    manifest_name=os.environ.get("RESOURCE_MANIFEST"),
+                    quick=options.quick,
+                )
+            )
+    report.expect(sum(release.manifest.files for release in releases))
     failed = 0
     for release in releases:
         checked = check_release(
             release,
             report,
             quick=options.quick,
-            extra_in=release.tree if isinstance(release, SourceRelease) else None,
+            extra_in=release.tree
+            if isinstance(release, SourceRelease | ForeignRelease)
+            else None,
             strict_extra=options.strict_extra,
         )
         failed += checked.failed
@@ -200,6 +231,7 @@ def _parser() -> _Parser:
     )
     _command(commands, "reuse", "write down what earlier versions hold already")
     _command(commands, "publish", "serve a version that lies in the store")
+    _add_manifest(commands)
     _add_places(commands.add_parser("demo", help="make the demo releases"))
     return parser
 
@@ -217,6 +249,31 @@ def _command(
     )
     _add_places(command)
     return command
+
+
+def _add_manifest(commands: argparse._SubParsersAction[_Parser]) -> None:
+    manifest = commands.add_parser(
+        "manifest", help="write manifest.jsonl for a folder", allow_abbrev=False
+    )
+    manifest.add_argument("folder", metavar="DIR")
+    manifest.add_argument(
+        "--platform", choices=list(PLATFORMS), help="without it, DIR's parent's name"
+    )
+    manifest.add_argument(
+        "--version", metavar="VERSION", type=_version, help="without it, DIR's name"
+    )
+    manifest.add_argument(
+        "--md5", action="store_true", help="add MD5 digests, for Cocos clients"
+    )
+    manifest.add_argument(
+        "--from",
+        dest="source",
+        metavar="FILE",
+        help="only what this project.manifest or checksum file lists, and verify it",
+    )
+    manifest.add_argument(
+        "--progress", action="store_true", help="write ::progress::PERCENT lines"
+    )
 
 
 def _add_places(command: _Parser) -> None:

@@ -11,11 +11,15 @@ class Names:
     """Finds paths that would be one file, or a file and a folder, somewhere.
 
     Only hashes are kept. When two are equal, ``first_with`` reads the manifest again
-    and tells whether the paths are, too.
+    and tells whether the paths are, too. ``unit`` is what messages count the paths'
+    places in.
     """
 
-    def __init__(self, first_with: Callable[[str], int | None]) -> None:
+    def __init__(
+        self, first_with: Callable[[str], int | None], unit: str = "line"
+    ) -> None:
         self._first_with = first_with
+        self._unit = unit
         self._files: set[int] = set()
         self._folders: set[int] = set()
         self._last_folder = ""
@@ -51,6 +55,6 @@ class Names:
         if line is None or line == self._line_number:
             return None
         return (
-            f'the path "{path}" meets the name of line {line}'
+            f'the path "{path}" meets the name of {self._unit} {line}'
             " (same but for case or Unicode form, or file and folder at once)"
         )

@@ -38,6 +38,16 @@ class Entry(NamedTuple):
     md5: str | None = None
     held_in: str | None = None
 
+    @property
+    def algorithm(self) -> str:
+        """What ``digest`` is made with."""
+        return "sha256"
+
+    @property
+    def digest(self) -> str:
+        """The digest that a check compares."""
+        return self.sha256
+
 
 def manifest_lines(header: Header, entries: Iterable[Entry]) -> Iterator[bytes]:
     """Yield the lines of a manifest, each with its line feed.

@@ -32,14 +32,20 @@ class Lines:
 
     def next_line(self) -> bytes:
         """Read the next line with its line feed; raises ManifestError."""
+        line = self.next_line_or_end()
+        if not line:
+            raise self.error("the end is missing: the manifest is cut off")
+        return line
+
+    def next_line_or_end(self) -> bytes:
+        """Read the next line, or give b"" at the end; raises as ``next_line``."""
         self._digest.update(self._line)
         self.line_number += 1
         self._line = line = self._stream.readline(MAX_LINE_BYTES + 1)
         if len(line) > MAX_LINE_BYTES:
             raise self.error(f"the line is longer than {MAX_LINE_BYTES} bytes")
-        if not line.endswith(b"\n"):
-            missing = "line feed" if line else "end"
-            raise self.error(f"the {missing} is missing: the manifest is cut off")
+        if line and not line.endswith(b"\n"):
+            raise self.error("the line feed is missing: the manifest is cut off")
         if self.line_number == 1 and line.startswith(b"\xef\xbb\xbf"):
             raise self.error("the manifest starts with a byte order mark")
         return line

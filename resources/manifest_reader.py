@@ -7,7 +7,7 @@ Memory stays small at a million files: 64-bit hashes are kept of the paths, no t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import BinaryIO
 
 from resources.collisions import Names
@@ -34,7 +34,8 @@ class Manifest:
     """A manifest that can be read several times, as a stream each time.
 
     Parameters: ``name`` is what messages call it; ``opener`` opens it anew at its
-    first byte; ``published`` allows entries to name another version (``in``).
+    first byte; ``published`` allows entries to name another version (``in``);
+    ``documents`` are the names of the files it lies in, which are no entries.
     Raises ManifestError, also from ``entries``, naming the line and the reason.
     """
 
@@ -46,14 +47,21 @@ class Manifest:
         platform: str,
         version: str,
         published: bool,
+        documents: Collection[str] = (),
     ) -> None:
         self.name = name
+        self.documents = documents
         self._opener = opener
         self._published = published
         self._digest: str | None = None
         with self._opener() as stream:
             self.header = self._read_header(Lines(stream, name))
         self._check_owner(platform, version)
+
+    @property
+    def files(self) -> int:
+        """How many files it lists."""
+        return self.header.files
 
     @property
     def sha256(self) -> str:

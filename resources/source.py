@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import BinaryIO
 
+from resources.candidates import find_manifest
 from resources.errors import InputError, MissingFileError, RefusedFileError
+from resources.foreign import ForeignManifest, TreeFiles
+from resources.make_manifest import Owner, converted
 from resources.manifest import Entry
 from resources.manifest_reader import Manifest
-from resources.paths import MANIFEST_NAME
+from resources.report import Report
 from resources.tree import Tree
 from resources.versions import is_version, listed
 
@@ -16,17 +19,11 @@ from resources.versions import is_version, listed
 class SourceRelease:
     """One version of one platform as it was built: its files and its manifest."""
 
-    def __init__(self, folder: Path, platform: str, version: str) -> None:
-        self.platform = platform
-        self.version = version
-        self.tree = Tree(folder)
-        self.manifest = Manifest(
-            str(folder / MANIFEST_NAME),
-            lambda: self.tree.open_buffered(MANIFEST_NAME),
-            platform=platform,
-            version=version,
-            published=False,
-        )
+    def __init__(self, tree: Tree, manifest: Manifest) -> None:
+        self.platform = manifest.header.platform
+        self.version = manifest.header.version
+        self.tree = tree
+        self.manifest = manifest
 
     def open(self, entry: Entry) -> BinaryIO:
         """Open a file. Raises MissingFileError or RefusedFileError."""
@@ -37,27 +34,100 @@ class SourceRelease:
         return self.tree.size(entry.path)
 
 
-def open_release(source: Path, platform: str, version: str) -> SourceRelease:
+class ForeignRelease(TreeFiles):
+    """The same with another program's manifest, which knows less of the files."""
+
+    def __init__(
+        self, platform: str, version: str, tree: Tree, manifest: ForeignManifest
+    ) -> None:
+        super().__init__(tree)
+        self.platform = platform
+        self.version = version
+        self.manifest = manifest
+
+
+def open_to_check(
+    source: Path,
+    platform: str,
+    version: str,
+    *,
+    manifest_name: str | None = None,
+    quick: bool = False,
+) -> SourceRelease | ForeignRelease:
     """Open a version in the source and read its manifest once, checking all of it.
 
-    Raises InputError when it isn't there, naming the versions there are, and
-    ManifestError. No file but the manifest was opened then.
+    Parameters: ``manifest_name`` names the manifest where there are several (the
+    setting ``RESOURCE_MANIFEST``); ``quick`` refuses a manifest that doesn't know the
+    files' sizes. Raises InputError when the version or its manifest isn't there,
+    naming those there are, and ManifestError.
     """
     folder = source / platform / version
     try:
         if not folder.is_dir():
             raise InputError(_absent(source, platform, version))
-        release = SourceRelease(folder, platform, version)
-        release.manifest.verify()
-    except MissingFileError:
-        raise InputError(
-            f"version {version} of {platform} has no {MANIFEST_NAME} in {folder}"
-        ) from None
-    except RefusedFileError as reason:
-        raise InputError(f"{folder / MANIFEST_NAME} {reason}") from None
+        release = _open(Tree(folder), platform, version, manifest_name)
     except OSError as error:
         raise InputError(f"cannot read {folder}: {error.strerror}") from None
+    if quick and isinstance(release, ForeignRelease):
+        _require_sizes(release.manifest)
     return release
+
+
+def open_release(
+    source: Path,
+    platform: str,
+    version: str,
+    *,
+    manifest_name: str | None = None,
+    report: Report | None = None,
+) -> SourceRelease:
+    """Open a version as ``open_to_check`` does, to be sent.
+
+    With a foreign manifest, all files are read: their SHA-256 is made, and the foreign
+    digest compared. Raises DifferenceError when they differ, after a line for each.
+    """
+    release = open_to_check(source, platform, version, manifest_name=manifest_name)
+    if isinstance(release, SourceRelease):
+        return release
+    report = report or Report(progress=False, outputs=False)
+    owner = Owner(platform, version)
+    own = converted(release.manifest, release.tree, owner, report)
+    return SourceRelease(release.tree, own)
+
+
+def _open(
+    tree: Tree, platform: str, version: str, manifest_name: str | None
+) -> SourceRelease | ForeignRelease:
+    found = find_manifest(tree, f"version {version} of {platform}", manifest_name)
+    shown_name = str(tree.root / found.name)
+    try:
+        if found.read is not None:
+            with tree.open_buffered(found.name) as stream:
+                manifest = found.read(stream, shown_name, found.documents, tree)
+            return ForeignRelease(platform, version, tree, manifest)
+        own = Manifest(
+            shown_name,
+            lambda: tree.open_buffered(found.name),
+            platform=platform,
+            version=version,
+            published=False,
+            documents=found.documents,
+        )
+        own.verify()
+        return SourceRelease(tree, own)
+    except MissingFileError:
+        raise InputError(f"{shown_name} is not there") from None
+    except RefusedFileError as reason:
+        raise InputError(f"{shown_name} {reason}") from None
+
+
+def _require_sizes(manifest: ForeignManifest) -> None:
+    if manifest.files_without_size:
+        raise InputError(
+            f"{manifest.name} has no size for {manifest.files_without_size} of"
+            f" {manifest.files} files, and a quick check compares nothing else;"
+            " check without --quick"
+        )
 
 
 def _absent(source: Path, platform: str, version: str) -> str:
