@@ -89,7 +89,7 @@ class Bucket:
         def ask() -> Found:
             found = self._obstore.get(self._client, key)
             meta = found.meta
-            state: UpdateVersion = {"e_tag": meta["e_tag"], "version": meta["version"]}
+            state = _state(meta["e_tag"], meta["version"])
             return Found(bytes(found.bytes()), state, meta["last_modified"])
 
         try:
@@ -163,7 +163,7 @@ class Bucket:
                 max_concurrency=2,
                 mode=mode,
             )
-            return {"e_tag": done["e_tag"], "version": done["version"]}
+            return _state(done["e_tag"], done["version"])
 
         with self._write():
             try:
@@ -355,6 +355,15 @@ class _Reader(io.RawIOBase):
         buffer[:size] = self._rest[:size]
         self._rest = self._rest[size:]
         return size
+
+
+def _state(etag: str | None, version: str | None) -> UpdateVersion:
+    state: UpdateVersion = {}
+    if etag is not None:
+        state["e_tag"] = etag
+    if version is not None:
+        state["version"] = version
+    return state
 
 
 def _failure(error: Exception, what: str) -> EngineError:

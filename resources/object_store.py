@@ -214,7 +214,7 @@ class ObjectStore:
         def send() -> bool:
             etag = EtagDigest()
             etag.update(content)
-            return etag.matches(self._bucket.put(key, content, PART_BYTES)["e_tag"])
+            return etag.matches(self._bucket.put(key, content, PART_BYTES).get("e_tag"))
 
         self._until_intact(key, send, sha256)
 
@@ -226,7 +226,7 @@ class ObjectStore:
         def send() -> bool:
             etag = EtagDigest(part_bytes)
             chunks = _observed(read(), etag.update)
-            return etag.matches(self._bucket.put(key, chunks, part_bytes)["e_tag"])
+            return etag.matches(self._bucket.put(key, chunks, part_bytes).get("e_tag"))
 
         self._until_intact(key, send, sha256)
 
