@@ -11,16 +11,16 @@ interpreter at its end in 6 of 40 runs, the blocking ones in none.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import datetime, timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from random import uniform
 from types import ModuleType
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar, cast
@@ -36,7 +36,7 @@ from resources.object_location import ObjectLocation
 from resources.workers import forbid_forks
 
 if TYPE_CHECKING:
-    from obstore import ObjectMeta, PutMode, UpdateVersion
+    from obstore import ListStream, ObjectMeta, PutMode, UpdateVersion
     from obstore.store import ObjectStore as Client
 
 T = TypeVar("T")
@@ -44,13 +44,17 @@ T = TypeVar("T")
 MAX_KEY_BYTES = 1024  # S3's and Google's limit; Azure counts characters
 PAGE_OBJECTS = 1000  # what one LIST gives
 READ_BYTES = 1 << 20
-CONDITIONAL_TRIES = 5  # of a small conditional write whose answer was lost
+READ_TRIES = 5  # of an answer that was cut off; the library retries all else
 
 _FULL = ("QuotaExceeded", "StorageFull", "Insufficient Storage", "QuotaLimitExceeded")
 
 
 class LostRaceError(Exception):
     """A condition of a write did not hold: another writer was first."""
+
+
+class CutAnswerError(StoreError):
+    """An answer ended too early."""
 
 
 class Found(NamedTuple):
@@ -93,7 +97,7 @@ class Bucket:
             return Found(bytes(found.bytes()), state, meta["last_modified"])
 
         try:
-            return self._ask(ask, f"read {key}")
+            return self._read(ask, f"read {key}")
         except MissingFileError:
             return None
 
@@ -121,18 +125,28 @@ class Bucket:
 
     def pages(self, prefix: str) -> Iterator[list[tuple[str, int]]]:
         """Yield what lies beneath a folder, a LIST at a time: path in it, and size."""
-        listing = self._ask(
-            lambda: self._obstore.list(self._client, prefix, chunk_size=PAGE_OBJECTS),
-            f"list {prefix}",
-        )
         start = len(prefix) + 1
+        last: str | None = None
         none: list[ObjectMeta] = []
-        while page := self._ask(lambda: next(listing, none), f"list {prefix}"):
+        listing = self._list(prefix, None)
+        cuts = 0
+        while True:
+            try:
+                page = self._ask(partial(next, listing, none), f"list {prefix}")
+            except CutAnswerError:
+                cuts += 1
+                if cuts == READ_TRIES:
+                    raise
+                listing = self._list(prefix, last)
+                continue
+            if not page:
+                return
+            last = page[-1]["path"]
             yield [(item["path"][start:], item["size"]) for item in page]
 
     def folders(self, prefix: str) -> list[str]:
         """Name the folders right beneath a folder."""
-        found = self._ask(
+        found = self._read(
             lambda: self._obstore.list_with_delimiter(self._client, prefix),
             f"list {prefix}",
         )
@@ -180,7 +194,9 @@ class Bucket:
         again; if it then fails because the first one came true, that is success.
         """
         mode: PutMode = "create" if expected is None else expected
-        for number in range(CONDITIONAL_TRIES):
+        end = time.monotonic() + self._location.retry_seconds
+        pause = 0.1
+        while True:
             try:
                 return self.put(key, content, len(content) + 1, mode)
             except LostRaceError:
@@ -191,10 +207,10 @@ class Bucket:
             except FullError:
                 raise
             except StoreError:
-                if number == CONDITIONAL_TRIES - 1:
+                if time.monotonic() > end:
                     raise
-                time.sleep(uniform(0.05, 0.1) * 2**number)  # noqa: S311 - no secret
-        raise AssertionError
+                time.sleep(uniform(pause / 2, pause))  # noqa: S311 - no secret
+                pause *= 2
 
     def delete(self, keys: list[str]) -> None:
         """Delete objects, those that are there, in as few requests as can be."""
@@ -215,7 +231,7 @@ class Bucket:
             raise StoreError(f"{key} in {self.name} was deleted by another program")
         return found.modified
 
-    @contextmanager
+    @contextlib.contextmanager
     def _write(self) -> Iterator[None]:
         with self._lock:
             self._writes += 1
@@ -230,6 +246,21 @@ class Bucket:
     def _wrote(self) -> None:
         with self._lock:
             self._writes -= 1
+
+    def _list(self, prefix: str, after: str | None) -> ListStream[Sequence[ObjectMeta]]:
+        return self._ask(
+            lambda: self._obstore.list(
+                self._client, prefix, offset=after, chunk_size=PAGE_OBJECTS
+            ),
+            f"list {prefix}",
+        )
+
+    def _read(self, request: Callable[[], T], what: str) -> T:
+        """Ask for a whole answer, again when it was cut off."""
+        for _ in range(READ_TRIES - 1):
+            with contextlib.suppress(CutAnswerError):
+                return self._ask(request, what)
+        return self._ask(request, what)
 
     def _ask(self, request: Callable[[], T], what: str) -> T:
         self._client  # noqa: B018 - made in the calling thread, before any other
@@ -367,8 +398,10 @@ def _state(etag: str | None, version: str | None) -> UpdateVersion:
 
 
 def _failure(error: Exception, what: str) -> EngineError:
-    kind = FullError if any(code in str(error) for code in _FULL) else StoreError
-    return kind(f"cannot {what}: {_reason(error)}")
+    text = f"cannot {what}: {_reason(error)}"
+    if any(code in str(error) for code in _FULL):
+        return FullError(text)
+    return CutAnswerError(text) if "body error" in text else StoreError(text)
 
 
 def _reason(error: Exception) -> str:

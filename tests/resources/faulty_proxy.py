@@ -160,6 +160,6 @@ class FaultyProxy:
                 self.end_headers()
                 self.wfile.write(content)
 
-            do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = pass_on
+            do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = pass_on  # noqa: N815
 
         return Handler
