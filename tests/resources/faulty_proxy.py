@@ -56,7 +56,7 @@ class FaultyProxy:
         self._server.server_close()
 
     def harm(self, fault, method, part="", times=1):
-        """Let requests whose path has ``part`` suffer a fault, so many times."""
+        """Let requests whose URL has ``part`` suffer a fault, so many times."""
         assert fault in FAULTS
         self._rules.append([times, fault, method, part])
 
@@ -89,7 +89,8 @@ class FaultyProxy:
             self.requests.append(request)
             for rule in self._rules:
                 times, fault, method, part = rule
-                if times and method == request.method and part in request.path:
+                whole = f"{request.path}?{request.query}"
+                if times and method == request.method and part in whole:
                     rule[0] -= 1
                     return fault
         return None

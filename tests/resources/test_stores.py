@@ -295,6 +295,16 @@ def test_a_sync_without_changes_lists_and_looks_at_no_file(game_on_rclone):
     assert len(game.proxy.requests) < 12
 
 
+def test_a_listing_that_was_cut_goes_on_where_it_was(game_on_rclone):
+    game = game_on_rclone
+    files = {f"{number:04}": b"" for number in range(1100)}
+    game.build("v1", files)
+    sync(game, "v1")
+    game.proxy.harm("truncate", "GET", "?continuation-token")
+    listed = [path for path, _ in game.open_store().objects("v1")]
+    assert listed == sorted([*files, "manifest.jsonl"])
+
+
 def test_a_server_that_ignores_conditions_is_refused(game_on_rclone):
     game = game_on_rclone
     game.build("v884", OLD_FILES)
@@ -395,6 +405,7 @@ def lost(store):
         ("slow down", "POST", "", 2),
         ("slow", "PUT", "", 5),
         ("truncate", "GET", "", 3),
+        ("truncate", "GET", "?list-type", 2),
         ("damage", "PUT", "v885/a.json", 2),
     ],
 )
