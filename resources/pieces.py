@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
+from resources.workers import may_fork
+
 T = TypeVar("T")
 
 PIECE_FILES = 200  # enough that passing a piece costs little beside its files
+THREAD_PIECE_FILES = 4  # few, so that all threads wait for the network at once
 PIECE_BYTES = 32_000_000  # a piece of large files is over in about a tenth of a second
 
 
@@ -17,11 +20,12 @@ def in_pieces(items: Iterable[T], size: Callable[[T], int]) -> Iterator[list[T]]
     >>> [len(piece) for piece in in_pieces([1] * 450, lambda item: item)]
     [200, 200, 50]
     """
+    piece_files = PIECE_FILES if may_fork() else THREAD_PIECE_FILES
     piece: list[T] = []
     total_bytes = 0
     for item in items:
         if piece and (
-            len(piece) >= PIECE_FILES or total_bytes + size(item) > PIECE_BYTES
+            len(piece) >= piece_files or total_bytes + size(item) > PIECE_BYTES
         ):
             yield piece
             piece, total_bytes = [], 0

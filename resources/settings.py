@@ -9,51 +9,64 @@ from urllib.parse import unquote, urlsplit
 
 from resources.directory_store import DirectoryStore
 from resources.errors import InputError
+from resources.object_location import SCHEMES, ObjectLocation, read_location
+from resources.object_store import ObjectStore
 from resources.store import Store
 from resources.versions import PLATFORMS
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The source's folder, and the store's folder of each platform."""
+    """The source's folder, and the place of each platform's store."""
 
     source: Path
-    stores: Mapping[str, Path]
+    stores: Mapping[str, Path | ObjectLocation]
 
     def open_store(self, platform: str, *, durable: bool = True) -> Store:
         """Give the store of a platform; nothing is made or opened yet."""
-        return DirectoryStore(self.stores[platform] / platform, durable=durable)
+        place = self.stores[platform]
+        if isinstance(place, ObjectLocation):
+            return ObjectStore(place.beneath(platform))
+        return DirectoryStore(place / platform, durable=durable)
 
 
 def read_settings(
     environment: Mapping[str, str], *, source: str | None, store: str | None
 ) -> Settings:
-    """Take the command line's folders, else the environment's, else ``DATA_DIR``.
+    """Take the command line's places, else the environment's, else ``DATA_DIR``.
 
-    An empty variable counts as not set. Raises InputError for stores of other kinds
-    than directories.
+    An empty variable counts as not set. Raises InputError for what is no place, naming
+    what would be right.
     """
     resources = Path(environment.get("DATA_DIR") or "data") / "resources"
     default = environment.get("RESOURCE_STORE") or str(resources / "store")
     stores = {}
     for platform in PLATFORMS:
         variable = f"RESOURCE_STORE_{platform.upper()}"
-        stores[platform] = _folder(store or environment.get(variable) or default)
+        place = store or environment.get(variable) or default
+        stores[platform] = _store(place, environment)
     chosen = source or environment.get("RESOURCE_SOURCE") or str(resources / "source")
-    return Settings(source=_folder(chosen), stores=stores)
+    return Settings(source=_folder(chosen, "the source is"), stores=stores)
 
 
-def _folder(location: str) -> Path:
-    if "\0" in location:
+def _store(place: str, environment: Mapping[str, str]) -> Path | ObjectLocation:
+    scheme, separator, rest = place.partition(":")
+    if separator and scheme.lower() in SCHEMES:
+        if scheme not in SCHEMES or not rest.startswith("//"):
+            raise InputError(f"{place}: write it as {scheme.lower()}://BUCKET/PREFIX")
+        return read_location(place, environment)
+    return _folder(place, "a store is s3://BUCKET/PREFIX, gs://, az:// or")
+
+
+def _folder(place: str, instead: str) -> Path:
+    if "\0" in place:
         raise InputError("a folder's name can't have a NUL")
-    scheme, separator, _ = location.partition("://")
+    scheme, separator, _ = place.partition("://")
     if not separator:
-        return Path(location)
+        return Path(place)
     if scheme != "file":
-        raise InputError(
-            f"{location}: this release supports directories only, not {scheme}://"
-        )
-    parts = urlsplit(location)
+        raise InputError(f"{place}: {instead} a folder, not {scheme}://")
+    parts = urlsplit(place)
     if parts.netloc not in ("", "localhost") or not parts.path:
-        raise InputError(f"{location}: write it as file:///FOLDER")
+        raise InputError(f"{place}: write it as file:///FOLDER")
     return Path(unquote(parts.path))

@@ -10,6 +10,7 @@ import contextlib
 import io
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -40,8 +41,10 @@ class Tree:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        # Paths come sorted, so the last folder is nearly always the next one, too.
+        # Paths come sorted, so the last folder is nearly always the next one, too. The
+        # lock keeps a thread from closing it while another opens a file there.
         self._last: tuple[str, int] | None = None
+        self._lock = threading.Lock()
 
     def open_file(self, path: str) -> BinaryIO:
         """Open a regular file for reading, unbuffered.
@@ -49,11 +52,12 @@ class Tree:
         Raises MissingFileError, or RefusedFileError with the reason.
         """
         folder, _, name = path.rpartition("/")
-        folder_fd = self._folder(folder)
-        try:
-            fd = os.open(name, _FILE, dir_fd=folder_fd)
-        except OSError as error:
-            raise _refusal(error, name, folder_fd) from None
+        with self._lock:
+            folder_fd = self._folder(folder)
+            try:
+                fd = os.open(name, _FILE, dir_fd=folder_fd)
+            except OSError as error:
+                raise _refusal(error, name, folder_fd) from None
         try:
             _require_regular(os.fstat(fd).st_mode)
             return cast(BinaryIO, os.fdopen(fd, "rb", buffering=0))
@@ -68,11 +72,12 @@ class Tree:
     def size(self, path: str) -> int:
         """Give a regular file's size in bytes; raises as ``open_file`` does."""
         folder, _, name = path.rpartition("/")
-        folder_fd = self._folder(folder)
-        try:
-            status = os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
-        except OSError as error:
-            raise _refusal(error, name, folder_fd) from None
+        with self._lock:
+            folder_fd = self._folder(folder)
+            try:
+                status = os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
+            except OSError as error:
+                raise _refusal(error, name, folder_fd) from None
         _require_regular(status.st_mode)
         return status.st_size
 

@@ -1,8 +1,10 @@
-"""Forked helper processes that work on pieces of a release.
+"""Helpers that work on pieces of a release: forked processes, or threads.
 
-Processes and not threads: hashing small files in threads is slower than in one process
+Processes, because hashing small files in threads is slower than in one process
 (measured). No helper outlives the command: each reads its own pipe to its end, and
-looks between two reads whether its parent is still there.
+looks between two reads whether its parent is still there. Threads where the process
+must not fork, as after a request to an object store; those wait for the network
+nearly all the time.
 """
 
 from __future__ import annotations
@@ -10,8 +12,12 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
 from multiprocessing.connection import Connection, Pipe, wait
 from types import TracebackType
 from typing import Generic, TypeVar
@@ -23,6 +29,22 @@ R = TypeVar("R")
 
 MAX_WORKERS = 8  # beyond that, disks are the limit
 HELD_BACK = 16  # results a worker that may wait for a slow piece before them
+THREADS = 8  # beyond that, requests to an object store gain little
+AHEAD = 4  # pieces a thread that are taken before their turn
+STOP_SECONDS = 5.0  # for threads to end what they are at, when the command fails
+
+_may_fork = True
+
+
+def forbid_forks() -> None:
+    """Make helpers threads from now on: a library at work here can't be forked."""
+    global _may_fork
+    _may_fork = False
+
+
+def may_fork() -> bool:
+    """Say whether helpers are processes."""
+    return _may_fork
 
 
 def worker_count() -> int:
@@ -33,16 +55,19 @@ def worker_count() -> int:
 
 
 class Workers(Generic[T, R]):
-    """Runs ``work`` on pieces in helper processes and gives results in order.
+    """Runs ``work`` on pieces in helpers and gives results in order.
 
     ``work`` gets one piece, and calls ``check_alive`` between two long reads; piece
-    and result must be picklable. With one piece only, no process is started.
+    and result must be picklable. With one piece only, no helper is started.
     """
 
     def __init__(self, work: Callable[[T], R], count: int | None = None) -> None:
         self._work = work
         self._count = worker_count() if count is None else count
         self._children: dict[Connection, int] = {}
+        self._stopped = threading.Event()
+        self._under_way: deque[Future[R]] = deque()
+        self._pool: ThreadPoolExecutor | None = None
 
     def __enter__(self) -> Workers[T, R]:
         return self
@@ -60,6 +85,11 @@ class Workers(Generic[T, R]):
         for pid in self._children.values():
             os.waitpid(pid, 0)
         self._children.clear()
+        self._stopped.set()
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            running = [future for future in self._under_way if not future.cancelled()]
+            wait_for(running, STOP_SECONDS)
 
     def map(self, pieces: Iterable[T]) -> Iterator[R]:
         """Yield the result of each piece, in the pieces' order.
@@ -68,6 +98,9 @@ class Workers(Generic[T, R]):
         """
         numbered = enumerate(pieces)
         ahead = [piece for _, piece in zip(range(2), numbered, strict=False)]
+        if len(ahead) > 1 and not _may_fork:
+            yield from self._thread(piece for _, piece in _chain(ahead, numbered))
+            return
         if self._count < 2 or len(ahead) < 2:
             for _, piece in ahead:
                 yield self._work(piece)
@@ -104,6 +137,16 @@ class Workers(Generic[T, R]):
                 yield done.pop(following)
                 following += 1
 
+    def _thread(self, pieces: Iterator[T]) -> Iterator[R]:
+        pool = ThreadPoolExecutor(THREADS, "worker", _begin_thread, (self._stopped,))
+        self._pool = pool
+        for piece in pieces:
+            self._under_way.append(pool.submit(self._work, piece))
+            if len(self._under_way) >= THREADS * AHEAD:
+                yield self._under_way.popleft().result()
+        while self._under_way:
+            yield self._under_way.popleft().result()
+
     def _start(self) -> None:
         ours, theirs = Pipe()
         parent = os.getpid()
@@ -135,13 +178,21 @@ class Workers(Generic[T, R]):
         return number, result
 
 
-_parent_pid = 0  # 0 in the command itself, its parent's id in a helper
+_parent_pid = 0  # 0 in the command itself, its parent's id in a forked helper
+_thread = threading.local()
 
 
 def check_alive() -> None:
-    """End this helper when its parent is gone; called between two reads."""
+    """End this helper when nobody waits for it any more; called between two reads."""
     if _parent_pid and os.getppid() != _parent_pid:
         os._exit(1)
+    stopped: threading.Event | None = getattr(_thread, "stopped", None)
+    if stopped is not None and stopped.is_set():
+        raise StoreError("this piece of work is not wanted any more")
+
+
+def _begin_thread(stopped: threading.Event) -> None:
+    _thread.stopped = stopped
 
 
 def _serve(work: Callable[[T], R], connection: Connection, parent: int) -> None:

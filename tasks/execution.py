@@ -23,7 +23,7 @@ from tasks.workflow import Command, parse
 RETRY_SECONDS = 1.0  # before the first retry; doubled for each further one
 MAX_RETRY_SECONDS = 60.0
 PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "TZ", "TMPDIR", "SSL_CERT_FILE")
-PASSED_ON_PREFIXES = ("RESOURCE_", "AWS_", "LC_")
+PASSED_ON_PREFIXES = ("RESOURCE_", "AWS_", "AZURE_", "GOOGLE_", "LC_")
 
 Outcome = Literal["completed", "failed", "cancelled"]
 Change = tuple[int, int, str, int, int | None]

@@ -1,19 +1,31 @@
 """A small game's releases on disk, and the engine started as a program."""
 
+import contextlib
 import hashlib
 import os
+import socket
 import subprocess
 import sys
+import sysconfig
+import time
+import urllib.request
+import uuid
 from pathlib import Path
 
 import pytest
 
+from resources import workers
+from resources.bucket import Bucket
 from resources.directory_store import DirectoryStore
 from resources.manifest import Entry, Header, manifest_lines
+from resources.object_location import read_location
 from resources.published import open_published
+from resources.settings import read_settings
+from tests.resources.faulty_proxy import FaultyProxy
 
 PROJECT = Path(__file__).parents[2]
 
+BUCKET = "games"
 OLD_FILES = {"a.json": b"{}", "img/b.png": b"picture", "img/c.png": b"other picture"}
 NEW_FILES = {**OLD_FILES, "a.json": b'{"new": 1}', "snd/d.mp3": b"sound"}
 
@@ -119,3 +131,112 @@ def published_game(game):
     game.lines("sync", "v884", "--platform", "ios")
     game.build("v885", NEW_FILES)
     return game
+
+
+class GameInBucket(Game):
+    """A game whose store is a prefix in a bucket, behind a proxy that can do harm."""
+
+    def __init__(self, root, proxy, options=""):
+        super().__init__(root)
+        self.proxy = proxy
+        self.options = options
+        self.location = f"s3://{BUCKET}/{root.name}-{uuid.uuid4().hex[:8]}"
+        self.environment |= {
+            "RESOURCE_STORE": self.location + options,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_ENDPOINT_URL": proxy.url,
+        }
+
+    def open_store(self, platform="ios"):
+        settings = read_settings(self.environment, source=None, store=None)
+        return settings.open_store(platform)
+
+    def bucket(self, platform="ios"):
+        """Give the platform's part of the bucket, to look at it and to harm it."""
+        location = read_location(self.location + self.options, self.environment)
+        return Bucket(location.beneath(platform))
+
+
+@pytest.fixture(scope="session")
+def moto():
+    """Moto's S3: honours conditions, doesn't look at digests."""
+    port = free_port()
+    with server(sys.executable, "-m", "moto.server", "-p", str(port), port=port):
+        make_bucket = urllib.request.Request(
+            f"http://127.0.0.1:{port}/{BUCKET}", method="PUT"
+        )
+        urllib.request.urlopen(make_bucket).close()
+        yield f"127.0.0.1:{port}"
+
+
+@pytest.fixture(scope="session")
+def rclone(tmp_path_factory):
+    """Rclone's S3: a folder of files, without conditions."""
+    folder = tmp_path_factory.mktemp("rclone")
+    (folder / BUCKET).mkdir()
+    port = free_port()
+    program = Path(sysconfig.get_path("scripts")) / "rclone"
+    command = (program, "serve", "s3", "--config", os.devnull)
+    with server(*command, "--addr", f"127.0.0.1:{port}", folder, port=port):
+        yield f"127.0.0.1:{port}"
+
+
+@pytest.fixture(params=["directory", "moto", "rclone"])
+def any_game(request, tmp_path):
+    """A game on each kind of store."""
+    if request.param == "directory":
+        return Game(tmp_path)
+    return request.getfixturevalue(f"game_on_{request.param}")
+
+
+@pytest.fixture
+def game_on_moto(moto, tmp_path, monkeypatch):
+    yield from game_in_bucket(moto, tmp_path, monkeypatch, "?retry=2")
+
+
+@pytest.fixture
+def game_on_rclone(rclone, tmp_path, monkeypatch):
+    options = "?retry=2&conditions=off"
+    yield from game_in_bucket(rclone, tmp_path, monkeypatch, options)
+
+
+def game_in_bucket(upstream, root, monkeypatch, options):
+    # What a test asks of a store in this process must not keep other tests from forks.
+    monkeypatch.setattr(workers, "_may_fork", True)
+    with FaultyProxy(upstream) as proxy:
+        game = GameInBucket(root, proxy, options)
+        for name, value in game.environment.items():
+            monkeypatch.setenv(name, value)
+        yield game
+
+
+@contextlib.contextmanager
+def server(*command, port):
+    """Run a server for the tests, from when it answers."""
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        end = time.monotonic() + 30
+        while not answers(port):
+            assert process.poll() is None, f"{command} ended"
+            assert time.monotonic() < end, f"{command} does not answer"
+            time.sleep(0.05)
+        yield
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def answers(port):
+    address = ("127.0.0.1", port)
+    with contextlib.suppress(OSError), socket.create_connection(address, 1):
+        return True
+    return False
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -26,9 +26,8 @@ CHECK = ("check", "v1", "--platform", "ios")
         (("check", "v1\n"), 'argument VERSION: "v1\\n" is not a version'),
         (("check", "v1", "--platform", "xbox"), "invalid choice: 'xbox'"),
         (("check", "v1", "--fast"), "unrecognized arguments: --fast"),
-        (("sync", "v1", "--store", "s3://b/p"), "supports directories only, not s3://"),
-        (("sync", "v1", "--store", "gs://b/p"), "supports directories only, not gs://"),
-        (("sync", "v1", "--store", "az://b/p"), "supports directories only, not az://"),
+        (("sync", "v1", "--store", "ftp://h/p"), "az:// or a folder, not ftp://"),
+        (("sync", "v1", "--source", "s3://b/p"), "the source is a folder, not s3://"),
         (("sync", "v1", "--store", "file://host/p"), "write it as file:///FOLDER"),
     ],
 )

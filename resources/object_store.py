@@ -1,0 +1,307 @@
+"""A store that is a prefix in a bucket: S3 and its likes, Google's or Azure's.
+
+An object appears whole or not at all, so what is written goes to its final name at
+once; a kill leaves at most a lease and unfinished parts, which nobody reads. What
+counts is that nothing differing stays: every upload is compared with the ETag that the
+server made of it, and read back where that says nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import tempfile
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice
+from typing import IO, BinaryIO, cast
+
+from resources.bucket import Bucket, EtagDigest, Found, LostRaceError
+from resources.errors import (
+    ConflictError,
+    DifferenceError,
+    MissingFileError,
+    RefusedFileError,
+    StoreError,
+)
+from resources.hashing import sha256_of
+from resources.lease import Lease
+from resources.listing import Listing
+from resources.manifest import Entry
+from resources.object_location import ObjectLocation
+from resources.paths import MANIFEST_NAME
+from resources.store import Pointer
+from resources.versions import is_version, natural_key
+from resources.workers import check_alive
+
+POINTER_FORMAT = "release-pointer/1"
+POINTER_NAME = "current.json"
+CHUNK_BYTES = 1 << 20
+PART_BYTES = 8 << 20  # larger objects go in parts of at least this size
+MAX_PARTS = 10_000  # S3's limit
+LARGE_AT_ONCE = 2  # each holds some parts in memory
+UPLOAD_TRIES = 3  # of an upload that arrives damaged
+DELETED_AT_ONCE = 1000  # S3's limit
+
+
+class ObjectStore:
+    """The store of one platform beneath a location; see ``store.Store``.
+
+    Sizes come from a listing of the whole version, made at the first question and again
+    after ``lock``, ``settle`` and ``delete``: a size asked for between a ``put`` and
+    ``settle`` may be that of before.
+    """
+
+    def __init__(self, location: ObjectLocation) -> None:
+        self.name = location.url
+        self._bucket = Bucket(location)
+        self._lease: Lease | None = None
+        self._sealed: set[str] = set()
+        self._listings: dict[str, Listing] = {}
+        self._listing = threading.Lock()
+        self._large = threading.Semaphore(LARGE_AT_ONCE)
+
+    def sealed_versions(self) -> list[str]:
+        """Give the versions that have a manifest, in natural order.
+
+        One that was seen to be sealed stays so until ``lock`` or ``unseal``.
+        """
+        versions = [
+            name for name in self._bucket.folders("versions") if is_version(name)
+        ]
+        asked = [name for name in versions if name not in self._sealed]
+        if asked:
+            keys = [f"versions/{name}/{MANIFEST_NAME}" for name in asked]
+            with ThreadPoolExecutor(8) as pool:
+                there = list(pool.map(self._bucket.is_there, keys))
+            self._sealed.update(
+                name for name, found in zip(asked, there, strict=True) if found
+            )
+        return sorted(self._sealed.intersection(versions), key=natural_key)
+
+    def open_document(self, version: str, name: str) -> BinaryIO:
+        """Open a version's manifest or reuse.json."""
+        return self._bucket.open(f"versions/{version}/{name}")
+
+    def size(self, version: str, path: str) -> int:
+        """Give an object's size in bytes, as it was listed."""
+        with self._listing:
+            listing = self._listings.get(version)
+            if listing is None:
+                listing = Listing(self._bucket.pages(f"versions/{version}"))
+                self._listings[version] = listing
+        size = listing.size(path)
+        if size is None:
+            raise MissingFileError
+        return size
+
+    def open(self, version: str, path: str) -> BinaryIO:
+        """Open an object."""
+        return self._bucket.open(f"versions/{version}/{path}")
+
+    def objects(self, version: str) -> Iterator[tuple[str, int]]:
+        """Yield path and size of everything stored under a version."""
+        for page in self._bucket.pages(f"versions/{version}"):
+            yield from page
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Be the only publisher, by a lease. What was known before is asked again."""
+        lease = Lease(self._bucket)
+        lease.take()
+        self._forget()
+        self._lease = lease
+        try:
+            yield
+        finally:
+            self._lease = None
+            lease.give_back()
+
+    def put(self, version: str, entry: Entry, source: BinaryIO) -> None:
+        """Store ``source`` as ``entry.path`` of ``version``, all or nothing."""
+        key = f"versions/{version}/{entry.path}"
+        if entry.size <= PART_BYTES:
+            self._upload(key, b"".join(_verified(source, entry)), entry.sha256)
+            return
+        with self._large:
+            chunks = partial(_verified, source, entry)
+            self._upload_parts(key, chunks, entry.size, entry.sha256)
+
+    def put_document(self, version: str, name: str, chunks: Iterable[bytes]) -> None:
+        """Store a manifest or reuse.json, all or nothing."""
+        key = f"versions/{version}/{name}"
+        with tempfile.SpooledTemporaryFile(PART_BYTES) as spool:
+            for chunk in chunks:
+                spool.write(chunk)
+            size, sha256 = sha256_of(_from_start(spool))
+            if size <= PART_BYTES:
+                self._upload(key, _from_start(spool).read(), sha256)
+            else:
+                read = partial(_chunks, spool)
+                self._upload_parts(key, read, size, sha256)
+        self._forget(version)
+
+    def settle(self, version: str) -> None:
+        """Nothing is left to do: an answered upload is stored."""
+        self._forget(version)
+
+    def delete(self, version: str, paths: Iterable[str]) -> None:
+        """Delete objects of a version. Needs the lock."""
+        remaining = iter(paths)
+        while keys := [
+            f"versions/{version}/{path}" for path in islice(remaining, DELETED_AT_ONCE)
+        ]:
+            self._require_lease()
+            self._bucket.delete(keys)
+        self._forget(version)
+
+    def unseal(self, version: str) -> None:
+        """Delete a version's manifest, the first step of removing it."""
+        self.delete(version, [MANIFEST_NAME])
+        self._sealed.discard(version)
+
+    def pointer(self) -> Pointer | None:
+        """Give the pointer, or None when nothing was published."""
+        return self._read(self._bucket.get(POINTER_NAME))
+
+    def move_pointer(self, pointer: Pointer, expected: Pointer | None) -> None:
+        """Serve another version, if ``expected`` is still served.
+
+        The server compares, too, in the moment of the write.
+        """
+        self._require_lease()
+        found = self._bucket.get(POINTER_NAME)
+        served = self._read(found)
+        values = {
+            "format": POINTER_FORMAT,
+            "version": pointer.version,
+            "manifestSha256": pointer.manifest_sha256,
+            "previous": expected.version if expected else None,
+        }
+        content = json.dumps(values, indent=2).encode() + b"\n"
+        try:
+            if served != expected:
+                raise LostRaceError
+            if self._bucket.conditions:
+                state = found.state if found else None
+                self._bucket.put_if(POINTER_NAME, content, state)
+            else:
+                self._bucket.put(POINTER_NAME, content, PART_BYTES)
+        except LostRaceError:
+            served = self.pointer()
+            raise ConflictError(
+                f"{self.name} serves {served.version if served else 'nothing'} now, not"
+                f" {expected.version if expected else 'nothing'} as before:"
+                " another publisher was first"
+            ) from None
+
+    def _read(self, found: Found | None) -> Pointer | None:
+        if found is None:
+            return None
+        try:
+            values = json.loads(found.content)
+            pointer = Pointer(values["version"], values["manifestSha256"])
+            if values["format"] != POINTER_FORMAT or not is_version(pointer.version):
+                raise ValueError
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise StoreError(f"{self.name}/{POINTER_NAME} is damaged") from None
+        return pointer
+
+    def _upload(self, key: str, content: bytes, sha256: str) -> None:
+        def send() -> bool:
+            etag = EtagDigest()
+            etag.update(content)
+            return etag.matches(self._bucket.put(key, content, PART_BYTES).get("e_tag"))
+
+        self._until_intact(key, send, sha256)
+
+    def _upload_parts(
+        self, key: str, read: Callable[[], Iterator[bytes]], size: int, sha256: str
+    ) -> None:
+        part_bytes = max(PART_BYTES, -(-size // MAX_PARTS))
+
+        def send() -> bool:
+            etag = EtagDigest(part_bytes)
+            chunks = _observed(read(), etag.update)
+            return etag.matches(self._bucket.put(key, chunks, part_bytes).get("e_tag"))
+
+        self._until_intact(key, send, sha256)
+
+    def _until_intact(self, key: str, send: Callable[[], bool], sha256: str) -> None:
+        """Send until the object is what was sent, and leave no other behind.
+
+        An ETag that says nothing, as that of an object encrypted with a key of its own,
+        costs reading the object back.
+        """
+        try:
+            for _ in range(UPLOAD_TRIES):
+                self._require_lease()
+                if send() or self._is_stored(key, sha256):
+                    return
+                self._bucket.delete([key])
+        except RefusedFileError as reason:
+            raise StoreError(f"cannot write {key} in {self.name}: {reason}") from None
+        raise StoreError(
+            f"{key} arrived damaged in {self.name}, {UPLOAD_TRIES} times;"
+            " nothing was left there"
+        )
+
+    def _is_stored(self, key: str, sha256: str) -> bool:
+        try:
+            with self._bucket.open(key) as stream:
+                return sha256_of(stream)[1] == sha256
+        except MissingFileError:
+            return False
+
+    def _forget(self, version: str | None = None) -> None:
+        with self._listing:
+            if version is None:
+                self._listings.clear()
+                self._sealed.clear()
+            self._listings.pop(version or "", None)
+
+    def _require_lease(self) -> None:
+        if self._lease is None:
+            raise RuntimeError(f"{self.name} is written to without its lock")
+        self._lease.require()
+
+
+def _verified(source: BinaryIO, entry: Entry) -> Iterator[bytes]:
+    """Yield the source's bytes; raise DifferenceError at the end when they aren't
+    what the entry says, and yield no more than it says."""
+    digest = hashlib.sha256(usedforsecurity=False)
+    size = 0
+    source.seek(0)
+    while chunk := source.read(CHUNK_BYTES):
+        check_alive()
+        digest.update(chunk)
+        size += len(chunk)
+        if size <= entry.size:
+            yield chunk
+    if (size, digest.hexdigest()) != (entry.size, entry.sha256):
+        raise DifferenceError(
+            f"the source's {entry.path} is not what its manifest says:"
+            f" expected {entry.sha256}, got {digest.hexdigest()}"
+        )
+
+
+def _observed(
+    chunks: Iterator[bytes], observe: Callable[[bytes], None]
+) -> Iterator[bytes]:
+    for chunk in chunks:
+        observe(chunk)
+        yield chunk
+
+
+def _from_start(spool: IO[bytes]) -> BinaryIO:
+    spool.seek(0)
+    return cast(BinaryIO, spool)
+
+
+def _chunks(spool: IO[bytes]) -> Iterator[bytes]:
+    stream = _from_start(spool)
+    while chunk := stream.read(CHUNK_BYTES):
+        yield chunk

@@ -1,0 +1,166 @@
+"""Stands between the engine and an object store, and harms what a test chooses."""
+
+import http.client
+import threading
+import time
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import NamedTuple
+from urllib.parse import unquote, urlsplit
+
+SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce it.</Message></Error>"
+QUOTA = b"<Error><Code>QuotaExceeded</Code><Message>No room.</Message></Error>"
+
+FAULTS = {
+    "drop": "the connection ends before the request arrives",
+    "lose answer": "the request arrives, and its answer is lost",
+    "slow down": "503 SlowDown",
+    "quota": "403 QuotaExceeded",
+    "slow": "a fifth of a second passes first",
+    "truncate": "half of the answer arrives",
+    "damage": "one byte of the request's body is another",
+    "hold": "the request waits for ``release``",
+}
+
+
+class Request(NamedTuple):
+    method: str
+    path: str
+    query: str
+
+
+class FaultyProxy:
+    """A proxy in front of ``upstream`` (HOST:PORT), with a log of all requests."""
+
+    def __init__(self, upstream):
+        self.upstream = upstream
+        self.requests = []
+        self.held = threading.Event()
+        self.release = threading.Event()
+        self.most_at_once = 0
+        self._at_once = 0
+        self._rules = []
+        self._lock = threading.Lock()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self):
+        serve = {"poll_interval": 0.02}
+        threading.Thread(target=self._server.serve_forever, kwargs=serve).start()
+        return self
+
+    def __exit__(self, *error):
+        self.release.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def harm(self, fault, method, part="", times=1):
+        """Let requests whose URL has ``part`` suffer a fault, so many times."""
+        assert fault in FAULTS
+        self._rules.append([times, fault, method, part])
+
+    def release_all(self):
+        """Do no more harm."""
+        self._rules.clear()
+        self.release.set()
+
+    def sent(self, method, part=""):
+        """Give the paths of the requests so far."""
+        return [
+            request.path
+            for request in list(self.requests)
+            if request.method == method and part in request.path
+        ]
+
+    @contextmanager
+    def _counted(self):
+        with self._lock:
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._at_once -= 1
+
+    def _fault_for(self, request):
+        with self._lock:
+            self.requests.append(request)
+            for rule in self._rules:
+                times, fault, method, part = rule
+                whole = f"{request.path}?{request.query}"
+                if times and method == request.method and part in whole:
+                    rule[0] -= 1
+                    return fault
+        return None
+
+    def _handler(proxy):  # noqa: N805
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            # Head and body go in two writes; the second must not wait for an answer.
+            disable_nagle_algorithm = True
+
+            def handle_one_request(self):
+                with suppress(ConnectionError):
+                    super().handle_one_request()
+
+            def log_message(self, *args):
+                pass
+
+            def pass_on(self):
+                with proxy._counted():
+                    self.harm_and_pass_on()
+
+            def harm_and_pass_on(self):
+                parts = urlsplit(self.path)
+                request = Request(self.command, unquote(parts.path), parts.query)
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                fault = proxy._fault_for(request)
+                if fault == "hold":
+                    proxy.held.set()
+                    proxy.release.wait(30)
+                elif fault == "slow":
+                    time.sleep(0.2)
+                elif fault == "slow down":
+                    self.answer(503, {}, SLOW_DOWN)
+                    return
+                elif fault == "quota":
+                    self.answer(403, {}, QUOTA)
+                    return
+                elif fault == "damage":
+                    body = bytes([body[0] ^ 1]) + body[1:]
+                elif fault == "drop":
+                    self.close_connection = True
+                    return
+                status, headers, answer = self.forward(body)
+                if fault == "lose answer":
+                    self.close_connection = True
+                    return
+                if fault == "truncate":
+                    headers["Content-Length"] = str(len(answer))
+                    answer = answer[: len(answer) // 2]
+                    self.close_connection = True
+                self.answer(status, headers, answer)
+
+            def forward(self, body):
+                upstream = http.client.HTTPConnection(proxy.upstream, timeout=20)
+                try:
+                    upstream.request(self.command, self.path, body, dict(self.headers))
+                    answer = upstream.getresponse()
+                    return answer.status, dict(answer.getheaders()), answer.read()
+                finally:
+                    upstream.close()
+
+            def answer(self, status, headers, content):
+                self.send_response_only(status)
+                headers.setdefault("Content-Length", str(len(content)))
+                for name, value in headers.items():
+                    if name.lower() not in ("connection", "transfer-encoding"):
+                        self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(content)
+
+            do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = pass_on  # noqa: N815
+
+        return Handler
