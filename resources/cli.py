@@ -7,6 +7,7 @@ sync     bring a version into the store and serve it; for several platforms a li
 reuse    write down which files earlier versions hold already
 publish  serve a version that lies in the store, all platforms or none; for several
          platforms a line ``Publishing iOS...`` comes before each
+rollback serve an earlier version again: only the pointers move, all or none
 demo     make the demo releases v884 and v885, and serve v884
 
 Exit codes: 0 all is well; 1 files differ; 2 wrong manifest, argument or setting, and
@@ -32,6 +33,7 @@ from resources.publish import publish
 from resources.published import open_published
 from resources.report import Report
 from resources.reuse import write_reuse
+from resources.rollback import roll_back
 from resources.settings import Settings, read_settings
 from resources.source import SourceRelease, open_release
 from resources.sync import run_plan
@@ -80,9 +82,10 @@ def _run(options: argparse.Namespace, report: Report) -> int:
     platforms = [platform for platform in PLATFORMS if platform in named]
     if options.command == "check":
         return _check(options, settings, platforms, report)
-    if options.command == "publish":
+    if options.command in ("publish", "rollback"):
+        move = publish if options.command == "publish" else roll_back
         stores = {name: settings.open_store(name) for name in platforms}
-        publish(options.version, stores, report)
+        move(options.version, stores, report)
         return 0
     releases = [
         open_release(settings.source, platform, options.version)
@@ -178,6 +181,18 @@ def _version(text: str) -> str:
     return text
 
 
+def _platforms(text: str) -> list[str]:
+    if text == "all":
+        return list(PLATFORMS)
+    names = text.split(",")
+    for name in names:
+        if name not in PLATFORMS:
+            raise argparse.ArgumentTypeError(
+                f"invalid choice: {name!r} (choose from {', '.join(PLATFORMS)}, all)"
+            )
+    return names
+
+
 def _parser() -> _Parser:
     parser = _Parser(prog="python -m resources", allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -200,6 +215,7 @@ def _parser() -> _Parser:
     )
     _command(commands, "reuse", "write down what earlier versions hold already")
     _command(commands, "publish", "serve a version that lies in the store")
+    _command(commands, "rollback", "serve an earlier version again")
     _add_places(commands.add_parser("demo", help="make the demo releases"))
     return parser
 
@@ -211,9 +227,11 @@ def _command(
     command.add_argument("version", metavar="VERSION", type=_version)
     command.add_argument(
         "--platform",
-        action="append",
-        choices=list(PLATFORMS),
-        help="may be given several times; without it, all platforms",
+        action="extend",
+        type=_platforms,
+        metavar="PLATFORM",
+        help=f"{', '.join(PLATFORMS)} or all; several with commas between, or by giving"
+        " it several times; without it, all platforms",
     )
     _add_places(command)
     return command

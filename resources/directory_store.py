@@ -10,7 +10,6 @@ import contextlib
 import fcntl
 import hashlib
 import itertools
-import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -30,7 +29,6 @@ from resources.tree import Tree
 from resources.versions import is_version, natural_key
 from resources.workers import check_alive
 
-POINTER_FORMAT = "release-pointer/1"
 POINTER_NAME = "current.json"
 MAX_POINTER_BYTES = 4096
 CHUNK_BYTES = 1 << 20
@@ -148,17 +146,13 @@ class DirectoryStore:
         """Give the pointer, or None when nothing was published."""
         try:
             with (self._root / POINTER_NAME).open("rb") as stream:
-                values = json.loads(stream.read(MAX_POINTER_BYTES))
-            pointer = Pointer(values["version"], values["manifestSha256"])
-            if values["format"] != POINTER_FORMAT or not is_version(pointer.version):
-                raise ValueError
+                return Pointer.decode(stream.read(MAX_POINTER_BYTES))
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise store_failure(error, f"read {POINTER_NAME}") from None
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except ValueError:
             raise StoreError(f"{self._root / POINTER_NAME} is damaged") from None
-        return pointer
 
     def move_pointer(self, pointer: Pointer, expected: Pointer | None) -> None:
         """Serve another version, if ``expected`` is still served."""
@@ -169,14 +163,7 @@ class DirectoryStore:
                 f" {expected.version if expected else 'nothing'} as before:"
                 " another publisher was first"
             )
-        values = {
-            "format": POINTER_FORMAT,
-            "version": pointer.version,
-            "manifestSha256": pointer.manifest_sha256,
-            "previous": expected.version if expected else None,
-        }
-        text = json.dumps(values, indent=2) + "\n"
-        self._write(POINTER_NAME, [text.encode()], sync_folder=True)
+        self._write(POINTER_NAME, [pointer.encode()], sync_folder=True)
 
     def _existing(self) -> Tree:
         if self._opened is None:
