@@ -28,6 +28,7 @@ from typing import NoReturn
 from resources.check import Release, check_release
 from resources.demo import make_demo
 from resources.errors import CancelError, EngineError, InputError
+from resources.guard import DEFAULT_PERCENT, OFF, require_similar
 from resources.plan import make_plan
 from resources.publish import publish
 from resources.published import open_published
@@ -82,10 +83,13 @@ def _run(options: argparse.Namespace, report: Report) -> int:
     platforms = [platform for platform in PLATFORMS if platform in named]
     if options.command == "check":
         return _check(options, settings, platforms, report)
-    if options.command in ("publish", "rollback"):
-        move = publish if options.command == "publish" else roll_back
+    if options.command == "publish":
         stores = {name: settings.open_store(name) for name in platforms}
-        move(options.version, stores, report)
+        publish(options.version, stores, report, guard_percent=options.guard)
+        return 0
+    if options.command == "rollback":
+        stores = {name: settings.open_store(name) for name in platforms}
+        roll_back(options.version, stores, report)
         return 0
     releases = [
         open_release(settings.source, platform, options.version)
@@ -136,6 +140,8 @@ def _sync(
         make_plan(release.manifest, store)
         for release, store in zip(releases, stores, strict=True)
     ]
+    for release, store in zip(releases, stores, strict=True):
+        require_similar(release.manifest, store, options.guard)
     report.expect(sum(plan.work_files for plan in plans))
     for plan, release, store in zip(plans, releases, stores, strict=True):
         if len(releases) > 1:
@@ -193,6 +199,12 @@ def _platforms(text: str) -> list[str]:
     return names
 
 
+def _percent(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text[:4]) <= 100):
+        raise argparse.ArgumentTypeError(f'"{text}" is not a percentage from 0 to 100')
+    return int(text)
+
+
 def _parser() -> _Parser:
     parser = _Parser(prog="python -m resources", allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
@@ -214,7 +226,16 @@ def _parser() -> _Parser:
         "--no-pointer", action="store_true", help="don't serve it yet; see publish"
     )
     _command(commands, "reuse", "write down what earlier versions hold already")
-    _command(commands, "publish", "serve a version that lies in the store")
+    publishing = _command(commands, "publish", "serve a version that is in the store")
+    for command in (sync, publishing):
+        command.add_argument(
+            "--guard",
+            metavar="PERCENT",
+            type=_percent,
+            default=DEFAULT_PERCENT,
+            help="stop when more of a platform's files that are served would be dropped"
+            f" or changed ({DEFAULT_PERCENT}; {OFF}: no guard)",
+        )
     _command(commands, "rollback", "serve an earlier version again")
     _add_places(commands.add_parser("demo", help="make the demo releases"))
     return parser

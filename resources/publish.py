@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from resources.check import MAX_PROBLEM_LINES, find_problem
-from resources.errors import DifferenceError
+from resources.errors import ConflictError, DifferenceError
+from resources.guard import require_similar
 from resources.published import PublishedRelease, open_published
 from resources.report import Report
 from resources.store import Pointer, Store
@@ -14,16 +15,30 @@ from resources.sync import point_to, published_line
 from resources.versions import PLATFORMS
 
 
-def publish(version: str, stores: dict[str, Store], report: Report) -> None:
+def publish(
+    version: str, stores: dict[str, Store], report: Report, *, guard_percent: int
+) -> None:
     """Serve ``version`` on every platform of ``stores``, or change nothing.
 
-    First every file of every platform is looked for, by its size; then all stores are
+    First the guard compares it with what is served, see ``guard.require_similar``, and
+    every file of every platform is looked for, by its size; then all stores are
     locked; then the pointers move, one after the other.
-    Raises InputError when a store doesn't have the version, DifferenceError when files
-    are missing, ConflictError when another publisher is at work.
+    Raises InputError when a store doesn't have the version or the guard stops it,
+    DifferenceError when files are missing, ConflictError when another publisher is at
+    work.
     """
+    guarded_against = {name: store.pointer() for name, store in stores.items()}
+    for name, store in stores.items():
+        manifest = open_published(store, name, version).manifest
+        require_similar(manifest, store, guard_percent)
     require_complete(version, stores, report)
     with all_locked(stores) as served:
+        for name, store in stores.items():
+            if served[name] != guarded_against[name]:
+                raise ConflictError(
+                    f"{store.name} was published to meanwhile: another publisher was"
+                    " first"
+                )
         for name, store in stores.items():
             if len(stores) > 1:
                 report.line(f"Publishing {PLATFORMS[name]}...")
