@@ -8,6 +8,8 @@ reuse    write down which files earlier versions hold already
 publish  serve a version that lies in the store, all platforms or none; for several
          platforms a line ``Publishing iOS...`` comes before each
 rollback serve an earlier version again: only the pointers move, all or none
+prune    remove old versions from the store, of all platforms when none is named; the
+         one command that takes no VERSION
 demo     make the demo releases v884 and v885, and serve v884
 
 Exit codes: 0 all is well; 1 files differ; 2 wrong manifest, argument or setting, and
@@ -18,6 +20,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -30,6 +33,7 @@ from resources.demo import make_demo
 from resources.errors import CancelError, EngineError, InputError
 from resources.guard import DEFAULT_PERCENT, OFF, require_similar
 from resources.plan import make_plan
+from resources.prune import DEFAULT_KEEP, prune
 from resources.publish import publish
 from resources.published import open_published
 from resources.report import Report
@@ -90,6 +94,16 @@ def _run(options: argparse.Namespace, report: Report) -> int:
     if options.command == "rollback":
         stores = {name: settings.open_store(name) for name in platforms}
         roll_back(options.version, stores, report)
+        return 0
+    if options.command == "prune":
+        prune(
+            {name: settings.open_store(name) for name in platforms},
+            report,
+            keep=options.keep,
+            pins=tuple(options.pin),
+            force=options.force == "yes",
+            dry_run=options.dry_run,
+        )
         return 0
     releases = [
         open_release(settings.source, platform, options.version)
@@ -200,9 +214,15 @@ def _platforms(text: str) -> list[str]:
 
 
 def _percent(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and int(text[:4]) <= 100):
+    if not re.fullmatch("100|[1-9]?[0-9]", text):
         raise argparse.ArgumentTypeError(f'"{text}" is not a percentage from 0 to 100')
     return int(text)
+
+
+def _at_least_one(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text[:9]) > 0):
+        raise argparse.ArgumentTypeError(f'"{text}" is not a number of at least 1')
+    return int(text[:9])
 
 
 def _parser() -> _Parser:
@@ -237,8 +257,44 @@ def _parser() -> _Parser:
             f" or changed ({DEFAULT_PERCENT}; {OFF}: no guard)",
         )
     _command(commands, "rollback", "serve an earlier version again")
+    _add_prune(commands)
     _add_places(commands.add_parser("demo", help="make the demo releases"))
     return parser
+
+
+def _add_prune(commands: argparse._SubParsersAction[_Parser]) -> None:
+    command = commands.add_parser(
+        "prune", help="remove old versions from the store", allow_abbrev=False
+    )
+    _add_platform(command)
+    _add_places(command)
+    command.add_argument(
+        "--keep",
+        metavar="N",
+        type=_at_least_one,
+        default=DEFAULT_KEEP,
+        help=f"how many of the newest versions stay ({DEFAULT_KEEP}); what is served,"
+        " what was before, and what is pinned stay in any case",
+    )
+    command.add_argument(
+        "--pin",
+        metavar="VERSION",
+        type=_version,
+        action="append",
+        default=[],
+        help="stays as well; may be given several times",
+    )
+    command.add_argument(
+        "--force",
+        nargs="?",
+        choices=["yes", "no"],
+        const="yes",
+        default="no",
+        help="remove more than half of a store, too",
+    )
+    command.add_argument(
+        "--dry-run", action="store_true", help="write the plan and change nothing"
+    )
 
 
 def _command(
@@ -246,6 +302,12 @@ def _command(
 ) -> _Parser:
     command = commands.add_parser(name, help=text, allow_abbrev=False)
     command.add_argument("version", metavar="VERSION", type=_version)
+    _add_platform(command)
+    _add_places(command)
+    return command
+
+
+def _add_platform(command: _Parser) -> None:
     command.add_argument(
         "--platform",
         action="extend",
@@ -254,8 +316,6 @@ def _command(
         help=f"{', '.join(PLATFORMS)} or all; several with commas between, or by giving"
         " it several times; without it, all platforms",
     )
-    _add_places(command)
-    return command
 
 
 def _add_places(command: _Parser) -> None:

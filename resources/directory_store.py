@@ -19,6 +19,7 @@ from resources.errors import (
     ConflictError,
     DifferenceError,
     MissingFileError,
+    RefusedFileError,
     StoreError,
     store_failure,
 )
@@ -142,6 +143,43 @@ class DirectoryStore:
         except OSError as error:
             raise store_failure(error, f"sync {version} in {self.name}") from None
 
+    def objects(self, version: str) -> Iterator[tuple[str, int]]:
+        """Yield path and size in bytes of all that is stored under ``version``.
+
+        What is no regular file counts as empty.
+        """
+        what = f"list {version} in {self.name}"
+        try:
+            tree = Tree(self._root / "versions" / version)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            raise store_failure(error, what) from None
+        try:
+            for path in tree.walk():
+                if path.endswith("/"):
+                    raise StoreError(f"cannot {what}: {path} can't be read")
+                try:
+                    yield path, tree.size(path)
+                except RefusedFileError:
+                    yield path, 0
+                except MissingFileError:
+                    continue
+        except OSError as error:
+            raise store_failure(error, what) from None
+        finally:
+            tree.close()
+
+    def unseal(self, version: str) -> None:
+        """Delete a version's manifest, and sync its folder."""
+        self._delete(version, [MANIFEST_NAME], sync_folder=self._durable)
+
+    def delete(self, version: str, paths: Iterable[str]) -> None:
+        """Delete objects or documents, and the folders that are empty then."""
+        folders = self._delete(version, paths, sync_folder=False)
+        for folder in sorted(folders, key=len, reverse=True):
+            self._remove_empty(folder)
+
     def pointer(self) -> Pointer | None:
         """Give the pointer, or None when nothing was published."""
         try:
@@ -164,6 +202,46 @@ class DirectoryStore:
                 " another publisher was first"
             )
         self._write(POINTER_NAME, [pointer.encode()], sync_folder=True)
+
+    def _delete(
+        self, version: str, paths: Iterable[str], *, sync_folder: bool
+    ) -> set[str]:
+        """Delete files, never through a link, and give the folders they were in."""
+        tree = self._existing()
+        folders = set()
+        for path in paths:
+            folder, _, name = f"versions/{version}/{path}".rpartition("/")
+            folders.add(folder)
+            try:
+                folder_fd = tree.folder_fd(folder)
+                try:
+                    os.unlink(name, dir_fd=folder_fd)
+                    if sync_folder:
+                        os.fsync(folder_fd)
+                finally:
+                    os.close(folder_fd)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                what = f"delete {path} of {version} in {self.name}"
+                raise store_failure(error, what) from None
+        return folders
+
+    def _remove_empty(self, folder: str) -> None:
+        """Remove a folder and those above it, as far as they are empty."""
+        while folder != "versions":
+            above, _, name = folder.rpartition("/")
+            try:
+                above_fd = self._existing().folder_fd(above)
+                try:
+                    os.rmdir(name, dir_fd=above_fd)
+                finally:
+                    os.close(above_fd)
+            except FileNotFoundError:
+                pass  # with another file's folder
+            except OSError:
+                return  # there is something in it
+            folder = above
 
     def _existing(self) -> Tree:
         if self._opened is None:

@@ -3,13 +3,14 @@
 A store holds one platform. Under it lie ``versions/<v>/<path>``, the files first
 published in v; ``versions/<v>/manifest.jsonl``, which seals v: after it was written, v
 never changes; ``versions/<v>/reuse.json``; and ``current.json``, the pointer, which
-says what is served.
+says what is served. A version that holds ``versions/<v>/.pinned`` is never pruned;
+``versions/.pruned/versions.json`` lists what was pruned in part.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import BinaryIO, NamedTuple, Protocol
 
@@ -109,6 +110,21 @@ class Store(Protocol):
 
     def settle(self, version: str) -> None:
         """Make sure that what was put in ``version`` survives a power failure."""
+
+    def objects(self, version: str) -> Iterator[tuple[str, int]]:
+        """Yield path and size in bytes of all that is stored under ``version``, its
+        documents included, whether it is sealed or not; nothing if there is nothing.
+
+        Objects may be deleted meanwhile.
+        """
+
+    def unseal(self, version: str) -> None:
+        """Delete a version's manifest, if there is one, so that it lasts: nobody takes
+        the version for whole any more. Needs the lock."""
+
+    def delete(self, version: str, paths: Iterable[str]) -> None:
+        """Delete objects or documents of a version; it is no error when one is gone
+        already. Needs the lock."""
 
     def pointer(self) -> Pointer | None:
         """Give the pointer, or None when nothing was published."""

@@ -1,0 +1,196 @@
+"""Remove old versions from a store, and no file that is still needed.
+
+A version stays when it is served or was before, is pinned, or is among the newest. Of
+the others the manifest goes first, and with it the promise to be whole; then the files
+that no remaining version uses. A kill in between leaves a version that nobody takes
+for whole, and running again completes what was begun.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from resources.errors import ConflictError, InputError, MissingFileError
+from resources.paths import MANIFEST_NAME
+from resources.pieces import in_pieces
+from resources.pruned import note_pruned, pruned_versions
+from resources.publish import all_locked
+from resources.published import PublishedRelease
+from resources.report import Report
+from resources.store import Store
+from resources.sync import counted
+from resources.versions import PLATFORMS, natural_key
+
+DEFAULT_KEEP = 10
+# Whoever puts a document of this name into a version's folder keeps the version.
+PINNED_NAME = ".pinned"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removal:
+    """What a prune of one platform will remove; counts are objects and bytes.
+
+    ``removed`` lose their manifest; ``begun`` have lost it before. ``needed`` are the
+    hashes of the files that remaining versions use of both: two that are equal by
+    chance keep a file too many, and never remove one too many.
+    """
+
+    platform: str
+    kept: list[str]
+    removed: list[str]
+    begun: list[str]
+    objects: int
+    size_bytes: int
+    all_objects: int
+    all_bytes: int
+    needed: set[int] = field(repr=False)
+
+    @property
+    def is_large(self) -> bool:
+        """It is more than half of the store."""
+        return (
+            2 * self.objects > self.all_objects or 2 * self.size_bytes > self.all_bytes
+        )
+
+    def line(self) -> str:
+        """The plan for people; a dry run writes just this."""
+        named = PLATFORMS[self.platform]
+        if not self.objects:
+            versions = counted(len(self.kept), "version")
+            return f"Nothing to do: {named} has nothing to prune in {versions}."
+        names = ", ".join([*self.begun, *self.removed])
+        return (
+            f"Prune {named}: {names}; {self.objects} of"
+            f" {counted(self.all_objects, 'object')}, {self.size_bytes} of"
+            f" {self.all_bytes} bytes; {counted(len(self.kept), 'version')} kept"
+        )
+
+
+def prune(
+    stores: dict[str, Store],
+    report: Report,
+    *,
+    keep: int = DEFAULT_KEEP,
+    pins: tuple[str, ...] = (),
+    force: bool = False,
+    dry_run: bool = False,
+) -> None:
+    """Remove the old versions of every platform of ``stores``, and write the lines.
+
+    Parameters: ``keep`` is how many of the newest versions stay; ``pins`` stay as well
+    (on the platforms that have them); ``force`` allows to remove more than half of a
+    store; ``dry_run`` writes the plan and changes nothing.
+    Raises InputError, before anything is removed, when a pin is nowhere or too much
+    would go, and ConflictError when a publisher is at work.
+    """
+    there = {v for store in stores.values() for v in store.sealed_versions()}
+    if unknown := sorted(set(pins) - there, key=natural_key):
+        raise InputError(f"{unknown[0]} can't be pinned: no store has it")
+    plans = [plan_removal(name, store, keep, pins) for name, store in stores.items()]
+    for plan in plans:
+        if plan.is_large and not force:
+            raise InputError(
+                f"prune of {plan.platform} would remove {plan.objects} of"
+                f" {plan.all_objects} objects, {plan.size_bytes} of {plan.all_bytes}"
+                " bytes, more than half; if that is meant, run it with --force"
+            )
+    if dry_run or not any(plan.objects for plan in plans):
+        for plan in plans:
+            report.line(plan.line())
+        return
+    report.expect(sum(plan.objects for plan in plans))
+    with all_locked(stores):
+        for plan in plans:
+            store = stores[plan.platform]
+            if plan_removal(plan.platform, store, keep, pins) != plan:
+                raise ConflictError(
+                    f"{store.name} changed since the plan was made; run it again"
+                )
+        for plan in plans:
+            report.line(plan.line())
+            if plan.objects:
+                remove(plan, stores[plan.platform], report)
+
+
+def plan_removal(
+    platform: str, store: Store, keep: int, pins: tuple[str, ...]
+) -> Removal:
+    """Decide what goes; see ``prune`` for what stays. Nothing is touched."""
+    sealed = store.sealed_versions()
+    pointer = store.pointer()
+    staying: set[str | None] = {*sealed[-keep:], *pins}
+    if pointer is not None:
+        staying |= {pointer.version, pointer.previous}
+    staying |= {version for version in sealed if _is_pinned(version, store)}
+    kept = [version for version in sealed if version in staying]
+    removed = [version for version in sealed if version not in staying]
+    begun = pruned_versions(store)
+    needed = _needed(platform, store, kept, {*removed, *begun})
+    objects = size_bytes = all_objects = all_bytes = 0
+    for version in (*kept, *begun, *removed):
+        for path, size in store.objects(version):
+            all_objects += 1
+            all_bytes += size
+            if version not in kept and hash((version, path)) not in needed:
+                objects += 1
+                size_bytes += size
+    return Removal(
+        platform=platform,
+        kept=kept,
+        removed=removed,
+        begun=begun,
+        objects=objects,
+        size_bytes=size_bytes,
+        all_objects=all_objects,
+        all_bytes=all_bytes,
+        needed=needed,
+    )
+
+
+def remove(plan: Removal, store: Store, report: Report) -> None:
+    """Do what the plan says. Needs the lock."""
+    objects = size_bytes = 0
+    going = [*plan.begun, *plan.removed]
+    note_pruned(store, going)
+    for version in plan.removed:
+        size_bytes += store.size(version, MANIFEST_NAME)
+        objects += 1
+        store.unseal(version)
+    for version in going:
+        for piece in in_pieces(_unneeded(version, plan, store), lambda found: found[1]):
+            store.delete(version, [path for path, _ in piece])
+            objects += len(piece)
+            size_bytes += sum(size for _, size in piece)
+            report.advance(len(piece))
+    left = [version for version in going if any(True for _ in store.objects(version))]
+    note_pruned(store, left)
+    report.count("objectsRemoved", objects)
+    report.count("bytesRemoved", size_bytes)
+    report.line(f"Removed {counted(objects, 'object')}, {size_bytes} bytes.")
+
+
+def _is_pinned(version: str, store: Store) -> bool:
+    try:
+        store.open_document(version, PINNED_NAME).close()
+    except MissingFileError:
+        return False
+    return True
+
+
+def _needed(platform: str, store: Store, kept: list[str], going: set[str]) -> set[int]:
+    """Give the hashes of version and path of what ``kept`` use of ``going``."""
+    if not going:
+        return set()
+    return {
+        hash((entry.held_in, entry.path))
+        for version in kept
+        for entry in PublishedRelease(store, platform, version).manifest.entries()
+        if entry.held_in in going
+    }
+
+
+def _unneeded(version: str, plan: Removal, store: Store) -> Iterator[tuple[str, int]]:
+    for path, size in store.objects(version):
+        if hash((version, path)) not in plan.needed:
+            yield path, size
