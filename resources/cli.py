@@ -32,7 +32,7 @@ from resources.check import Release, check_release
 from resources.demo import make_demo
 from resources.errors import CancelError, EngineError, InputError
 from resources.guard import DEFAULT_PERCENT, OFF, require_similar
-from resources.plan import make_plan
+from resources.plan import Plan, make_plan
 from resources.prune import DEFAULT_KEEP, prune
 from resources.publish import publish
 from resources.published import open_published
@@ -57,25 +57,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
     by_program = bool(os.environ.get("TASK_ID"))
     report = Report(progress=by_program, outputs=by_program)
     try:
-        options = _parser().parse_args(arguments)
-        report = Report(progress=by_program or options.progress, outputs=by_program)
-        code = _run(options, report)
-        report.finish()
-    except EngineError as error:
-        report.finish()
-        report.error(str(error))
-        return error.exit_code
-    except CancelError as error:
-        report.error("cancelled")
-        return error.exit_code
+        try:
+            options = _parser().parse_args(arguments)
+            report = _report(options, by_program=by_program)
+            code = _run(options, report)
+        except BrokenPipeError:
+            raise
+        except EngineError as error:
+            code = error.exit_code
+            report.error(str(error))
+        except CancelError as error:
+            code = error.exit_code
+            report.error("cancelled")
+        except OSError as error:
+            code = EngineError.exit_code
+            report.error(f"{error.filename or 'a file'}: {error.strerror or error}")
+        report.finish(code)
     except BrokenPipeError:
         # Python would try to flush once more when it ends, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
-    except OSError as error:
-        report.error(f"{error.filename or 'a file'}: {error.strerror or error}")
-        return EngineError.exit_code
     return code
+
+
+def _report(options: argparse.Namespace, *, by_program: bool) -> Report:
+    if options.json:  # and nothing else on stdout
+        return Report(progress=False, outputs=False, lines=False, objects=sys.stdout)
+    objects = None
+    if options.json_fd is not None:
+        try:
+            objects = os.fdopen(options.json_fd, "w", encoding="utf-8")
+        except OSError as error:
+            raise InputError(
+                f"--json-fd {options.json_fd}: it can't be written to"
+                f" ({error.strerror}); open it, as in --json-fd 3 3>FILE"
+            ) from None
+    return Report(
+        progress=by_program or options.progress, outputs=by_program, objects=objects
+    )
 
 
 def _run(options: argparse.Namespace, report: Report) -> int:
@@ -138,8 +157,9 @@ def _check(
             strict_extra=options.strict_extra,
         )
         failed += checked.failed
-        report.count("filesChecked", checked.files)
-        report.count("failed", checked.failed)
+        report.note(release.platform, version=options.version)
+        report.count(release.platform, "filesChecked", checked.files)
+        report.count(release.platform, "failed", checked.failed)
     return 1 if failed else 0
 
 
@@ -160,12 +180,11 @@ def _sync(
     for plan, release, store in zip(plans, releases, stores, strict=True):
         if len(releases) > 1:
             report.line(f"Syncing {PLATFORMS[release.platform]}...")
-        report.count("new", plan.new_files)
-        report.count("reused", plan.reused_files)
+        _count_plan(plan, report)
         if options.dry_run:
             report.line(plan.line())
             continue
-        report.count("bytesUploaded", 0)
+        report.count(plan.platform, "bytesUploaded", 0)
         run_plan(plan, release, store, report, move_pointer=not options.no_pointer)
     return 0
 
@@ -181,11 +200,18 @@ def _reuse(
         store = settings.open_store(release.platform)
         plan = make_plan(release.manifest, store)
         write_reuse(plan, release, store, report)
-        report.count("new", plan.new_files)
-        report.count("reused", plan.reused_files)
+        _count_plan(plan, report)
         report.advance(1)
     report.line(f"Reuse version updated: {options.version}")
     return 0
+
+
+def _count_plan(plan: Plan, report: Report) -> None:
+    report.note(plan.platform, version=plan.version)
+    report.count(plan.platform, "new", plan.new_files)
+    report.count(plan.platform, "reused", plan.reused_files)
+    report.count(plan.platform, "bytes", plan.new_bytes + plan.reused_bytes)
+    report.count(plan.platform, "bytesReused", plan.reused_bytes)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -223,6 +249,12 @@ def _at_least_one(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and int(text[:9]) > 0):
         raise argparse.ArgumentTypeError(f'"{text}" is not a number of at least 1')
     return int(text[:9])
+
+
+def _descriptor(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,4}", text):
+        raise argparse.ArgumentTypeError(f'"{text}" is not the number of a descriptor')
+    return int(text)
 
 
 def _parser() -> _Parser:
@@ -323,6 +355,18 @@ def _add_places(command: _Parser) -> None:
     command.add_argument("--store", metavar="URL", help="instead of RESOURCE_STORE")
     command.add_argument(
         "--progress", action="store_true", help="write ::progress::PERCENT lines"
+    )
+    machine = command.add_mutually_exclusive_group()
+    machine.add_argument(
+        "--json",
+        action="store_true",
+        help="write one JSON object a line instead of the lines",
+    )
+    machine.add_argument(
+        "--json-fd",
+        metavar="N",
+        type=_descriptor,
+        help="write the same objects to descriptor N, beside the lines",
     )
 
 

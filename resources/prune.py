@@ -165,8 +165,8 @@ def remove(plan: Removal, store: Store, report: Report) -> None:
             report.advance(len(piece))
     left = [version for version in going if any(True for _ in store.objects(version))]
     note_pruned(store, left)
-    report.count("objectsRemoved", objects)
-    report.count("bytesRemoved", size_bytes)
+    report.count(plan.platform, "objectsRemoved", objects)
+    report.count(plan.platform, "bytesRemoved", size_bytes)
     report.line(f"Removed {counted(objects, 'object')}, {size_bytes} bytes.")
 
 

@@ -11,7 +11,7 @@ from resources.guard import require_similar
 from resources.published import PublishedRelease, open_published
 from resources.report import Report
 from resources.store import Pointer, Store
-from resources.sync import point_to, published_line
+from resources.sync import note_served, point_to, published_line
 from resources.versions import PLATFORMS
 
 
@@ -44,9 +44,11 @@ def publish(
                 report.line(f"Publishing {PLATFORMS[name]}...")
             before = served[name]
             if before is not None and before.version == version:
+                report.note(name, served=version)
                 report.line(f"Nothing to do: {version} is already published.")
                 continue
             point_to(name, version, store, before)
+            note_served(name, version, before, report)
             report.line(published_line(version, before))
 
 

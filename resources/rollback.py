@@ -6,7 +6,7 @@ from resources.errors import InputError
 from resources.publish import all_locked, require_complete
 from resources.report import Report
 from resources.store import Store
-from resources.sync import point_to
+from resources.sync import note_served, point_to
 
 
 def roll_back(version: str, stores: dict[str, Store], report: Report) -> None:
@@ -28,7 +28,9 @@ def roll_back(version: str, stores: dict[str, Store], report: Report) -> None:
         for name, store in stores.items():
             before = served[name]
             if before is None or before.version == version:
+                report.note(name, served=version)
                 report.line(f"Nothing to do: {name} serves {version} already.")
                 continue
             point_to(name, version, store, before)
+            note_served(name, version, before, report)
             report.line(f"Rolled back {name}: {before.version} -> {version}")

@@ -53,6 +53,7 @@ def run_plan(
     DifferenceError when the source isn't what its manifest says.
     """
     if plan.published:
+        report.note(plan.platform, served=plan.version)
         report.line(f"Nothing to do: {plan.version} is already published.")
         return
     report.line(plan.line())
@@ -64,13 +65,14 @@ def run_plan(
         if not plan.complete:
             sent = send_files(plan, release, store, report)
             store.settle(plan.version)
-            report.count("bytesUploaded", sent.sent_bytes)
+            report.count(plan.platform, "bytesUploaded", sent.sent_bytes)
             report.line(f"Verified {counted(sent.verified_files, 'upload')}.")
         if not plan.sealed:
             seal(plan, release, store)
         if move_pointer:
             point_to(plan.platform, plan.version, store, plan.pointer)
     if move_pointer:
+        note_served(plan.platform, plan.version, plan.pointer, report)
         report.line(published_line(plan.version, plan.pointer))
     else:
         report.line(f"Stored {plan.version}; it is not published yet.")
@@ -138,6 +140,13 @@ def point_to(
         task_id=os.environ.get("TASK_ID", "")[:MAX_TASK_ID] or None,
     )
     store.move_pointer(pointer, expected)
+
+
+def note_served(
+    platform: str, version: str, before: Pointer | None, report: Report
+) -> None:
+    """Tell programs which version is served now, and which was before."""
+    report.note(platform, served=version, previous=before.version if before else None)
 
 
 def published_line(version: str, previous: Pointer | None) -> str:
