@@ -59,6 +59,7 @@ class DirectoryStore:
                 if is_version(folder.name) and (folder / MANIFEST_NAME).is_file()
             ]
         except (FileNotFoundError, NotADirectoryError):
+            self._require_still_there()
             return []
         except OSError as error:
             raise store_failure(error, f"list the versions of {self.name}") from None
@@ -69,6 +70,7 @@ class DirectoryStore:
         try:
             return (self._root / "versions" / version / name).open("rb")
         except (FileNotFoundError, NotADirectoryError):
+            self._require_still_there()
             raise MissingFileError from None
         except OSError as error:
             raise store_failure(error, f"read {name} of {version}") from None
@@ -87,6 +89,7 @@ class DirectoryStore:
 
         The kernel gives the lock back when its holder dies, however it dies.
         """
+        self._require_still_there()
         staging = self._root / ".staging"
         try:
             (staging / "unfinished").mkdir(parents=True, exist_ok=True)
@@ -172,13 +175,19 @@ class DirectoryStore:
 
     def unseal(self, version: str) -> None:
         """Delete a version's manifest, and sync its folder."""
-        self._delete(version, [MANIFEST_NAME], sync_folder=self._durable)
+        self._unlink(version, MANIFEST_NAME, sync_folder=self._durable)
 
     def delete(self, version: str, paths: Iterable[str]) -> None:
-        """Delete objects or documents, and the folders that are empty then."""
-        folders = self._delete(version, paths, sync_folder=False)
-        for folder in sorted(folders, key=len, reverse=True):
-            self._remove_empty(folder)
+        """Delete objects or documents, and then every empty folder of the version."""
+        for path in paths:
+            self._unlink(version, path)
+        try:
+            self._remove_empty_folders(version)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            what = f"delete the folders of {version} in {self.name}"
+            raise store_failure(error, what) from None
 
     def pointer(self) -> Pointer | None:
         """Give the pointer, or None when nothing was published."""
@@ -186,6 +195,7 @@ class DirectoryStore:
             with (self._root / POINTER_NAME).open("rb") as stream:
                 return Pointer.decode(stream.read(MAX_POINTER_BYTES))
         except (FileNotFoundError, NotADirectoryError):
+            self._require_still_there()
             return None
         except OSError as error:
             raise store_failure(error, f"read {POINTER_NAME}") from None
@@ -203,45 +213,51 @@ class DirectoryStore:
             )
         self._write(POINTER_NAME, [pointer.encode()], sync_folder=True)
 
-    def _delete(
-        self, version: str, paths: Iterable[str], *, sync_folder: bool
-    ) -> set[str]:
-        """Delete files, never through a link, and give the folders they were in."""
-        tree = self._existing()
-        folders = set()
-        for path in paths:
-            folder, _, name = f"versions/{version}/{path}".rpartition("/")
-            folders.add(folder)
+    def _unlink(self, version: str, path: str, *, sync_folder: bool = False) -> None:
+        """Delete a file if it is there, never through a link."""
+        folder, _, name = f"versions/{version}/{path}".rpartition("/")
+        try:
+            folder_fd = self._existing().folder_fd(folder)
             try:
-                folder_fd = tree.folder_fd(folder)
-                try:
-                    os.unlink(name, dir_fd=folder_fd)
-                    if sync_folder:
-                        os.fsync(folder_fd)
-                finally:
-                    os.close(folder_fd)
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                what = f"delete {path} of {version} in {self.name}"
-                raise store_failure(error, what) from None
-        return folders
+                os.unlink(name, dir_fd=folder_fd)
+                if sync_folder:
+                    os.fsync(folder_fd)
+            finally:
+                os.close(folder_fd)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            what = f"delete {path} of {version} in {self.name}"
+            raise store_failure(error, what) from None
 
-    def _remove_empty(self, folder: str) -> None:
-        """Remove a folder and those above it, as far as they are empty."""
-        while folder != "versions":
-            above, _, name = folder.rpartition("/")
-            try:
-                above_fd = self._existing().folder_fd(above)
-                try:
-                    os.rmdir(name, dir_fd=above_fd)
-                finally:
-                    os.close(above_fd)
-            except FileNotFoundError:
-                pass  # with another file's folder
-            except OSError:
-                return  # there is something in it
-            folder = above
+    def _remove_empty_folders(self, version: str) -> None:
+        versions_fd = self._existing().folder_fd("versions")
+        try:
+            for _, folders, _, fd in os.fwalk(
+                version, topdown=False, dir_fd=versions_fd
+            ):
+                for folder in folders:
+                    with contextlib.suppress(OSError):  # there is something in it
+                        os.rmdir(folder, dir_fd=fd)
+            with contextlib.suppress(OSError):
+                os.rmdir(version, dir_fd=versions_fd)
+        finally:
+            os.close(versions_fd)
+
+    def _require_still_there(self) -> None:
+        """Tell a store that has gone from one that is still empty: what was seen in it
+        before would else be taken for the work of another publisher."""
+        if self._opened is None:
+            return
+        fd = self._opened.folder_fd("")
+        try:
+            is_same = os.path.samestat(os.fstat(fd), self._root.stat())
+        except FileNotFoundError:
+            is_same = False
+        finally:
+            os.close(fd)
+        if not is_same:
+            raise StoreError(f"the store {self.name} is gone")
 
     def _existing(self) -> Tree:
         if self._opened is None:

@@ -8,12 +8,12 @@ for whole, and running again completes what was begun.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from resources.errors import ConflictError, InputError, MissingFileError
+from resources.errors import ConflictError, FullError, InputError, MissingFileError
 from resources.paths import MANIFEST_NAME
-from resources.pieces import in_pieces
 from resources.pruned import note_pruned, pruned_versions
 from resources.publish import all_locked
 from resources.published import PublishedRelease
@@ -31,7 +31,8 @@ PINNED_NAME = ".pinned"
 class Removal:
     """What a prune of one platform will remove; counts are objects and bytes.
 
-    ``removed`` lose their manifest; ``begun`` have lost it before. ``needed`` are the
+    ``removed`` lose their manifest; ``begun`` have lost it before, and
+    ``is_begun_over`` when one of these has no objects any more. ``needed`` are the
     hashes of the files that remaining versions use of both: two that are equal by
     chance keep a file too many, and never remove one too many.
     """
@@ -40,11 +41,17 @@ class Removal:
     kept: list[str]
     removed: list[str]
     begun: list[str]
+    is_begun_over: bool
     objects: int
     size_bytes: int
     all_objects: int
     all_bytes: int
     needed: set[int] = field(repr=False)
+
+    @property
+    def has_work(self) -> bool:
+        """There is something to do."""
+        return self.objects > 0 or self.is_begun_over
 
     @property
     def is_large(self) -> bool:
@@ -56,7 +63,7 @@ class Removal:
     def line(self) -> str:
         """The plan for people; a dry run writes just this."""
         named = PLATFORMS[self.platform]
-        if not self.objects:
+        if not self.has_work:
             versions = counted(len(self.kept), "version")
             return f"Nothing to do: {named} has nothing to prune in {versions}."
         names = ", ".join([*self.begun, *self.removed])
@@ -95,7 +102,7 @@ def prune(
                 f" {plan.all_objects} objects, {plan.size_bytes} of {plan.all_bytes}"
                 " bytes, more than half; if that is meant, run it with --force"
             )
-    if dry_run or not any(plan.objects for plan in plans):
+    if dry_run or not any(plan.has_work for plan in plans):
         for plan in plans:
             report.line(plan.line())
         return
@@ -109,7 +116,7 @@ def prune(
                 )
         for plan in plans:
             report.line(plan.line())
-            if plan.objects:
+            if plan.has_work:
                 remove(plan, stores[plan.platform], report)
 
 
@@ -128,18 +135,22 @@ def plan_removal(
     begun = pruned_versions(store)
     needed = _needed(platform, store, kept, {*removed, *begun})
     objects = size_bytes = all_objects = all_bytes = 0
+    is_begun_over = False
     for version in (*kept, *begun, *removed):
+        before = all_objects
         for path, size in store.objects(version):
             all_objects += 1
             all_bytes += size
             if version not in kept and hash((version, path)) not in needed:
                 objects += 1
                 size_bytes += size
+        is_begun_over |= version in begun and all_objects == before
     return Removal(
         platform=platform,
         kept=kept,
         removed=removed,
         begun=begun,
+        is_begun_over=is_begun_over,
         objects=objects,
         size_bytes=size_bytes,
         all_objects=all_objects,
@@ -151,18 +162,25 @@ def plan_removal(
 def remove(plan: Removal, store: Store, report: Report) -> None:
     """Do what the plan says. Needs the lock."""
     objects = size_bytes = 0
+
+    def counting(found: Iterable[tuple[str, int]]) -> Iterator[str]:
+        nonlocal objects, size_bytes
+        for path, size in found:
+            yield path
+            objects += 1
+            size_bytes += size
+            report.advance(1)
+
     going = [*plan.begun, *plan.removed]
-    note_pruned(store, going)
+    # A full disk has no room for the list, and is what people prune for.
+    with contextlib.suppress(FullError):
+        note_pruned(store, going)
     for version in plan.removed:
-        size_bytes += store.size(version, MANIFEST_NAME)
-        objects += 1
-        store.unseal(version)
+        size = store.size(version, MANIFEST_NAME)
+        for _ in counting([(MANIFEST_NAME, size)]):
+            store.unseal(version)
     for version in going:
-        for piece in in_pieces(_unneeded(version, plan, store), lambda found: found[1]):
-            store.delete(version, [path for path, _ in piece])
-            objects += len(piece)
-            size_bytes += sum(size for _, size in piece)
-            report.advance(len(piece))
+        store.delete(version, counting(_unneeded(version, plan, store)))
     left = [version for version in going if any(True for _ in store.objects(version))]
     note_pruned(store, left)
     report.count(plan.platform, "objectsRemoved", objects)
