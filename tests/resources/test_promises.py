@@ -68,6 +68,20 @@ def objects(game, version="v885"):
     }
 
 
+@contextlib.contextmanager
+def standing_still(game, number, *arguments):
+    """Start a command that stands still before its change of that number, and let it
+    go on to its end afterwards; its messages are ``errors`` then."""
+    process = disturb(game, number, "stop", *arguments)
+    with contextlib.closing(process.stdout), contextlib.closing(process.stderr):
+        assert os.WIFSTOPPED(os.waitpid(process.pid, os.WUNTRACED)[1])
+        try:
+            yield process
+        finally:
+            os.killpg(process.pid, signal.SIGCONT)
+            _, process.errors = process.communicate(timeout=60)
+
+
 def is_whole(game, version):
     release = open_published(game.open_store(), "ios", version)
     return not any(
@@ -147,9 +161,7 @@ def test_of_two_publishers_at_once_one_wins_and_the_other_gets_a_conflict(
     game.build("v886", NEW)
     # Each time the first one stands still between two other writes of its own.
     for number in (6, 9, 12):
-        first = disturb(game, number, "stop", *SYNC)
-        with contextlib.closing(first.stdout), contextlib.closing(first.stderr):
-            assert os.WIFSTOPPED(os.waitpid(first.pid, os.WUNTRACED)[1])
+        with standing_still(game, number, *SYNC) as first:
             for second in (
                 ("sync", "v886"),
                 ("publish", "v884"),
@@ -158,12 +170,30 @@ def test_of_two_publishers_at_once_one_wins_and_the_other_gets_a_conflict(
                 result = game.run(*second, "--platform", "ios")
                 assert result.returncode == 4, second
                 assert "another publisher is writing to" in result.stderr
-            os.killpg(first.pid, signal.SIGCONT)
-            _, errors = first.communicate(timeout=60)
-        assert (first.returncode, errors) == (0, "")
+        assert (first.returncode, first.errors) == (0, "")
         assert game.served() == ("v885", NEW)
         game.lines("rollback", "v884", "--platform", "ios")
         shutil.rmtree(game.store / "ios/versions/v885")
+
+
+def test_what_was_decided_before_another_published_is_a_conflict(published_game):
+    game = published_game
+    game.build("v882", {"old": b"1"})
+    game.lines("sync", "v882", "--platform", "ios", "--no-pointer")
+    game.build("v883", OLD)
+    game.lines(*SYNC, "--no-pointer")
+    for command in (
+        ("publish", "v885"),
+        ("prune", "--keep", "1", "--force"),
+        ("sync", "v885"),
+    ):
+        shutil.rmtree(game.store / "ios/versions/v883", ignore_errors=True)
+        with standing_still(game, 1, *command, "--platform", "ios") as first:
+            game.lines("sync", "v883", "--platform", "ios")
+        assert first.returncode == 4, first.errors
+        assert game.served() == ("v883", OLD)
+        assert len(game.open_store().sealed_versions()) == 4
+        game.lines("rollback", "v884", "--platform", "ios")
 
 
 def test_a_published_version_with_other_content_is_a_conflict(published_game):
