@@ -8,6 +8,9 @@ reuse    write down which files earlier versions hold already
 publish  serve a version that lies in the store, all platforms or none; for several
          platforms a line ``Publishing iOS...`` comes before each
 manifest write manifest.jsonl for a folder, or from another program's manifest
+rollback serve an earlier version again: only the pointers move, all or none
+prune    remove old versions from the store, of all platforms when none is named; the
+         one command that takes no VERSION
 demo     make the demo releases v884 and v885, and serve v884
 
 Exit codes: 0 all is well; 1 files differ; 2 wrong manifest, argument or setting, and
@@ -18,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
@@ -29,12 +33,15 @@ from typing import Any, NoReturn
 from resources.check import Release, check_release
 from resources.demo import make_demo
 from resources.errors import CancelError, EngineError, InputError
+from resources.guard import DEFAULT_PERCENT, OFF, require_similar
 from resources.make_manifest import owner_of, write_manifest
-from resources.plan import make_plan
+from resources.plan import Plan, make_plan
+from resources.prune import DEFAULT_KEEP, prune
 from resources.publish import publish
 from resources.published import open_published
 from resources.report import Report
 from resources.reuse import write_reuse
+from resources.rollback import roll_back
 from resources.settings import Settings, read_settings
 from resources.source import (
     ForeignRelease,
@@ -58,25 +65,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
     by_program = bool(os.environ.get("TASK_ID"))
     report = Report(progress=by_program, outputs=by_program)
     try:
-        options = _parser().parse_args(arguments)
-        report = Report(progress=by_program or options.progress, outputs=by_program)
-        code = _run(options, report)
-        report.finish()
-    except EngineError as error:
-        report.finish()
-        report.error(str(error))
-        return error.exit_code
-    except CancelError as error:
-        report.error("cancelled")
-        return error.exit_code
+        try:
+            options = _parser().parse_args(arguments)
+            report = _report(options, by_program=by_program)
+            code = _run(options, report)
+        except BrokenPipeError:
+            raise
+        except EngineError as error:
+            code = error.exit_code
+            report.error(str(error))
+        except CancelError as error:
+            code = error.exit_code
+            report.error("cancelled")
+        except OSError as error:
+            code = EngineError.exit_code
+            report.error(f"{error.filename or 'a file'}: {error.strerror or error}")
+        report.finish(code)
     except BrokenPipeError:
         # Python would try to flush once more when it ends, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
-    except OSError as error:
-        report.error(f"{error.filename or 'a file'}: {error.strerror or error}")
-        return EngineError.exit_code
     return code
+
+
+def _report(options: argparse.Namespace, *, by_program: bool) -> Report:
+    if options.json:  # and nothing else on stdout
+        return Report(progress=False, outputs=False, lines=False, objects=sys.stdout)
+    objects = None
+    if options.json_fd is not None:
+        try:
+            objects = os.fdopen(options.json_fd, "w", encoding="utf-8")
+        except OSError as error:
+            raise InputError(
+                f"--json-fd {options.json_fd}: it can't be written to"
+                f" ({error.strerror}); open it, as in --json-fd 3 3>FILE"
+            ) from None
+    return Report(
+        progress=by_program or options.progress, outputs=by_program, objects=objects
+    )
 
 
 def _run(options: argparse.Namespace, report: Report) -> int:
@@ -96,7 +122,21 @@ def _run(options: argparse.Namespace, report: Report) -> int:
         return _check(options, settings, platforms, report)
     if options.command == "publish":
         stores = {name: settings.open_store(name) for name in platforms}
-        publish(options.version, stores, report)
+        publish(options.version, stores, report, guard_percent=options.guard)
+        return 0
+    if options.command == "rollback":
+        stores = {name: settings.open_store(name) for name in platforms}
+        roll_back(options.version, stores, report)
+        return 0
+    if options.command == "prune":
+        prune(
+            {name: settings.open_store(name) for name in platforms},
+            report,
+            keep=options.keep,
+            pins=tuple(options.pin),
+            force=options.force == "yes",
+            dry_run=options.dry_run,
+        )
         return 0
     releases = [
         open_release(
@@ -148,8 +188,9 @@ def _check(
             strict_extra=options.strict_extra,
         )
         failed += checked.failed
-        report.count("filesChecked", checked.files)
-        report.count("failed", checked.failed)
+        report.note(release.platform, version=options.version)
+        report.count(release.platform, "filesChecked", checked.files)
+        report.count(release.platform, "failed", checked.failed)
     return 1 if failed else 0
 
 
@@ -164,16 +205,17 @@ def _sync(
         make_plan(release.manifest, store)
         for release, store in zip(releases, stores, strict=True)
     ]
+    for release, store in zip(releases, stores, strict=True):
+        require_similar(release.manifest, store, options.guard)
     report.expect(sum(plan.work_files for plan in plans))
     for plan, release, store in zip(plans, releases, stores, strict=True):
         if len(releases) > 1:
             report.line(f"Syncing {PLATFORMS[release.platform]}...")
-        report.count("new", plan.new_files)
-        report.count("reused", plan.reused_files)
+        _count_plan(plan, report)
         if options.dry_run:
             report.line(plan.line())
             continue
-        report.count("bytesUploaded", 0)
+        report.count(plan.platform, "bytesUploaded", 0)
         run_plan(plan, release, store, report, move_pointer=not options.no_pointer)
     return 0
 
@@ -189,11 +231,18 @@ def _reuse(
         store = settings.open_store(release.platform)
         plan = make_plan(release.manifest, store)
         write_reuse(plan, release, store, report)
-        report.count("new", plan.new_files)
-        report.count("reused", plan.reused_files)
+        _count_plan(plan, report)
         report.advance(1)
     report.line(f"Reuse version updated: {options.version}")
     return 0
+
+
+def _count_plan(plan: Plan, report: Report) -> None:
+    report.note(plan.platform, version=plan.version)
+    report.count(plan.platform, "new", plan.new_files)
+    report.count(plan.platform, "reused", plan.reused_files)
+    report.count(plan.platform, "bytes", plan.new_bytes + plan.reused_bytes)
+    report.count(plan.platform, "bytesReused", plan.reused_bytes)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -207,6 +256,36 @@ def _version(text: str) -> str:
             f'"{text}" is not a version: up to 64 letters, digits, ".", "_" and "-"'
         )
     return text
+
+
+def _platforms(text: str) -> list[str]:
+    if text == "all":
+        return list(PLATFORMS)
+    names = text.split(",")
+    for name in names:
+        if name not in PLATFORMS:
+            raise argparse.ArgumentTypeError(
+                f"invalid choice: {name!r} (choose from {', '.join(PLATFORMS)}, all)"
+            )
+    return names
+
+
+def _percent(text: str) -> int:
+    if not re.fullmatch("100|[1-9]?[0-9]", text):
+        raise argparse.ArgumentTypeError(f'"{text}" is not a percentage from 0 to 100')
+    return int(text)
+
+
+def _at_least_one(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text[:9]) > 0):
+        raise argparse.ArgumentTypeError(f'"{text}" is not a number of at least 1')
+    return int(text[:9])
+
+
+def _descriptor(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,4}", text):
+        raise argparse.ArgumentTypeError(f'"{text}" is not the number of a descriptor')
+    return int(text)
 
 
 def _parser() -> _Parser:
@@ -230,10 +309,56 @@ def _parser() -> _Parser:
         "--no-pointer", action="store_true", help="don't serve it yet; see publish"
     )
     _command(commands, "reuse", "write down what earlier versions hold already")
-    _command(commands, "publish", "serve a version that lies in the store")
+    publishing = _command(commands, "publish", "serve a version that is in the store")
+    for command in (sync, publishing):
+        command.add_argument(
+            "--guard",
+            metavar="PERCENT",
+            type=_percent,
+            default=DEFAULT_PERCENT,
+            help="stop when more of a platform's files that are served would be dropped"
+            f" or changed ({DEFAULT_PERCENT}; {OFF}: no guard)",
+        )
+    _command(commands, "rollback", "serve an earlier version again")
+    _add_prune(commands)
     _add_manifest(commands)
     _add_places(commands.add_parser("demo", help="make the demo releases"))
     return parser
+
+
+def _add_prune(commands: argparse._SubParsersAction[_Parser]) -> None:
+    command = commands.add_parser(
+        "prune", help="remove old versions from the store", allow_abbrev=False
+    )
+    _add_platform(command)
+    _add_places(command)
+    command.add_argument(
+        "--keep",
+        metavar="N",
+        type=_at_least_one,
+        default=DEFAULT_KEEP,
+        help=f"how many of the newest versions stay ({DEFAULT_KEEP}); what is served,"
+        " what was before, and what is pinned stay in any case",
+    )
+    command.add_argument(
+        "--pin",
+        metavar="VERSION",
+        type=_version,
+        action="append",
+        default=[],
+        help="stays as well; may be given several times",
+    )
+    command.add_argument(
+        "--force",
+        nargs="?",
+        choices=["yes", "no"],
+        const="yes",
+        default="no",
+        help="remove more than half of a store, too",
+    )
+    command.add_argument(
+        "--dry-run", action="store_true", help="write the plan and change nothing"
+    )
 
 
 def _command(
@@ -241,12 +366,7 @@ def _command(
 ) -> _Parser:
     command = commands.add_parser(name, help=text, allow_abbrev=False)
     command.add_argument("version", metavar="VERSION", type=_version)
-    command.add_argument(
-        "--platform",
-        action="append",
-        choices=list(PLATFORMS),
-        help="may be given several times; without it, all platforms",
-    )
+    _add_platform(command)
     _add_places(command)
     return command
 
@@ -271,16 +391,41 @@ def _add_manifest(commands: argparse._SubParsersAction[_Parser]) -> None:
         metavar="FILE",
         help="only what this project.manifest or checksum file lists, and verify it",
     )
-    manifest.add_argument(
-        "--progress", action="store_true", help="write ::progress::PERCENT lines"
+    _add_output(manifest)
+
+
+def _add_platform(command: _Parser) -> None:
+    command.add_argument(
+        "--platform",
+        action="extend",
+        type=_platforms,
+        metavar="PLATFORM",
+        help=f"{', '.join(PLATFORMS)} or all; several with commas between, or by giving"
+        " it several times; without it, all platforms",
     )
 
 
 def _add_places(command: _Parser) -> None:
     command.add_argument("--source", metavar="DIR", help="instead of RESOURCE_SOURCE")
     command.add_argument("--store", metavar="URL", help="instead of RESOURCE_STORE")
+    _add_output(command)
+
+
+def _add_output(command: _Parser) -> None:
     command.add_argument(
         "--progress", action="store_true", help="write ::progress::PERCENT lines"
+    )
+    machine = command.add_mutually_exclusive_group()
+    machine.add_argument(
+        "--json",
+        action="store_true",
+        help="write one JSON object a line instead of the lines",
+    )
+    machine.add_argument(
+        "--json-fd",
+        metavar="N",
+        type=_descriptor,
+        help="write the same objects to descriptor N, beside the lines",
     )
 
 

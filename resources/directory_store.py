@@ -10,7 +10,6 @@ import contextlib
 import fcntl
 import hashlib
 import itertools
-import json
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from resources.errors import (
     ConflictError,
     DifferenceError,
     MissingFileError,
+    RefusedFileError,
     StoreError,
     store_failure,
 )
@@ -30,7 +30,6 @@ from resources.tree import Tree
 from resources.versions import is_version, natural_key
 from resources.workers import check_alive
 
-POINTER_FORMAT = "release-pointer/1"
 POINTER_NAME = "current.json"
 MAX_POINTER_BYTES = 4096
 CHUNK_BYTES = 1 << 20
@@ -60,6 +59,7 @@ class DirectoryStore:
                 if is_version(folder.name) and (folder / MANIFEST_NAME).is_file()
             ]
         except (FileNotFoundError, NotADirectoryError):
+            self._require_still_there()
             return []
         except OSError as error:
             raise store_failure(error, f"list the versions of {self.name}") from None
@@ -70,6 +70,7 @@ class DirectoryStore:
         try:
             return (self._root / "versions" / version / name).open("rb")
         except (FileNotFoundError, NotADirectoryError):
+            self._require_still_there()
             raise MissingFileError from None
         except OSError as error:
             raise store_failure(error, f"read {name} of {version}") from None
@@ -88,6 +89,7 @@ class DirectoryStore:
 
         The kernel gives the lock back when its holder dies, however it dies.
         """
+        self._require_still_there()
         staging = self._root / ".staging"
         try:
             (staging / "unfinished").mkdir(parents=True, exist_ok=True)
@@ -144,21 +146,61 @@ class DirectoryStore:
         except OSError as error:
             raise store_failure(error, f"sync {version} in {self.name}") from None
 
+    def objects(self, version: str) -> Iterator[tuple[str, int]]:
+        """Yield path and size in bytes of all that is stored under ``version``.
+
+        What is no regular file counts as empty.
+        """
+        what = f"list {version} in {self.name}"
+        try:
+            tree = Tree(self._root / "versions" / version)
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            raise store_failure(error, what) from None
+        try:
+            for path in tree.walk():
+                if path.endswith("/"):
+                    raise StoreError(f"cannot {what}: {path} can't be read")
+                try:
+                    yield path, tree.size(path)
+                except RefusedFileError:
+                    yield path, 0
+                except MissingFileError:
+                    continue
+        except OSError as error:
+            raise store_failure(error, what) from None
+        finally:
+            tree.close()
+
+    def unseal(self, version: str) -> None:
+        """Delete a version's manifest, and sync its folder."""
+        self._unlink(version, MANIFEST_NAME, sync_folder=self._durable)
+
+    def delete(self, version: str, paths: Iterable[str]) -> None:
+        """Delete objects or documents, and then every empty folder of the version."""
+        for path in paths:
+            self._unlink(version, path)
+        try:
+            self._remove_empty_folders(version)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            what = f"delete the folders of {version} in {self.name}"
+            raise store_failure(error, what) from None
+
     def pointer(self) -> Pointer | None:
         """Give the pointer, or None when nothing was published."""
         try:
             with (self._root / POINTER_NAME).open("rb") as stream:
-                values = json.loads(stream.read(MAX_POINTER_BYTES))
-            pointer = Pointer(values["version"], values["manifestSha256"])
-            if values["format"] != POINTER_FORMAT or not is_version(pointer.version):
-                raise ValueError
+                return Pointer.decode(stream.read(MAX_POINTER_BYTES))
         except (FileNotFoundError, NotADirectoryError):
+            self._require_still_there()
             return None
         except OSError as error:
             raise store_failure(error, f"read {POINTER_NAME}") from None
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except ValueError:
             raise StoreError(f"{self._root / POINTER_NAME} is damaged") from None
-        return pointer
 
     def move_pointer(self, pointer: Pointer, expected: Pointer | None) -> None:
         """Serve another version, if ``expected`` is still served."""
@@ -169,14 +211,53 @@ class DirectoryStore:
                 f" {expected.version if expected else 'nothing'} as before:"
                 " another publisher was first"
             )
-        values = {
-            "format": POINTER_FORMAT,
-            "version": pointer.version,
-            "manifestSha256": pointer.manifest_sha256,
-            "previous": expected.version if expected else None,
-        }
-        text = json.dumps(values, indent=2) + "\n"
-        self._write(POINTER_NAME, [text.encode()], sync_folder=True)
+        self._write(POINTER_NAME, [pointer.encode()], sync_folder=True)
+
+    def _unlink(self, version: str, path: str, *, sync_folder: bool = False) -> None:
+        """Delete a file if it is there, never through a link."""
+        folder, _, name = f"versions/{version}/{path}".rpartition("/")
+        try:
+            folder_fd = self._existing().folder_fd(folder)
+            try:
+                os.unlink(name, dir_fd=folder_fd)
+                if sync_folder:
+                    os.fsync(folder_fd)
+            finally:
+                os.close(folder_fd)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            what = f"delete {path} of {version} in {self.name}"
+            raise store_failure(error, what) from None
+
+    def _remove_empty_folders(self, version: str) -> None:
+        versions_fd = self._existing().folder_fd("versions")
+        try:
+            for _, folders, _, fd in os.fwalk(
+                version, topdown=False, dir_fd=versions_fd
+            ):
+                for folder in folders:
+                    with contextlib.suppress(OSError):  # there is something in it
+                        os.rmdir(folder, dir_fd=fd)
+            with contextlib.suppress(OSError):
+                os.rmdir(version, dir_fd=versions_fd)
+        finally:
+            os.close(versions_fd)
+
+    def _require_still_there(self) -> None:
+        """Tell a store that has gone from one that is still empty: what was seen in it
+        before would else be taken for the work of another publisher."""
+        if self._opened is None:
+            return
+        fd = self._opened.folder_fd("")
+        try:
+            is_same = os.path.samestat(os.fstat(fd), self._root.stat())
+        except FileNotFoundError:
+            is_same = False
+        finally:
+            os.close(fd)
+        if not is_same:
+            raise StoreError(f"the store {self.name} is gone")
 
     def _existing(self) -> Tree:
         if self._opened is None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -37,7 +36,6 @@ from resources.store import Pointer
 from resources.versions import is_version, natural_key
 from resources.workers import check_alive
 
-POINTER_FORMAT = "release-pointer/1"
 POINTER_NAME = "current.json"
 CHUNK_BYTES = 1 << 20
 PART_BYTES = 8 << 20  # larger objects go in parts of at least this size
@@ -175,13 +173,7 @@ class ObjectStore:
         self._require_lease()
         found = self._bucket.get(POINTER_NAME)
         served = self._read(found)
-        values = {
-            "format": POINTER_FORMAT,
-            "version": pointer.version,
-            "manifestSha256": pointer.manifest_sha256,
-            "previous": expected.version if expected else None,
-        }
-        content = json.dumps(values, indent=2).encode() + b"\n"
+        content = pointer.encode()
         try:
             if served != expected:
                 raise LostRaceError
@@ -202,13 +194,9 @@ class ObjectStore:
         if found is None:
             return None
         try:
-            values = json.loads(found.content)
-            pointer = Pointer(values["version"], values["manifestSha256"])
-            if values["format"] != POINTER_FORMAT or not is_version(pointer.version):
-                raise ValueError
-        except (ValueError, KeyError, TypeError, RecursionError):
+            return Pointer.decode(found.content)
+        except ValueError:
             raise StoreError(f"{self.name}/{POINTER_NAME} is damaged") from None
-        return pointer
 
     def _upload(self, key: str, content: bytes, sha256: str) -> None:
         def send() -> bool:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from resources.errors import ConflictError, MissingFileError, RefusedFileError
 from resources.manifest import Entry, entry_line
 from resources.manifest_reader import Manifest
+from resources.pruned import require_same_content
 from resources.published import open_published
 from resources.report import size_text
 from resources.store import Pointer, Store
@@ -109,7 +110,11 @@ def decide(manifest: Manifest, store: Store) -> Iterator[Decision]:
 
 
 def make_plan(manifest: Manifest, store: Store) -> Plan:
-    """Add up the decisions. Raises ConflictError as ``decide`` does."""
+    """Add up the decisions.
+
+    Raises ConflictError as ``decide`` and ``pruned.require_same_content`` do.
+    """
+    require_same_content(manifest, store)
     files = new_files = new_bytes = reused_files = reused_bytes = 0
     there_files = missing_files = upload_bytes = 0
     since: set[str] = set()

@@ -2,45 +2,77 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 from resources.check import MAX_PROBLEM_LINES, find_problem
-from resources.errors import DifferenceError
+from resources.errors import ConflictError, DifferenceError
+from resources.guard import require_similar
 from resources.published import PublishedRelease, open_published
 from resources.report import Report
-from resources.store import Store
-from resources.sync import point_to, published_line
+from resources.store import Pointer, Store
+from resources.sync import note_served, point_to, published_line
 from resources.versions import PLATFORMS
 
 
-def publish(version: str, stores: dict[str, Store], report: Report) -> None:
+def publish(
+    version: str, stores: dict[str, Store], report: Report, *, guard_percent: int
+) -> None:
     """Serve ``version`` on every platform of ``stores``, or change nothing.
 
-    First every file of every platform is looked for, by its size; then all stores are
+    First the guard compares it with what is served, see ``guard.require_similar``, and
+    every file of every platform is looked for, by its size; then all stores are
     locked; then the pointers move, one after the other.
-    Raises InputError when a store doesn't have the version, DifferenceError when files
-    are missing, ConflictError when another publisher is at work.
+    Raises InputError when a store doesn't have the version or the guard stops it,
+    DifferenceError when files are missing, ConflictError when another publisher is at
+    work.
     """
-    releases = [open_published(stores[name], name, version) for name in stores]
-    report.expect(sum(release.manifest.header.files for release in releases))
-    for release in releases:
-        _require_complete(release, stores[release.platform], report)
-    with ExitStack() as locks:
-        for store in stores.values():
-            locks.enter_context(store.lock())
-        before = {name: store.pointer() for name, store in stores.items()}
+    guarded_against = {name: store.pointer() for name, store in stores.items()}
+    for name, store in stores.items():
+        manifest = open_published(store, name, version).manifest
+        require_similar(manifest, store, guard_percent)
+    require_complete(version, stores, report)
+    with all_locked(stores) as served:
+        for name, store in stores.items():
+            if served[name] != guarded_against[name]:
+                raise ConflictError(
+                    f"{store.name} was published to meanwhile: another publisher was"
+                    " first"
+                )
         for name, store in stores.items():
             if len(stores) > 1:
                 report.line(f"Publishing {PLATFORMS[name]}...")
-            served = before[name]
-            if served is not None and served.version == version:
+            before = served[name]
+            if before is not None and before.version == version:
+                report.note(name, served=version)
                 report.line(f"Nothing to do: {version} is already published.")
                 continue
-            point_to(name, version, store, served)
-            report.line(published_line(version, served))
+            point_to(name, version, store, before)
+            note_served(name, version, before, report)
+            report.line(published_line(version, before))
 
 
-def _require_complete(release: PublishedRelease, store: Store, report: Report) -> None:
+def require_complete(version: str, stores: dict[str, Store], report: Report) -> None:
+    """Look for every file of every platform, by its size; raises as ``publish``."""
+    releases = [open_published(stores[name], name, version) for name in stores]
+    report.expect(sum(release.manifest.header.files for release in releases))
+    for release in releases:
+        _require_files(release, stores[release.platform], report)
+
+
+@contextmanager
+def all_locked(stores: dict[str, Store]) -> Iterator[dict[str, Pointer | None]]:
+    """Be the only publisher to all stores, and give the pointer of each platform.
+
+    Raises ConflictError when there is another publisher.
+    """
+    with ExitStack() as locks:
+        for store in stores.values():
+            locks.enter_context(store.lock())
+        yield {name: store.pointer() for name, store in stores.items()}
+
+
+def _require_files(release: PublishedRelease, store: Store, report: Report) -> None:
     failed = files = 0
     for entry in release.manifest.entries():
         files += 1

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import time
+from typing import TextIO
 
 from resources.paths import printable
 
@@ -33,10 +35,18 @@ class Report:
     Parameters: ``progress`` writes ``::progress::PERCENT`` lines; ``outputs`` writes
     ``::set-output name=KEY::VALUE`` lines. Both are workflow commands for a program
     that started the engine, and are not meant for people. ``lines`` off silences the
-    command's own lines.
+    command's own lines. ``objects`` is where everything is written as JSON as well,
+    one object a line; docs/reference/releases.md has their keys.
     """
 
-    def __init__(self, *, progress: bool, outputs: bool, lines: bool = True) -> None:
+    def __init__(
+        self,
+        *,
+        progress: bool,
+        outputs: bool,
+        lines: bool = True,
+        objects: TextIO | None = None,
+    ) -> None:
         self._lines = lines
         self._progress = progress
         self._outputs = outputs
@@ -44,12 +54,15 @@ class Report:
         self._done = 0
         self._percent = 0
         self._next_at = time.monotonic() + PROGRESS_INTERVAL
+        self._objects = objects
         self._counts: dict[str, int] = {}
+        self._platforms: dict[str, dict[str, int | str | None]] = {}
 
     def line(self, text: str) -> None:
         """Write one line; what could end a line or hide text is escaped."""
         if self._lines:
             print(printable(text), flush=True)
+        self._write("line", text=text)
 
     def failure(self, text: str) -> None:
         """Write a line that says that something is wrong; a program that started the
@@ -61,6 +74,7 @@ class Report:
         shown = printable(text)
         marked = f"::error::{shown}" if self._outputs else f"error: {shown}"
         print(marked, file=sys.stderr, flush=True)
+        self._write("error", text=text)
 
     def expect(self, units: int) -> None:
         """Say how much work there is; ``advance`` counts the same units."""
@@ -70,21 +84,44 @@ class Report:
         """Count work as done; at most one progress line a second, never lower, and
         none for the end, which the exit code says."""
         self._done += units
-        if not self._progress or not self._total:
+        if not self._total or not (self._progress or self._objects):
             return
         now = time.monotonic()
         percent = 100 * self._done // self._total
         if self._percent < percent < 100 and now >= self._next_at:
             self._percent = percent
             self._next_at = now + PROGRESS_INTERVAL
-            print(f"::progress::{percent}", flush=True)
+            if self._progress:
+                print(f"::progress::{percent}", flush=True)
+            self._write("progress", percent=percent)
 
-    def count(self, name: str, number: int) -> None:
-        """Add to one of the command's counts (e.g. ``filesChecked``)."""
+    def count(self, platform: str, name: str, number: int) -> None:
+        """Add to one of a platform's counts (e.g. ``filesChecked``), and to the
+        command's."""
         self._counts[name] = self._counts.get(name, 0) + number
+        details = self._platforms.setdefault(platform, {})
+        before = details.get(name)
+        details[name] = number + (before if isinstance(before, int) else 0)
 
-    def finish(self) -> None:
-        """Write the counts, when a program asked for them."""
+    def note(self, platform: str, **details: str | None) -> None:
+        """Say something about a platform that is no count (e.g. ``version``)."""
+        self._platforms.setdefault(platform, {}).update(details)
+
+    def finish(self, exit_code: int) -> None:
+        """Write counts and details, when a program asked for them."""
         if self._outputs:
             for name, number in self._counts.items():
                 print(f"::set-output name={name}::{number}", flush=True)
+            for platform, details in self._platforms.items():
+                text = json.dumps(details)
+                print(f"::set-output name={platform},type=json::{text}", flush=True)
+        self._write(
+            "result",
+            exitCode=exit_code,
+            counts=self._counts,
+            platforms=self._platforms,
+        )
+
+    def _write(self, kind: str, **values: object) -> None:
+        if self._objects is not None:
+            print(json.dumps({"type": kind, **values}), file=self._objects, flush=True)

@@ -3,24 +3,74 @@
 A store holds one platform. Under it lie ``versions/<v>/<path>``, the files first
 published in v; ``versions/<v>/manifest.jsonl``, which seals v: after it was written, v
 never changes; ``versions/<v>/reuse.json``; and ``current.json``, the pointer, which
-says what is served.
+says what is served. A version that holds ``versions/<v>/.pinned`` is never pruned;
+``versions/.pruned/versions.json`` lists what was pruned in part.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import BinaryIO, NamedTuple, Protocol
 
 from resources.manifest import Entry
+from resources.versions import is_version
+
+POINTER_FORMAT = "release-pointer/1"
 
 
 class Pointer(NamedTuple):
     """What ``current.json`` says: the version served, and the digest its manifest ends
-    with, as 64 hex digits."""
+    with, as 64 hex digits.
+
+    ``previous`` is the version served before, ``published_at`` when that changed (UTC,
+    ISO 8601 with milliseconds), ``task_id`` the service's task that changed it. Each
+    is None where nobody wrote it down.
+    """
 
     version: str
     manifest_sha256: str
+    previous: str | None = None
+    published_at: str | None = None
+    task_id: str | None = None
+
+    def encode(self) -> bytes:
+        """Give the content of ``current.json``."""
+        values = {
+            "format": POINTER_FORMAT,
+            "version": self.version,
+            "manifestSha256": self.manifest_sha256,
+            "previous": self.previous,
+            "publishedAt": self.published_at,
+            "taskId": self.task_id,
+        }
+        return (json.dumps(values, indent=2) + "\n").encode()
+
+    @classmethod
+    def decode(cls, content: bytes) -> Pointer:
+        """Read the content of ``current.json``. Raises ValueError when it is damaged.
+
+        >>> pointer = Pointer("v885", "0" * 64, previous="v884")
+        >>> Pointer.decode(pointer.encode()) == pointer
+        True
+        """
+        try:
+            values = json.loads(content)
+            if values["format"] != POINTER_FORMAT or not is_version(values["version"]):
+                raise ValueError("no pointer")
+            pointer = cls(
+                values["version"],
+                values["manifestSha256"],
+                values.get("previous"),
+                values.get("publishedAt"),
+                values.get("taskId"),
+            )
+        except (KeyError, TypeError, AttributeError, RecursionError):
+            raise ValueError("no pointer") from None
+        if not all(isinstance(value, str | None) for value in pointer):
+            raise ValueError("no pointer")
+        return pointer
 
 
 class Store(Protocol):
@@ -60,6 +110,21 @@ class Store(Protocol):
 
     def settle(self, version: str) -> None:
         """Make sure that what was put in ``version`` survives a power failure."""
+
+    def objects(self, version: str) -> Iterator[tuple[str, int]]:
+        """Yield path and size in bytes of all that is stored under ``version``, its
+        documents included, whether it is sealed or not; nothing if there is nothing.
+
+        Objects may be deleted meanwhile.
+        """
+
+    def unseal(self, version: str) -> None:
+        """Delete a version's manifest, if there is one, so that it lasts: nobody takes
+        the version for whole any more. Needs the lock."""
+
+    def delete(self, version: str, paths: Iterable[str]) -> None:
+        """Delete objects or documents of a version; it is no error when one is gone
+        already. Needs the lock."""
 
     def pointer(self) -> Pointer | None:
         """Give the pointer, or None when nothing was published."""

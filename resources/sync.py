@@ -6,7 +6,9 @@ ended, and sends nothing twice that is there and has the right digest.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 from resources.errors import (
@@ -25,6 +27,8 @@ from resources.report import Report
 from resources.source import SourceRelease
 from resources.store import Pointer, Store
 from resources.workers import Workers
+
+MAX_TASK_ID = 64  # characters; the service's are 36
 
 
 class Sent(NamedTuple):
@@ -49,6 +53,7 @@ def run_plan(
     DifferenceError when the source isn't what its manifest says.
     """
     if plan.published:
+        report.note(plan.platform, served=plan.version)
         report.line(f"Nothing to do: {plan.version} is already published.")
         return
     report.line(plan.line())
@@ -60,13 +65,14 @@ def run_plan(
         if not plan.complete:
             sent = send_files(plan, release, store, report)
             store.settle(plan.version)
-            report.count("bytesUploaded", sent.sent_bytes)
+            report.count(plan.platform, "bytesUploaded", sent.sent_bytes)
             report.line(f"Verified {counted(sent.verified_files, 'upload')}.")
         if not plan.sealed:
             seal(plan, release, store)
         if move_pointer:
             point_to(plan.platform, plan.version, store, plan.pointer)
     if move_pointer:
+        note_served(plan.platform, plan.version, plan.pointer, report)
         report.line(published_line(plan.version, plan.pointer))
     else:
         report.line(f"Stored {plan.version}; it is not published yet.")
@@ -115,9 +121,32 @@ def seal(plan: Plan, release: SourceRelease, store: Store) -> None:
 def point_to(
     platform: str, version: str, store: Store, expected: Pointer | None
 ) -> None:
-    """Serve a sealed version if ``expected`` is still served. Needs the lock."""
-    manifest = open_published(store, platform, version).manifest
-    store.move_pointer(Pointer(version, manifest.sha256), expected)
+    """Serve a sealed version if ``expected`` is still served. Needs the lock.
+
+    A version that is served already stays so, since when and after which included.
+    """
+    digest = open_published(store, platform, version).manifest.sha256
+    if expected is not None and expected[:2] == (version, digest):
+        return
+    previous = expected.version if expected is not None else None
+    if expected is not None and previous == version:
+        previous = expected.previous
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    pointer = Pointer(
+        version,
+        digest,
+        previous=previous,
+        published_at=now.replace("+00:00", "Z"),
+        task_id=os.environ.get("TASK_ID", "")[:MAX_TASK_ID] or None,
+    )
+    store.move_pointer(pointer, expected)
+
+
+def note_served(
+    platform: str, version: str, before: Pointer | None, report: Report
+) -> None:
+    """Tell programs which version is served now, and which was before."""
+    report.note(platform, served=version, previous=before.version if before else None)
 
 
 def published_line(version: str, previous: Pointer | None) -> str:

@@ -5,6 +5,7 @@ have exited, or when a deadline has come; what has piled up in ``lines`` and in 
 task's own state is stored by the runner.
 """
 
+import contextlib
 import os
 import re
 import signal
@@ -18,7 +19,7 @@ from django.conf import settings
 from tasks.child import Child, Stream
 from tasks.keeper import Keeper, Program
 from tasks.task_types import MASK, Step, TaskType, fill
-from tasks.workflow import Command, parse
+from tasks.workflow import Command, NotJson, json_of, parse
 
 RETRY_SECONDS = 1.0  # before the first retry; doubled for each further one
 MAX_RETRY_SECONDS = 60.0
@@ -67,7 +68,7 @@ class Execution:
         self.outcome: Outcome | None = None
         self.error: str | None = None
         self.results: list[dict[str, Any]] = []
-        self.outputs: dict[str, str] = {}
+        self.outputs: dict[str, Any] = {}
         self.progress = progress
         self.child: Child | None = None
         self._step_index = 0  # of the step that runs or comes next, from 0
@@ -394,7 +395,7 @@ class Execution:
                 if command.value:
                     self.masks.add(command.value)
             case "set-output":
-                self.outputs[command.key] = self._masked(command.value)
+                self._set_output(command)
             case "error":
                 self._complaint = command.value
                 self._say("error", command.value)
@@ -408,6 +409,30 @@ class Execution:
             message = self._masked(message)
         self.line_count += 1
         self.lines.append((self.line_count, at_ms or now_ms(), level, message))
+
+    def _set_output(self, command: Command) -> None:
+        """An object adds to the one that an earlier step gave the same name. What only
+        claims to be JSON is kept as the text that it is."""
+        value: Any = command.value
+        if command.is_json:
+            with contextlib.suppress(NotJson):
+                value = json_of(command.value)
+        value, before = self._all_masked(value), self.outputs.get(command.key)
+        if isinstance(value, dict) and isinstance(before, dict):
+            value = {**before, **value}
+        self.outputs[command.key] = value
+
+    def _all_masked(self, value: Any) -> Any:
+        """Mask the texts of a JSON value, wherever they are in it."""
+        if isinstance(value, str):
+            return self._masked(value)
+        if isinstance(value, list):
+            return [self._all_masked(item) for item in value]
+        if isinstance(value, dict):
+            return {
+                self._masked(key): self._all_masked(item) for key, item in value.items()
+            }
+        return value
 
     def _masked(self, text: str) -> str:
         for secret in sorted(self.masks, key=len, reverse=True):

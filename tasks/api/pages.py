@@ -34,6 +34,7 @@ LINKS = {
     "logsText": "/api/tasks/{id}/logs.txt",
     "cancel": "/api/tasks/{id}/cancel",
     "rerun": "/api/tasks/{id}/rerun",
+    "releases": "/api/releases",
     "schema": "/api/schema",
     "docs": "/api/docs",
     "health": "/health",

@@ -29,5 +29,15 @@ TEXTS = (
     gettext_noop("Check sources"),
     gettext_noop("Check what lies in the store"),
     gettext_noop("Publish all platforms"),
+    gettext_noop("Roll back"),
+    gettext_noop("Serve an earlier version again: the pointers move, and nothing else"),
+    gettext_noop("Prune"),
+    gettext_noop(
+        "Remove old versions from the store, and no file that is still needed"
+    ),
     gettext_noop("Version"),
+    gettext_noop("Guard: percent of files that may change"),
+    gettext_noop("Platforms"),
+    gettext_noop("Newest versions that stay"),
+    gettext_noop("Remove more than half, too"),
 )

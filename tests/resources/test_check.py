@@ -188,6 +188,8 @@ def test_counts_are_written_for_a_program(game, folder):
         "Total files checked: 3",
         "::set-output name=filesChecked::3",
         "::set-output name=failed::0",
+        '::set-output name=ios,type=json::{"version": "v885", "filesChecked": 3,'
+        ' "failed": 0}',
     ]
 
 

@@ -50,10 +50,17 @@ def test_the_built_in_types_are_those_promised():
         "sync-native",
         "update-reuse",
         "full-sync",
+        "rollback",
+        "prune",
     ]
-    for kind in types.values():
-        assert [parameter.name for parameter in kind.params] == ["version"]
-        assert kind.validated({"version": "v885"}) == {"version": "v885"}
+    for name, kind in types.items():
+        given = {} if name == "prune" else {"version": "v885"}
+        assert kind.validated(given).items() >= given.items()
+        assert kind.confirm == (name in {"rollback", "prune"})
+        assert not kind.hidden
+    assert types["check-integrity"].validated({"version": "v885"}) == {
+        "version": "v885"
+    }
 
 
 def test_durations_weights_locks_and_limits_are_read(job):

@@ -185,6 +185,30 @@ def test_outputs_become_part_of_the_result(kind):
     assert lines(running, "stdout") == ["ok"]
 
 
+def said(key, text):
+    return f"echo '::set-output name={key},type=json::{text}'; true"
+
+
+def test_an_output_that_is_json_adds_to_the_object_of_an_earlier_step(kind):
+    first = said("ios", '{"new": 12, "at": ["a"]}')
+    running = run(kind(steps(first, said("ios", '{"new": 13, "served": "v885"}'))))
+    ios = {"new": 13, "at": ["a"], "served": "v885"}
+    assert running.result["outputs"] == {"ios": ios}
+
+
+def test_an_output_that_only_claims_to_be_json_stays_a_text(kind):
+    running = run(kind(steps(said("ios", '{"new": NaN}'))))
+    assert running.result["outputs"] == {"ios": '{"new": NaN}'}
+
+
+def test_secrets_are_masked_within_json(kind):
+    mask = "echo ::add-mask::s3 é; "
+    running = run(
+        kind(steps(mask + said("k", r'{"s3 \u00e9": ["x s3 \u00e9", {"a": 1}]}')))
+    )
+    assert running.result["outputs"] == {"k": {"***": ["x ***", {"a": 1}]}}
+
+
 def test_a_parameter_never_becomes_a_second_argument(kind):
     task_type = kind(
         "[job]\n[job.params.x]\n[[job.steps]]\n"

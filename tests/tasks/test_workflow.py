@@ -1,8 +1,10 @@
 """Workflow commands: recognised exactly, or left alone as ordinary lines."""
 
+import json
+
 import pytest
 
-from tasks.workflow import Command, parse
+from tasks.workflow import JSON_LEVELS, Command, NotJson, json_of, parse
 
 
 @pytest.mark.parametrize(
@@ -23,6 +25,11 @@ from tasks.workflow import Command, parse
             "::set-output name=url::http://a::b",
             Command("set-output", "http://a::b", "url"),
         ),
+        (
+            '::set-output name=ios,type=json::{"new": 12}',
+            Command("set-output", '{"new": 12}', "ios", is_json=True),
+        ),
+        ("::set-output name=n,type=jsonl::1", Command("set-output", "1", "n")),
     ],
 )
 def test_a_command_is_understood(line, command):
@@ -46,3 +53,33 @@ def test_a_command_is_understood(line, command):
 )
 def test_what_only_looks_like_one_is_a_line(line):
     assert parse(line) is None
+
+
+@pytest.mark.parametrize(
+    "text", ['{"new": 12, "of": ["a", null]}', "[]", "1.5", '"text"', "true"]
+)
+def test_a_json_value_is_read(text):
+    assert json_of(text) == json.loads(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[1] 2",
+        "NaN",
+        "[Infinity]",
+        "[1e999]",
+        '"a\\u0000"',
+        '["\\ud800"]',
+        "1" * 5000,
+        "[" * (JSON_LEVELS + 1) + "]" * (JSON_LEVELS + 1),
+        "[" * 60_000,
+        "[" * 30_000 + "]" * 30_000,
+    ],
+    ids=lambda text: text[:12],
+)
+def test_what_no_database_would_keep_is_no_json_value(text):
+    with pytest.raises(NotJson):
+        json_of(text)

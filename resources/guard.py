@@ -1,0 +1,62 @@
+"""Stop a version that would change suspiciously much of what is served.
+
+A build that lost half of its files has a manifest that says so: it is correct, and
+still nobody wants it published by accident.
+"""
+
+from __future__ import annotations
+
+from resources.errors import InputError, MissingFileError
+from resources.manifest import Entry
+from resources.manifest_reader import Manifest
+from resources.published import PublishedRelease
+from resources.store import Store
+
+DEFAULT_PERCENT = 20
+OFF = 100  # all files may change, so nothing is compared
+
+
+def require_similar(manifest: Manifest, store: Store, percent: int) -> None:
+    """Make sure that few of the files served would be dropped or changed.
+
+    Parameters: ``percent`` of the files served, 0 to 100, may be dropped or have other
+    content. A first version and the one that is served already are not compared.
+    Raises InputError, before anything is written.
+    """
+    platform, version = manifest.header.platform, manifest.header.version
+    pointer = store.pointer()
+    if percent >= OFF or pointer is None or pointer.version == version:
+        return
+    way_out = f'If that is meant, run it with --guard {OFF} (task parameter "guard").'
+    try:
+        served = PublishedRelease(store, platform, pointer.version).manifest
+    except MissingFileError:
+        raise InputError(
+            f"the guard can't compare {version} of {platform} with {pointer.version},"
+            f" which is served: its manifest is missing. {way_out}"
+        ) from None
+    files = served.header.files
+    dropped, changed = count_lost(served, manifest)
+    if 100 * (dropped + changed) > percent * files:
+        raise InputError(
+            f"the guard stops {version} of {platform}: {dropped} of the {files} files"
+            f" of {pointer.version}, which is served, would be dropped and {changed}"
+            f" changed, more than {percent} %. {way_out}"
+        )
+
+
+def count_lost(before: Manifest, after: Manifest) -> tuple[int, int]:
+    """Count the files of ``before`` that ``after`` doesn't have, and those that it has
+    with other content."""
+    dropped = changed = 0
+    entries = after.entries()
+    entry: Entry | None = next(entries, None)
+    for old in before.entries():
+        key = old.path.encode()
+        while entry is not None and entry.path.encode() < key:
+            entry = next(entries, None)
+        if entry is None or entry.path != old.path:
+            dropped += 1
+        elif entry[:3] != old[:3]:
+            changed += 1
+    return dropped, changed

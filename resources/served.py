@@ -1,0 +1,42 @@
+"""What is served, for a program that only wants to show it.
+
+The one module of the engine that the web service imports: it raises nothing of the
+engine's, and writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from resources.errors import EngineError
+from resources.settings import read_settings
+from resources.store import Pointer
+from resources.versions import PLATFORMS
+
+__all__ = ["PLATFORMS", "Served", "read_served"]
+
+
+class Served(NamedTuple):
+    """What one platform serves: None for nothing yet, and where ``problem`` says why
+    it can't be told. The problem is for a log: it may name folders."""
+
+    pointer: Pointer | None
+    problem: str | None
+
+
+def read_served(platform: str, environment: Mapping[str, str]) -> Served:
+    """Read the pointer of a platform's store, which the environment names.
+
+    It takes as long as the store takes to answer. Only this platform's own setting is
+    looked at, so that a wrong one of another doesn't matter.
+    """
+    others = {
+        f"RESOURCE_STORE_{name.upper()}" for name in PLATFORMS if name != platform
+    }
+    own = {name: value for name, value in environment.items() if name not in others}
+    try:
+        store = read_settings(own, source=None, store=None).open_store(platform)
+        return Served(store.pointer(), None)
+    except EngineError as error:
+        return Served(None, str(error))

@@ -1,0 +1,116 @@
+"""``GET /api/releases``: what is live where, as the stores' own pointers say it.
+
+A store may be far away, and may hang. So each platform's is read in a thread of its
+own, which nobody waits for longer than a moment, and once for many who ask.
+"""
+
+import logging
+import os
+import threading
+import time
+from functools import cache
+from typing import Any
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from resources.served import PLATFORMS, Served, read_served
+from tasks.api.admission import ApiView
+from tasks.api.schema import described
+from tasks.api.serializers import ReleasesSerializer
+
+FRESH_SECONDS = 3.0  # so long one reading answers whoever asks
+READ_SECONDS = 2.0  # a store that takes longer is said not to answer
+
+logger = logging.getLogger(__name__)
+
+
+class Reader:
+    """Reads one platform's pointer; never twice at a time."""
+
+    def __init__(self, platform: str) -> None:
+        self._platform = platform
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._started_at = 0.0
+        self._answer: list[Served] = []  # empty until there is one
+
+    def start(self) -> None:
+        """Begin to read, where what was read is old and nobody reads right now."""
+        with self._lock:
+            now = time.monotonic()
+            if self._thread is not None and (
+                self._thread.is_alive() or now < self._started_at + FRESH_SECONDS
+            ):
+                return
+            # A daemon, because a hanging store must not hold up the end of the server.
+            self._answer, self._started_at = [], now
+            self._thread = threading.Thread(
+                target=self._read,
+                args=(self._answer,),
+                name=f"release of {self._platform}",
+                daemon=True,
+            )
+            self._thread.start()
+
+    def wait(self) -> Served | None:
+        """What was read; None where it isn't in time."""
+        with self._lock:
+            thread, answer = self._thread, self._answer
+            until = self._started_at + READ_SECONDS
+        if thread is not None:
+            thread.join(max(0.0, until - time.monotonic()))
+        return answer[0] if answer else None
+
+    def _read(self, answer: list[Served]) -> None:
+        environment = {**os.environ, "DATA_DIR": str(settings.DATA_DIR)}
+        served = read_served(self._platform, environment)
+        if served.problem is not None:
+            logger.warning(
+                "release platform=%s: %s", self._platform, served.problem[:500]
+            )
+        answer.append(served)
+
+
+@cache
+def reader(platform: str) -> Reader:
+    """The one reader of a platform in this process."""
+    return Reader(platform)
+
+
+def release_of(platform: str, served: Served | None) -> dict[str, Any]:
+    """One platform's entry in the answer."""
+    pointer = served.pointer if served else None
+    entry: dict[str, Any] = {
+        "platform": platform,
+        "version": pointer.version if pointer else None,
+        "since": pointer.published_at if pointer else None,
+        "previous": pointer.previous if pointer else None,
+        "taskId": pointer.task_id if pointer else None,
+        "manifestSha256": pointer.manifest_sha256 if pointer else None,
+    }
+    if served is None:
+        entry["error"] = _("The store did not answer in time.")
+    elif served.problem is not None:
+        entry["error"] = _("The store could not be read.")
+    return entry
+
+
+class ReleasesView(ApiView):
+    @described(
+        "What is live where",
+        "One entry a platform, read from the stores themselves, at most a few seconds "
+        "old. A store that can't be read has an `error`, and nulls.",
+        operation_id="listReleases",
+        tags=("releases",),
+        answers={200: ReleasesSerializer},
+    )
+    def get(self, request: Request) -> Response:
+        readers = {platform: reader(platform) for platform in PLATFORMS}
+        for each in readers.values():
+            each.start()
+        return Response(
+            {"releases": [release_of(name, r.wait()) for name, r in readers.items()]}
+        )

@@ -1,0 +1,80 @@
+"""The steps of the built-in task types do what their titles say."""
+
+import json
+import os
+import subprocess
+
+import pytest
+from django.conf import settings
+
+from tasks.catalog import load
+
+TYPES = load(settings.BASE_DIR / "task_types.toml")
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Runs a type's steps one after the other, and gives the last one's lines and
+    exit code."""
+    environment = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path)}
+
+    def start(argv):
+        return subprocess.run(
+            argv,
+            cwd=settings.BASE_DIR,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def run(name, **given):
+        kind = TYPES[name]
+        values = kind.placeholders("a-task", kind.validated(given))
+        for step in kind.steps:
+            result = start(step.argv(values))
+            if result.returncode:
+                break
+        return result.returncode, (result.stdout + result.stderr).splitlines()
+
+    python = TYPES["prune"].placeholders("", {})["python"]
+    assert start([python, "-m", "resources", "demo"]).returncode == 0
+    return run
+
+
+def served(tmp_path):
+    return {
+        path.parent.name: json.loads(path.read_text())["version"]
+        for path in tmp_path.glob("resources/store/*/current.json")
+    }
+
+
+def test_a_release_is_published_taken_back_and_pruned(run, tmp_path):
+    platforms = ("ios", "android", "facebook")
+    assert run("check-integrity", version="v885")[0] == 0
+    assert run("full-sync", version="v885")[0] == 0
+    assert served(tmp_path) == dict.fromkeys(platforms, "v885")
+    code, lines = run("rollback", version="v884", platforms="ios,android")
+    assert code == 0
+    assert lines == [
+        "Rolled back ios: v885 -> v884",
+        "Rolled back android: v885 -> v884",
+    ]
+    assert served(tmp_path)["facebook"] == "v885"
+    assert run("rollback", version="v884")[1][-1] == (
+        "Rolled back facebook: v885 -> v884"
+    )
+    code, lines = run("prune", keep="1", force="yes")
+    assert code == 0
+    assert lines == [
+        f"Nothing to do: {name} has nothing to prune in 2 versions."
+        for name in ("iOS", "Android", "Facebook")
+    ]
+
+
+@pytest.mark.parametrize("name", ["sync-facebook", "sync-native", "full-sync"])
+def test_the_guard_is_a_parameter(run, tmp_path, name):
+    code, lines = run(name, version="v885", guard="0")
+    assert code == 2
+    assert "the guard stops v885 of" in lines[-1]
+    assert set(served(tmp_path).values()) == {"v884"}

@@ -1,0 +1,176 @@
+"""GET /api/releases."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tasks.api import releases
+from tests.tasks.api.answers import problem_of
+
+PLATFORMS = ("ios", "android", "facebook")
+NOTHING = dict.fromkeys(("version", "since", "previous", "taskId", "manifestSha256"))
+
+
+@pytest.fixture(autouse=True)
+def _nothing_read_yet():
+    releases.reader.cache_clear()
+    yield
+    releases.reader.cache_clear()
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch, settings):
+    """A store without any release, as the service is told of it."""
+    for name in ("", *(f"_{platform.upper()}" for platform in PLATFORMS)):
+        monkeypatch.delenv(f"RESOURCE_STORE{name}", raising=False)
+    settings.DATA_DIR = tmp_path
+    return tmp_path / "resources/store"
+
+
+def write_pointer(store, platform, **values):
+    path = store / platform / "current.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pointer = {
+        "format": "release-pointer/1",
+        "version": "v885",
+        "manifestSha256": "a" * 64,
+        "previous": "v884",
+        **values,
+    }
+    path.write_text(json.dumps(pointer))
+
+
+def entries(client):
+    response = client.get("/api/releases")
+    assert response.status_code == 200
+    found = {entry.pop("platform"): entry for entry in response.json()["releases"]}
+    assert tuple(found) == PLATFORMS
+    return found
+
+
+def test_a_store_without_releases_serves_nothing(program, store):
+    assert entries(program) == dict.fromkeys(PLATFORMS, NOTHING)
+
+
+def test_each_platform_says_what_it_serves_since_when_and_by_which_task(program, store):
+    task_id = "6f1c2f4e-1c1f-4f6b-8c1e-2f0d7a1b3c4d"
+    write_pointer(store, "ios", publishedAt="2025-11-26T10:30:01.234Z", taskId=task_id)
+    write_pointer(store, "android", version="v1", previous=None)  # of an older release
+    found = entries(program)
+    assert found["ios"] == {
+        "version": "v885",
+        "since": "2025-11-26T10:30:01.234Z",
+        "previous": "v884",
+        "taskId": task_id,
+        "manifestSha256": "a" * 64,
+    }
+    assert found["android"] == {
+        **NOTHING,
+        "version": "v1",
+        "manifestSha256": "a" * 64,
+    }
+    assert found["facebook"] == NOTHING
+
+
+def test_what_the_engine_publishes_is_what_is_shown(program, store, tmp_path):
+    environment = {
+        "PATH": os.environ["PATH"],
+        "DATA_DIR": str(tmp_path),
+        "TASK_ID": "one-task",
+    }
+    for arguments in (("demo",), ("sync", "v885", "--platform", "facebook")):
+        command = [sys.executable, "-m", "resources", *arguments]
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+    found = entries(program)
+    assert (found["ios"]["version"], found["facebook"]["version"]) == ("v884", "v885")
+    assert found["facebook"]["previous"] == "v884"
+    assert found["facebook"]["taskId"] == "one-task"
+    moment = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+    assert re.fullmatch(moment, found["facebook"]["since"])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"{",
+        b"[]",
+        b'{"format": "release-pointer/1", "version": "../..", "manifestSha256": ""}',
+        b'{"format": "release-pointer/1", "version": "v1", "manifestSha256": 1}',
+        b"[" * 4096,
+        b"\xff",
+    ],
+)
+def test_a_damaged_pointer_is_an_entry_with_an_error(program, store, content):
+    write_pointer(store, "ios")
+    write_pointer(store, "android")
+    (store / "ios/current.json").write_bytes(content)
+    found = entries(program)
+    assert found["ios"] == {**NOTHING, "error": "The store could not be read."}
+    assert found["android"]["version"] == "v885"
+
+
+def test_a_wrong_setting_of_one_platform_is_an_entry_with_an_error(
+    program, store, monkeypatch
+):
+    write_pointer(store, "ios")
+    monkeypatch.setenv("RESOURCE_STORE_ANDROID", "ftp://host/secret-path")
+    found = entries(program)
+    assert found["android"] == {**NOTHING, "error": "The store could not be read."}
+    assert found["ios"]["version"] == "v885"
+
+
+def test_a_store_that_hangs_holds_up_nobody_for_long(program, store, monkeypatch):
+    monkeypatch.setattr(releases, "READ_SECONDS", 0.2)
+    write_pointer(store, "android")
+    hanging = store / "ios/current.json"
+    hanging.parent.mkdir()
+    os.mkfifo(hanging)  # whoever opens it waits for somebody who writes
+    for _ in range(3):
+        started = time.monotonic()
+        found = entries(program)
+        assert time.monotonic() - started < 2
+        assert found["ios"] == {**NOTHING, "error": "The store did not answer in time."}
+        assert found["android"]["version"] == "v885"
+    hanging.write_bytes(b"")  # lets the reader go
+
+
+def test_it_is_read_once_for_many_who_ask(program, store):
+    write_pointer(store, "ios")
+    assert entries(program)["ios"]["version"] == "v885"
+    write_pointer(store, "ios", version="v886")
+    assert entries(program)["ios"]["version"] == "v885"
+
+
+def test_a_new_release_shows_when_the_last_reading_is_old(program, store, monkeypatch):
+    monkeypatch.setattr(releases, "FRESH_SECONDS", 0)
+    write_pointer(store, "ios")
+    assert entries(program)["ios"]["version"] == "v885"
+    write_pointer(store, "ios", version="v886")
+    assert entries(program)["ios"]["version"] == "v886"
+
+
+def test_it_takes_a_key(stranger, store):
+    problem_of(stranger.get("/api/releases"), 401)
+
+
+def test_it_can_only_be_read(program, store):
+    problem_of(program.post("/api/releases"), 405)
+
+
+def test_its_entries_are_those_of_the_schema(program, stranger, store):
+    schema = stranger.get("/api/schema").json()["components"]["schemas"]["Release"]
+    (entry, *_) = program.get("/api/releases").json()["releases"]
+    assert set(schema["required"]) == set(entry)
+    assert set(schema["properties"]) == {*entry, "error"}
+
+
+def test_the_error_is_said_in_chinese_to_who_reads_chinese(program, store):
+    write_pointer(store, "ios")
+    (store / "ios/current.json").write_bytes(b"{")
+    response = program.get("/api/releases", headers={"Accept-Language": "zh-Hans"})
+    assert response.json()["releases"][0]["error"] == "无法读取存储。"
