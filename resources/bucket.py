@@ -109,7 +109,7 @@ class Bucket:
             found = self._obstore.get(self._client, key)
             return iter(found.stream(min_chunk_size=READ_BYTES))
 
-        chunks = self._ask(ask, f"read {key}")
+        chunks = self._read(ask, f"read {key}")
         reader = _Reader(
             lambda: self._ask(lambda: next(chunks, b""), f"read {key}"),
         )
@@ -256,7 +256,7 @@ class Bucket:
         )
 
     def _read(self, request: Callable[[], T], what: str) -> T:
-        """Ask for a whole answer, again when it was cut off."""
+        """Ask for what nothing was taken of yet, again when the answer was cut off."""
         for _ in range(READ_TRIES - 1):
             with contextlib.suppress(CutAnswerError):
                 return self._ask(request, what)

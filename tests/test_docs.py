@@ -12,7 +12,12 @@ READMES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
 DOCUMENTS = sorted([*READMES, ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")])
 SETTING = re.compile(r'\b(?:setting|env\.str)\(\s*"([A-Z_]+)"')
 # Read by the start and by the engine, so not in settings.py.
-ELSEWHERE = {"ADMIN_PASSWORD", "RESOURCE_SOURCE", "RESOURCE_STORE"}
+ELSEWHERE = {
+    "ADMIN_PASSWORD",
+    "RESOURCE_MANIFEST",
+    "RESOURCE_SOURCE",
+    "RESOURCE_STORE",
+}
 PLATFORM_STORES = {f"RESOURCE_STORE_{name}" for name in ("IOS", "ANDROID", "FACEBOOK")}
 
 

@@ -103,6 +103,30 @@ def test_a_release_goes_its_whole_way(any_game):
     assert game.lines(*SYNC) == ["Nothing to do: v885 is already published."]
 
 
+def test_old_versions_are_taken_back_and_pruned(any_game):
+    game = publish_old(any_game)
+    sync(game, "v885")
+    assert game.lines("rollback", "v884", *IOS) == ["Rolled back ios: v885 -> v884"]
+    assert game.served() == ("v884", OLD_FILES)
+    for version in ("v886", "v887"):
+        game.build(version, {**NEW_FILES, "a.json": version.encode()})
+        sync(game, version)
+    size = sum(sum(objects(game, v).values()) for v in ("v884", "v885", "v886", "v887"))
+    manifests = sum(objects(game, v)["manifest.jsonl"] for v in ("v884", "v885"))
+    gone = manifests + len(OLD_FILES["a.json"]) + len(NEW_FILES["a.json"])
+    assert game.lines("prune", "--keep", "1", "--force", *IOS) == [
+        f"Prune iOS: v884, v885; 4 of 11 objects, {gone} of {size} bytes;"
+        " 2 versions kept",
+        f"Removed 4 objects, {gone} bytes.",
+    ]
+    assert set(objects(game, "v884")) == {"img/b.png", "img/c.png"}
+    assert set(objects(game, "v885")) == {"snd/d.mp3"}
+    assert game.served() == ("v887", {**NEW_FILES, "a.json": b"v887"})
+    assert game.lines("prune", "--keep", "1", *IOS) == [
+        "Nothing to do: iOS has nothing to prune in 2 versions."
+    ]
+
+
 def test_a_published_version_with_other_content_is_a_conflict(any_game):
     game = publish_old(any_game)
     game.build("v884", {**OLD_FILES, "img/b.png": b"PICTURE"})
@@ -508,7 +532,7 @@ def test_a_bucket_that_is_not_there_is_said(game_on_moto):
     game.build("v885", NEW_FILES)
     result = game.run(*SYNC, RESOURCE_STORE="s3://no-such-bucket/games")
     assert result.returncode == 3
-    assert "NoSuchBucket: The specified bucket does not exist" in result.stderr
+    assert "s3://no-such-bucket/games/ios: there is no such bucket" in result.stderr
 
 
 def test_a_server_that_is_not_there_is_said(game_on_moto):
