@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from resources.durability import can_sync_file_systems, sync_file_system
 from resources.errors import (
     ConflictError,
     DifferenceError,
@@ -45,6 +46,8 @@ class DirectoryStore:
 
     def __init__(self, root: Path, *, durable: bool = True) -> None:
         self._durable = durable
+        self._syncs_at_once = durable and can_sync_file_systems()
+        self._lock_fd: int | None = None
         self.name = str(root)
         self._root = root
         self._opened: Tree | None = None
@@ -105,8 +108,10 @@ class DirectoryStore:
                     f"another publisher is writing to {self.name}"
                 ) from None
             self._clear_unfinished()
+            self._lock_fd = fd
             yield
         finally:
+            self._lock_fd = None
             os.close(fd)
 
     def put(self, version: str, entry: Entry, source: BinaryIO) -> None:
@@ -127,17 +132,22 @@ class DirectoryStore:
                     f" expected {entry.sha256}, got {digest.hexdigest()}"
                 )
 
-        self._write(f"versions/{version}/{entry.path}", chunks())
+        path = f"versions/{version}/{entry.path}"
+        self._write(path, chunks(), sync_file=not self._syncs_at_once)
 
     def put_document(self, version: str, name: str, chunks: Iterable[bytes]) -> None:
         """Store a manifest or reuse.json, all or nothing."""
         self._write(f"versions/{version}/{name}", chunks, sync_folder=True)
 
     def settle(self, version: str) -> None:
-        """Sync the version's folders: the files were synced when they were put."""
+        """Sync what was put; where that can't be done at once, the files were synced
+        when they were put, and their folders are now. Needs the lock."""
         if not self._durable:
             return
         try:
+            if self._syncs_at_once and self._lock_fd is not None:
+                sync_file_system(self._lock_fd)
+                return
             for *_, folder_fd in os.fwalk(self._root / "versions" / version):
                 os.fsync(folder_fd)
             _sync_folder(self._root / "versions")
@@ -270,7 +280,12 @@ class DirectoryStore:
         return self._opened
 
     def _write(
-        self, path: str, chunks: Iterable[bytes], *, sync_folder: bool = False
+        self,
+        path: str,
+        chunks: Iterable[bytes],
+        *,
+        sync_file: bool = True,
+        sync_folder: bool = False,
     ) -> None:
         tree = self._existing()
         folder, _, name = path.rpartition("/")
@@ -278,7 +293,7 @@ class DirectoryStore:
         staging_fd = tree.folder_fd(".staging/unfinished")
         try:
             try:
-                self._write_new(staging_fd, temporary, chunks)
+                self._write_new(staging_fd, temporary, chunks, sync_file)
                 folder_fd = tree.folder_fd(folder, create=True)
                 try:
                     os.rename(
@@ -297,13 +312,15 @@ class DirectoryStore:
         finally:
             os.close(staging_fd)
 
-    def _write_new(self, folder_fd: int, name: str, chunks: Iterable[bytes]) -> None:
+    def _write_new(
+        self, folder_fd: int, name: str, chunks: Iterable[bytes], sync_file: bool
+    ) -> None:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with os.fdopen(os.open(name, flags, 0o644, dir_fd=folder_fd), "wb") as stream:
             for chunk in chunks:
                 stream.write(chunk)
             stream.flush()
-            if self._durable:
+            if self._durable and sync_file:
                 os.fsync(stream.fileno())
 
     def _clear_unfinished(self) -> None:

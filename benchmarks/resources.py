@@ -1,0 +1,606 @@
+"""The engine beside the tools that people use instead: seconds, processor, ratios.
+
+    .venv/bin/python benchmarks/resources.py [--quick] [--rows abc] [--rounds 3]
+
+Prints a Markdown table and then JSON with every single measurement. What the rows
+mean is in README.md.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+from rows import markdown, number
+
+ROOT = Path(__file__).resolve().parent.parent
+PYTHON = [sys.executable, "-m", "resources"]
+SCRIPTS = Path(sysconfig.get_path("scripts"))
+OURS = "ours"
+LIMIT_SECONDS = 600
+BUCKET = "bench"
+
+
+@dataclass(frozen=True)
+class Sizes:
+    small_files: int
+    large_files: int
+    large_bytes: int
+    game_files: int
+    game_bytes: int
+    entries: int
+    sent_small: int
+    sent_large_bytes: int
+
+
+FULL = Sizes(100_000, 8, 256_000_000, 1245, 300_000_000, 1_000_000, 1000, 64_000_000)
+QUICK = Sizes(5_000, 2, 32_000_000, 300, 30_000_000, 50_000, 100, 8_000_000)
+
+
+@dataclass(frozen=True)
+class Way:
+    """One program doing the row's work. ``before`` is not measured."""
+
+    name: str
+    command: list[str]
+    before: Callable[[], None] = lambda: None
+    cwd: Path | None = None
+    exit_codes: tuple[int, ...] = (0,)
+    prints_memory: bool = False  # the most it had, in MB
+
+
+@dataclass(frozen=True)
+class Row:
+    key: str
+    title: str
+    goals: dict[str, str]
+    ways: list[Way]
+
+
+class Trees:
+    """What is worked on: made once, the same each time."""
+
+    def __init__(self, folder: Path, sizes: Sizes) -> None:
+        self.folder, self.sizes = folder, sizes
+        self.source, self.store = folder / "source", folder / "store"
+        self.env = {
+            **{k: v for k, v in os.environ.items() if not k.startswith("RESOURCE_")},
+            "RESOURCE_SOURCE": str(self.source),
+            "RESOURCE_STORE": str(self.store),
+            "AWS_ACCESS_KEY_ID": "bench",
+            "AWS_SECRET_ACCESS_KEY": "bench-secret",
+            "AWS_REGION": "us-east-1",
+        }
+
+    def release(self, version: str, files: Iterator[tuple[str, bytes]]) -> Path:
+        """A version for iOS with its manifest, which has the md5, too."""
+        folder = self.source / "ios" / version
+        made: set[Path] = set()
+        for name, content in files:
+            path = folder / name
+            if path.parent not in made:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                made.add(path.parent)
+            path.write_bytes(content)
+        subprocess.run(
+            [*PYTHON, "manifest", str(folder)],
+            check=True,
+            cwd=ROOT,
+            env=self.env,
+            stdout=subprocess.DEVNULL,
+        )
+        return folder
+
+    def sums(self, release: Path, program: str) -> Path:
+        """A checksum file of a release, beside its folder."""
+        path = self.folder / f"{release.name}.{program}"
+        names = sorted(
+            str(found.relative_to(release))
+            for found in release.rglob("*")
+            if found.is_file() and found.name != "manifest.jsonl"
+        )
+        lines = subprocess.run(
+            ["xargs", "-0", program],
+            input="\0".join(names).encode(),
+            cwd=release,
+            check=True,
+            stdout=subprocess.PIPE,
+        ).stdout
+        path.write_bytes(lines)
+        return path
+
+
+def small(sizes: Sizes, changed_every: int = 0) -> Iterator[tuple[str, bytes]]:
+    """Files of 1 to 32 KB; every ``changed_every``-th is another one."""
+    for index in range(sizes.small_files):
+        is_other = changed_every and index % changed_every == 0
+        dice = random.Random(-index if is_other else index)
+        name = f"assets/{index % 256:02x}/{index:06x}.bin"
+        yield name, dice.randbytes(dice.randint(1024, 32 * 1024))
+
+
+def large(count: int, size: int) -> Iterator[tuple[str, bytes]]:
+    for index in range(count):
+        yield f"video/{index}.mp4", random.Random(index).randbytes(size)
+
+
+def game(sizes: Sizes) -> Iterator[tuple[str, bytes]]:
+    for index in range(sizes.game_files):
+        size = sizes.game_bytes // sizes.game_files
+        yield f"res/{index:05}.png", random.Random(index).randbytes(size)
+
+
+def cocos(release: Path, target: Path) -> Path:
+    """The same release with a project.manifest, its files hard links."""
+    shutil.copytree(release, target, copy_function=os.link)
+    (target / "manifest.jsonl").unlink()
+    assets = {
+        str(path.relative_to(target)): {
+            "md5": hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+        }
+        for path in sorted(target.rglob("*"))
+        if path.is_file()
+    }
+    manifest = {"packageUrl": "https://cdn.example", "version": "1", "assets": assets}
+    (target / "project.manifest").write_text(json.dumps(manifest))
+    return target
+
+
+# --- The rows -------------------------------------------------------------------------
+
+
+def rows(trees: Trees, wanted: str, s3_url: str) -> list[Row]:
+    chosen = []
+    for key, make in MAKERS.items():
+        if not wanted or key in wanted:
+            print(f"Making what row {key} needs…", file=sys.stderr)
+            chosen += make(trees, s3_url)
+    return chosen
+
+
+def checks_of_small_files(trees: Trees, _: str) -> list[Row]:
+    release = trees.release("v100", small(trees.sizes))
+    md5, sha = trees.sums(release, "md5sum"), trees.sums(release, "sha256sum")
+    md5sum = Way("md5sum -c", ["md5sum", "-c", "--quiet", str(md5)], cwd=release)
+    rclone = Way(
+        "rclone checksum md5", [*RCLONE, "checksum", "md5", str(md5), str(release)]
+    )
+    cocos(release, trees.source / "ios" / "v101")
+    return [
+        Row(
+            "a",
+            "check of many small files, SHA-256",
+            {
+                "md5sum -c": "≥ 2.8",
+                "rclone checksum md5": "≥ 4.5",
+                "sha256sum -c": "≥ 5",
+            },
+            [
+                Way(OURS, [*PYTHON, "check", "v100", "--platform", "ios"]),
+                md5sum,
+                # manifest.jsonl is not on the list, which rclone calls a difference
+                Way(rclone.name, rclone.command, exit_codes=(0, 1)),
+                Way(
+                    "sha256sum -c",
+                    ["sha256sum", "-c", "--quiet", str(sha)],
+                    cwd=release,
+                ),
+            ],
+        ),
+        Row(
+            "b",
+            "the same by a Cocos manifest, md5",
+            {"md5sum -c": "≥ 1.6", "rclone checksum md5": "≥ 2.5"},
+            [
+                Way(OURS, [*PYTHON, "check", "v101", "--platform", "ios"]),
+                md5sum,
+                Way(rclone.name, rclone.command, exit_codes=(0, 1)),
+            ],
+        ),
+    ]
+
+
+def check_of_large_files(trees: Trees, _: str) -> list[Row]:
+    sizes = trees.sizes
+    release = trees.release("v200", large(sizes.large_files, sizes.large_bytes))
+    md5 = trees.sums(release, "md5sum")
+    return [
+        Row(
+            "c",
+            "check of large files, SHA-256",
+            {"md5sum -c": "≥ 3.5"},
+            [
+                Way(OURS, [*PYTHON, "check", "v200", "--platform", "ios"]),
+                Way("md5sum -c", ["md5sum", "-c", "--quiet", str(md5)], cwd=release),
+            ],
+        )
+    ]
+
+
+def check_of_a_game(trees: Trees, _: str) -> list[Row]:
+    trees.release("v300", game(trees.sizes))
+    check = [*PYTHON, "check", "v300", "--platform", "ios"]
+    goals = {OURS: "≤ 0.3 s"}
+    return [Row("d", "check of a game, whole process", goals, [Way(OURS, check)])]
+
+
+def syncs(trees: Trees, _: str) -> list[Row]:
+    release = trees.source / "ios" / "v100"
+    if not release.exists():
+        trees.release("v100", small(trees.sizes))
+    trees.release("v102", small(trees.sizes, changed_every=100))
+    ours, rsync, rclone = (
+        trees.folder / name for name in ("to-ours", "to-rsync", "to-rclone")
+    )
+
+    def empty(*folders: Path) -> Callable[[], None]:
+        def before() -> None:
+            for folder in folders:
+                shutil.rmtree(folder, ignore_errors=True)
+            os.sync()
+
+        return before
+
+    def filled(folder: Path, command: list[str]) -> Callable[[], None]:
+        def before() -> None:
+            empty(folder)()
+            run(Way("", command), trees)
+            os.sync()
+
+        return before
+
+    def sync(version: str) -> list[str]:
+        return [*PYTHON, "sync", version, "--platform", "ios", "--store", str(ours)]
+
+    def copy(program: list[str], version: str, target: Path) -> list[str]:
+        return [*program, f"{trees.source}/ios/{version}/", f"{target}/"]
+
+    return [
+        Row(
+            "e",
+            "verified sync of many small files into nothing",
+            {"rsync -a": "≥ 1.5", "rclone sync": "≥ 4"},
+            [
+                Way(OURS, sync("v100"), empty(ours)),
+                Way("rsync -a", copy(["rsync", "-a"], "v100", rsync), empty(rsync)),
+                Way(
+                    "rclone sync",
+                    copy([*RCLONE, "sync"], "v100", rclone),
+                    empty(rclone),
+                ),
+            ],
+        ),
+        Row(
+            "f",
+            "the same with 1 % changed",
+            {"rsync -a": "≥ 1"},
+            [
+                Way(OURS, sync("v102"), filled(ours, sync("v100"))),
+                Way(
+                    "rsync -a",
+                    copy(["rsync", "-a"], "v102", rsync),
+                    filled(rsync, copy(["rsync", "-a"], "v100", rsync)),
+                ),
+            ],
+        ),
+    ]
+
+
+def uploads(trees: Trees, url: str) -> list[Row]:
+    trees.release("v400", numbered(trees.sizes.sent_small, 16_384))
+    trees.release("v500", large(4, trees.sizes.sent_large_bytes))
+    made = []
+    for key, version, title in (
+        ("g", "v400", "upload of small files to S3"),
+        ("h", "v500", "upload of large files to S3"),
+    ):
+        source = f"{trees.source}/ios/{version}/"
+
+        made.append(
+            Row(
+                key,
+                title,
+                {"rclone sync": "≥ 1 at ≤ 0.6 × CPU", "aws s3 sync": "≥ 3"},
+                [
+                    Way(
+                        OURS,
+                        [
+                            "sh",
+                            "-c",
+                            '"$@" --store "s3://$0/ours-$(date +%s%N)?conditions=off"',
+                            BUCKET,
+                            *PYTHON,
+                            "sync",
+                            version,
+                            "--platform",
+                            "ios",
+                        ],
+                    ),
+                    Way(
+                        "rclone sync",
+                        [
+                            "sh",
+                            "-c",
+                            '"$@" ":s3:$0/rclone-$(date +%s%N)"',
+                            BUCKET,
+                            *RCLONE,
+                            "--s3-provider",
+                            "Rclone",
+                            "--s3-endpoint",
+                            url,
+                            "--s3-env-auth",
+                            "sync",
+                            source,
+                        ],
+                    ),
+                    *(
+                        [
+                            Way(
+                                "aws s3 sync",
+                                [
+                                    "sh",
+                                    "-c",
+                                    '"$@" "s3://$0/aws-$(date +%s%N)"',
+                                    BUCKET,
+                                    AWS,
+                                    "--endpoint-url",
+                                    url,
+                                    "s3",
+                                    "sync",
+                                    "--quiet",
+                                    source,
+                                ],
+                            )
+                        ]
+                        if AWS
+                        else []
+                    ),
+                ],
+            )
+        )
+    return made
+
+
+def numbered(count: int, size: int) -> Iterator[tuple[str, bytes]]:
+    for index in range(count):
+        yield f"res/{index:05}.bin", random.Random(index).randbytes(size)
+
+
+READ_MANIFESTS = """
+import sys
+from pathlib import Path
+from resources.guard import count_lost
+from resources.manifest_reader import Manifest
+
+def manifest(path):
+    return Manifest(path, lambda: open(path, "rb", 1 << 20), platform="ios",
+                    version=Path(path).stem, published=True)
+
+what, *paths = sys.argv[1:]
+found = [manifest(path) for path in paths]
+if what == "read":
+    found[0].verify()
+else:
+    count_lost(*found)
+status = dict(line.split(":", 1) for line in open("/proc/self/status"))
+print(int(status["VmHWM"].split()[0]) / 1000)
+"""
+
+
+def manifests(trees: Trees, _: str) -> list[Row]:
+    code = "from resources.manifest import *\nimport hashlib, sys\n" + MAKE_MANIFEST
+    paths = []
+    for version, every in (("v600", 0), ("v601", 100)):
+        path = trees.folder / f"{version}.jsonl"
+        arguments = [str(path), version, str(trees.sizes.entries), str(every)]
+        subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, check=True)
+        paths.append(str(path))
+    read = [sys.executable, "-c", READ_MANIFESTS]
+    return [
+        Row(key, title, {OURS: goal}, [Way(OURS, command, prints_memory=True)])
+        for key, title, goal, command in (
+            ("i", "read a manifest", "≤ 1 s, 150 MB", [*read, "read", paths[0]]),
+            ("j", "compare two of them", "≤ 3 s, 150 MB", [*read, "compare", *paths]),
+        )
+    ]
+
+
+MAKE_MANIFEST = """
+path, version = sys.argv[1:3]
+count, every = map(int, sys.argv[3:])
+def entries():
+    for n in range(count):
+        other = b"other" if every and n % every == 0 else b""
+        digest = hashlib.sha256(b"%d" % n + other).hexdigest()
+        name = f"assets/main/native/{n // 4096:03x}/{n:08x}-{digest[:8]}.png"
+        yield Entry(name, n % 50_000, digest)
+def total():
+    return sum(n % 50_000 for n in range(count))
+with open(path, "wb") as file:
+    file.writelines(manifest_lines(Header("ios", version, count, total()), entries()))
+"""
+MAKERS = {
+    "a": checks_of_small_files,
+    "c": check_of_large_files,
+    "d": check_of_a_game,
+    "e": syncs,
+    "g": uploads,
+    "i": manifests,
+}
+RCLONE = [str(SCRIPTS / "rclone"), "--config", os.devnull, "-q"]
+AWS = shutil.which("aws")
+
+
+# --- Measuring ------------------------------------------------------------------------
+
+
+def run(way: Way, trees: Trees) -> dict[str, float]:
+    """Seconds and processor seconds of a program and its children; and the most memory
+    where it says that itself (rusage has its parent's, too)."""
+    started = time.monotonic()
+    process = subprocess.Popen(
+        way.command,
+        cwd=way.cwd or ROOT,
+        env=trees.env,
+        stdout=subprocess.PIPE if way.prints_memory else subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    )
+    said, printed = process.stderr.read(), b""
+    if way.prints_memory:
+        printed = process.stdout.read()
+    _, status, used = os.wait4(process.pid, 0)
+    seconds = time.monotonic() - started
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode not in way.exit_codes:
+        raise RuntimeError(f"{way.name}: exit {process.returncode}: {said[-500:]!r}")
+    cpu = used.ru_utime + used.ru_stime
+    memory = {"MB": float(printed)} if way.prints_memory else {}
+    return {"s": seconds, "cpu s": cpu, **memory}
+
+
+def measure(chosen: list[Row], trees: Trees, rounds: int) -> list[dict]:
+    """Each row's ways in turns, so that what else the machine does hits all alike."""
+    measured = []
+    for row in chosen:
+        for way in row.ways:  # once for the page cache and the compiled files
+            way.before()
+            run(way, trees)
+        for turn in range(rounds):
+            first = turn % len(row.ways)
+            for way in row.ways[first:] + row.ways[:first]:
+                way.before()
+                figures = run(way, trees)
+                shown = ", ".join(f"{figures[name]:.3g} {name}" for name in figures)
+                print(f"({row.key}) {way.name}: {shown}", file=sys.stderr)
+                measured.append(
+                    {"row": row.key, "round": turn, "way": way.name, **figures}
+                )
+    return measured
+
+
+def table(chosen: list[Row], measured: list[dict]) -> str:
+    """Medians; ``×`` is how many times as fast we are, the median of each round's."""
+    lines = [
+        ["", "", "s", "cpu s", "MB", "× ours", "goal"],
+        ["---", "---", *["---:"] * 4, "---"],
+    ]
+    for row in chosen:
+        found = {
+            way.name: [
+                one
+                for one in measured
+                if (one["row"], one["way"]) == (row.key, way.name)
+            ]
+            for way in row.ways
+        }
+        for way in row.ways:
+            mine = found[way.name]
+            ratio = median(
+                a["s"] / b["s"] for a, b in zip(mine, found[OURS], strict=True)
+            )
+            lines.append(
+                [
+                    f"({row.key}) {row.title}" if way.name == OURS else "",
+                    way.name,
+                    *(
+                        number(median(one[name] for one in mine if name in one))
+                        if name in mine[0]
+                        else ""
+                        for name in ("s", "cpu s", "MB")
+                    ),
+                    "" if way.name == OURS else f"{ratio:.2f}",
+                    row.goals.get(way.name, ""),
+                ]
+            )
+    return markdown(lines)
+
+
+@contextmanager
+def s3_server(folder: Path) -> Iterator[str]:
+    """Rclone's, which keeps objects in a folder; it has no conditions."""
+    (folder / BUCKET).mkdir(parents=True)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = subprocess.Popen(
+        [*RCLONE, "serve", "s3", "--addr", f"127.0.0.1:{port}", str(folder)],
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        deadline = time.monotonic() + LIMIT_SECONDS
+        while True:
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            if time.monotonic() > deadline:
+                raise RuntimeError("The S3 server does not start.")
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def environment() -> dict[str, str]:
+    def first_line(*command: str) -> str:
+        said = subprocess.run(command, capture_output=True, text=True, check=False)
+        return (said.stdout or said.stderr).partition("\n")[0].strip()
+
+    openssl = first_line(
+        "sh",
+        "-c",
+        "openssl speed -seconds 2 -bytes 1048576 -evp sha256 2>/dev/null | tail -1",
+    )
+    return {
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": f"{os.cpu_count()} cores, Linux {platform.release()}",
+        "python": platform.python_version(),
+        "rsync": first_line("rsync", "--version"),
+        "rclone": first_line(RCLONE[0], "version"),
+        "md5sum": first_line("md5sum", "--version"),
+        "aws": first_line(AWS, "--version") if AWS else "not there",
+        "openssl speed sha256, 1 MB, 1000s of bytes a second": openssl,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="small trees, one round")
+    parser.add_argument("--rounds", type=int, help="of each row (3)")
+    parser.add_argument(
+        "--rows",
+        default="",
+        help="only these: a (and b), c, d, e (and f), g (and h), i (and j)",
+    )
+    parser.add_argument("--folder", help="where the trees are made (TMPDIR)")
+    options = parser.parse_args()
+    folder = Path(tempfile.mkdtemp(prefix="bench-", dir=options.folder))
+    try:
+        trees = Trees(folder, QUICK if options.quick else FULL)
+        with s3_server(folder / "s3") as url:
+            trees.env["AWS_ENDPOINT_URL"] = url
+            chosen = rows(trees, options.rows, url)
+            measured = measure(
+                chosen, trees, options.rounds or (1 if options.quick else 3)
+            )
+        print(table(chosen, measured))
+        print(f"\n{json.dumps({'environment': environment(), 'runs': measured})}")
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

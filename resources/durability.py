@@ -1,0 +1,40 @@
+"""Bringing files to the disk, all that were written to a file system in one go.
+
+A hundred thousand files that are synced one by one take several times as long as
+writing them (benchmarks/README.md, row e).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import re
+import sys
+from functools import cache
+
+_FIRST_THAT_TELLS = (5, 8)
+
+
+@cache
+def can_sync_file_systems() -> bool:
+    """Say whether ``sync_file_system`` works here, and tells of failed writes."""
+    release = re.match(r"(\d+)\.(\d+)", platform.release())
+    return (
+        sys.platform == "linux"
+        and release is not None
+        and (int(release[1]), int(release[2])) >= _FIRST_THAT_TELLS
+        and hasattr(ctypes.CDLL(None), "syncfs")
+    )
+
+
+def sync_file_system(fd: int) -> None:
+    """Wait until all that was written to the descriptor's file system is on the disk.
+
+    Raises OSError, also for writes by other processes that failed since the descriptor
+    was opened. Source: syncfs(2), which tells of those since Linux 5.8.
+    """
+    library = ctypes.CDLL(None, use_errno=True)
+    if library.syncfs(fd) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
