@@ -47,7 +47,7 @@ from tests.factories import ApiKeyFactory, UserFactory  # noqa: E402
 
 
 def asks_a_database(item: pytest.Item) -> bool:
-    fixtures = {"db", "transactional_db", "new_database_url"}
+    fixtures = {"db", "transactional_db", "new_database_url", "cluster"}
     return bool(
         item.get_closest_marker("django_db") or fixtures & set(item.fixturenames)
     )
