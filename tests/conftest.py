@@ -47,6 +47,8 @@ from tests.factories import ApiKeyFactory, UserFactory  # noqa: E402
 
 
 def asks_a_database(item: pytest.Item) -> bool:
+    if item.get_closest_marker("browser"):
+        return False  # what a page does with an answer is the same with either
     fixtures = {"db", "transactional_db", "new_database_url", "cluster"}
     return bool(
         item.get_closest_marker("django_db") or fixtures & set(item.fixturenames)
