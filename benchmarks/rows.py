@@ -1,6 +1,8 @@
 """The rows of a benchmark's table: measured in turns, shown as medians."""
 
+import argparse
 import json
+import os
 import platform
 import sqlite3
 import subprocess
@@ -111,6 +113,20 @@ def environment(database: str) -> dict[str, str]:
 def node_version() -> str:
     node = subprocess.run(["node", "--version"], capture_output=True, check=True)
     return node.stdout.decode().strip()
+
+
+def options(about: str, rows: str, steady: str, servers: str) -> argparse.Namespace:
+    """What the command line says; ``servers``: what ``--database`` names."""
+    parser = argparse.ArgumentParser(description=about.partition("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="small numbers, one round")
+    parser.add_argument("--rounds", type=int, help=f"of each row (3; 1 of {steady})")
+    parser.add_argument("--rows", default="", help=f"only these, e.g. abf ({rows})")
+    parser.add_argument(
+        "--database",
+        default=os.environ.get("TEST_DATABASE_URL", ""),
+        help=f"{servers}; a database is made there, and dropped",
+    )
+    return parser.parse_args()
 
 
 def report(

@@ -6,7 +6,6 @@ Prints a Markdown table and then JSON with every single measurement. What the ro
 mean is in README.md.
 """
 
-import argparse
 import json
 import os
 import random
@@ -25,7 +24,17 @@ from statistics import median, quantiles
 
 import psutil
 from clients import LIMIT_SECONDS, Clients, Figures
-from rows import Row, built, environment, markdown, measure, middle, number, report
+from rows import (
+    Row,
+    built,
+    environment,
+    markdown,
+    measure,
+    middle,
+    number,
+    options,
+    report,
+)
 from rows import values as values_of
 from servers import HERE, Product, allow_many_files, end_in_order_on_signals
 
@@ -449,26 +458,15 @@ def run(rows: str, sizes: Sizes, steady_rounds: int, databases: list[str]) -> bo
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="small numbers, one round")
-    parser.add_argument(
-        "--rounds", type=int, help="of each row and database (3; 1 of d, e and f)"
-    )
-    parser.add_argument("--rows", default="", help="only these, e.g. abf (a to f)")
-    parser.add_argument(
-        "--database",
-        default=os.environ.get("TEST_DATABASE_URL", "sqlite"),
-        help="sqlite, or the URL of a PostgreSQL server to measure beside it; a "
-        "database is made there, and dropped",
-    )
-    options = parser.parse_args()
-    sizes = QUICK if options.quick else FULL
-    if options.rounds:
-        sizes = replace(sizes, rounds=options.rounds)
-    others = [] if options.database == "sqlite" else [options.database]
+    servers = "sqlite, or the URL of a PostgreSQL server to measure beside it"
+    chosen = options(__doc__ or "", "a to f", "d, e and f", servers)
+    sizes = QUICK if chosen.quick else FULL
+    if chosen.rounds:
+        sizes = replace(sizes, rounds=chosen.rounds)
+    others = [] if chosen.database in ("", "sqlite") else [chosen.database]
     end_in_order_on_signals()
     try:
-        is_well = run(options.rows, sizes, options.rounds or 1, ["", *others])
+        is_well = run(chosen.rows, sizes, chosen.rounds or 1, ["", *others])
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(0 if is_well else 1)

@@ -6,7 +6,6 @@ Prints a Markdown table and then JSON with every single measurement. What the ro
 mean is in README.md.
 """
 
-import argparse
 import os
 import shutil
 import sys
@@ -30,6 +29,7 @@ from rows import (
     middle,
     node_version,
     number,
+    options,
     report,
     values,
 )
@@ -397,24 +397,14 @@ def run(rows: str, sizes: Sizes, steady_rounds: int, database: str) -> bool:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="small numbers, one round")
-    parser.add_argument(
-        "--rounds", type=int, help="of each row and server (3; 1 of i, k and l)"
-    )
-    parser.add_argument("--rows", default="", help="only these, e.g. abf (a to l)")
-    parser.add_argument(
-        "--database",
-        default=os.environ.get("TEST_DATABASE_URL", ""),
-        help="a PostgreSQL server's URL; a database is made there, and dropped",
-    )
-    options = parser.parse_args()
-    sizes = QUICK if options.quick else FULL
-    if options.rounds:
-        sizes = replace(sizes, rounds=options.rounds)
+    servers = "a PostgreSQL server's URL"
+    chosen = options(__doc__ or "", "a to l", "i, k and l", servers)
+    sizes = QUICK if chosen.quick else FULL
+    if chosen.rounds:
+        sizes = replace(sizes, rounds=chosen.rounds)
     end_in_order_on_signals()
     try:
-        is_well = run(options.rows, sizes, options.rounds or 1, options.database)
+        is_well = run(chosen.rows, sizes, chosen.rounds or 1, chosen.database)
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(0 if is_well else 1)

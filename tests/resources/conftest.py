@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import io
 import os
 import socket
 import subprocess
@@ -17,10 +18,13 @@ import pytest
 from resources import workers
 from resources.bucket import Bucket
 from resources.directory_store import DirectoryStore
+from resources.errors import ManifestError
 from resources.manifest import Entry, Header, manifest_lines
 from resources.object_location import read_location
+from resources.paths import reason_against
 from resources.published import open_published
 from resources.settings import read_settings
+from resources.tree import Tree
 from tests.resources.faulty_proxy import FaultyProxy
 
 PROJECT = Path(__file__).parents[2]
@@ -28,6 +32,33 @@ PROJECT = Path(__file__).parents[2]
 BUCKET = "games"
 OLD_FILES = {"a.json": b"{}", "img/b.png": b"picture", "img/c.png": b"other picture"}
 NEW_FILES = {**OLD_FILES, "a.json": b'{"new": 1}', "snd/d.mp3": b"sound"}
+
+
+def read_foreign(reader, content, folder):
+    """Read another program's manifest of a folder."""
+    tree = Tree(folder)
+    try:
+        return reader(io.BytesIO(content), "M", (), tree)
+    finally:
+        tree.close()
+
+
+def refusal_of(reader, content, folder):
+    """Read such a manifest, and give the message that refuses it."""
+    with pytest.raises(ManifestError) as caught:
+        read_foreign(reader, content, folder)
+    return str(caught.value)
+
+
+def assert_harmless(read, content, folder):
+    """Refused, or without a path that leads out of the folder or stands there twice."""
+    try:
+        manifest = read(content, folder)
+    except ManifestError:
+        return
+    paths = [entry.path for entry in manifest.entries()]
+    assert [reason_against(path) for path in paths] == [None] * len(paths)
+    assert paths == sorted(set(paths), key=str.encode)
 
 
 class Game:

@@ -1,11 +1,11 @@
 """Sources whose manifest is a file of md5sum, sha1sum, sha256sum or b3sum."""
 
 import hashlib
-import io
 import os
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,9 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resources.checksum_files import read_checksums
-from resources.errors import ManifestError
-from resources.paths import reason_against
-from resources.tree import Tree
+from tests.resources.conftest import assert_harmless, read_foreign, refusal_of
 
 PROJECT = Path(__file__).parents[2]
 FILES = {"a.json": b"{}", "img/b c.png": b"picture", "img/ä.png": b"other"}
@@ -348,26 +346,9 @@ LINES = st.lists(
 
 @given(LINES)
 def test_whatever_a_file_holds_no_path_leads_out(tmp_path_factory, lines):
-    folder = tmp_path_factory.getbasetemp()
-    try:
-        manifest = read(b"".join(line + b"\n" for line in lines), folder)
-    except ManifestError:
-        return
-    paths = [entry.path for entry in manifest.entries()]
-    assert [reason_against(path) for path in paths] == [None] * len(paths)
-    assert paths == sorted(set(paths), key=str.encode)
+    content = b"".join(line + b"\n" for line in lines)
+    assert_harmless(read, content, tmp_path_factory.getbasetemp())
 
 
-def read(content, folder):
-    tree = Tree(folder)
-    try:
-        return read_checksums(io.BytesIO(content), "M", (), tree)
-    finally:
-        tree.close()
-
-
-def refusal(content, folder):
-    """Read a checksum file, and give the message that refuses it."""
-    with pytest.raises(ManifestError) as caught:
-        read(content, folder)
-    return str(caught.value)
+read = partial(read_foreign, read_checksums)
+refusal = partial(refusal_of, read_checksums)

@@ -1,21 +1,19 @@
 """Sources whose manifest is a project.manifest of Cocos2d-x or Cocos Creator."""
 
 import hashlib
-import io
 import json
 import os
 import signal
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from resources.cocos import read_cocos
-from resources.errors import ManifestError
-from resources.paths import reason_against
-from resources.tree import Tree
+from tests.resources.conftest import assert_harmless, read_foreign, refusal_of
 
 FILES = {"main.js": b"{}", "res/b.png": b"picture", "res/c.zip": b"PK zip"}
 CHECK = ("check", "v885", "--platform", "ios")
@@ -474,25 +472,8 @@ VALUES = st.fixed_dictionaries(
 
 @given(VALUES.map(lambda values: json.dumps(values).encode()) | st.binary())
 def test_whatever_a_file_holds_no_path_leads_out(tmp_path_factory, content):
-    try:
-        manifest = read(content, tmp_path_factory.getbasetemp())
-    except ManifestError:
-        return
-    paths = [entry.path for entry in manifest.entries()]
-    assert [reason_against(path) for path in paths] == [None] * len(paths)
-    assert paths == sorted(set(paths), key=str.encode)
+    assert_harmless(read, content, tmp_path_factory.getbasetemp())
 
 
-def read(content, folder):
-    tree = Tree(folder)
-    try:
-        return read_cocos(io.BytesIO(content), "M", (), tree)
-    finally:
-        tree.close()
-
-
-def refusal(content, folder):
-    """Read a manifest, and give the message that refuses it."""
-    with pytest.raises(ManifestError) as caught:
-        read(content, folder)
-    return str(caught.value)
+read = partial(read_foreign, read_cocos)
+refusal = partial(refusal_of, read_cocos)
