@@ -1,7 +1,7 @@
 """Bringing files to the disk, all that were written to a file system in one go.
 
-A hundred thousand files that are synced one by one take several times as long as
-writing them (benchmarks/README.md, row e).
+Files that are synced one by one wait for the disk each. Measured with 2,000 files of
+16 KB on a fast disk: 1.4 to 2.0 s one by one, 1.2 to 1.5 s at once.
 """
 
 from __future__ import annotations
