@@ -307,10 +307,14 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
     DATABASES["default"]["TEST"] = {"NAME": DATA_DIR / "test.sqlite3"}
 else:
     # Not CONN_MAX_AGE: idle threads would keep what others wait for; a pool does not.
-    # "timeout": seconds for a free connection, or a request is answered by 503.
     DATABASES["default"]["OPTIONS"] = {
-        # "num_workers": threads that open and mend connections.
-        "pool": {"min_size": 1, "max_size": 8, "timeout": 5, "num_workers": 1}
+        "pool": {
+            "min_size": 1,
+            "max_size": 8,
+            "max_idle": 10,  # seconds, after which one that nobody uses is closed
+            "timeout": 5,  # seconds for a free one, or a request is answered by 503
+            "num_workers": 1,  # threads that open and mend connections
+        }
     }
 
 # --- Cache (rate limits, the state of several web processes) ------------------------
@@ -487,6 +491,7 @@ LOGGING = {
     "loggers": {
         # One line a listener at INFO would be one line a viewer.
         "django_eventstream": {"level": "WARNING"},
+        "psycopg.pool": {"level": "WARNING"},  # nor one a connection that is closed
         "daphne": {"level": "INFO"},
         "django.server": {"handlers": [], "propagate": True},
     },
