@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import hashlib
 import itertools
 import os
 from collections.abc import Iterable, Iterator
@@ -18,18 +17,17 @@ from typing import BinaryIO
 from resources.durability import can_sync_file_systems, sync_file_system
 from resources.errors import (
     ConflictError,
-    DifferenceError,
     MissingFileError,
     RefusedFileError,
     StoreError,
     store_failure,
 )
+from resources.hashing import verified
 from resources.manifest import Entry
 from resources.paths import MANIFEST_NAME
 from resources.store import Pointer
 from resources.tree import Tree
 from resources.versions import is_version, natural_key
-from resources.workers import check_alive
 
 POINTER_NAME = "current.json"
 MAX_POINTER_BYTES = 4096
@@ -116,24 +114,8 @@ class DirectoryStore:
 
     def put(self, version: str, entry: Entry, source: BinaryIO) -> None:
         """Store ``source`` as ``entry.path`` of ``version``, all or nothing."""
-        digest = hashlib.sha256(usedforsecurity=False)
-        size = 0
-
-        def chunks() -> Iterator[bytes]:
-            nonlocal size
-            while chunk := source.read(CHUNK_BYTES):
-                check_alive()
-                digest.update(chunk)
-                size += len(chunk)
-                yield chunk
-            if (size, digest.hexdigest()) != (entry.size, entry.sha256):
-                raise DifferenceError(
-                    f"the source's {entry.path} is not what its manifest says:"
-                    f" expected {entry.sha256}, got {digest.hexdigest()}"
-                )
-
         path = f"versions/{version}/{entry.path}"
-        self._write(path, chunks(), sync_file=not self._syncs_at_once)
+        self._write(path, verified(source, entry), sync_file=not self._syncs_at_once)
 
     def put_document(self, version: str, name: str, chunks: Iterable[bytes]) -> None:
         """Store a manifest or reuse.json, all or nothing."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Protocol
 
-from resources.errors import InputError
+from resources.errors import DifferenceError, InputError
+from resources.manifest import Entry
 from resources.workers import check_alive
 
 CHUNK_BYTES = 1 << 20
@@ -68,3 +69,24 @@ def sha256_of(stream: BinaryIO) -> tuple[int, str]:
     """
     size, (digest,) = digests_of(stream, ["sha256"])
     return size, digest
+
+
+def verified(source: BinaryIO, entry: Entry) -> Iterator[bytes]:
+    """Yield a file's bytes from its first, and no more than its entry says.
+
+    Raises DifferenceError at the end when they aren't what the entry says.
+    """
+    digest = new_digest("sha256")
+    size = 0
+    source.seek(0)
+    while chunk := source.read(CHUNK_BYTES):
+        check_alive()
+        digest.update(chunk)
+        size += len(chunk)
+        if size <= entry.size:
+            yield chunk
+    if (size, digest.hexdigest()) != (entry.size, entry.sha256):
+        raise DifferenceError(
+            f"the source's {entry.path} is not what its manifest says:"
+            f" expected {entry.sha256}, got {digest.hexdigest()}"
+        )

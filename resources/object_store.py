@@ -9,7 +9,6 @@ server made of it, and read back where that says nothing.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -21,12 +20,11 @@ from typing import IO, BinaryIO, cast
 from resources.bucket import Bucket, EtagDigest, Found, LostRaceError
 from resources.errors import (
     ConflictError,
-    DifferenceError,
     MissingFileError,
     RefusedFileError,
     StoreError,
 )
-from resources.hashing import sha256_of
+from resources.hashing import sha256_of, verified
 from resources.lease import Lease
 from resources.listing import Listing
 from resources.manifest import Entry
@@ -34,7 +32,6 @@ from resources.object_location import ObjectLocation
 from resources.paths import MANIFEST_NAME
 from resources.store import Pointer
 from resources.versions import is_version, natural_key
-from resources.workers import check_alive
 
 POINTER_NAME = "current.json"
 CHUNK_BYTES = 1 << 20
@@ -122,10 +119,10 @@ class ObjectStore:
         """Store ``source`` as ``entry.path`` of ``version``, all or nothing."""
         key = f"versions/{version}/{entry.path}"
         if entry.size <= PART_BYTES:
-            self._upload(key, b"".join(_verified(source, entry)), entry.sha256)
+            self._upload(key, b"".join(verified(source, entry)), entry.sha256)
             return
         with self._large:
-            chunks = partial(_verified, source, entry)
+            chunks = partial(verified, source, entry)
             self._upload_parts(key, chunks, entry.size, entry.sha256)
 
     def put_document(self, version: str, name: str, chunks: Iterable[bytes]) -> None:
@@ -255,25 +252,6 @@ class ObjectStore:
         if self._lease is None:
             raise RuntimeError(f"{self.name} is written to without its lock")
         self._lease.require()
-
-
-def _verified(source: BinaryIO, entry: Entry) -> Iterator[bytes]:
-    """Yield the source's bytes; raise DifferenceError at the end when they aren't
-    what the entry says, and yield no more than it says."""
-    digest = hashlib.sha256(usedforsecurity=False)
-    size = 0
-    source.seek(0)
-    while chunk := source.read(CHUNK_BYTES):
-        check_alive()
-        digest.update(chunk)
-        size += len(chunk)
-        if size <= entry.size:
-            yield chunk
-    if (size, digest.hexdigest()) != (entry.size, entry.sha256):
-        raise DifferenceError(
-            f"the source's {entry.path} is not what its manifest says:"
-            f" expected {entry.sha256}, got {digest.hexdigest()}"
-        )
 
 
 def _observed(
