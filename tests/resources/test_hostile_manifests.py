@@ -8,6 +8,7 @@ import os
 import pytest
 
 from resources.errors import ManifestError
+from resources.line_file import LineFile
 from resources.manifest import Entry, Header, manifest_lines
 from resources.manifest_reader import Manifest
 
@@ -47,7 +48,7 @@ def refusal(content):
 def read(content, *, published=False):
     manifest = Manifest(
         "M",
-        lambda: io.BytesIO(content),
+        LineFile(io.BytesIO(content)),
         platform="ios",
         version="v1",
         published=published,
