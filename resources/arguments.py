@@ -11,6 +11,8 @@ from resources.guard import DEFAULT_PERCENT, OFF
 from resources.prune import DEFAULT_KEEP
 from resources.versions import PLATFORMS, is_version
 
+THE_STORE = object()  # what a bare --store names: the one of the settings
+
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
@@ -21,16 +23,7 @@ def make_parser() -> argparse.ArgumentParser:
     """Give the parser; what it refuses is an InputError, one line."""
     parser = _Parser(prog="python -m resources", allow_abbrev=False)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    check = _command(commands, "check", "compare files with their manifest")
-    check.add_argument("--quick", action="store_true", help="compare sizes only")
-    check.add_argument(
-        "--published", action="store_true", help="check what lies in the store"
-    )
-    check.add_argument(
-        "--strict-extra",
-        action="store_true",
-        help="files without an entry are failures, not warnings",
-    )
+    _add_check(commands)
     sync = _command(commands, "sync", "bring a version into the store and serve it")
     sync.add_argument(
         "--dry-run", action="store_true", help="write the plan and change nothing"
@@ -56,6 +49,33 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
+    command = commands.add_parser(
+        "check", help="compare files with their manifest", allow_abbrev=False
+    )
+    _add_version(command)
+    _add_platform(command)
+    command.add_argument("--source", metavar="DIR", help="instead of RESOURCE_SOURCE")
+    command.add_argument(
+        "--store",
+        metavar="URL",
+        nargs="?",
+        const=THE_STORE,
+        help="check what lies in the store, by its sizes: in RESOURCE_STORE or at URL;"
+        " with --source as well, URL says nothing",
+    )
+    depth = command.add_mutually_exclusive_group()
+    depth.add_argument("--quick", action="store_true", help="compare sizes only")
+    _add_yes_or_no(depth, "--deep", "read every byte of what lies in the store")
+    command.add_argument("--published", action="store_true", help=argparse.SUPPRESS)
+    command.add_argument(
+        "--strict-extra",
+        action="store_true",
+        help="files without an entry are failures, not warnings",
+    )
+    _add_output(command)
+
+
 def _add_prune(commands: argparse._SubParsersAction[_Parser]) -> None:
     command = commands.add_parser(
         "prune", help="remove old versions from the store", allow_abbrev=False
@@ -78,14 +98,7 @@ def _add_prune(commands: argparse._SubParsersAction[_Parser]) -> None:
         default=[],
         help="stays as well; may be given several times",
     )
-    command.add_argument(
-        "--force",
-        nargs="?",
-        choices=["yes", "no"],
-        const="yes",
-        default="no",
-        help="remove more than half of a store, too",
-    )
+    _add_yes_or_no(command, "--force", "remove more than half of a store, too")
     command.add_argument(
         "--dry-run", action="store_true", help="write the plan and change nothing"
     )
@@ -95,10 +108,14 @@ def _command(
     commands: argparse._SubParsersAction[_Parser], name: str, text: str
 ) -> _Parser:
     command = commands.add_parser(name, help=text, allow_abbrev=False)
-    command.add_argument("version", metavar="VERSION", type=_version)
+    _add_version(command)
     _add_platform(command)
     _add_places(command)
     return command
+
+
+def _add_version(command: _Parser) -> None:
+    command.add_argument("version", metavar="VERSION", type=_version)
 
 
 def _add_manifest(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -132,6 +149,13 @@ def _add_platform(command: _Parser) -> None:
         metavar="PLATFORM",
         help=f"{', '.join(PLATFORMS)} or all; several with commas between, or by giving"
         " it several times; without it, all platforms",
+    )
+
+
+def _add_yes_or_no(command: argparse._ActionsContainer, name: str, text: str) -> None:
+    """A switch that a task type's parameter can turn, too: ``--force=no``."""
+    command.add_argument(
+        name, nargs="?", choices=["yes", "no"], const="yes", default="no", help=text
     )
 
 

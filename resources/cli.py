@@ -1,7 +1,8 @@
 """The command line: ``python -m resources COMMAND VERSION [options]``.
 
-check    compare the files of a version with its manifest; with ``--published``, of
-         what lies in the store, whether it is served already or not
+check    compare the files of a version with its manifest; with ``--store``, the sizes
+         of what lies in the store, whether it is served already or not; with
+         ``--deep``, every byte of it
 sync     bring a version into the store and serve it; for several platforms a line
          ``Syncing iOS...`` comes before each
 reuse    write down which files earlier versions hold already
@@ -29,7 +30,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from resources.arguments import make_parser
+from resources.arguments import THE_STORE, make_parser
 from resources.check import Release, check_release
 from resources.demo import make_demo
 from resources.errors import CancelError, EngineError, InputError
@@ -112,7 +113,8 @@ def _run(options: argparse.Namespace, report: Report) -> int:
         source = Path(options.source) if options.source else None
         write_manifest(folder, owner, report, md5=options.md5, source=source)
         return 0
-    settings = read_settings(os.environ, source=options.source, store=options.store)
+    store = options.store if isinstance(options.store, str) else None
+    settings = read_settings(os.environ, source=options.source, store=store)
     if options.command == "demo":
         make_demo(settings, report)
         return 0
@@ -159,10 +161,13 @@ def _check(
     platforms: list[str],
     report: Report,
 ) -> int:
+    in_store = _asks_for_the_store(options)
+    deep = options.deep == "yes" or options.published
+    quick = options.quick or (in_store and not deep)
     # Each release is checked with its own kind of entries.
     releases: list[Release[Any]] = []
     for platform in platforms:
-        if options.published:
+        if in_store:
             store = settings.open_store(platform)
             releases.append(open_published(store, platform, options.version))
         else:
@@ -172,7 +177,7 @@ def _check(
                     platform,
                     options.version,
                     manifest_name=os.environ.get("RESOURCE_MANIFEST"),
-                    quick=options.quick,
+                    quick=quick,
                 )
             )
     report.expect(sum(release.manifest.files for release in releases))
@@ -181,7 +186,7 @@ def _check(
         checked = check_release(
             release,
             report,
-            quick=options.quick,
+            quick=quick,
             extra_in=release.tree
             if isinstance(release, SourceRelease | ForeignRelease)
             else None,
@@ -192,6 +197,14 @@ def _check(
         report.count(release.platform, "filesChecked", checked.files)
         report.count(release.platform, "failed", checked.failed)
     return 1 if failed else 0
+
+
+def _asks_for_the_store(options: argparse.Namespace) -> bool:
+    """Say what a check is of. Programs that give every command both places mean the
+    source, so a URL beside ``--source`` asks for nothing."""
+    if options.store is THE_STORE or options.deep == "yes" or options.published:
+        return True
+    return bool(options.store) and not options.source
 
 
 def _sync(
