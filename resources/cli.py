@@ -50,7 +50,7 @@ from resources.source import (
     open_release,
     open_to_check,
 )
-from resources.sync import run_plan
+from resources.sync_platforms import PlatformSync, sync_platforms
 from resources.versions import PLATFORMS
 
 BROKEN_PIPE = 141  # what a program killed by SIGPIPE ends with
@@ -221,15 +221,20 @@ def _sync(
     for release, store in zip(releases, stores, strict=True):
         require_similar(release.manifest, store, options.guard)
     report.expect(sum(plan.work_files for plan in plans))
-    for plan, release, store in zip(plans, releases, stores, strict=True):
-        if len(releases) > 1:
-            report.line(f"Syncing {PLATFORMS[release.platform]}...")
+    for plan in plans:
         _count_plan(plan, report)
-        if options.dry_run:
+    if options.dry_run:
+        for plan in plans:
+            if len(plans) > 1:
+                report.line(f"Syncing {PLATFORMS[plan.platform]}...")
             report.line(plan.line())
-            continue
+        return 0
+    for plan in plans:
         report.count(plan.platform, "bytesUploaded", 0)
-        run_plan(plan, release, store, report, move_pointer=not options.no_pointer)
+    syncs = [
+        PlatformSync(*parts) for parts in zip(plans, releases, stores, strict=True)
+    ]
+    sync_platforms(syncs, report, move_pointers=not options.no_pointer)
     return 0
 
 

@@ -38,44 +38,28 @@ class Sent(NamedTuple):
     sent_bytes: int
 
 
-def run_plan(
-    plan: Plan,
-    release: SourceRelease,
-    store: Store,
-    report: Report,
-    *,
-    move_pointer: bool = True,
-) -> None:
-    """Do what the plan says and write its lines.
+def require_unmoved(plan: Plan, store: Store, served: Pointer | None) -> None:
+    """Raise ConflictError when the store serves another version than when the plan was
+    made."""
+    if served != plan.pointer:
+        raise ConflictError(
+            f"{store.name} was published to meanwhile: another publisher was first"
+        )
 
-    The caller has told the report to expect ``plan.work_files``.
-    Raises ConflictError when another publisher is at work or was first,
+
+def bring_in(plan: Plan, release: SourceRelease, store: Store, report: Report) -> None:
+    """Store what the plan lacks: content first, then the manifest. Needs the lock.
+
+    Raises ConflictError when the store changed since the plan was made,
     DifferenceError when the source isn't what its manifest says.
     """
-    if plan.published:
-        report.note(plan.platform, served=plan.version)
-        report.line(f"Nothing to do: {plan.version} is already published.")
-        return
-    report.line(plan.line())
-    with store.lock():
-        if store.pointer() != plan.pointer:
-            raise ConflictError(
-                f"{store.name} was published to meanwhile: another publisher was first"
-            )
-        if not plan.complete:
-            sent = send_files(plan, release, store, report)
-            store.settle(plan.version)
-            report.count(plan.platform, "bytesUploaded", sent.sent_bytes)
-            report.line(f"Verified {counted(sent.verified_files, 'upload')}.")
-        if not plan.sealed:
-            seal(plan, release, store)
-        if move_pointer:
-            point_to(plan.platform, plan.version, store, plan.pointer)
-    if move_pointer:
-        note_served(plan.platform, plan.version, plan.pointer, report)
-        report.line(published_line(plan.version, plan.pointer))
-    else:
-        report.line(f"Stored {plan.version}; it is not published yet.")
+    if not plan.complete:
+        sent = send_files(plan, release, store, report)
+        store.settle(plan.version)
+        report.count(plan.platform, "bytesUploaded", sent.sent_bytes)
+        report.line(f"Verified {counted(sent.verified_files, 'upload')}.")
+    if not plan.sealed:
+        seal(plan, release, store)
 
 
 def send_files(

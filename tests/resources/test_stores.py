@@ -25,7 +25,7 @@ from resources.report import Report
 from resources.settings import read_settings
 from resources.source import open_release
 from resources.store import Pointer
-from resources.sync import run_plan
+from resources.sync_platforms import PlatformSync, sync_platforms
 from tests.resources.conftest import (
     BUCKET,
     NEW_FILES,
@@ -65,7 +65,8 @@ def sync(game, version, options=None):
     store = settings.open_store("ios")
     release = open_release(game.source, "ios", version)
     quiet = Report(progress=False, outputs=False, lines=False)
-    run_plan(make_plan(release.manifest, store), release, store, quiet)
+    plan = make_plan(release.manifest, store)
+    sync_platforms([PlatformSync(plan, release, store)], quiet)
 
 
 def publish_old(game):
@@ -96,7 +97,7 @@ def test_a_release_goes_its_whole_way(any_game):
     assert game.served() == ("v884", OLD_FILES)
     assert game.lines("publish", "v885", *IOS) == ["Published v885 (was v884)."]
     assert game.served() == ("v885", NEW_FILES)
-    assert game.lines("check", "v885", "--published", *IOS)[1:] == [
+    assert game.lines("check", "v885", "--deep", *IOS)[1:] == [
         "All files matched successfully.",
         "Total files checked: 4",
     ]
