@@ -11,11 +11,18 @@ from urllib.parse import unquote, urlsplit
 SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce it.</Message></Error>"
 QUOTA = b"<Error><Code>QuotaExceeded</Code><Message>No room.</Message></Error>"
 
+SKEWED = (
+    b"<Error><Code>RequestTimeTooSkewed</Code>"
+    b"<Message>The difference is too large.</Message></Error>"
+)
+
 FAULTS = {
     "drop": "the connection ends before the request arrives",
     "lose answer": "the request arrives, and its answer is lost",
     "slow down": "503 SlowDown",
     "too many": "429 without a word",
+    "go away": "no request arrives any more, this one and all after it",
+    "skewed": "403 RequestTimeTooSkewed",
     "quota": "403 QuotaExceeded",
     "slow": "a fifth of a second passes first",
     "truncate": "half of the answer arrives",
@@ -41,6 +48,7 @@ class FaultyProxy:
         self.most_at_once = 0
         self._at_once = 0
         self.refused = 0
+        self._gone = False
         self._rules = []
         self._per_second = None
         self._allowed = 0.0
@@ -75,6 +83,7 @@ class FaultyProxy:
         """Do no more harm."""
         self._rules.clear()
         self._per_second = None
+        self._gone = False
         self.release.set()
 
     def sent(self, method, part=""):
@@ -99,11 +108,14 @@ class FaultyProxy:
     def _fault_for(self, request):
         with self._lock:
             self.requests.append(request)
+            if self._gone:
+                return "drop"
             for rule in self._rules:
                 times, fault, method, part = rule
                 whole = f"{request.path}?{request.query}"
                 if times and method == request.method and part in whole:
                     rule[0] -= 1
+                    self._gone = fault == "go away"
                     return fault
             return None if self._is_allowed() else "slow down"
 
@@ -153,12 +165,15 @@ class FaultyProxy:
                 elif fault == "too many":
                     self.answer(429, {}, b"")
                     return
+                elif fault == "skewed":
+                    self.answer(403, {}, SKEWED)
+                    return
                 elif fault == "quota":
                     self.answer(403, {}, QUOTA)
                     return
                 elif fault == "damage":
                     body = bytes([body[0] ^ 1]) + body[1:]
-                elif fault == "drop":
+                elif fault in ("drop", "go away"):
                     self.close_connection = True
                     return
                 status, headers, answer = self.forward(body)

@@ -183,6 +183,44 @@ def test_what_is_not_there_is_missing(any_game):
     look_for_all(any_game.open_store())
 
 
+def test_names_of_all_kinds_go_the_whole_way(any_game):
+    game = any_game
+    names = [
+        "汉字/图片 1.png",
+        "emoji/🎮🏆.json",
+        "nfc/caf\u00e9.txt",
+        "nfd/cafe\u0301.txt",
+        "long/" + "a" * 255,
+        "long/" + "汉" * 85,
+        "/".join(["d" * 100] * 8),
+        *ODD_NAMES,
+    ]
+    files = {name: name.encode() for name in names}
+    game.build("v1", files)
+    assert game.lines("check", "v1", *IOS)[-1] == f"Total files checked: {len(files)}"
+    sync(game, "v1")
+    assert game.served() == ("v1", files)
+    assert game.lines("check", "v1", "--deep", *IOS)[1] == (
+        "All files matched successfully."
+    )
+    game.build("v2", {**files, "new": b"1"})
+    assert game.lines("sync", "v2", *IOS)[0].startswith(
+        f"Plan: {len(files) + 1} files, 1 new, {len(files)} reused from v1"
+    )
+
+
+def test_a_sync_deletes_nothing(any_game):
+    game = publish_old(any_game)
+    store = game.open_store()
+    with store.lock():
+        put(store, "v885", "left by a run that was killed", b"1")
+        put(store, "v700", "never sealed", b"2")
+    before = {version: objects(game, version) for version in ("v700", "v884", "v885")}
+    sync(game, "v885")
+    for version, old in before.items():
+        assert objects(game, version).items() >= old.items()
+
+
 @pytest.mark.parametrize("path", ["../v2/a", "a/../../v2/a", "/a", "a//b", "."])
 def test_a_name_that_leads_elsewhere_is_refused(any_game, path):
     store = any_game.open_store()
@@ -518,6 +556,33 @@ def test_too_many_requests_is_no_failure(game_on_moto):
     game.proxy.harm("too many", "PUT", "v885/a.json", times=3)
     sync(game, "v885")
     assert game.served() == ("v885", NEW_FILES)
+
+
+@pytest.mark.parametrize(
+    "stage", ["lease.json", "v885/a.json", "v885/manifest.jsonl", "current.json"]
+)
+def test_a_server_that_goes_away_in_the_middle_is_a_failure(guarded_game, stage):
+    game = publish_old(guarded_game)
+    game.proxy.harm("go away", "PUT", stage)
+    result = game.run(*SYNC, RESOURCE_STORE=f"{game.location}?retry=0.2")
+    assert result.returncode == 3
+    assert result.stderr.startswith("error: cannot ")
+    assert result.stderr.count("\n") == 1
+    game.proxy.release_all()
+    assert game.served() == ("v884", OLD_FILES)
+    sync(game, "v885")
+    assert game.served() == ("v885", NEW_FILES)
+
+
+def test_a_clock_that_the_server_does_not_believe_is_said(game_on_moto):
+    game = publish_old(game_on_moto)
+    game.proxy.harm("skewed", "PUT", times=10**6)
+    result = game.run(*SYNC)
+    assert result.returncode == 3
+    assert result.stderr.endswith(
+        ": 403 Forbidden: RequestTimeTooSkewed: The difference is too large.\n"
+    )
+    assert game.served() == ("v884", OLD_FILES)
 
 
 def test_a_quota_has_a_code_of_its_own(game_on_moto):
