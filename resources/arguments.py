@@ -31,6 +31,14 @@ def make_parser() -> argparse.ArgumentParser:
     sync.add_argument(
         "--no-pointer", action="store_true", help="don't serve it yet; see publish"
     )
+    sync.add_argument(
+        "--reuse",
+        choices=["refer", "copy"],
+        default="refer",
+        help="what becomes of files that earlier versions hold: the manifest refers to"
+        " them, or they are also linked or copied within the store, for clients that"
+        " know only the version's own folder",
+    )
     _command(commands, "reuse", "write down what earlier versions hold already")
     publishing = _command(commands, "publish", "serve a version that is in the store")
     for command in (sync, publishing):

@@ -178,6 +178,16 @@ class Bucket:
 
         return self._write(key, request)
 
+    def copy(self, key: str, new_key: str) -> None:
+        """Let the server copy an object. Raises MissingFileError when there is none."""
+        requests = self._requests
+        check_key(self._location, new_key)
+        with self._writing():
+            requests.ask(
+                lambda: requests.obstore.copy(requests.client, key, new_key),
+                f"copy {key}",
+            )
+
     def put_if(
         self, key: str, content: bytes, expected: UpdateVersion | None
     ) -> UpdateVersion:

@@ -234,7 +234,12 @@ def _sync(
     syncs = [
         PlatformSync(*parts) for parts in zip(plans, releases, stores, strict=True)
     ]
-    sync_platforms(syncs, report, move_pointers=not options.no_pointer)
+    sync_platforms(
+        syncs,
+        report,
+        move_pointers=not options.no_pointer,
+        whole=options.reuse == "copy",
+    )
     return 0
 
 

@@ -10,7 +10,7 @@ import contextlib
 import fcntl
 import itertools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,6 +23,7 @@ from resources.errors import (
     store_failure,
 )
 from resources.hashing import verified
+from resources.links import link
 from resources.manifest import Entry
 from resources.paths import MANIFEST_NAME
 from resources.store import Pointer
@@ -116,6 +117,28 @@ class DirectoryStore:
         """Store ``source`` as ``entry.path`` of ``version``, all or nothing."""
         path = f"versions/{version}/{entry.path}"
         self._write(path, verified(source, entry), sync_file=not self._syncs_at_once)
+
+    def copy(self, entry: Entry, version: str) -> None:
+        """Link the object, or copy and verify it where there can be no link."""
+        source = f"versions/{entry.held_in}/{entry.path}"
+        folder, _, name = source.rpartition("/")
+
+        def make(staging_fd: int, temporary: str) -> None:
+            folder_fd = self._existing().folder_fd(folder)
+            try:
+                if link(name, folder_fd, temporary, staging_fd):
+                    return
+            finally:
+                os.close(folder_fd)
+            with self.open(str(entry.held_in), entry.path) as stream:
+                self._write_new(staging_fd, temporary, verified(stream, entry), True)
+
+        try:
+            if self.size(str(entry.held_in), entry.path) != entry.size:
+                raise MissingFileError
+            self._place(f"versions/{version}/{entry.path}", make)
+        except (MissingFileError, RefusedFileError):
+            raise StoreError(f"{source} in {self.name} is not whole") from None
 
     def put_document(self, version: str, name: str, chunks: Iterable[bytes]) -> None:
         """Store a manifest or reuse.json, all or nothing."""
@@ -269,13 +292,24 @@ class DirectoryStore:
         sync_file: bool = True,
         sync_folder: bool = False,
     ) -> None:
+        self._place(
+            path,
+            lambda fd, name: self._write_new(fd, name, chunks, sync_file),
+            sync_folder=sync_folder,
+        )
+
+    def _place(
+        self, path: str, make: Callable[[int, str], None], *, sync_folder: bool = False
+    ) -> None:
+        """Make a file in the staging folder, by its descriptor and a name, and move it
+        to its place."""
         tree = self._existing()
         folder, _, name = path.rpartition("/")
         temporary = f"{os.getpid()}-{next(self._numbers)}"
         staging_fd = tree.folder_fd(".staging/unfinished")
         try:
             try:
-                self._write_new(staging_fd, temporary, chunks, sync_file)
+                make(staging_fd, temporary)
                 folder_fd = tree.folder_fd(folder, create=True)
                 try:
                     os.rename(

@@ -122,6 +122,17 @@ class ObjectStore:
             chunks = partial(verified, source, entry)
             self._upload_parts(key, chunks, entry.size, entry.sha256)
 
+    def copy(self, entry: Entry, version: str) -> None:
+        """Let the server copy the object."""
+        source = f"versions/{entry.held_in}/{entry.path}"
+        try:
+            if self.size(str(entry.held_in), entry.path) != entry.size:
+                raise MissingFileError
+            self._require_lease()
+            self._bucket.copy(source, f"versions/{version}/{entry.path}")
+        except (MissingFileError, RefusedFileError):
+            raise StoreError(f"{source} in {self.name} is not whole") from None
+
     def put_document(self, version: str, name: str, chunks: Iterable[bytes]) -> None:
         """Store a manifest or reuse.json, all or nothing."""
         key = f"versions/{version}/{name}"

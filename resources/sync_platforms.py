@@ -15,12 +15,14 @@ from resources.source import SourceRelease
 from resources.store import Store
 from resources.sync import (
     bring_in,
+    counted,
     note_served,
     point_to,
     published_line,
     require_unmoved,
 )
 from resources.versions import PLATFORMS
+from resources.whole import make_whole
 
 
 class PlatformSync(NamedTuple):
@@ -32,33 +34,42 @@ class PlatformSync(NamedTuple):
 
 
 def sync_platforms(
-    syncs: list[PlatformSync], report: Report, *, move_pointers: bool = True
+    syncs: list[PlatformSync],
+    report: Report,
+    *,
+    move_pointers: bool = True,
+    whole: bool = False,
 ) -> None:
     """Do what the plans say and write their lines.
 
     All stores are locked from the beginning to the end; those that serve the version
-    already are left alone. The caller has told the report to expect every plan's
-    ``work_files``.
+    already are left alone, if they need not be made ``whole`` (see ``whole.py``). The
+    caller has told the report to expect every plan's ``work_files``.
     Raises ConflictError when another publisher is at work or was first,
     DifferenceError when a source isn't what its manifest says.
     """
-    ours = [sync for sync in syncs if not sync.plan.published]
+    ours = [sync for sync in syncs if whole or not sync.plan.published]
     with all_locked({sync.plan.platform: sync.store for sync in ours}) as served:
         for sync in ours:
             require_unmoved(sync.plan, sync.store, served[sync.plan.platform])
         for sync in syncs:
             if len(syncs) > 1:
                 report.line(f"Syncing {PLATFORMS[sync.plan.platform]}...")
-            _sync_content(sync, report, last=not move_pointers)
+            _sync_content(sync, report)
+            if whole:
+                _make_whole(sync, report)
+            if not (move_pointers or sync.plan.published):
+                report.line(f"Stored {sync.plan.version}; it is not published yet.")
         if move_pointers:
-            for sync in ours:
+            for sync in syncs:
+                if sync.plan.published:
+                    continue
                 if len(syncs) > 1:
                     report.line(f"Publishing {PLATFORMS[sync.plan.platform]}...")
                 _move_pointer(sync.plan, sync.store, report)
 
 
-def _sync_content(sync: PlatformSync, report: Report, *, last: bool) -> None:
-    """Write content and manifest; ``last`` says that no pointer follows."""
+def _sync_content(sync: PlatformSync, report: Report) -> None:
     plan = sync.plan
     if plan.published:
         report.note(plan.platform, served=plan.version)
@@ -66,8 +77,13 @@ def _sync_content(sync: PlatformSync, report: Report, *, last: bool) -> None:
         return
     report.line(plan.line())
     bring_in(plan, sync.release, sync.store, report)
-    if last:
-        report.line(f"Stored {plan.version}; it is not published yet.")
+
+
+def _make_whole(sync: PlatformSync, report: Report) -> None:
+    plan = sync.plan
+    copied = make_whole(plan.platform, plan.version, sync.store)
+    report.count(plan.platform, "copied", copied)
+    report.line(f"Copied {counted(copied, 'file')} within the store.")
 
 
 def _move_pointer(plan: Plan, store: Store, report: Report) -> None:

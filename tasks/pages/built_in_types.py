@@ -39,6 +39,7 @@ TEXTS = (
     ),
     gettext_noop("Version"),
     gettext_noop("Guard: percent of files that may change"),
+    gettext_noop("Files of earlier versions"),
     gettext_noop("Platforms"),
     gettext_noop("Read every byte"),
     gettext_noop("Newest versions that stay"),

@@ -105,3 +105,12 @@ def test_what_stops_android_leaves_ios_alone(run, tmp_path):
     assert set(served(tmp_path).values()) == {"v884"}
     assert run("sync-native", version="v885", guard="100")[0] == 0
     assert served(tmp_path) == {"ios": "v885", "android": "v885", "facebook": "v884"}
+
+
+def test_a_release_can_be_whole_for_stock_clients(run, tmp_path):
+    assert run("full-sync", version="v885", reuse="copy")[0] == 0
+    for platform, files in (("ios", 1245), ("android", 1387), ("facebook", 960)):
+        folder = tmp_path / f"resources/store/{platform}/versions/v885"
+        own = [path for path in folder.rglob("*") if path.is_file()]
+        documents = {"manifest.jsonl", "reuse.json"}
+        assert len([path for path in own if path.name not in documents]) == files
