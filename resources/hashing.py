@@ -93,7 +93,8 @@ def sha256_of(stream: BinaryIO) -> tuple[int, str]:
 def verified(source: BinaryIO, entry: Entry) -> Iterator[bytes]:
     """Yield a file's bytes from its first, and no more than its entry says.
 
-    Raises DifferenceError at the end when they aren't what the entry says.
+    Raises DifferenceError when they aren't what the entry says, and as soon as there
+    are more: a file that something still writes to may have no end.
     """
     digest = new_digest("sha256")
     size = 0
@@ -102,8 +103,12 @@ def verified(source: BinaryIO, entry: Entry) -> Iterator[bytes]:
         check_alive()
         digest.update(chunk)
         size += len(chunk)
-        if size <= entry.size:
-            yield chunk
+        if size > entry.size:
+            raise DifferenceError(
+                f"the source's {entry.path} is not what its manifest says:"
+                f" it has more than {entry.size} bytes"
+            )
+        yield chunk
     if (size, digest.hexdigest()) != (entry.size, entry.sha256):
         raise DifferenceError(
             f"the source's {entry.path} is not what its manifest says:"

@@ -246,6 +246,31 @@ def test_what_differs_from_its_entry_leaves_nothing(any_game, arrives):
         store.open("v1", "a")
 
 
+class Endless(io.RawIOBase):
+    """A file that something writes to faster than it is read."""
+
+    def readable(self):
+        return True
+
+    def seek(self, offset, whence=0):
+        return 0
+
+    def readinto(self, buffer):
+        return len(buffer)
+
+
+@pytest.mark.parametrize("size", [5, 20 << 20])
+def test_a_file_without_an_end_is_given_up(any_game, size):
+    store = any_game.open_store()
+    entry = entry_of("a", b"")._replace(size=size)
+    with store.lock():
+        with pytest.raises(DifferenceError, match=f"it has more than {size} bytes"):
+            store.put("v1", entry, Endless())
+        store.settle("v1")
+        with pytest.raises(MissingFileError):
+            store.open("v1", "a")
+
+
 def test_what_differs_from_its_entry_leaves_what_was_there(any_game):
     store = any_game.open_store()
     with store.lock():
