@@ -2,9 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from resources.paths import fold
+
+
+class Folded(NamedTuple):
+    """Hashes of many folded paths, and of all folders above them.
+
+    ``differs`` says that some paths are not what they are folded to.
+    """
+
+    differs: bool
+    names: array[int]
+    folders: set[int]
+
+
+def folded(joined: bytes) -> Folded:
+    """Fold many paths at once; they are joined by line feeds."""
+    if joined.isascii():
+        all_folded = joined.lower()
+    else:
+        paths = joined.decode().split("\n")
+        all_folded = "\n".join(fold(path) for path in paths).encode()
+    names = all_folded.split(b"\n")
+    folders = set(map(hash, _folders_above(names)))
+    return Folded(all_folded != joined, array("q", map(hash, names)), folders)
+
+
+def may_meet(parts: list[Folded]) -> bool:
+    """Say whether ``Names`` could find something among paths that are all different.
+
+    False is a proof. A million names that differ from what they are folded to take
+    65 MB meanwhile, others 8 MB.
+    """
+    folders = {folder for part in parts for folder in part.folders}
+    if not all(folders.isdisjoint(part.names) for part in parts):
+        return True
+    if not any(part.differs for part in parts):
+        return False
+    names: set[int] = set()
+    for part in parts:
+        names.update(part.names)
+    return len(names) != sum(len(part.names) for part in parts)
+
+
+def _folders_above(names: Iterable[bytes]) -> set[bytes]:
+    folders: set[bytes] = set()
+    for folder in {name.rpartition(b"/")[0] for name in names}:
+        above = folder
+        while above and above not in folders:
+            folders.add(above)
+            above = above.rpartition(b"/")[0]
+    return folders
 
 
 class Names:

@@ -85,6 +85,13 @@ class DirectoryStore:
         """Open an object."""
         return self._existing().open_file(f"versions/{version}/{path}")
 
+    def read_small(
+        self, version: str, path: str, size: int, most_bytes: int
+    ) -> bytes | None:
+        """Read an object whole; see ``tree.Tree``."""
+        tree = self._existing()
+        return tree.read_small(f"versions/{version}/{path}", size, most_bytes)
+
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
         """Be the only publisher, and clear what a killed one left unfinished.

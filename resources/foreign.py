@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from itertools import islice
+from operator import lt
 from typing import BinaryIO, NamedTuple
 
-from resources.collisions import Names
+from resources.collisions import Folded, Names, folded, may_meet
 from resources.errors import ManifestError
+from resources.line_file import Block
 from resources.paths import fold
 from resources.records import Records
 from resources.tree import Tree
@@ -46,6 +49,10 @@ class TreeFiles:
         """Open a file. Raises MissingFileError or RefusedFileError."""
         return self.tree.open_file(entry.path)
 
+    def read_small(self, entry: ForeignEntry, most_bytes: int) -> bytes | None:
+        """Read a file whole where that can be done at once; see ``tree.Tree``."""
+        return self.tree.read_small(entry.path, entry.size, most_bytes)
+
     def size(self, entry: ForeignEntry) -> int:
         """Give a file's size in bytes; raises as ``open`` does."""
         return self.tree.size(entry.path)
@@ -78,16 +85,55 @@ class ForeignManifest:
         self._unit = unit
         self._records = records
         self.files = self.files_without_size = 0
+        self._blocks: list[Block] = []
         self._verify()
+
+    def blocks(self) -> list[Block]:
+        """Give the entries in blocks, in ascending order of their path's bytes."""
+        return self._blocks
+
+    def entries_of(self, block: Block) -> list[ForeignEntry]:
+        """Read the entries of a block."""
+        data = self._records.lines.read(block.offset, block.length)
+        fields = [line.split("\0") for line in data.decode().split("\n")[:-1]]
+        return [
+            ForeignEntry(
+                path, int(size) if size else None, self.algorithm, digest, int(place)
+            )
+            for path, place, size, digest in fields
+        ]
+
+    def paths(self) -> Iterator[bytes]:
+        """Yield the files' paths, ascending."""
+        for record in self._records:
+            yield record.partition(b"\0")[0]
 
     def entries(self) -> Iterator[ForeignEntry]:
         """Yield the files in ascending order of their path's UTF-8 bytes."""
-        for record in self._records:
-            path, place, size, digest = record[:-1].decode().split("\0")
-            known_size = int(size) if size else None
-            yield ForeignEntry(path, known_size, self.algorithm, digest, int(place))
+        for block in self._blocks:
+            yield from self.entries_of(block)
 
     def _verify(self) -> None:
+        names: list[Folded] = []
+        lines = self._records.lines
+        for offset, data in lines.cut(0, lines.size):
+            fields = [line.split(b"\0") for line in data.split(b"\n")[:-1]]
+            paths = [path for path, *_ in fields]
+            sizes = [size for _, _, size, _ in fields]
+            self.files += len(fields)
+            self.files_without_size += sizes.count(b"")
+            known = sum(int(size) for size in sizes if size)
+            block = Block(
+                offset, len(data), len(fields), known, b"", paths[0], paths[-1]
+            )
+            self._blocks.append(block)
+            names.append(folded(b"\n".join(paths)))
+        if not all(map(lt, self.paths(), islice(self.paths(), 1, None))) or may_meet(
+            names
+        ):
+            self._find_what_meets()
+
+    def _find_what_meets(self) -> None:
         names = Names(self._first_with, self._unit)
         previous: ForeignEntry | None = None
         for entry in self.entries():
@@ -97,8 +143,6 @@ class ForeignManifest:
                 )
             if reason := names.add(entry.path, entry.place):
                 raise ManifestError(f"{self.name} {self._unit} {entry.place}: {reason}")
-            self.files += 1
-            self.files_without_size += entry.size is None
             previous = entry
 
     def _first_with(self, folded: str) -> int | None:

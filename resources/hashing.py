@@ -79,6 +79,19 @@ def md5_of_text(stream: BinaryIO) -> str:
     return digest.hexdigest()
 
 
+def digest_of(content: bytes, algorithm: str) -> str:
+    """Give the digest of what was read already, in lower case hex digits.
+
+    >>> digest_of(b"abc", "md5")
+    '900150983cd24fb0d6963f7d28e17f72'
+    """
+    if algorithm in _MAKERS:
+        return _MAKERS[algorithm](content, usedforsecurity=False).hexdigest()
+    digest = new_digest(algorithm)
+    digest.update(content)
+    return digest.hexdigest()
+
+
 def sha256_of(stream: BinaryIO) -> tuple[int, str]:
     """Read to the end; give the number of bytes and their SHA-256 in hex digits.
 

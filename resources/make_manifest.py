@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from resources.candidates import LOOKED_AT_BYTES, candidate_of, manifest_names
-from resources.check import Problems, compare
+from resources.check import Problems, compare, found_in
 from resources.errors import (
     DifferenceError,
     InputError,
@@ -165,10 +165,11 @@ def measure(
         pieces = in_pieces(entries, lambda entry: entry.size or 0)
         with Workers(measure_piece) as workers:
             for results in workers.map(pieces):
-                for problem, made in results:
+                wrong = (problem for problem, _ in results if problem)
+                problems.add(found_in(len(results), wrong))
+                for _, made in results:
                     count += 1
                     total_bytes += made.size
-                    problems.add([problem] if problem else [])
                     yield _record(made)
                 report.advance(len(results))
 
@@ -264,7 +265,7 @@ def _text(made: Measured, owner: Owner) -> Records:
 def _read_back(name: str, text: Records, owner: Owner) -> Manifest:
     return Manifest(
         name,
-        text.open,
+        text.lines,
         platform=owner.platform,
         version=owner.version,
         published=False,

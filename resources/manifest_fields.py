@@ -24,7 +24,8 @@ class Lines:
         self._name = name
         self._digest = hashlib.sha256()
         self.line_number = 0
-        self._line = b""
+        self.line = b""  # the one that was read last
+        self.offset = 0  # of the line after it
 
     def next_object(self) -> dict[str, Value]:
         """Read the next line; raises ManifestError when it is broken or missing."""
@@ -39,9 +40,10 @@ class Lines:
 
     def next_line_or_end(self) -> bytes:
         """Read the next line, or give b"" at the end; raises as ``next_line``."""
-        self._digest.update(self._line)
+        self._digest.update(self.line)
         self.line_number += 1
-        self._line = line = self._stream.readline(MAX_LINE_BYTES + 1)
+        self.line = line = self._stream.readline(MAX_LINE_BYTES + 1)
+        self.offset += len(line)
         if len(line) > MAX_LINE_BYTES:
             raise self.error(f"the line is longer than {MAX_LINE_BYTES} bytes")
         if line and not line.endswith(b"\n"):

@@ -94,6 +94,12 @@ class ObjectStore:
         """Open an object."""
         return self._bucket.open(f"versions/{version}/{path}")
 
+    def read_small(
+        self, version: str, path: str, size: int, most_bytes: int
+    ) -> bytes | None:
+        """Nothing can be had at once from a server."""
+        return None
+
     def objects(self, version: str) -> Iterator[tuple[str, int]]:
         """Yield path and size of everything stored under a version."""
         for page in self._bucket.pages(f"versions/{version}"):

@@ -55,6 +55,33 @@ def reason_against(path: str) -> str | None:
     )
 
 
+# What could be wrong with one of many paths, between slashes and in lower case.
+_SUSPICIOUS = (
+    *(b"//", b"./", b" /", b":", b"$", b"\\", b"\x7f"),
+    *(MANIFEST_NAME.encode(), REUSE_NAME.encode()),
+)
+_RESERVED_BYTES = re.compile(rb"/(?:con|prn|aux|nul|com[0-9]|lpt[0-9])[ ./]")
+
+
+def needs_a_closer_look(joined: bytes) -> bool:
+    r"""Say whether one of many paths may have to be refused, by one look at all.
+
+    The paths are joined by line feeds, and none has a control character or more than
+    ``MAX_SEGMENT_BYTES``. False is a proof: ``reason_against`` has nothing against any.
+
+    >>> needs_a_closer_look(b"img/a.png\nimg/b.png")
+    False
+    >>> needs_a_closer_look(b"img/a.png\nimg/../b.png")
+    True
+    """
+    text = b"/%b/" % joined.lower().replace(b"\n", b"/")
+    return (
+        not text.isascii()
+        or any(part in text for part in _SUSPICIOUS)
+        or _RESERVED_BYTES.search(text) is not None
+    )
+
+
 def _wrong_characters(path: str) -> str | None:
     if not path:
         return "is empty"

@@ -8,45 +8,81 @@ holds the object, never one that only refers to it.
 
 from __future__ import annotations
 
-import hashlib
+from array import array
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from typing import NamedTuple
 
 from resources.errors import ConflictError, MissingFileError, RefusedFileError
-from resources.manifest import Entry, entry_line
+from resources.line_file import Block
+from resources.manifest import Entry
 from resources.manifest_reader import Manifest
 from resources.pruned import require_same_content
 from resources.published import open_published
 from resources.report import size_text
 from resources.store import Pointer, Store
 from resources.versions import natural_key
+from resources.workers import Workers
 
 # How many earlier versions are compared, newest first. Neighbours share nearly all of
 # their files, and each further manifest is read in full.
 EARLIER_VERSIONS = 8
 
+BLOCKS_AT_ONCE = 4  # neighbours, which read the same parts of the other manifests
 
-class Decision(NamedTuple):
-    """What is to become of one file.
 
-    ``entry.held_in`` names the version that holds the object, None for a new one;
+class Choice(NamedTuple):
+    """What is to become of a file.
+
+    ``held_in`` names the version that holds the object, None for a new one;
     ``seen_in`` the earlier version in whose manifest it was found; ``there`` says that
     an object of the right size lies where this one belongs.
     """
+
+    held_in: str | None
+    seen_in: str | None
+    there: bool
+
+
+class Decision(NamedTuple):
+    """One file, its entry naming the version that holds it, and what becomes of it."""
 
     entry: Entry
     seen_in: str | None
     there: bool
 
 
+class Decided(NamedTuple):
+    """The choices for a block of the manifest, two bytes a file.
+
+    ``codes`` has a number for each file, which is the place of its choice in
+    ``choices``. ``files`` and ``sizes`` are how many files each choice was made for,
+    and how many bytes these have.
+    """
+
+    choices: list[Choice]
+    codes: array[int]
+    files: list[int]
+    sizes: list[int]
+
+    def decisions(self, entries: list[Entry]) -> Iterator[Decision]:
+        """Give the block's decisions."""
+        for entry, code in zip(entries, self.codes, strict=True):
+            held_in, seen_in, there = self.choices[code]
+            if entry.held_in != held_in:
+                entry = entry._replace(held_in=held_in)
+            yield Decision(entry, seen_in, there)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Plan:
     """What a sync will do: numbers of files and bytes, and what it rests on.
 
-    ``digest`` stands for all decisions, so that a sync sees when they have changed;
-    ``sealed`` says that the store has the version's manifest already.
+    ``decided`` has the decisions for each block of the manifest; ``sealed_versions``
+    and ``pointer`` are what they rest on: while a store's do not change, nor does
+    anything that was decided.
     """
 
     platform: str
@@ -60,9 +96,14 @@ class Plan:
     missing_files: int
     upload_bytes: int
     since: str
-    sealed: bool
+    sealed_versions: list[str]
     pointer: Pointer | None
-    digest: str
+    decided: list[Decided]
+
+    @property
+    def sealed(self) -> bool:
+        """The store has the version's manifest already."""
+        return self.version in self.sealed_versions
 
     @property
     def complete(self) -> bool:
@@ -80,6 +121,10 @@ class Plan:
         """The files that a sync will look at closely, or send."""
         return self.missing_files if self.sealed else self.new_files
 
+    def wants(self, choice: Choice) -> bool:
+        """Say whether a sync looks at files of this choice closely, or sends them."""
+        return not choice.there or not (self.sealed or choice.seen_in)
+
     def line(self) -> str:
         """The plan for people; a dry run writes just this."""
         reused = f"{self.reused_files} reused"
@@ -91,146 +136,214 @@ class Plan:
             f" {size_text(self.upload_bytes)} to upload{there}"
         )
 
+    def decisions(self, manifest: Manifest) -> Iterator[Decision]:
+        """Yield the decision for every file, in the manifest's order."""
+        for block, decided in zip(manifest.blocks(), self.decided, strict=True):
+            yield from decided.decisions(manifest.entries_of(block))
 
-def decide(manifest: Manifest, store: Store) -> Iterator[Decision]:
-    """Yield a decision for every file, in the manifest's order.
+    def require_unchanged(self, store: Store) -> None:
+        """Make sure that what was decided still holds. Needs the lock.
 
-    Raises ConflictError when the store has the version with other content.
-    """
-    version = manifest.header.version
-    earlier = [
-        _Cursor(store, manifest.header.platform, other)
-        for other in _earlier(store, version)
-    ]
-    if version in store.sealed_versions():
-        yield from _as_sealed(manifest, store, earlier)
-        return
-    for entry in manifest.entries():
-        yield _decision(entry, version, earlier, store)
+        Raises ConflictError.
+        """
+        if store.pointer() != self.pointer:
+            raise ConflictError(
+                f"{store.name} was published to meanwhile: another publisher was first"
+            )
+        if store.sealed_versions() != self.sealed_versions:
+            raise ConflictError(
+                f"{store.name} changed since the plan was made; run the command again"
+            )
 
 
 def make_plan(manifest: Manifest, store: Store) -> Plan:
-    """Add up the decisions.
+    """Decide for every file, and add up.
 
-    Raises ConflictError as ``decide`` and ``pruned.require_same_content`` do.
+    Raises ConflictError when the store has the version with other content, and as
+    ``pruned.require_same_content`` does.
     """
     require_same_content(manifest, store)
-    files = new_files = new_bytes = reused_files = reused_bytes = 0
-    there_files = missing_files = upload_bytes = 0
-    since: set[str] = set()
-    total = DecisionsDigest()
-    for decision in decide(manifest, store):
-        total.add(decision)
-        files += 1
-        size = decision.entry.size
-        if not decision.there:
-            missing_files += 1
-            upload_bytes += size
-        if decision.seen_in is not None:
-            reused_files += 1
-            reused_bytes += size
-            since.add(decision.seen_in)
-        else:
-            new_files += 1
-            new_bytes += size
-            there_files += decision.there
+    sealed_versions = store.sealed_versions()
+    decided = list(_decide(manifest, store, sealed_versions))
+    files: Counter[Choice] = Counter()
+    sizes: Counter[Choice] = Counter()
+    for part in decided:
+        for place, choice in enumerate(part.choices):
+            files[choice] += part.files[place]
+            sizes[choice] += part.sizes[place]
+    new = [choice for choice in files if choice.seen_in is None]
+    reused = [choice for choice in files if choice.seen_in is not None]
+    missing = [choice for choice in files if not choice.there]
+    since = {str(choice.seen_in) for choice in reused}
     return Plan(
         platform=manifest.header.platform,
         version=manifest.header.version,
-        files=files,
-        new_files=new_files,
-        new_bytes=new_bytes,
-        reused_files=reused_files,
-        reused_bytes=reused_bytes,
-        there_files=there_files,
-        missing_files=missing_files,
-        upload_bytes=upload_bytes,
+        files=files.total(),
+        new_files=sum(files[choice] for choice in new),
+        new_bytes=sum(sizes[choice] for choice in new),
+        reused_files=sum(files[choice] for choice in reused),
+        reused_bytes=sum(sizes[choice] for choice in reused),
+        there_files=sum(files[choice] for choice in new if choice.there),
+        missing_files=sum(files[choice] for choice in missing),
+        upload_bytes=sum(sizes[choice] for choice in missing),
         since=", ".join(sorted(since, key=natural_key, reverse=True)),
-        sealed=manifest.header.version in store.sealed_versions(),
+        sealed_versions=sealed_versions,
         pointer=store.pointer(),
-        digest=total.hexdigest(),
+        decided=decided,
     )
 
 
-class DecisionsDigest:
-    """A digest of decisions; whether a new object is there already is left out."""
+def _decide(
+    manifest: Manifest, store: Store, sealed_versions: list[str]
+) -> Iterator[Decided]:
+    """Yield the decisions for each block of the manifest."""
+    platform, version = manifest.header.platform, manifest.header.version
+    earlier = [
+        open_published(store, platform, other).manifest
+        for other in _earlier(sealed_versions, version)
+    ]
+    choices = _Choices(manifest, earlier, store)
+    if version in sealed_versions:
+        sealed = open_published(store, platform, version).manifest
+        choices = _SealedChoices(manifest, sealed, earlier, store)
 
-    def __init__(self) -> None:
-        self._digest = hashlib.sha256(usedforsecurity=False)
+    def decide_all(piece: list[Block]) -> list[Decided]:
+        return [choices.decide(block) for block in piece]
 
-    def add(self, decision: Decision) -> None:
-        """Take the next decision."""
-        self._digest.update(entry_line(decision.entry))
-
-    def hexdigest(self) -> str:
-        """Give the digest of all decisions taken."""
-        return self._digest.hexdigest()
-
-
-class _Cursor:
-    """An earlier version's entries, read along with the new version's."""
-
-    def __init__(self, store: Store, platform: str, version: str) -> None:
-        self.version = version
-        self._entries = open_published(store, platform, version).manifest.entries()
-        self._next = next(self._entries, None)
-
-    def find(self, wanted: Entry) -> Entry | None:
-        """Give the entry of the same path and content.
-
-        Paths must be asked for in ascending order.
-        """
-        key = wanted.path.encode()
-        while self._next is not None and self._next.path.encode() < key:
-            self._next = next(self._entries, None)
-        if self._next is not None and self._next[:3] == wanted[:3]:
-            return self._next
-        return None
+    blocks = iter(manifest.blocks())
+    pieces = iter(lambda: list(islice(blocks, BLOCKS_AT_ONCE)), [])
+    with Workers(decide_all) as workers:
+        for results in workers.map(pieces):
+            yield from results
 
 
-def _earlier(store: Store, version: str) -> list[str]:
+def _earlier(sealed_versions: list[str], version: str) -> list[str]:
     key = natural_key(version)
-    found = [other for other in store.sealed_versions() if natural_key(other) < key]
+    found = [other for other in sealed_versions if natural_key(other) < key]
     return found[::-1][:EARLIER_VERSIONS]
 
 
-def _decision(
-    entry: Entry, version: str, earlier: list[_Cursor], store: Store
-) -> Decision:
-    for cursor in earlier:
-        found = cursor.find(entry)
-        if found is not None:
-            holder = found.held_in or cursor.version
-            if _is_there(store, holder, entry):
-                # The other cursors stay behind; they catch up when they are asked.
-                return Decision(entry._replace(held_in=holder), cursor.version, True)
-    return Decision(entry, None, _is_there(store, version, entry))
+class _Choices:
+    """Chooses for the files of a version that isn't sealed yet."""
+
+    def __init__(
+        self, manifest: Manifest, earlier: list[Manifest], store: Store
+    ) -> None:
+        self.manifest = manifest
+        self.store = store
+        self._earlier = [_Neighbour(other) for other in earlier]
+
+    def decide(self, block: Block) -> Decided:
+        """Choose for each file of a block."""
+        entries = self.manifest.entries_of(block)
+        chosen: dict[str, Choice] = {}
+        for other in self._earlier:
+            open_ones = [entry for entry in entries if entry.path not in chosen]
+            if not open_ones:
+                break
+            for entry, found in other.same(open_ones, block):
+                holder = found.held_in or other.version
+                if self.is_there(holder, entry):
+                    chosen[entry.path] = Choice(holder, other.version, there=True)
+        version = self.manifest.header.version
+        return _decided(
+            entries,
+            (
+                chosen.get(entry.path)
+                or Choice(None, None, self.is_there(version, entry))
+                for entry in entries
+            ),
+        )
+
+    def is_there(self, version: str, entry: Entry) -> bool:
+        """Say whether an object of the entry's size lies in a version's folder."""
+        try:
+            return self.store.size(version, entry.path) == entry.size
+        except (MissingFileError, RefusedFileError):
+            return False
 
 
-def _as_sealed(
-    manifest: Manifest, store: Store, earlier: list[_Cursor]
-) -> Iterator[Decision]:
-    """Take the decisions of the version's manifest in the store."""
-    platform, version = manifest.header.platform, manifest.header.version
-    sealed = open_published(store, platform, version).manifest
-    for ours, theirs in zip_longest(manifest.entries(), sealed.entries()):
-        if ours is None or theirs is None or ours[:3] != theirs[:3]:
-            path = (ours or theirs).path
-            raise ConflictError(
-                f"{version} of {platform} is in the store with other content,"
-                f" first at {path}; a published version never changes"
-            )
-        holder = theirs.held_in
-        there = _is_there(store, holder or version, theirs)
-        seen_in = None
-        if holder is not None:
-            found = (other.version for other in earlier if other.find(theirs))
-            seen_in = next(found, holder)
-        yield Decision(theirs, seen_in, there)
+class _SealedChoices(_Choices):
+    """Takes the choices of the version's manifest in the store."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        sealed: Manifest,
+        earlier: list[Manifest],
+        store: Store,
+    ) -> None:
+        super().__init__(manifest, earlier, store)
+        self._sealed = _Neighbour(sealed)
+        if manifest.files != sealed.files:
+            self._refuse()
+
+    def decide(self, block: Block) -> Decided:
+        """Give the choices that were sealed; raises ConflictError for other content."""
+        entries = self.manifest.entries_of(block)
+        theirs = [found for _, found in self._sealed.same(entries, block)]
+        if len(theirs) != len(entries):
+            self._refuse()
+        seen_in: dict[str, str] = {}
+        for other in self._earlier:
+            reused = [e for e in theirs if e.held_in and e.path not in seen_in]
+            if not reused:
+                break
+            for entry, _ in other.same(reused, block):
+                seen_in[entry.path] = other.version
+        version = self.manifest.header.version
+        return _decided(
+            entries,
+            (
+                Choice(
+                    entry.held_in,
+                    entry.held_in and seen_in.get(entry.path, entry.held_in),
+                    self.is_there(entry.held_in or version, entry),
+                )
+                for entry in theirs
+            ),
+        )
+
+    def _refuse(self) -> None:
+        sealed = self._sealed.manifest
+        for ours, theirs in zip_longest(self.manifest.entries(), sealed.entries()):
+            if ours is None or theirs is None or ours[:3] != theirs[:3]:
+                raise ConflictError(
+                    f"{sealed.header.version} of {sealed.header.platform} is in the"
+                    f" store with other content, first at {(ours or theirs).path};"
+                    " a published version never changes"
+                )
 
 
-def _is_there(store: Store, version: str, entry: Entry) -> bool:
-    try:
-        return store.size(version, entry.path) == entry.size
-    except (MissingFileError, RefusedFileError):
-        return False
+class _Neighbour:
+    """Another version's manifest, asked block after block for the same files."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        self.manifest = manifest
+        self.version = manifest.header.version
+
+    def same(self, entries: list[Entry], block: Block) -> Iterator[tuple[Entry, Entry]]:
+        """Yield those of a block's entries that it has with the same content, and its
+        own entries beside them."""
+        between = self.manifest.entries_between(block.first, block.last)
+        theirs = {entry.path: entry for entry in between}
+        for entry in entries:
+            found = theirs.get(entry.path)
+            if found is not None and found[:3] == entry[:3]:
+                yield entry, found
+
+
+def _decided(entries: list[Entry], choices: Iterator[Choice]) -> Decided:
+    places: dict[Choice, int] = {}
+    codes = array("H")
+    files: list[int] = []
+    sizes: list[int] = []
+    for entry, choice in zip(entries, choices, strict=True):
+        place = places.setdefault(choice, len(places))
+        if place == len(files):
+            files.append(0)
+            sizes.append(0)
+        codes.append(place)
+        files[place] += 1
+        sizes[place] += entry.size
+    return Decided(list(places), codes, files, sizes)

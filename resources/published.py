@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import BinaryIO
 
 from resources.errors import InputError, MissingFileError
+from resources.line_file import LineFile
 from resources.manifest import Entry
 from resources.manifest_reader import Manifest
 from resources.paths import MANIFEST_NAME
@@ -21,7 +22,7 @@ class PublishedRelease:
         self._store = store
         self.manifest = Manifest(
             f"{store.name}: {MANIFEST_NAME} of {version}",
-            lambda: store.open_document(version, MANIFEST_NAME),
+            LineFile(store.open_document(version, MANIFEST_NAME)),
             platform=platform,
             version=version,
             published=True,
@@ -30,6 +31,11 @@ class PublishedRelease:
     def open(self, entry: Entry) -> BinaryIO:
         """Open a file where it is held. Raises MissingFileError, RefusedFileError."""
         return self._store.open(entry.held_in or self.version, entry.path)
+
+    def read_small(self, entry: Entry, most_bytes: int) -> bytes | None:
+        """Read a file whole where that can be done at once; see ``store.Store``."""
+        version = entry.held_in or self.version
+        return self._store.read_small(version, entry.path, entry.size, most_bytes)
 
     def size(self, entry: Entry) -> int:
         """Give a file's size in bytes; raises as ``open`` does."""

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from resources.errors import ConflictError
 from resources.paths import REUSE_NAME
-from resources.plan import DecisionsDigest, Plan, decide
+from resources.plan import Plan
 from resources.report import Report, size_text
 from resources.source import SourceRelease
 from resources.store import Store
@@ -26,7 +25,8 @@ def write_reuse(
     bytes. Raises ConflictError when another publisher is at work.
     """
     with store.lock():
-        lines = reuse_lines(plan, release, store)
+        plan.require_unchanged(store)
+        lines = reuse_lines(plan, release)
         store.put_document(plan.version, REUSE_NAME, lines)
     report.line(reuse_line(plan))
 
@@ -40,7 +40,7 @@ def reuse_line(plan: Plan) -> str:
     return f"Reuse {PLATFORMS[plan.platform]}: {unchanged}, {new}."
 
 
-def reuse_lines(plan: Plan, release: SourceRelease, store: Store) -> Iterator[bytes]:
+def reuse_lines(plan: Plan, release: SourceRelease) -> Iterator[bytes]:
     """Yield ``reuse.json``: totals, then each reused path with its holding version.
 
     One JSON object, an entry a line, so that a million files need no memory.
@@ -55,14 +55,10 @@ def reuse_lines(plan: Plan, release: SourceRelease, store: Store) -> Iterator[by
     }
     yield json.dumps(head, ensure_ascii=False)[:-1].encode() + b', "in": {'
     separator = b"\n"
-    total = DecisionsDigest()
-    for decision in decide(release.manifest, store):
-        total.add(decision)
+    for decision in plan.decisions(release.manifest):
         entry = decision.entry
         if entry.held_in is not None:
             pair = f"{json.dumps(entry.path)}: {json.dumps(entry.held_in)}"
             yield separator + pair.encode()
             separator = b",\n"
-    if total.hexdigest() != plan.digest:
-        raise ConflictError(f"{store.name} changed meanwhile; run the command again")
     yield b"\n}}\n"

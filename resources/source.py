@@ -8,6 +8,7 @@ from typing import BinaryIO
 from resources.candidates import find_manifest
 from resources.errors import InputError, MissingFileError, RefusedFileError
 from resources.foreign import ForeignManifest, TreeFiles
+from resources.line_file import LineFile
 from resources.make_manifest import Owner, converted
 from resources.manifest import Entry
 from resources.manifest_reader import Manifest
@@ -28,6 +29,10 @@ class SourceRelease:
     def open(self, entry: Entry) -> BinaryIO:
         """Open a file. Raises MissingFileError or RefusedFileError."""
         return self.tree.open_file(entry.path)
+
+    def read_small(self, entry: Entry, most_bytes: int) -> bytes | None:
+        """Read a file whole where that can be done at once; see ``tree.Tree``."""
+        return self.tree.read_small(entry.path, entry.size, most_bytes)
 
     def size(self, entry: Entry) -> int:
         """Give a file's size in bytes; raises as ``open`` does."""
@@ -107,7 +112,7 @@ def _open(
             return ForeignRelease(platform, version, tree, manifest)
         own = Manifest(
             shown_name,
-            lambda: tree.open_buffered(found.name),
+            LineFile(tree.open_buffered(found.name)),
             platform=platform,
             version=version,
             published=False,

@@ -95,6 +95,12 @@ class Store(Protocol):
     def open(self, version: str, path: str) -> BinaryIO:
         """Open an object. Raises MissingFileError or RefusedFileError."""
 
+    def read_small(
+        self, version: str, path: str, size: int, most_bytes: int
+    ) -> bytes | None:
+        """Give the content of an object that has this size, where that can be had at
+        once; None where it can't, for whatever reason."""
+
     def lock(self) -> AbstractContextManager[None]:
         """Be the only publisher. Raises ConflictError when there is another."""
 

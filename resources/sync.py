@@ -11,22 +11,18 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from resources.errors import (
-    ConflictError,
-    DifferenceError,
-    MissingFileError,
-    RefusedFileError,
-)
+from resources.errors import DifferenceError, MissingFileError, RefusedFileError
 from resources.hashing import sha256_of
+from resources.line_file import Block
 from resources.manifest import Entry, manifest_lines
 from resources.paths import MANIFEST_NAME
-from resources.pieces import in_pieces
-from resources.plan import Decision, DecisionsDigest, Plan, decide
+from resources.pieces import PIECE_BYTES, in_pieces
+from resources.plan import Decided, Decision, Plan
 from resources.published import open_published
 from resources.report import Report
 from resources.source import SourceRelease
 from resources.store import Pointer, Store
-from resources.workers import Workers
+from resources.workers import Workers, may_fork
 
 MAX_TASK_ID = 64  # characters; the service's are 36
 
@@ -38,20 +34,10 @@ class Sent(NamedTuple):
     sent_bytes: int
 
 
-def require_unmoved(plan: Plan, store: Store, served: Pointer | None) -> None:
-    """Raise ConflictError when the store serves another version than when the plan was
-    made."""
-    if served != plan.pointer:
-        raise ConflictError(
-            f"{store.name} was published to meanwhile: another publisher was first"
-        )
-
-
 def bring_in(plan: Plan, release: SourceRelease, store: Store, report: Report) -> None:
     """Store what the plan lacks: content first, then the manifest. Needs the lock.
 
-    Raises ConflictError when the store changed since the plan was made,
-    DifferenceError when the source isn't what its manifest says.
+    Raises DifferenceError when the source isn't what its manifest says.
     """
     if not plan.complete:
         sent = send_files(plan, release, store, report)
@@ -72,32 +58,30 @@ def send_files(
     was done, and only what is missing is sent.
     """
 
-    def send_piece(piece: list[Decision]) -> tuple[int, Sent]:
+    def send_piece(piece: tuple[Block, Decided] | list[Decision]) -> Sent:
+        if isinstance(piece, list):
+            wanted = piece
+        else:
+            wanted = list(_wanted(plan, release, *piece))
         sent_bytes = 0
-        for decision in piece:
+        for decision in wanted:
             if not (decision.there and _is_intact(decision.entry, plan, store)):
                 _send(decision.entry, plan, release, store)
                 sent_bytes += decision.entry.size
-        return len(piece), Sent(len(piece), sent_bytes)
+        return Sent(len(wanted), sent_bytes)
 
-    wanted = (
-        decision
-        for decision in _planned(plan, release, store)
-        if not decision.there or not (plan.sealed or decision.seen_in)
-    )
     verified_files = sent_bytes = 0
     with Workers(send_piece) as workers:
-        pieces = in_pieces(wanted, lambda decision: decision.entry.size)
-        for files, sent in workers.map(pieces):
+        for sent in workers.map(_pieces(plan, release)):
             verified_files += sent.verified_files
             sent_bytes += sent.sent_bytes
-            report.advance(files)
+            report.advance(sent.verified_files)
     return Sent(verified_files, sent_bytes)
 
 
 def seal(plan: Plan, release: SourceRelease, store: Store) -> None:
     """Write the version's manifest, after which it never changes. Needs the lock."""
-    entries = (decision.entry for decision in _planned(plan, release, store))
+    entries = (decision.entry for decision in plan.decisions(release.manifest))
     lines = manifest_lines(release.manifest.header, entries)
     store.put_document(plan.version, MANIFEST_NAME, lines)
 
@@ -149,16 +133,32 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def _planned(plan: Plan, release: SourceRelease, store: Store) -> Iterator[Decision]:
-    """Yield the decisions again, and make sure that they are still the plan's."""
-    total = DecisionsDigest()
-    for decision in decide(release.manifest, store):
-        total.add(decision)
-        yield decision
-    if total.hexdigest() != plan.digest:
-        raise ConflictError(
-            f"{store.name} changed since the plan was made; run the command again"
-        )
+def _pieces(
+    plan: Plan, release: SourceRelease
+) -> Iterator[tuple[Block, Decided] | list[Decision]]:
+    """Yield whole blocks with what was decided, and where these have much to send, the
+    decisions themselves in smaller pieces."""
+    for block, decided in zip(release.manifest.blocks(), plan.decided, strict=True):
+        sizes = zip(decided.choices, decided.sizes, strict=True)
+        wanted = [size for choice, size in sizes if plan.wants(choice)]
+        if may_fork() and sum(wanted) <= PIECE_BYTES:
+            if wanted:
+                yield block, decided
+        else:
+            decisions = _wanted(plan, release, block, decided)
+            yield from in_pieces(decisions, lambda decision: decision.entry.size)
+
+
+def _wanted(
+    plan: Plan, release: SourceRelease, block: Block, decided: Decided
+) -> Iterator[Decision]:
+    wanted = [plan.wants(choice) for choice in decided.choices]
+    decisions = decided.decisions(release.manifest.entries_of(block))
+    return (
+        decision
+        for decision, code in zip(decisions, decided.codes, strict=True)
+        if wanted[code]
+    )
 
 
 def _is_intact(entry: Entry, plan: Plan, store: Store) -> bool:

@@ -19,7 +19,6 @@ from resources.sync import (
     note_served,
     point_to,
     published_line,
-    require_unmoved,
 )
 from resources.versions import PLATFORMS
 from resources.whole import make_whole
@@ -49,9 +48,9 @@ def sync_platforms(
     DifferenceError when a source isn't what its manifest says.
     """
     ours = [sync for sync in syncs if whole or not sync.plan.published]
-    with all_locked({sync.plan.platform: sync.store for sync in ours}) as served:
+    with all_locked({sync.plan.platform: sync.store for sync in ours}):
         for sync in ours:
-            require_unmoved(sync.plan, sync.store, served[sync.plan.platform])
+            sync.plan.require_unchanged(sync.store)
         for sync in syncs:
             if len(syncs) > 1:
                 report.line(f"Syncing {PLATFORMS[sync.plan.platform]}...")

@@ -11,18 +11,20 @@ from __future__ import annotations
 
 import gc
 import os
+import pickle
+import select
 import signal
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import wait as wait_for
-from multiprocessing.connection import Connection, Pipe, wait
 from types import TracebackType
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from resources.errors import EngineError, StoreError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -64,7 +66,7 @@ class Workers(Generic[T, R]):
     def __init__(self, work: Callable[[T], R], count: int | None = None) -> None:
         self._work = work
         self._count = worker_count() if count is None else count
-        self._children: dict[Connection, int] = {}
+        self._helpers: list[_Helper] = []
         self._stopped = threading.Event()
         self._under_way: deque[Future[R]] = deque()
         self._pool: ThreadPoolExecutor | None = None
@@ -78,18 +80,20 @@ class Workers(Generic[T, R]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for connection, pid in self._children.items():
-            connection.close()
+        for helper in self._helpers:
+            helper.close()
             if kind is not None:
-                os.kill(pid, signal.SIGKILL)
-        for pid in self._children.values():
-            os.waitpid(pid, 0)
-        self._children.clear()
+                os.kill(helper.pid, signal.SIGKILL)
+        for helper in self._helpers:
+            os.waitpid(helper.pid, 0)
+        self._helpers.clear()
         self._stopped.set()
         if self._pool is not None:
+            from concurrent.futures import wait
+
             self._pool.shutdown(wait=False, cancel_futures=True)
             running = [future for future in self._under_way if not future.cancelled()]
-            wait_for(running, STOP_SECONDS)
+            wait(running, STOP_SECONDS)
 
     def map(self, pieces: Iterable[T]) -> Iterator[R]:
         """Yield the result of each piece, in the pieces' order.
@@ -110,34 +114,38 @@ class Workers(Generic[T, R]):
         yield from self._spread(_chain(ahead, numbered))
 
     def _spread(self, pieces: Iterator[tuple[int, T]]) -> Iterator[R]:
-        while len(self._children) < self._count:
-            self._start()
-        idle = list(self._children)
-        busy: list[Connection] = []
+        while len(self._helpers) < self._count:
+            self._helpers.append(_started(self._work, self._helpers))
+        poll = select.poll()
+        by_fd = {helper.answers: helper for helper in self._helpers}
+        for fd in by_fd:
+            poll.register(fd, select.POLLIN)
+        idle = list(self._helpers)
         done: dict[int, R] = {}
         following = 0
         while True:
             # A piece goes to an idle helper only: both sides writing at once could
-            # fill both directions of the pipe and wait for each other for ever.
+            # fill both pipes and wait for each other for ever.
             while idle and len(done) < self._count * HELD_BACK:
                 piece = next(pieces, None)
                 if piece is None:
                     break
-                busy.append(idle.pop())
-                self._send(busy[-1], piece)
-            if not busy:
+                idle.pop().send(piece)
+            if len(idle) == self._count:
                 return
-            for ready in wait(busy):
-                assert isinstance(ready, Connection)  # noqa: S101 - for the type
-                number, result = self._receive(ready)
-                busy.remove(ready)
-                idle.append(ready)
+            for fd, _ in poll.poll():
+                number, result = by_fd[fd].receive()
+                if isinstance(result, EngineError):
+                    raise result
+                idle.append(by_fd[fd])
                 done[number] = result
             while following in done:
                 yield done.pop(following)
                 following += 1
 
     def _thread(self, pieces: Iterator[T]) -> Iterator[R]:
+        from concurrent.futures import ThreadPoolExecutor  # slow to import
+
         pool = ThreadPoolExecutor(THREADS, "worker", _begin_thread, (self._stopped,))
         self._pool = pool
         for piece in pieces:
@@ -147,35 +155,72 @@ class Workers(Generic[T, R]):
         while self._under_way:
             yield self._under_way.popleft().result()
 
-    def _start(self) -> None:
-        ours, theirs = Pipe()
-        parent = os.getpid()
-        pid = os.fork()
-        if pid == 0:
-            try:
-                ours.close()
-                for connection in self._children:
-                    connection.close()
-                _serve(self._work, theirs, parent)
-            finally:
-                os._exit(0)
-        theirs.close()
-        self._children[ours] = pid
 
-    def _send(self, connection: Connection, piece: tuple[int, T]) -> None:
+class _Helper:
+    """A forked process and the two pipes to it."""
+
+    def __init__(self, pid: int, pieces: int, answers: int) -> None:
+        self.pid, self.pieces, self.answers = pid, pieces, answers
+
+    def send(self, piece: object) -> None:
         try:
-            connection.send(piece)
+            _write(self.pieces, piece)
         except OSError:
             raise _died() from None
 
-    def _receive(self, connection: Connection) -> tuple[int, R]:
+    def receive(self) -> Any:
         try:
-            number, result = connection.recv()
+            return _read(self.answers)
         except (EOFError, OSError):
             raise _died() from None
-        if isinstance(result, EngineError):
-            raise result
-        return number, result
+
+    def close(self) -> None:
+        os.close(self.pieces)
+        os.close(self.answers)
+
+
+def _started(work: Callable[[T], R], others: list[_Helper]) -> _Helper:
+    pieces, to_helper = os.pipe()
+    answers, to_command = os.pipe()
+    parent = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os.close(to_helper)
+            os.close(answers)
+            for other in others:
+                other.close()
+            _serve(work, pieces, to_command, parent)
+        finally:
+            os._exit(0)
+    os.close(pieces)
+    os.close(to_command)
+    return _Helper(pid, to_helper, answers)
+
+
+def _write(fd: int, value: object) -> None:
+    """Write a value with its length before it."""
+    content = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+    rest = memoryview(len(content).to_bytes(8) + content)
+    while rest:
+        rest = rest[os.write(fd, rest) :]
+
+
+def _read(fd: int) -> Any:
+    """Read a value; raises EOFError when the other side is gone."""
+    length = int.from_bytes(_read_bytes(fd, 8))
+    return pickle.loads(_read_bytes(fd, length))  # noqa: S301 - our own process wrote it
+
+
+def _read_bytes(fd: int, length: int) -> bytes:
+    parts = []
+    while length:
+        part = os.read(fd, length)
+        if not part:
+            raise EOFError
+        parts.append(part)
+        length -= len(part)
+    return b"".join(parts)
 
 
 _parent_pid = 0  # 0 in the command itself, its parent's id in a forked helper
@@ -195,7 +240,7 @@ def _begin_thread(stopped: threading.Event) -> None:
     _thread.stopped = stopped
 
 
-def _serve(work: Callable[[T], R], connection: Connection, parent: int) -> None:
+def _serve(work: Callable[[T], R], pieces: int, answers: int, parent: int) -> None:
     global _parent_pid
     _parent_pid = parent
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -203,7 +248,7 @@ def _serve(work: Callable[[T], R], connection: Connection, parent: int) -> None:
     gc.disable()  # no cycles are made here; measured 10 % faster
     while True:
         try:
-            number, piece = connection.recv()
+            number, piece = _read(pieces)
         except (EOFError, OSError):
             return
         result: object
@@ -211,7 +256,7 @@ def _serve(work: Callable[[T], R], connection: Connection, parent: int) -> None:
             result = work(piece)
         except EngineError as error:
             result = error
-        connection.send((number, result))
+        _write(answers, (number, result))
 
 
 def _died() -> StoreError:

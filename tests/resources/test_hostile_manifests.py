@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resources.errors import ManifestError
+from resources.line_file import LineFile
 from resources.manifest import Entry, Header, manifest_lines
 from resources.manifest_reader import Manifest
 from resources.paths import reason_against
@@ -50,7 +51,7 @@ def refusal(content):
 def read(content, *, published=False):
     manifest = Manifest(
         "M",
-        lambda: io.BytesIO(content),
+        LineFile(io.BytesIO(content)),
         platform="ios",
         version="v1",
         published=published,
