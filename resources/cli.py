@@ -1,7 +1,8 @@
 """The command line: ``python -m resources COMMAND VERSION [options]``.
 
-check    compare the files of a version with its manifest; with ``--published``, of
-         what lies in the store, whether it is served already or not
+check    compare the files of a version with its manifest; with ``--store``, the sizes
+         of what lies in the store, whether it is served already or not; with
+         ``--deep``, every byte of it
 sync     bring a version into the store and serve it; for several platforms a line
          ``Syncing iOS...`` comes before each
 reuse    write down which files earlier versions hold already
@@ -21,22 +22,22 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import signal
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
+from resources.arguments import THE_STORE, make_parser
 from resources.check import Release, check_release
 from resources.demo import make_demo
 from resources.errors import CancelError, EngineError, InputError
-from resources.guard import DEFAULT_PERCENT, OFF, require_similar
+from resources.guard import require_similar
 from resources.make_manifest import owner_of, write_manifest
 from resources.plan import Plan, make_plan
-from resources.prune import DEFAULT_KEEP, prune
+from resources.prune import prune
 from resources.publish import publish
 from resources.published import open_published
 from resources.report import Report
@@ -49,8 +50,8 @@ from resources.source import (
     open_release,
     open_to_check,
 )
-from resources.sync import run_plan
-from resources.versions import PLATFORMS, is_version
+from resources.sync_platforms import PlatformSync, sync_platforms
+from resources.versions import PLATFORMS
 
 BROKEN_PIPE = 141  # what a program killed by SIGPIPE ends with
 
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     report = Report(progress=by_program, outputs=by_program)
     try:
         try:
-            options = _parser().parse_args(arguments)
+            options = make_parser().parse_args(arguments)
             report = _report(options, by_program=by_program)
             code = _run(options, report)
         except BrokenPipeError:
@@ -112,7 +113,8 @@ def _run(options: argparse.Namespace, report: Report) -> int:
         source = Path(options.source) if options.source else None
         write_manifest(folder, owner, report, md5=options.md5, source=source)
         return 0
-    settings = read_settings(os.environ, source=options.source, store=options.store)
+    store = options.store if isinstance(options.store, str) else None
+    settings = read_settings(os.environ, source=options.source, store=store)
     if options.command == "demo":
         make_demo(settings, report)
         return 0
@@ -159,10 +161,13 @@ def _check(
     platforms: list[str],
     report: Report,
 ) -> int:
+    in_store = _asks_for_the_store(options)
+    deep = options.deep == "yes" or options.published
+    quick = options.quick or (in_store and not deep)
     # Each release is checked with its own kind of entries.
     releases: list[Release[Any]] = []
     for platform in platforms:
-        if options.published:
+        if in_store:
             store = settings.open_store(platform)
             releases.append(open_published(store, platform, options.version))
         else:
@@ -172,7 +177,7 @@ def _check(
                     platform,
                     options.version,
                     manifest_name=os.environ.get("RESOURCE_MANIFEST"),
-                    quick=options.quick,
+                    quick=quick,
                 )
             )
     report.expect(sum(release.manifest.files for release in releases))
@@ -181,7 +186,7 @@ def _check(
         checked = check_release(
             release,
             report,
-            quick=options.quick,
+            quick=quick,
             extra_in=release.tree
             if isinstance(release, SourceRelease | ForeignRelease)
             else None,
@@ -192,6 +197,14 @@ def _check(
         report.count(release.platform, "filesChecked", checked.files)
         report.count(release.platform, "failed", checked.failed)
     return 1 if failed else 0
+
+
+def _asks_for_the_store(options: argparse.Namespace) -> bool:
+    """Say what a check is of. Programs that give every command both places mean the
+    source, so a URL beside ``--source`` asks for nothing."""
+    if options.store is THE_STORE or options.deep == "yes" or options.published:
+        return True
+    return bool(options.store) and not options.source
 
 
 def _sync(
@@ -208,15 +221,25 @@ def _sync(
     for release, store in zip(releases, stores, strict=True):
         require_similar(release.manifest, store, options.guard)
     report.expect(sum(plan.work_files for plan in plans))
-    for plan, release, store in zip(plans, releases, stores, strict=True):
-        if len(releases) > 1:
-            report.line(f"Syncing {PLATFORMS[release.platform]}...")
+    for plan in plans:
         _count_plan(plan, report)
-        if options.dry_run:
+    if options.dry_run:
+        for plan in plans:
+            if len(plans) > 1:
+                report.line(f"Syncing {PLATFORMS[plan.platform]}...")
             report.line(plan.line())
-            continue
+        return 0
+    for plan in plans:
         report.count(plan.platform, "bytesUploaded", 0)
-        run_plan(plan, release, store, report, move_pointer=not options.no_pointer)
+    syncs = [
+        PlatformSync(*parts) for parts in zip(plans, releases, stores, strict=True)
+    ]
+    sync_platforms(
+        syncs,
+        report,
+        move_pointers=not options.no_pointer,
+        whole=options.reuse == "copy",
+    )
     return 0
 
 
@@ -243,190 +266,6 @@ def _count_plan(plan: Plan, report: Report) -> None:
     report.count(plan.platform, "reused", plan.reused_files)
     report.count(plan.platform, "bytes", plan.new_bytes + plan.reused_bytes)
     report.count(plan.platform, "bytesReused", plan.reused_bytes)
-
-
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise InputError(message)
-
-
-def _version(text: str) -> str:
-    if not is_version(text):
-        raise argparse.ArgumentTypeError(
-            f'"{text}" is not a version: up to 64 letters, digits, ".", "_" and "-"'
-        )
-    return text
-
-
-def _platforms(text: str) -> list[str]:
-    if text == "all":
-        return list(PLATFORMS)
-    names = text.split(",")
-    for name in names:
-        if name not in PLATFORMS:
-            raise argparse.ArgumentTypeError(
-                f"invalid choice: {name!r} (choose from {', '.join(PLATFORMS)}, all)"
-            )
-    return names
-
-
-def _percent(text: str) -> int:
-    if not re.fullmatch("100|[1-9]?[0-9]", text):
-        raise argparse.ArgumentTypeError(f'"{text}" is not a percentage from 0 to 100')
-    return int(text)
-
-
-def _at_least_one(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and int(text[:9]) > 0):
-        raise argparse.ArgumentTypeError(f'"{text}" is not a number of at least 1')
-    return int(text[:9])
-
-
-def _descriptor(text: str) -> int:
-    if not re.fullmatch("[0-9]{1,4}", text):
-        raise argparse.ArgumentTypeError(f'"{text}" is not the number of a descriptor')
-    return int(text)
-
-
-def _parser() -> _Parser:
-    parser = _Parser(prog="python -m resources", allow_abbrev=False)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    check = _command(commands, "check", "compare files with their manifest")
-    check.add_argument("--quick", action="store_true", help="compare sizes only")
-    check.add_argument(
-        "--published", action="store_true", help="check what lies in the store"
-    )
-    check.add_argument(
-        "--strict-extra",
-        action="store_true",
-        help="files without an entry are failures, not warnings",
-    )
-    sync = _command(commands, "sync", "bring a version into the store and serve it")
-    sync.add_argument(
-        "--dry-run", action="store_true", help="write the plan and change nothing"
-    )
-    sync.add_argument(
-        "--no-pointer", action="store_true", help="don't serve it yet; see publish"
-    )
-    _command(commands, "reuse", "write down what earlier versions hold already")
-    publishing = _command(commands, "publish", "serve a version that is in the store")
-    for command in (sync, publishing):
-        command.add_argument(
-            "--guard",
-            metavar="PERCENT",
-            type=_percent,
-            default=DEFAULT_PERCENT,
-            help="stop when more of a platform's files that are served would be dropped"
-            f" or changed ({DEFAULT_PERCENT}; {OFF}: no guard)",
-        )
-    _command(commands, "rollback", "serve an earlier version again")
-    _add_prune(commands)
-    _add_manifest(commands)
-    _add_places(commands.add_parser("demo", help="make the demo releases"))
-    return parser
-
-
-def _add_prune(commands: argparse._SubParsersAction[_Parser]) -> None:
-    command = commands.add_parser(
-        "prune", help="remove old versions from the store", allow_abbrev=False
-    )
-    _add_platform(command)
-    _add_places(command)
-    command.add_argument(
-        "--keep",
-        metavar="N",
-        type=_at_least_one,
-        default=DEFAULT_KEEP,
-        help=f"how many of the newest versions stay ({DEFAULT_KEEP}); what is served,"
-        " what was before, and what is pinned stay in any case",
-    )
-    command.add_argument(
-        "--pin",
-        metavar="VERSION",
-        type=_version,
-        action="append",
-        default=[],
-        help="stays as well; may be given several times",
-    )
-    command.add_argument(
-        "--force",
-        nargs="?",
-        choices=["yes", "no"],
-        const="yes",
-        default="no",
-        help="remove more than half of a store, too",
-    )
-    command.add_argument(
-        "--dry-run", action="store_true", help="write the plan and change nothing"
-    )
-
-
-def _command(
-    commands: argparse._SubParsersAction[_Parser], name: str, text: str
-) -> _Parser:
-    command = commands.add_parser(name, help=text, allow_abbrev=False)
-    command.add_argument("version", metavar="VERSION", type=_version)
-    _add_platform(command)
-    _add_places(command)
-    return command
-
-
-def _add_manifest(commands: argparse._SubParsersAction[_Parser]) -> None:
-    manifest = commands.add_parser(
-        "manifest", help="write manifest.jsonl for a folder", allow_abbrev=False
-    )
-    manifest.add_argument("folder", metavar="DIR")
-    manifest.add_argument(
-        "--platform", choices=list(PLATFORMS), help="without it, DIR's parent's name"
-    )
-    manifest.add_argument(
-        "--version", metavar="VERSION", type=_version, help="without it, DIR's name"
-    )
-    manifest.add_argument(
-        "--md5", action="store_true", help="add MD5 digests, for Cocos clients"
-    )
-    manifest.add_argument(
-        "--from",
-        dest="source",
-        metavar="FILE",
-        help="only what this project.manifest or checksum file lists, and verify it",
-    )
-    _add_output(manifest)
-
-
-def _add_platform(command: _Parser) -> None:
-    command.add_argument(
-        "--platform",
-        action="extend",
-        type=_platforms,
-        metavar="PLATFORM",
-        help=f"{', '.join(PLATFORMS)} or all; several with commas between, or by giving"
-        " it several times; without it, all platforms",
-    )
-
-
-def _add_places(command: _Parser) -> None:
-    command.add_argument("--source", metavar="DIR", help="instead of RESOURCE_SOURCE")
-    command.add_argument("--store", metavar="URL", help="instead of RESOURCE_STORE")
-    _add_output(command)
-
-
-def _add_output(command: _Parser) -> None:
-    command.add_argument(
-        "--progress", action="store_true", help="write ::progress::PERCENT lines"
-    )
-    machine = command.add_mutually_exclusive_group()
-    machine.add_argument(
-        "--json",
-        action="store_true",
-        help="write one JSON object a line instead of the lines",
-    )
-    machine.add_argument(
-        "--json-fd",
-        metavar="N",
-        type=_descriptor,
-        help="write the same objects to descriptor N, beside the lines",
-    )
 
 
 def _cancel(number: int, frame: FrameType | None) -> None:

@@ -7,7 +7,8 @@ One JSON object whose ``assets`` name the files::
 
 The digest is that of the file as it is shipped, so a zip's own, ``compressed`` or not.
 Keys are percent-encoded by Cocos Creator's generator; a file of the very name is taken
-first. ``path`` overrides the key for URL and storage.
+first. ``path`` overrides the key for URL and storage. Some generators hash files as
+text, see ``hashing.md5_of_text``.
 Source: https://github.com/cocos/cocos-engine, native/extensions/assets-manager/
 Manifest.cpp, and its tutorial's version_generator.js.
 """
@@ -36,6 +37,7 @@ MAX_FILE_BYTES = 256_000_000
 MEMORY_BYTES = 3_000_000_000  # ordinary manifests of the greatest size need 2 GB
 
 _MD5 = re.compile(r"[0-9A-Fa-f]{32}")
+_SHORT_MD5 = re.compile(r"[0-9A-Fa-f]{20,31}")
 
 # What a project.manifest begins with: assets that are objects, and what else only it
 # has. The settings.json of Cocos Creator has "assets", too, but other ones.
@@ -142,7 +144,7 @@ class _Reader:
         if path is not key:
             self._check_path('its "path"', path, error)
         if not isinstance(md5, str) or not _MD5.fullmatch(md5):
-            raise error('"md5" is not a digest of 32 hex digits')
+            raise error(f'"md5" is not a digest of 32 hex digits{_hint(md5)}')
         if "size" in asset and not (type(size) is int and 0 <= size <= MAX_SIZE):
             raise error(f'"size" is not a whole number up to {MAX_SIZE}')
         return path, size, md5.lower()
@@ -184,6 +186,13 @@ class _Reader:
 
     def _error(self, reason: str) -> ManifestError:
         return ManifestError(f"{self._name}: {reason}")
+
+
+def _hint(md5: object) -> str:
+    """Explain what generators in Lua do that write each byte by ``%x``."""
+    if isinstance(md5, str) and _SHORT_MD5.fullmatch(md5):
+        return f" but of {len(md5)}; its generator left zeros out"
+    return ""
 
 
 def percent_decoded(path: str) -> str:

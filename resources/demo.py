@@ -20,7 +20,7 @@ from resources.plan import make_plan
 from resources.report import Report, size_text
 from resources.settings import Settings
 from resources.source import open_release
-from resources.sync import run_plan
+from resources.sync_platforms import PlatformSync, sync_platforms
 from resources.versions import PLATFORMS
 
 OLD, NEW = "v884", "v885"
@@ -64,7 +64,8 @@ def _publish_old(settings: Settings) -> None:
         store = settings.open_store(platform, durable=False)
         if store.pointer() is None:
             release = open_release(settings.source, platform, OLD)
-            run_plan(make_plan(release.manifest, store), release, store, quiet)
+            plan = make_plan(release.manifest, store)
+            sync_platforms([PlatformSync(plan, release, store)], quiet)
 
 
 def _is_complete(settings: Settings) -> bool:

@@ -17,7 +17,8 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from resources.bucket import Bucket, Found, LostRaceError
+from resources.answers import LostRaceError
+from resources.bucket import Bucket, Found
 from resources.errors import ConflictError, EngineError, StoreError
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ class Lease:
         found = self._bucket.get(KEY)
         if found is not None and self._renewals and not self._is_mine(found):
             raise LostRaceError
-        self._bucket.put(KEY, text, len(text) + 1)
+        self._bucket.put(KEY, text)
         found = self._bucket.get(KEY)
         if found is None or not self._is_mine(found):
             raise LostRaceError
@@ -125,7 +126,7 @@ class Lease:
             for expected, header in ((None, "If-None-Match"), (wrong, "If-Match")):
                 with contextlib.suppress(LostRaceError):
                     mode: PutMode = "create" if expected is None else expected
-                    self._bucket.put(KEY, text, len(text) + 1, mode)
+                    self._bucket.put(KEY, text, mode)
                     raise StoreError(
                         f"the server of {self._bucket.name} ignores {header}, so it"
                         " can't keep two publishers apart; if there is only one, add"

@@ -226,14 +226,23 @@ def _read_foreign(source: Path, tree: Tree) -> ForeignManifest:
             raise InputError(f"{source} is no manifest of a known format")
         if found.read is None:
             raise InputError(f"{source} is a manifest of the own format already")
+        documents = {*found.documents, *_as_seen_from(tree, source, found.documents)}
         with beside.open_buffered(source.name) as stream:
-            return found.read(stream, str(source), found.documents, tree)
+            return found.read(stream, str(source), documents, tree)
     except MissingFileError:
         raise InputError(f"{source} is not there") from None
     except RefusedFileError as reason:
         raise InputError(f"{source} {reason}") from None
     except OSError as error:
         raise InputError(f"cannot read {source}: {error.strerror}") from None
+
+
+def _as_seen_from(tree: Tree, source: Path, names: Iterable[str]) -> Iterator[str]:
+    """Give the names beside ``source`` as paths of the tree, when it lies in there."""
+    folder, root = source.parent.resolve(), tree.root.resolve()
+    if folder != root and folder.is_relative_to(root):
+        for name in names:
+            yield (folder.relative_to(root) / name).as_posix()
 
 
 def _record(entry: Entry) -> bytes:

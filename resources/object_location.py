@@ -88,10 +88,14 @@ def _retry_seconds(url: str, text: str) -> float:
     return seconds
 
 
+_ENDPOINTS = {
+    "s3": ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
+    "az": ("AZURE_STORAGE_ENDPOINT", "AZURE_ENDPOINT"),
+}
+
+
 def _endpoint(url: str, scheme: str, environment: Mapping[str, str]) -> str:
-    if scheme != "s3":
-        return ""
-    for name in ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"):
+    for name in _ENDPOINTS.get(scheme, ()):
         endpoint = environment.get(name, "")
         if endpoint:
             if not re.match(r"https?://[^/]", endpoint):

@@ -14,10 +14,11 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from itertools import islice
+from itertools import compress, islice
 from typing import IO, BinaryIO, cast
 
-from resources.bucket import Bucket, EtagDigest, Found, LostRaceError
+from resources.answers import LostRaceError
+from resources.bucket import Bucket, Found
 from resources.errors import (
     ConflictError,
     MissingFileError,
@@ -54,7 +55,7 @@ class ObjectStore:
         self.name = location.url
         self._bucket = Bucket(location)
         self._lease: Lease | None = None
-        self._sealed: set[str] = set()
+        self._sealed: list[str] | None = None
         self._listings: dict[str, Listing] = {}
         self._listing = threading.Lock()
         self._large = threading.Semaphore(LARGE_AT_ONCE)
@@ -62,20 +63,16 @@ class ObjectStore:
     def sealed_versions(self) -> list[str]:
         """Give the versions that have a manifest, in natural order.
 
-        One that was seen to be sealed stays so until ``lock`` or ``unseal``.
+        They are asked for once, and again after ``lock`` and what is written.
         """
-        versions = [
-            name for name in self._bucket.folders("versions") if is_version(name)
-        ]
-        asked = [name for name in versions if name not in self._sealed]
-        if asked:
-            keys = [f"versions/{name}/{MANIFEST_NAME}" for name in asked]
+        if self._sealed is None:
+            names = filter(is_version, self._bucket.folders("versions"))
+            versions = sorted(names, key=natural_key)
+            keys = [f"versions/{name}/{MANIFEST_NAME}" for name in versions]
             with ThreadPoolExecutor(8) as pool:
-                there = list(pool.map(self._bucket.is_there, keys))
-            self._sealed.update(
-                name for name, found in zip(asked, there, strict=True) if found
-            )
-        return sorted(self._sealed.intersection(versions), key=natural_key)
+                there = pool.map(self._bucket.is_there, keys)
+                self._sealed = list(compress(versions, there))
+        return list(self._sealed)
 
     def is_begun(self, version: str) -> bool:
         """Only a listing can tell, which answers each question as well."""
@@ -135,6 +132,17 @@ class ObjectStore:
             chunks = partial(verified, source, entry)
             self._upload_parts(key, chunks, entry.size, entry.sha256)
 
+    def copy(self, entry: Entry, version: str) -> None:
+        """Let the server copy the object."""
+        source = f"versions/{entry.held_in}/{entry.path}"
+        try:
+            if self.size(str(entry.held_in), entry.path) != entry.size:
+                raise MissingFileError
+            self._require_lease()
+            self._bucket.copy(source, f"versions/{version}/{entry.path}")
+        except (MissingFileError, RefusedFileError):
+            raise StoreError(f"{source} in {self.name} is not whole") from None
+
     def put_document(self, version: str, name: str, chunks: Iterable[bytes]) -> None:
         """Store a manifest or reuse.json, all or nothing."""
         key = f"versions/{version}/{name}"
@@ -166,7 +174,6 @@ class ObjectStore:
     def unseal(self, version: str) -> None:
         """Delete a version's manifest, the first step of removing it."""
         self.delete(version, [MANIFEST_NAME])
-        self._sealed.discard(version)
 
     def pointer(self) -> Pointer | None:
         """Give the pointer, or None when nothing was published."""
@@ -188,7 +195,7 @@ class ObjectStore:
                 state = found.state if found else None
                 self._bucket.put_if(POINTER_NAME, content, state)
             else:
-                self._bucket.put(POINTER_NAME, content, PART_BYTES)
+                self._bucket.put(POINTER_NAME, content)
         except LostRaceError:
             served = self.pointer()
             raise ConflictError(
@@ -206,24 +213,16 @@ class ObjectStore:
             raise StoreError(f"{self.name}/{POINTER_NAME} is damaged") from None
 
     def _upload(self, key: str, content: bytes, sha256: str) -> None:
-        def send() -> bool:
-            etag = EtagDigest()
-            etag.update(content)
-            return etag.matches(self._bucket.put(key, content, PART_BYTES).get("e_tag"))
-
-        self._until_intact(key, send, sha256)
+        self._until_intact(key, lambda: self._bucket.put(key, content).proven, sha256)
 
     def _upload_parts(
         self, key: str, read: Callable[[], Iterator[bytes]], size: int, sha256: str
     ) -> None:
         part_bytes = max(PART_BYTES, -(-size // MAX_PARTS))
 
-        def send() -> bool:
-            etag = EtagDigest(part_bytes)
-            chunks = _observed(read(), etag.update)
-            return etag.matches(self._bucket.put(key, chunks, part_bytes).get("e_tag"))
-
-        self._until_intact(key, send, sha256)
+        self._until_intact(
+            key, lambda: self._bucket.put_parts(key, read, part_bytes).proven, sha256
+        )
 
     def _until_intact(self, key: str, send: Callable[[], bool], sha256: str) -> None:
         """Send until the object is what was sent, and leave no other behind.
@@ -253,23 +252,15 @@ class ObjectStore:
 
     def _forget(self, version: str | None = None) -> None:
         with self._listing:
+            self._sealed = None
             if version is None:
                 self._listings.clear()
-                self._sealed.clear()
             self._listings.pop(version or "", None)
 
     def _require_lease(self) -> None:
         if self._lease is None:
             raise RuntimeError(f"{self.name} is written to without its lock")
         self._lease.require()
-
-
-def _observed(
-    chunks: Iterator[bytes], observe: Callable[[bytes], None]
-) -> Iterator[bytes]:
-    for chunk in chunks:
-        observe(chunk)
-        yield chunk
 
 
 def _from_start(spool: IO[bytes]) -> BinaryIO:

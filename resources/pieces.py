@@ -26,15 +26,18 @@ class InBlocks(Protocol[T]):
 
 
 def pieces_of(
-    listing: InBlocks[T], size: Callable[[T], int]
+    listing: InBlocks[T], size: Callable[[T], int] | None
 ) -> Iterator[Block | list[T]]:
     """Yield whole blocks, which cost nothing to pass to a helper, and where these have
-    much to read, the entries themselves in smaller pieces."""
+    much to read, the entries themselves in smaller pieces.
+
+    ``size`` is None where large files take no longer than small ones.
+    """
     for block in listing.blocks():
-        if may_fork() and block.total_bytes <= PIECE_BYTES:
+        if may_fork() and (size is None or block.total_bytes <= PIECE_BYTES):
             yield block
         else:
-            yield from in_pieces(listing.entries_of(block), size)
+            yield from in_pieces(listing.entries_of(block), size or (lambda _: 0))
 
 
 def read_piece(listing: InBlocks[T], piece: Block | list[T]) -> list[T]:

@@ -114,6 +114,13 @@ class Store(Protocol):
         not what the entry says. Needs the lock.
         """
 
+    def copy(self, entry: Entry, version: str) -> None:
+        """Make the object that ``entry.held_in`` holds one of ``version``, too, all or
+        nothing and without sending it. Needs the lock.
+
+        Raises StoreError when it isn't there with the entry's size.
+        """
+
     def put_document(self, version: str, name: str, chunks: Iterable[bytes]) -> None:
         """Store a manifest or reuse.json, all or nothing. Needs the lock."""
 

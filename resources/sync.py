@@ -35,41 +35,18 @@ class Sent(NamedTuple):
     sent_bytes: int
 
 
-def run_plan(
-    plan: Plan,
-    release: SourceRelease,
-    store: Store,
-    report: Report,
-    *,
-    move_pointer: bool = True,
-) -> None:
-    """Do what the plan says and write its lines.
+def bring_in(plan: Plan, release: SourceRelease, store: Store, report: Report) -> None:
+    """Store what the plan lacks: content first, then the manifest. Needs the lock.
 
-    The caller has told the report to expect ``plan.work_files``.
-    Raises ConflictError when another publisher is at work or was first,
-    DifferenceError when the source isn't what its manifest says.
+    Raises DifferenceError when the source isn't what its manifest says.
     """
-    if plan.published:
-        report.note(plan.platform, served=plan.version)
-        report.line(f"Nothing to do: {plan.version} is already published.")
-        return
-    report.line(plan.line())
-    with store.lock():
-        plan.require_unchanged(store)
-        if not plan.complete:
-            sent = send_files(plan, release, store, report)
-            store.settle(plan.version)
-            report.count(plan.platform, "bytesUploaded", sent.sent_bytes)
-            report.line(f"Verified {counted(sent.verified_files, 'upload')}.")
-        if not plan.sealed:
-            seal(plan, release, store)
-        if move_pointer:
-            point_to(plan.platform, plan.version, store, plan.pointer)
-    if move_pointer:
-        note_served(plan.platform, plan.version, plan.pointer, report)
-        report.line(published_line(plan.version, plan.pointer))
-    else:
-        report.line(f"Stored {plan.version}; it is not published yet.")
+    if not plan.complete:
+        sent = send_files(plan, release, store, report)
+        store.settle(plan.version)
+        report.count(plan.platform, "bytesUploaded", sent.sent_bytes)
+        report.line(f"Verified {counted(sent.verified_files, 'upload')}.")
+    if not plan.sealed:
+        seal(plan, release, store)
 
 
 def send_files(

@@ -7,6 +7,7 @@ path means can't change between the look and the read.
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import os
 import stat
@@ -20,6 +21,9 @@ from resources.errors import MissingFileError, RefusedFileError
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Non-blocking, because opening a FIFO would otherwise wait for its writer for ever.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+# What says that a file can't have one more name here.
+_NO_LINK = (errno.EMLINK, errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EXDEV)
 
 _KINDS = {
     stat.S_IFDIR: "is a folder",
@@ -61,7 +65,7 @@ class Tree:
         # lock keeps a thread from closing it while another opens a file there.
         self._read = _OpenFolder()
         self._made = _OpenFolder()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def open_file(self, path: str) -> BinaryIO:
         """Open a regular file for reading, unbuffered.
@@ -168,6 +172,28 @@ class Tree:
             if self._made.name != folder:
                 self._made.keep(folder, self.folder_fd(folder, create=True))
             yield self._made.fd
+
+    def link(self, path: str, folder_fd: int, name: str) -> bool:
+        """Make a hard link of a file, never of what a symbolic link leads to.
+
+        Returns False where there can be none: too many names already, or not on this
+        file system. Raises FileExistsError and other OSErrors, and as ``open_file``.
+        """
+        folder, _, own_name = path.rpartition("/")
+        with self._lock:
+            try:
+                os.link(
+                    own_name,
+                    name,
+                    src_dir_fd=self._folder(folder),
+                    dst_dir_fd=folder_fd,
+                    follow_symlinks=False,
+                )
+            except OSError as error:
+                if error.errno in _NO_LINK:
+                    return False
+                raise
+        return True
 
     def _folder(self, folder: str) -> int:
         if not folder:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+AZURITE = Path(__file__).parent / "node_modules/.bin/azurite-blob"
+
 
 def left_out() -> list[str]:
     later = os.environ.get("TESTED_LATER", "")
@@ -24,6 +26,8 @@ def left_out() -> list[str]:
         missing.append("the push proxy: there is no pushpin")
     if not shutil.which("node"):
         missing.append("the Node client: there is no node")
+    if not AZURITE.exists():
+        missing.append("a store at Azure: azurite comes by `npm ci --prefix tests`")
     return missing
 
 

@@ -18,8 +18,6 @@ TEXTS = (
     ),
     gettext_noop("Sync native"),
     gettext_noop("Publish a version for iOS and Android"),
-    gettext_noop("Sync iOS"),
-    gettext_noop("Sync Android"),
     gettext_noop("Update reuse"),
     gettext_noop("Write down which files of a version lie in earlier ones already"),
     gettext_noop("Full sync"),
@@ -29,6 +27,10 @@ TEXTS = (
     gettext_noop("Check sources"),
     gettext_noop("Check what lies in the store"),
     gettext_noop("Publish all platforms"),
+    gettext_noop("Check the store"),
+    gettext_noop(
+        "Compare what lies in the store with its manifests: sizes, or every byte"
+    ),
     gettext_noop("Roll back"),
     gettext_noop("Serve an earlier version again: the pointers move, and nothing else"),
     gettext_noop("Prune"),
@@ -37,7 +39,9 @@ TEXTS = (
     ),
     gettext_noop("Version"),
     gettext_noop("Guard: percent of files that may change"),
+    gettext_noop("Files of earlier versions"),
     gettext_noop("Platforms"),
+    gettext_noop("Read every byte"),
     gettext_noop("Newest versions that stay"),
     gettext_noop("Remove more than half, too"),
 )

@@ -25,6 +25,7 @@ from resources.paths import reason_against
 from resources.published import open_published
 from resources.settings import read_settings
 from resources.tree import Tree
+from tests.resources import azure, s3
 from tests.resources.faulty_proxy import FaultyProxy
 
 PROJECT = Path(__file__).parents[2]
@@ -177,17 +178,13 @@ def published_game(game):
 class GameInBucket(Game):
     """A game whose store is a prefix in a bucket, behind a proxy that can do harm."""
 
-    def __init__(self, root, proxy, options=""):
+    def __init__(self, root, proxy, kind, options=""):
         super().__init__(root)
         self.proxy = proxy
         self.options = options
-        self.location = f"s3://{BUCKET}/{root.name}-{uuid.uuid4().hex[:8]}"
-        self.environment |= {
-            "RESOURCE_STORE": self.location + options,
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_ENDPOINT_URL": proxy.url,
-        }
+        self.location = f"{kind.scheme}://{BUCKET}/{root.name}-{uuid.uuid4().hex[:8]}"
+        self.environment |= kind.environment(proxy.url)
+        self.environment["RESOURCE_STORE"] = self.location + options
 
     def open_store(self, platform="ios"):
         settings = read_settings(self.environment, source=None, store=None)
@@ -223,7 +220,19 @@ def rclone(tmp_path_factory):
         yield f"127.0.0.1:{port}"
 
 
-@pytest.fixture(params=["directory", "moto", "rclone"])
+@pytest.fixture(scope="session")
+def azurite(tmp_path_factory):
+    """Microsoft's emulator of Azure: honours conditions, ETags are no digests."""
+    if not azure.PROGRAM.exists():
+        pytest.skip("azurite is not installed: npm ci --prefix tests")
+    port = free_port()
+    folder = tmp_path_factory.mktemp("azurite")
+    with server(*azure.command(folder, port), port=port):
+        azure.make_container(port, BUCKET)
+        yield f"127.0.0.1:{port}"
+
+
+@pytest.fixture(params=["directory", "moto", "rclone", "azurite"])
 def any_game(request, tmp_path):
     """A game on each kind of store."""
     if request.param == "directory":
@@ -233,20 +242,25 @@ def any_game(request, tmp_path):
 
 @pytest.fixture
 def game_on_moto(moto, tmp_path, monkeypatch):
-    yield from game_in_bucket(moto, tmp_path, monkeypatch, "?retry=2")
+    yield from game_in_bucket(moto, tmp_path, monkeypatch, s3, "?retry=2")
 
 
 @pytest.fixture
 def game_on_rclone(rclone, tmp_path, monkeypatch):
     options = "?retry=2&conditions=off"
-    yield from game_in_bucket(rclone, tmp_path, monkeypatch, options)
+    yield from game_in_bucket(rclone, tmp_path, monkeypatch, s3, options)
 
 
-def game_in_bucket(upstream, root, monkeypatch, options):
+@pytest.fixture
+def game_on_azurite(azurite, tmp_path, monkeypatch):
+    yield from game_in_bucket(azurite, tmp_path, monkeypatch, azure, "?retry=2")
+
+
+def game_in_bucket(upstream, root, monkeypatch, kind, options):
     # What a test asks of a store in this process must not keep other tests from forks.
     monkeypatch.setattr(workers, "_may_fork", True)
     with FaultyProxy(upstream) as proxy:
-        game = GameInBucket(root, proxy, options)
+        game = GameInBucket(root, proxy, kind, options)
         for name, value in game.environment.items():
             monkeypatch.setenv(name, value)
         yield game

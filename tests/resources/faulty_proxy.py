@@ -11,10 +11,18 @@ from urllib.parse import unquote, urlsplit
 SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce it.</Message></Error>"
 QUOTA = b"<Error><Code>QuotaExceeded</Code><Message>No room.</Message></Error>"
 
+SKEWED = (
+    b"<Error><Code>RequestTimeTooSkewed</Code>"
+    b"<Message>The difference is too large.</Message></Error>"
+)
+
 FAULTS = {
     "drop": "the connection ends before the request arrives",
     "lose answer": "the request arrives, and its answer is lost",
     "slow down": "503 SlowDown",
+    "too many": "429 without a word",
+    "go away": "no request arrives any more, this one and all after it",
+    "skewed": "403 RequestTimeTooSkewed",
     "quota": "403 QuotaExceeded",
     "slow": "a fifth of a second passes first",
     "truncate": "half of the answer arrives",
@@ -39,7 +47,12 @@ class FaultyProxy:
         self.release = threading.Event()
         self.most_at_once = 0
         self._at_once = 0
+        self.refused = 0
+        self._gone = False
         self._rules = []
+        self._per_second = None
+        self._allowed = 0.0
+        self._counted_at = 0.0
         self._lock = threading.Lock()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -60,9 +73,17 @@ class FaultyProxy:
         assert fault in FAULTS
         self._rules.append([times, fault, method, part])
 
+    def limit(self, per_second):
+        """Answer 503 SlowDown to more requests; a fifth of them may come at once."""
+        self._per_second = per_second
+        self._allowed = per_second / 5
+        self._counted_at = time.monotonic()
+
     def release_all(self):
         """Do no more harm."""
         self._rules.clear()
+        self._per_second = None
+        self._gone = False
         self.release.set()
 
     def sent(self, method, part=""):
@@ -87,13 +108,29 @@ class FaultyProxy:
     def _fault_for(self, request):
         with self._lock:
             self.requests.append(request)
+            if self._gone:
+                return "drop"
             for rule in self._rules:
                 times, fault, method, part = rule
                 whole = f"{request.path}?{request.query}"
                 if times and method == request.method and part in whole:
                     rule[0] -= 1
+                    self._gone = fault == "go away"
                     return fault
-        return None
+            return None if self._is_allowed() else "slow down"
+
+    def _is_allowed(self):
+        if self._per_second is None:
+            return True
+        now = time.monotonic()
+        gained = (now - self._counted_at) * self._per_second
+        self._allowed = min(self._allowed + gained, self._per_second / 5)
+        self._counted_at = now
+        if self._allowed < 1:
+            self.refused += 1
+            return False
+        self._allowed -= 1
+        return True
 
     def _handler(proxy):  # noqa: N805
         class Handler(BaseHTTPRequestHandler):
@@ -125,12 +162,18 @@ class FaultyProxy:
                 elif fault == "slow down":
                     self.answer(503, {}, SLOW_DOWN)
                     return
+                elif fault == "too many":
+                    self.answer(429, {}, b"")
+                    return
+                elif fault == "skewed":
+                    self.answer(403, {}, SKEWED)
+                    return
                 elif fault == "quota":
                     self.answer(403, {}, QUOTA)
                     return
                 elif fault == "damage":
                     body = bytes([body[0] ^ 1]) + body[1:]
-                elif fault == "drop":
+                elif fault in ("drop", "go away"):
                     self.close_connection = True
                     return
                 status, headers, answer = self.forward(body)

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 
 import pytest
 from django.conf import settings
@@ -78,3 +79,38 @@ def test_the_guard_is_a_parameter(run, tmp_path, name):
     assert code == 2
     assert "the guard stops v885 of" in lines[-1]
     assert set(served(tmp_path).values()) == {"v884"}
+
+
+def test_what_lies_in_the_store_is_checked_as_deep_as_wanted(run, tmp_path):
+    damaged = tmp_path / "resources/store/ios/versions/v884/assets/lobby/index.js"
+    damaged.write_bytes(b"x" * damaged.stat().st_size)
+    assert run("check-store", version="v884")[0] == 0
+    code, lines = run("check-store", version="v884", deep="yes", platforms="ios")
+    assert code == 1
+    assert lines[1].startswith("MISMATCH assets/lobby/index.js: ")
+    assert lines[2:] == ["1 of 1241 files failed.", "Total files checked: 1241"]
+
+
+def test_what_stops_android_leaves_ios_alone(run, tmp_path):
+    """The guard, because a third of Android's files is missing in the build."""
+    folder = tmp_path / "resources/source/android/v885"
+    for path in sorted((folder / "assets").rglob("*.*"))[::3]:
+        path.unlink()
+    (folder / "manifest.jsonl").unlink()
+    manifest = [sys.executable, "-m", "resources", "manifest", folder]
+    subprocess.run(manifest, cwd=settings.BASE_DIR, check=True, capture_output=True)
+    code, lines = run("sync-native", version="v885")
+    assert code == 2
+    assert "the guard stops v885 of android" in lines[-1]
+    assert set(served(tmp_path).values()) == {"v884"}
+    assert run("sync-native", version="v885", guard="100")[0] == 0
+    assert served(tmp_path) == {"ios": "v885", "android": "v885", "facebook": "v884"}
+
+
+def test_a_release_can_be_whole_for_stock_clients(run, tmp_path):
+    assert run("full-sync", version="v885", reuse="copy")[0] == 0
+    for platform, files in (("ios", 1245), ("android", 1387), ("facebook", 960)):
+        folder = tmp_path / f"resources/store/{platform}/versions/v885"
+        own = [path for path in folder.rglob("*") if path.is_file()]
+        documents = {"manifest.jsonl", "reuse.json"}
+        assert len([path for path in own if path.name not in documents]) == files

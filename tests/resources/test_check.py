@@ -170,14 +170,68 @@ def test_a_version_without_a_manifest_is_refused(game, folder):
     assert "has no manifest.jsonl" in result.stderr
 
 
-def test_damage_in_the_store_is_found_where_the_file_is_held(published_game):
-    game = published_game
-    game.lines("sync", "v885", "--platform", "ios", "--no-pointer")
-    assert game.lines(*CHECK, "--published")[-1] == "Total files checked: 4"
-    (game.store / "ios/versions/v884/img/b.png").write_bytes(b"PICTURE")
-    result = game.run(*CHECK, "--published")
+@pytest.fixture
+def stored_game(published_game):
+    """Also holds v885 in its store, with damage that has the right size."""
+    published_game.lines("sync", "v885", "--platform", "ios", "--no-pointer")
+    (published_game.store / "ios/versions/v884/img/b.png").write_bytes(b"PICTURE")
+    return published_game
+
+
+def test_damage_in_the_store_is_found_where_the_file_is_held(stored_game):
+    result = stored_game.run(*CHECK, "--store", "--deep")
     assert result.returncode == 1
     assert "MISMATCH img/b.png" in result.stdout
+    assert stored_game.lines(*CHECK, "--store")[-1] == "Total files checked: 4"
+    (stored_game.store / "ios/versions/v884/img/b.png").write_bytes(b"")
+    result = stored_game.run(*CHECK, "--store")
+    assert result.returncode == 1
+    assert "SIZE img/b.png: expected 7, got 0" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "finds"),
+    [
+        ((), None),
+        (("--store",), "sizes"),
+        (("--store", "URL"), "sizes"),
+        (("--store", "--deep=no"), "sizes"),
+        (("--store", "--source", "DIR"), "sizes"),
+        (("--published", "--quick"), "sizes"),
+        (("--deep",), "bytes"),
+        (("--published",), "bytes"),
+        (("--store", "--deep"), "bytes"),
+        (("--store", "URL", "--deep=yes"), "bytes"),
+        (("--store", "URL", "--source", "DIR", "--deep"), "bytes"),
+        (("--store", "URL", "--source", "DIR", "--published"), "bytes"),
+        # What gives every command both places means the source.
+        (("--store", "URL", "--source", "DIR"), None),
+        (("--store", "URL", "--source", "DIR", "--quick"), None),
+        (("--store", ""), None),
+    ],
+)
+def test_options_say_whether_the_store_is_checked_and_how(stored_game, options, finds):
+    game = stored_game
+    places = {"URL": game.store.as_uri(), "DIR": str(game.source)}
+    if "URL" in options:
+        game.environment["RESOURCE_STORE"] = ""
+    options = [places.get(option, option) for option in options]
+    in_bytes = game.run(*CHECK, *options).returncode == 1
+    (game.store / "ios/versions/v885/a.json").write_bytes(b"")
+    in_sizes = game.run(*CHECK, *options).returncode == 1
+    assert (in_sizes, in_bytes) == (finds is not None, finds == "bytes")
+
+
+def test_a_check_is_either_quick_or_deep(stored_game):
+    result = stored_game.run(*CHECK, "--quick", "--deep")
+    assert result.returncode == 2
+    assert "not allowed with argument --quick" in result.stderr
+
+
+def test_a_version_that_is_not_in_the_store_is_refused(game, folder):
+    result = game.run(*CHECK, "--store")
+    assert result.returncode == 2
+    assert "version v885 of ios is not in the store" in result.stderr
 
 
 def test_counts_are_written_for_a_program(game, folder):

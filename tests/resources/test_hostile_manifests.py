@@ -6,11 +6,14 @@ import json
 import os
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from resources.errors import ManifestError
 from resources.line_file import LineFile
 from resources.manifest import Entry, Header, manifest_lines
 from resources.manifest_reader import Manifest
+from resources.paths import reason_against
 
 DIGEST = hashlib.sha256(b"").hexdigest()
 
@@ -265,3 +268,82 @@ def test_a_manifest_that_is_a_link_is_refused(game, tmp_path):
     result = game.run("check", "v1", "--platform", "ios")
     assert result.returncode == 2
     assert result.stderr.endswith("manifest.jsonl is a symbolic link\n")
+
+
+PATHS = st.text() | st.text("./\\%aA:\0é\u0301") | st.sampled_from(["a", "a/b", "con"])
+ENTRIES = st.builds(
+    entry,
+    PATHS | st.integers() | st.none(),
+    size=st.just(0) | st.integers() | st.floats() | st.text(max_size=3),
+    sha256=st.just(DIGEST) | st.text(max_size=3),
+)
+LINES = st.lists(
+    ENTRIES | st.binary().filter(lambda line: b"\n" not in line), max_size=4
+)
+IN_ORDER = st.lists(PATHS, max_size=3, unique=True).map(
+    lambda paths: sorted(paths, key=lambda path: path.encode(errors="surrogatepass"))
+)
+GOOD = b"".join(
+    manifest_lines(
+        Header("ios", "v1", 3, 9),
+        [Entry(path, 3, DIGEST) for path in ("a", "b/c", "d")],
+    )
+)
+# A piece of a good manifest, from one byte to another, becomes other bytes; or one byte
+# becomes a digit, which it often was.
+DAMAGED = st.tuples(
+    st.integers(0, len(GOOD)), st.integers(0, len(GOOD)), st.binary(max_size=30)
+).map(lambda cut: GOOD[: cut[0]] + cut[2] + GOOD[cut[1] :]) | st.tuples(
+    st.integers(0, len(GOOD) - 1), st.sampled_from(b"0123456789abcdef")
+).map(lambda cut: GOOD[: cut[0]] + bytes([cut[1]]) + GOOD[cut[0] + 1 :])
+
+
+@given(
+    IN_ORDER.map(lambda paths: sealed([header(len(paths)), *map(entry, paths)]))
+    | LINES.map(lambda lines: sealed([header(len(lines)), *lines]))
+    | LINES.map(lambda lines: sealed(lines or [b""]))
+    | DAMAGED
+    | st.binary()
+)
+def test_whatever_a_manifest_holds_no_path_leads_out(content):
+    try:
+        paths = [found.path for found in read(content)]
+    except ManifestError:
+        return
+    assert [reason_against(path) for path in paths] == [None] * len(paths)
+    assert paths == sorted(set(paths), key=str.encode)
+
+
+@given(DAMAGED)
+def test_a_damaged_manifest_is_refused_or_says_the_same(content):
+    """So a flipped bit never changes which files a release has."""
+    try:
+        found = read(content)
+    except ManifestError:
+        return
+    assert found == read(GOOD)
+
+
+MOST_MEMORY = 150_000_000
+
+
+@pytest.mark.parametrize("name", ["manifest.jsonl", "sums.md5"])
+@pytest.mark.parametrize("beginning", ["nothing", "a good line"])
+def test_a_line_without_an_end_costs_no_memory(game, name, beginning):
+    folder = game.build("v1", {"a": b""})
+    good = {
+        "manifest.jsonl": header(1) + b"\n",
+        "sums.md5": b"d41d8cd98f00b204e9800998ecf8427e  a\n",
+    }[name]
+    (folder / "manifest.jsonl").unlink()
+    with (folder / name).open("wb") as stream:
+        stream.write(good if beginning == "a good line" else good[:-1])
+        stream.truncate(1 << 30)  # a gigabyte of NULs, which takes no room
+    process = game.start("check", "v1", "--platform", "ios")
+    with process.stdout, process.stderr:
+        lines, errors = process.stdout.read(), process.stderr.read()
+        _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    assert (process.returncode, lines) == (2, "")
+    assert errors.count("\n") == 1
+    assert usage.ru_maxrss * 1024 < MOST_MEMORY

@@ -231,7 +231,7 @@ def test_a_release_of_cocos_is_published_with_its_own_manifests(game):
     assert game.lines("sync", "v885", "--platform", "ios") == [
         "Nothing to do: v885 is already published."
     ]
-    assert game.lines("check", "v885", "--platform", "ios", "--published")[-2:] == [
+    assert game.lines("check", "v885", "--platform", "ios", "--deep")[-2:] == [
         "All files matched successfully.",
         "Total files checked: 4",
     ]

@@ -90,19 +90,23 @@ def is_whole(game, version):
     )
 
 
-def test_a_kill_between_any_two_writes_of_a_sync_leaves_a_version_whole(published_game):
+@pytest.mark.parametrize("more", [(), ("--reuse", "copy")])
+def test_a_kill_between_any_two_writes_of_a_sync_leaves_a_version_whole(
+    published_game, more
+):
     game = published_game
     kills = 0
-    for code, _ in disturbed(game, "kill", *SYNC):
+    for code, _ in disturbed(game, "kill", *SYNC, *more):
         kills += code == -signal.SIGKILL
         assert code in (-signal.SIGKILL, 0)
         served = game.served()
         assert served in (("v884", OLD), ("v885", NEW))
         assert code or served == ("v885", NEW)
         before = objects(game)
-        game.lines(*SYNC)
+        game.lines(*SYNC, *more)
         assert game.served() == ("v885", NEW)
         after = objects(game)
+        assert not more or after.keys() >= NEW.keys()
         assert {path: after[path] for path in before} == before, "it was sent again"
         assert list((game.store / "ios/.staging/unfinished").iterdir()) == []
     assert kills > 5

@@ -13,7 +13,7 @@ from resources.errors import ConflictError
 from resources.plan import make_plan
 from resources.report import Report
 from resources.source import open_release
-from resources.sync import run_plan
+from resources.sync_platforms import PlatformSync, sync_platforms
 
 # Python 3.12 warns of forks beside threads, which a parallel test run has.
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
@@ -82,12 +82,48 @@ def test_a_dry_run_on_an_empty_store_does_not_make_it(game):
     assert not game.store.exists()
 
 
-def test_several_platforms_are_announced(game):
+def test_several_platforms_are_served_when_all_are_complete(game):
     for platform in ("ios", "android"):
         game.build("v885", {"a": b"1"}, platform)
-    lines = game.lines("sync", "v885", "--platform", "android", "--platform", "ios")
-    assert lines[0] == "Syncing iOS..."
-    assert lines[4] == "Syncing Android..."
+    assert game.lines("sync", "v885", "--platform", "android", "--platform", "ios") == [
+        "Syncing iOS...",
+        "Plan: 1 files, 1 new, 0 reused, 1 B to upload",
+        "Verified 1 upload.",
+        "Syncing Android...",
+        "Plan: 1 files, 1 new, 0 reused, 1 B to upload",
+        "Verified 1 upload.",
+        "Publishing iOS...",
+        "Published v885.",
+        "Publishing Android...",
+        "Published v885.",
+    ]
+    game.build("v885", {"a": b"1"}, "facebook")
+    assert game.lines("sync", "v885") == [
+        "Syncing iOS...",
+        "Nothing to do: v885 is already published.",
+        "Syncing Android...",
+        "Nothing to do: v885 is already published.",
+        "Syncing Facebook...",
+        "Plan: 1 files, 1 new, 0 reused, 1 B to upload",
+        "Verified 1 upload.",
+        "Publishing Facebook...",
+        "Published v885.",
+    ]
+
+
+def test_no_platform_is_served_when_another_fails(published_game):
+    game = published_game
+    game.build("v885", NEW_FILES, "android")
+    (game.source / "android/v885/a.json").write_bytes(b"1")
+    both = ("sync", "v885", "--platform", "ios,android")
+    assert game.run(*both).returncode == 1
+    assert game.served() == ("v884", OLD_FILES)
+    game.build("v885", NEW_FILES, "android")
+    with game.open_store("android").lock():
+        assert game.run(*both).returncode == 4
+    assert game.served() == ("v884", OLD_FILES)
+    game.lines(*both)
+    assert game.served() == game.served("android") == ("v885", NEW_FILES)
 
 
 def test_without_the_pointer_the_old_version_is_still_served(published_game):
@@ -181,6 +217,7 @@ class DyingStore(DirectoryStore):
     """Kills its own process, as a machine that is switched off, at one stage."""
 
     stage = ""
+    writes = "a file"
 
     def die_at(self, stage):
         if self.stage == stage:
@@ -205,20 +242,15 @@ class DyingStore(DirectoryStore):
         super().put_document(version, name, dying())
         self.die_at("manifest")
 
-    def _write_in_place(self, path, chunks, **options):
-        super()._write_in_place(path, self.dying(path, chunks), **options)
+    def _writing(self, chunks, sync):
+        def dying(what):
+            yield from chunks
+            self.die_at(what)
 
-    def _replace(self, path, chunks, **options):
-        super()._replace(path, self.dying(path, chunks), **options)
-
-    def dying(self, path, chunks):
-        yield from chunks
-        if path == "current.json":
-            self.die_at("middle of the pointer")
-        if path.endswith("a.json"):
-            self.die_at("middle of a file")
+        return super()._writing(dying(f"middle of {self.writes}"), sync)
 
     def move_pointer(self, pointer, expected):
+        self.writes = "the pointer"
         super().move_pointer(pointer, expected)
         self.die_at("pointer")
 
@@ -244,7 +276,7 @@ def test_a_kill_at_any_stage_leaves_a_whole_version_served(published_game, stage
         release = open_release(game.source, "ios", "v885")
         plan = make_plan(release.manifest, store)
         quiet = Report(progress=False, outputs=False, lines=False)
-        run_plan(plan, release, store, quiet)
+        sync_platforms([PlatformSync(plan, release, store)], quiet)
 
     process = multiprocessing.get_context("fork").Process(target=sync_and_die)
     process.start()
@@ -277,7 +309,7 @@ def test_who_planned_before_another_published_gets_a_conflict(published_game):
     game.lines("sync", "v883", "--platform", "ios")
     quiet = Report(progress=False, outputs=False, lines=False)
     with pytest.raises(ConflictError, match="another publisher was first"):
-        run_plan(plan, release, store, quiet)
+        sync_platforms([PlatformSync(plan, release, store)], quiet)
     assert game.served()[0] == "v883"
 
 
@@ -293,7 +325,7 @@ def test_of_two_publishers_started_together_one_wins(published_game):
     assert set(codes) <= {0, 4}
     assert 0 in codes
     assert game.served()[0] in ("v885", "v886")
-    assert game.run("check", game.served()[0], "--published", "--platform", "ios")
+    game.lines("check", game.served()[0], "--deep", "--platform", "ios")
 
 
 def test_a_lock_file_left_by_a_killed_publisher_does_not_stop_the_next(published_game):

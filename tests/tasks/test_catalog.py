@@ -50,6 +50,7 @@ def test_the_built_in_types_are_those_promised():
         "sync-native",
         "update-reuse",
         "full-sync",
+        "check-store",
         "rollback",
         "prune",
     ]

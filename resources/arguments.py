@@ -1,0 +1,229 @@
+"""Which commands and options there are, and what each may be."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import NoReturn
+
+from resources.errors import InputError
+from resources.guard import DEFAULT_PERCENT, OFF
+from resources.prune import DEFAULT_KEEP
+from resources.versions import PLATFORMS, is_version
+
+THE_STORE = object()  # what a bare --store names: the one of the settings
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InputError(message)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Give the parser; what it refuses is an InputError, one line."""
+    parser = _Parser(prog="python -m resources", allow_abbrev=False)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_check(commands)
+    sync = _command(commands, "sync", "bring a version into the store and serve it")
+    sync.add_argument(
+        "--dry-run", action="store_true", help="write the plan and change nothing"
+    )
+    sync.add_argument(
+        "--no-pointer", action="store_true", help="don't serve it yet; see publish"
+    )
+    sync.add_argument(
+        "--reuse",
+        choices=["refer", "copy"],
+        default="refer",
+        help="what becomes of files that earlier versions hold: the manifest refers to"
+        " them, or they are also linked or copied within the store, for clients that"
+        " know only the version's own folder",
+    )
+    _command(commands, "reuse", "write down what earlier versions hold already")
+    publishing = _command(commands, "publish", "serve a version that is in the store")
+    for command in (sync, publishing):
+        command.add_argument(
+            "--guard",
+            metavar="PERCENT",
+            type=_percent,
+            default=DEFAULT_PERCENT,
+            help="stop when more of a platform's files that are served would be dropped"
+            f" or changed ({DEFAULT_PERCENT}; {OFF}: no guard)",
+        )
+    _command(commands, "rollback", "serve an earlier version again")
+    _add_prune(commands)
+    _add_manifest(commands)
+    _add_places(commands.add_parser("demo", help="make the demo releases"))
+    return parser
+
+
+def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
+    command = commands.add_parser(
+        "check", help="compare files with their manifest", allow_abbrev=False
+    )
+    _add_version(command)
+    _add_platform(command)
+    command.add_argument("--source", metavar="DIR", help="instead of RESOURCE_SOURCE")
+    command.add_argument(
+        "--store",
+        metavar="URL",
+        nargs="?",
+        const=THE_STORE,
+        help="check what lies in the store, by its sizes: in RESOURCE_STORE or at URL;"
+        " with --source as well, URL says nothing",
+    )
+    depth = command.add_mutually_exclusive_group()
+    depth.add_argument("--quick", action="store_true", help="compare sizes only")
+    _add_yes_or_no(depth, "--deep", "read every byte of what lies in the store")
+    command.add_argument("--published", action="store_true", help=argparse.SUPPRESS)
+    command.add_argument(
+        "--strict-extra",
+        action="store_true",
+        help="files without an entry are failures, not warnings",
+    )
+    _add_output(command)
+
+
+def _add_prune(commands: argparse._SubParsersAction[_Parser]) -> None:
+    command = commands.add_parser(
+        "prune", help="remove old versions from the store", allow_abbrev=False
+    )
+    _add_platform(command)
+    _add_places(command)
+    command.add_argument(
+        "--keep",
+        metavar="N",
+        type=_at_least_one,
+        default=DEFAULT_KEEP,
+        help=f"how many of the newest versions stay ({DEFAULT_KEEP}); what is served,"
+        " what was before, and what is pinned stay in any case",
+    )
+    command.add_argument(
+        "--pin",
+        metavar="VERSION",
+        type=_version,
+        action="append",
+        default=[],
+        help="stays as well; may be given several times",
+    )
+    _add_yes_or_no(command, "--force", "remove more than half of a store, too")
+    command.add_argument(
+        "--dry-run", action="store_true", help="write the plan and change nothing"
+    )
+
+
+def _command(
+    commands: argparse._SubParsersAction[_Parser], name: str, text: str
+) -> _Parser:
+    command = commands.add_parser(name, help=text, allow_abbrev=False)
+    _add_version(command)
+    _add_platform(command)
+    _add_places(command)
+    return command
+
+
+def _add_version(command: _Parser) -> None:
+    command.add_argument("version", metavar="VERSION", type=_version)
+
+
+def _add_manifest(commands: argparse._SubParsersAction[_Parser]) -> None:
+    manifest = commands.add_parser(
+        "manifest", help="write manifest.jsonl for a folder", allow_abbrev=False
+    )
+    manifest.add_argument("folder", metavar="DIR")
+    manifest.add_argument(
+        "--platform", choices=list(PLATFORMS), help="without it, DIR's parent's name"
+    )
+    manifest.add_argument(
+        "--version", metavar="VERSION", type=_version, help="without it, DIR's name"
+    )
+    manifest.add_argument(
+        "--md5", action="store_true", help="add MD5 digests, for Cocos clients"
+    )
+    manifest.add_argument(
+        "--from",
+        dest="source",
+        metavar="FILE",
+        help="only what this project.manifest or checksum file lists, and verify it",
+    )
+    _add_output(manifest)
+
+
+def _add_platform(command: _Parser) -> None:
+    command.add_argument(
+        "--platform",
+        action="extend",
+        type=_platforms,
+        metavar="PLATFORM",
+        help=f"{', '.join(PLATFORMS)} or all; several with commas between, or by giving"
+        " it several times; without it, all platforms",
+    )
+
+
+def _add_yes_or_no(command: argparse._ActionsContainer, name: str, text: str) -> None:
+    """A switch that a task type's parameter can turn, too: ``--force=no``."""
+    command.add_argument(
+        name, nargs="?", choices=["yes", "no"], const="yes", default="no", help=text
+    )
+
+
+def _add_places(command: _Parser) -> None:
+    command.add_argument("--source", metavar="DIR", help="instead of RESOURCE_SOURCE")
+    command.add_argument("--store", metavar="URL", help="instead of RESOURCE_STORE")
+    _add_output(command)
+
+
+def _add_output(command: _Parser) -> None:
+    command.add_argument(
+        "--progress", action="store_true", help="write ::progress::PERCENT lines"
+    )
+    machine = command.add_mutually_exclusive_group()
+    machine.add_argument(
+        "--json",
+        action="store_true",
+        help="write one JSON object a line instead of the lines",
+    )
+    machine.add_argument(
+        "--json-fd",
+        metavar="N",
+        type=_descriptor,
+        help="write the same objects to descriptor N, beside the lines",
+    )
+
+
+def _version(text: str) -> str:
+    if not is_version(text):
+        raise argparse.ArgumentTypeError(
+            f'"{text}" is not a version: up to 64 letters, digits, ".", "_" and "-"'
+        )
+    return text
+
+
+def _platforms(text: str) -> list[str]:
+    if text == "all":
+        return list(PLATFORMS)
+    names = text.split(",")
+    for name in names:
+        if name not in PLATFORMS:
+            raise argparse.ArgumentTypeError(
+                f"invalid choice: {name!r} (choose from {', '.join(PLATFORMS)}, all)"
+            )
+    return names
+
+
+def _percent(text: str) -> int:
+    if not re.fullmatch("100|[1-9]?[0-9]", text):
+        raise argparse.ArgumentTypeError(f'"{text}" is not a percentage from 0 to 100')
+    return int(text)
+
+
+def _at_least_one(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text[:9]) > 0):
+        raise argparse.ArgumentTypeError(f'"{text}" is not a number of at least 1')
+    return int(text[:9])
+
+
+def _descriptor(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,4}", text):
+        raise argparse.ArgumentTypeError(f'"{text}" is not the number of a descriptor')
+    return int(text)
