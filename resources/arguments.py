@@ -6,9 +6,8 @@ import argparse
 import re
 from typing import NoReturn
 
+from resources.defaults import GUARD_OFF, GUARD_PERCENT, KEPT_VERSIONS
 from resources.errors import InputError
-from resources.guard import DEFAULT_PERCENT, OFF
-from resources.prune import DEFAULT_KEEP
 from resources.versions import PLATFORMS, is_version
 
 THE_STORE = object()  # what a bare --store names: the one of the settings
@@ -46,9 +45,9 @@ def make_parser() -> argparse.ArgumentParser:
             "--guard",
             metavar="PERCENT",
             type=_percent,
-            default=DEFAULT_PERCENT,
+            default=GUARD_PERCENT,
             help="stop when more of a platform's files that are served would be dropped"
-            f" or changed ({DEFAULT_PERCENT}; {OFF}: no guard)",
+            f" or changed ({GUARD_PERCENT}; {GUARD_OFF}: no guard)",
         )
     _command(commands, "rollback", "serve an earlier version again")
     _add_prune(commands)
@@ -94,8 +93,8 @@ def _add_prune(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--keep",
         metavar="N",
         type=_at_least_one,
-        default=DEFAULT_KEEP,
-        help=f"how many of the newest versions stay ({DEFAULT_KEEP}); what is served,"
+        default=KEPT_VERSIONS,
+        help=f"how many of the newest versions stay ({KEPT_VERSIONS}); what is served,"
         " what was before, and what is pinned stay in any case",
     )
     command.add_argument(

@@ -28,30 +28,19 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+# Each command imports what it needs: all of it takes as long as a small check.
 from resources.arguments import THE_STORE, make_parser
-from resources.check import Release, check_release
-from resources.demo import make_demo
 from resources.errors import CancelError, EngineError, InputError
-from resources.guard import require_similar
-from resources.make_manifest import owner_of, write_manifest
-from resources.plan import Plan, make_plan
-from resources.prune import prune
-from resources.publish import publish
-from resources.published import open_published
 from resources.report import Report
-from resources.reuse import write_reuse
-from resources.rollback import roll_back
 from resources.settings import Settings, read_settings
-from resources.source import (
-    ForeignRelease,
-    SourceRelease,
-    open_release,
-    open_to_check,
-)
-from resources.sync_platforms import PlatformSync, sync_platforms
 from resources.versions import PLATFORMS
+
+if TYPE_CHECKING:
+    from resources.check import Release
+    from resources.plan import Plan
+    from resources.source import SourceRelease
 
 BROKEN_PIPE = 141  # what a program killed by SIGPIPE ends with
 
@@ -108,38 +97,22 @@ def _report(options: argparse.Namespace, *, by_program: bool) -> Report:
 
 def _run(options: argparse.Namespace, report: Report) -> int:
     if options.command == "manifest":
-        folder = Path(options.folder)
-        owner = owner_of(folder, options.platform, options.version)
-        source = Path(options.source) if options.source else None
-        write_manifest(folder, owner, report, md5=options.md5, source=source)
-        return 0
+        return _manifest(options, report)
     store = options.store if isinstance(options.store, str) else None
     settings = read_settings(os.environ, source=options.source, store=store)
     if options.command == "demo":
+        from resources.demo import make_demo
+
         make_demo(settings, report)
         return 0
     named = options.platform or list(PLATFORMS)
     platforms = [platform for platform in PLATFORMS if platform in named]
     if options.command == "check":
         return _check(options, settings, platforms, report)
-    if options.command == "publish":
-        stores = {name: settings.open_store(name) for name in platforms}
-        publish(options.version, stores, report, guard_percent=options.guard)
-        return 0
-    if options.command == "rollback":
-        stores = {name: settings.open_store(name) for name in platforms}
-        roll_back(options.version, stores, report)
-        return 0
-    if options.command == "prune":
-        prune(
-            {name: settings.open_store(name) for name in platforms},
-            report,
-            keep=options.keep,
-            pins=tuple(options.pin),
-            force=options.force == "yes",
-            dry_run=options.dry_run,
-        )
-        return 0
+    if options.command in ("publish", "rollback", "prune"):
+        return _in_stores(options, settings, platforms, report)
+    from resources.source import open_release
+
     releases = [
         open_release(
             settings.source,
@@ -155,12 +128,55 @@ def _run(options: argparse.Namespace, report: Report) -> int:
     return _sync(options, settings, releases, report)
 
 
+def _manifest(options: argparse.Namespace, report: Report) -> int:
+    from resources.make_manifest import owner_of, write_manifest
+
+    folder = Path(options.folder)
+    owner = owner_of(folder, options.platform, options.version)
+    source = Path(options.source) if options.source else None
+    write_manifest(folder, owner, report, md5=options.md5, source=source)
+    return 0
+
+
+def _in_stores(
+    options: argparse.Namespace,
+    settings: Settings,
+    platforms: list[str],
+    report: Report,
+) -> int:
+    stores = {name: settings.open_store(name) for name in platforms}
+    if options.command == "publish":
+        from resources.publish import publish
+
+        publish(options.version, stores, report, guard_percent=options.guard)
+    elif options.command == "rollback":
+        from resources.rollback import roll_back
+
+        roll_back(options.version, stores, report)
+    else:
+        from resources.prune import prune
+
+        prune(
+            stores,
+            report,
+            keep=options.keep,
+            pins=tuple(options.pin),
+            force=options.force == "yes",
+            dry_run=options.dry_run,
+        )
+    return 0
+
+
 def _check(
     options: argparse.Namespace,
     settings: Settings,
     platforms: list[str],
     report: Report,
 ) -> int:
+    from resources.check import check_release
+    from resources.published import open_published
+    from resources.source import ForeignRelease, SourceRelease, open_to_check
+
     in_store = _asks_for_the_store(options)
     deep = options.deep == "yes" or options.published
     quick = options.quick or (in_store and not deep)
@@ -213,6 +229,10 @@ def _sync(
     releases: list[SourceRelease],
     report: Report,
 ) -> int:
+    from resources.guard import require_similar
+    from resources.plan import make_plan
+    from resources.sync_platforms import PlatformSync, sync_platforms
+
     stores = [settings.open_store(release.platform) for release in releases]
     plans = [
         make_plan(release.manifest, store)
@@ -249,6 +269,9 @@ def _reuse(
     releases: list[SourceRelease],
     report: Report,
 ) -> int:
+    from resources.plan import make_plan
+    from resources.reuse import write_reuse
+
     report.expect(len(releases))
     for release in releases:
         store = settings.open_store(release.platform)

@@ -6,9 +6,7 @@ Files that are synced one by one wait for the disk each. Measured with 2,000 fil
 
 from __future__ import annotations
 
-import ctypes
 import os
-import platform
 import re
 import sys
 from functools import cache
@@ -19,7 +17,9 @@ _FIRST_THAT_TELLS = (5, 8)
 @cache
 def can_sync_file_systems() -> bool:
     """Say whether ``sync_file_system`` works here, and tells of failed writes."""
-    release = re.match(r"(\d+)\.(\d+)", platform.release())
+    import ctypes  # slow to import
+
+    release = re.match(r"(\d+)\.(\d+)", os.uname().release)
     return (
         sys.platform == "linux"
         and release is not None
@@ -34,6 +34,8 @@ def sync_file_system(fd: int) -> None:
     Raises OSError, also for writes by other processes that failed since the descriptor
     was opened. Source: syncfs(2), which tells of those since Linux 5.8.
     """
+    import ctypes
+
     library = ctypes.CDLL(None, use_errno=True)
     if library.syncfs(fd) != 0:
         number = ctypes.get_errno()

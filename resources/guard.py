@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from itertools import islice
 
+from resources.defaults import GUARD_OFF
 from resources.errors import InputError, MissingFileError
 from resources.line_file import Block
 from resources.manifest import path_of
@@ -15,9 +16,6 @@ from resources.manifest_reader import BLOCKS_AT_ONCE, Manifest
 from resources.published import PublishedRelease
 from resources.store import Store
 from resources.workers import Workers
-
-DEFAULT_PERCENT = 20
-OFF = 100  # all files may change, so nothing is compared
 
 
 def require_similar(manifest: Manifest, store: Store, percent: int) -> None:
@@ -29,9 +27,11 @@ def require_similar(manifest: Manifest, store: Store, percent: int) -> None:
     """
     platform, version = manifest.header.platform, manifest.header.version
     pointer = store.pointer()
-    if percent >= OFF or pointer is None or pointer.version == version:
+    if percent >= GUARD_OFF or pointer is None or pointer.version == version:
         return
-    way_out = f'If that is meant, run it with --guard {OFF} (task parameter "guard").'
+    way_out = (
+        f'If that is meant, run it with --guard {GUARD_OFF} (task parameter "guard").'
+    )
     try:
         served = PublishedRelease(store, platform, pointer.version).manifest
     except MissingFileError:

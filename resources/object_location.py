@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 from resources.errors import InputError
@@ -16,8 +16,7 @@ _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,221}")
 _SEGMENT = re.compile(r"[A-Za-z0-9._=-]+")
 
 
-@dataclass(frozen=True, kw_only=True)
-class ObjectLocation:
+class ObjectLocation(NamedTuple):
     """A prefix in a bucket.
 
     ``url`` is scheme, bucket and prefix. ``conditions`` says that the server honours
@@ -31,7 +30,7 @@ class ObjectLocation:
 
     def beneath(self, name: str) -> ObjectLocation:
         """Give the location of a folder beneath this one."""
-        return replace(self, url=f"{self.url}/{name}")
+        return self._replace(url=f"{self.url}/{name}")
 
 
 def read_location(url: str, environment: Mapping[str, str]) -> ObjectLocation:

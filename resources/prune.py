@@ -12,6 +12,7 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from resources.defaults import KEPT_VERSIONS
 from resources.errors import ConflictError, FullError, InputError, MissingFileError
 from resources.paths import MANIFEST_NAME
 from resources.pruned import note_pruned, pruned_versions
@@ -22,7 +23,6 @@ from resources.store import Store
 from resources.sync import counted
 from resources.versions import PLATFORMS, natural_key
 
-DEFAULT_KEEP = 10
 # Whoever puts a document of this name into a version's folder keeps the version.
 PINNED_NAME = ".pinned"
 
@@ -78,7 +78,7 @@ def prune(
     stores: dict[str, Store],
     report: Report,
     *,
-    keep: int = DEFAULT_KEEP,
+    keep: int = KEPT_VERSIONS,
     pins: tuple[str, ...] = (),
     force: bool = False,
     dry_run: bool = False,

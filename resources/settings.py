@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from resources.directory_store import DirectoryStore
@@ -14,8 +14,7 @@ from resources.store import Store
 from resources.versions import PLATFORMS
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(NamedTuple):
     """The source's folder, and the place of each platform's store."""
 
     source: Path
