@@ -7,7 +7,9 @@ from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
 from tasks.admin import keys, records, tasks  # noqa: F401 (they register their models)
+from tasks.sign_in_watch import SignInForm
 
 admin.site.site_header = _("Resource Sync")
 admin.site.site_title = _("Resource Sync")
+admin.site.login_form = SignInForm
 admin.site.index_title = _("Administration")

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from tasks.lifecycle import Actor
+from tasks.actors import Actor
 from tasks.models import Task
 
 BROKEN_PIPE = 128 + 13  # what a program ends with that SIGPIPE kills

@@ -4,7 +4,8 @@ Rules live here, in named querysets and in one table of allowed moves; everythin
 else (API, admin, runner, commands) asks these and translates.
 """
 
-from tasks.models.access import ApiKey, AuditEvent
+from tasks.models.api_key import ApiKey, parse_networks
+from tasks.models.audit import AuditEvent, AuditIsFinal
 from tasks.models.runner import (
     CRASH_MINUTES,
     HEARTBEAT_SECONDS,
@@ -29,6 +30,7 @@ __all__ = [
     "LINES_AT_ONCE",
     "ApiKey",
     "AuditEvent",
+    "AuditIsFinal",
     "LogLine",
     "PrunedLog",
     "Runner",
@@ -37,4 +39,5 @@ __all__ = [
     "TaskQuerySet",
     "columns_after",
     "moment",
+    "parse_networks",
 ]

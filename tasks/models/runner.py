@@ -64,6 +64,8 @@ class Runner(models.Model):
     process_started = models.FloatField(_("process started"), default=0)
     concurrency = models.PositiveSmallIntegerField(_("at a time"), default=1)
     types = models.JSONField(_("types"), default=list, help_text=_("empty: every type"))
+    # Of the product, as the runner was started; "" before that was written down.
+    version = models.CharField(_("version"), max_length=50, blank=True, db_default="")
     started_at = models.DateTimeField(_("started"), db_default=Now())
     heartbeat_at = models.DateTimeField(_("last heartbeat"), db_default=Now())
     stopped_at = models.DateTimeField(_("stopped"), null=True, blank=True)

@@ -234,7 +234,7 @@ def test_a_key_is_shown_once_when_it_is_made(root):
     secret = page.context["secret"]
     assert page.status_code == 200
     assert secret in page.text
-    assert ApiKey.objects.owner_of(secret) == key
+    assert ApiKey.objects.known_as(secret) == key
     assert secret not in root.get(KEYS).text
     assert "no-store" in page["Cache-Control"]
     event = AuditEvent.objects.get()
