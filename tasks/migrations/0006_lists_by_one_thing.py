@@ -10,6 +10,10 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.AlterModelOptions(
+            name='auditevent',
+            options={'ordering': ['-id'], 'verbose_name': 'audit event', 'verbose_name_plural': 'audit events'},
+        ),
         migrations.AlterField(
             model_name='auditevent',
             name='action',
@@ -17,19 +21,19 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='auditevent',
-            index=models.Index(models.F('at'), models.F('id'), name='audit_by_time'),
+            index=models.Index(models.F('at'), name='audit_by_time'),
         ),
         migrations.AddIndex(
             model_name='auditevent',
-            index=models.Index(models.F('actor'), models.F('at'), models.F('id'), name='audit_by_actor'),
+            index=models.Index(models.F('actor'), models.F('id'), name='audit_by_actor'),
         ),
         migrations.AddIndex(
             model_name='auditevent',
-            index=models.Index(models.F('action'), models.F('at'), models.F('id'), name='audit_by_action'),
+            index=models.Index(models.F('action'), models.F('id'), name='audit_by_action'),
         ),
         migrations.AddIndex(
             model_name='auditevent',
-            index=models.Index(models.F('target'), models.F('at'), models.F('id'), name='audit_by_target'),
+            index=models.Index(models.F('target'), models.F('id'), name='audit_by_target'),
         ),
         migrations.RemoveIndex(
             model_name='task',

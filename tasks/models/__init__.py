@@ -20,6 +20,7 @@ from tasks.models.task import (
     Task,
     TaskQuerySet,
     columns_after,
+    ids_beginning_with,
     moment,
 )
 
@@ -38,6 +39,7 @@ __all__ = [
     "Task",
     "TaskQuerySet",
     "columns_after",
+    "ids_beginning_with",
     "moment",
     "parse_networks",
 ]

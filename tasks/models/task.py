@@ -264,6 +264,16 @@ class Task(models.Model):
         return StatusConflict(self.pk, wanted, self.status)
 
 
+def ids_beginning_with(text: str) -> tuple[uuid.UUID, uuid.UUID] | None:
+    """The first and the last id that begin so; None where no id does."""
+    digits = text.strip().replace("-", "")
+    try:
+        first, last = (uuid.UUID(digits.ljust(32, filler)) for filler in "0f")
+    except ValueError:
+        return None
+    return (first, last) if digits else None
+
+
 def columns_after(change: Sequence[Any]) -> dict[str, Any]:
     """A task's columns, but for the lines, just after a change in its trail.
 
