@@ -6,6 +6,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from tasks.actors import Actor, record
+from tasks.description import iso
 from tasks.models import ApiKey, AuditEvent
 
 
@@ -28,7 +29,7 @@ def make_key(
             AuditEvent.Action.KEY_MADE,
             key,
             scope=key.scope,
-            expires=expires_at.isoformat() if expires_at else None,
+            expires=iso(expires_at),
             addresses=key.networks,
         )
     return key, secret

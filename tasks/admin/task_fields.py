@@ -8,6 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from tasks.admin.audit import said_action
@@ -35,7 +36,7 @@ FIELDSETS: list[tuple[Any, Any]] = [
                 "number", "created_by", "created_from", "created_at", "started_at",
                 "completed_at", "duration", "chain", "runner", "attempt",
                 "stalled_since", "canceller", "cancel_requested_at",
-                "forced", "pinned",
+                "forced", "kept",
             )
         },
     ),
@@ -58,9 +59,9 @@ class TaskFields:
     def line_count(self, task: Task) -> str:
         return f"{task.last_seq:,}"
 
-    @admin.display(description=_("pinned"), boolean=True)
-    def kept(self, task: Task) -> bool:
-        return task.pinned
+    @admin.display(description=_("pinned"))
+    def kept(self, task: Task) -> str:
+        return f"◆ {gettext('pinned')}" if task.pinned else NOTHING
 
     @admin.display(description=_("created"))
     def created(self, task: Task) -> SafeString | str:
@@ -87,9 +88,9 @@ class TaskFields:
     def canceller(self, task: Task) -> str:
         return task.cancel_requested_by or NOTHING
 
-    @admin.display(description=_("Cancel forced"), boolean=True)
-    def forced(self, task: Task) -> bool:
-        return task.cancel_forced
+    @admin.display(description=_("Cancel forced"))
+    def forced(self, task: Task) -> str:
+        return gettext("yes") if task.cancel_forced else NOTHING
 
     @admin.display(description=_("reruns"))
     def chain(self, task: Task) -> SafeString | str:

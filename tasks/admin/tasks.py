@@ -49,7 +49,7 @@ COLUMNS = (
 @admin.register(Task)
 class TaskAdmin(TaskFields, LongList):
     list_display = (
-        "state", "type", "version", "done", "created_by", "created", "duration",
+        "state", "type", "version", "created_by", "created", "duration",
         "line_count", "kept",
     )  # fmt: skip
     list_display_links = ("state", "type")

@@ -40,9 +40,9 @@ class AuditEvent(models.Model):
         FORGET = "tasks.prune", _("old tasks deleted")
         KEY_MADE = "key.create", _("key made")
         KEY_REVOKED = "key.revoke", _("key revoked")
-        SIGN_IN = "sign-in", _("signed in")
+        SIGN_IN = "sign-in", _("sign-in")
         SIGN_IN_FAILED = "sign-in.failed", _("sign-in failed")
-        SIGN_OUT = "sign-out", _("signed out")
+        SIGN_OUT = "sign-out", _("sign-out")
 
     at = models.DateTimeField(_("time"), db_default=Now())
     actor = models.CharField(_("who"), max_length=200)

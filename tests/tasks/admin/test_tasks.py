@@ -157,7 +157,7 @@ def test_a_task_shows_its_attempt_its_silence_and_the_force(root):
     found = dict(fields)
     assert found["attempt"] == "2"
     assert "3 p.m." in found["stalled_since"]
-    assert 'alt="True"' in found["forced"]
+    assert found["forced"] == "yes"
 
 
 def test_a_cancel_is_forced_by_a_button_that_asks_first(root):
