@@ -7,4 +7,7 @@ class TasksConfig(AppConfig):
     verbose_name = _("Tasks")
 
     def ready(self) -> None:
-        from tasks import checks  # noqa: F401 (registers the system checks)
+        from tasks import (  # noqa: F401 (they register checks and receivers)
+            checks,
+            sign_in_watch,
+        )

@@ -77,6 +77,7 @@ def describe(
         "cancelRequestedAt": iso(task.cancel_requested_at),
         "cancelRequestedBy": task.cancel_requested_by or None,
         "cancelForced": task.cancel_forced,
+        "pinned": task.pinned,
         "rerunOf": str(task.rerun_of_id) if task.rerun_of_id else None,
         "result": task.result,
         "error": task.error,

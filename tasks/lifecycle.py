@@ -1,31 +1,25 @@
-"""What people and programs may ask of tasks: start, cancel, run again.
+"""What people and programs may ask of tasks: start, cancel, run again, pin.
 
 The API, the admin and the commands all come through here, so each of these is
-checked, announced and written into the audit trail exactly once, in one place.
+allowed, checked, announced and written into the audit trail exactly once, in one
+place.
 """
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import Case, Value, When
 from django.utils import timezone
 
+from tasks.actors import Actor as Actor
+from tasks.actors import Scope, record
 from tasks.catalog import catalog
 from tasks.models import AuditEvent, Task
 from tasks.news import announce
 from tasks.reaper import is_gone, take_from_its_runner
 from tasks.task_types import TaskType
-
-
-@dataclass(frozen=True)
-class Actor:
-    """Who asks, and from which address (None: from this machine's shell)."""
-
-    name: str
-    address: str | None = None
 
 
 class UnknownTaskType(LookupError):
@@ -62,9 +56,11 @@ def submit(
 ) -> Task:
     """Put a task into the queue; a repeated Idempotency-Key returns the first one.
 
-    Raises UnknownTaskType, ParameterErrors or IdempotencyConflict.
+    Raises ScopeTooSmall, UnknownTaskType, ParameterErrors or IdempotencyConflict.
     """
+    actor.needs(Scope.START)
     kind = task_type(type_name)
+    actor.needs(Scope.ADMIN if kind.confirm else Scope.START)
     params = kind.validated(given)
     try:
         with transaction.atomic():
@@ -79,8 +75,7 @@ def submit(
                 rerun_of=rerun_of,
                 idempotency_key=idempotency_key,
             )
-            action = "create" if rerun_of is None else "rerun"
-            _audit(actor, action, task)
+            _audit(actor, _action_of(kind, rerun_of), task)
             announce([task.pk], queue=True)
     except IntegrityError:
         if idempotency_key is None:
@@ -108,14 +103,16 @@ def request_cancel(task_id: uuid.UUID, actor: Actor, *, force: bool = False) -> 
     where that runner is gone end the task here and now.
 
     ``force``: its processes get no time to end in order. Asking twice is no error, and
-    the second time may force. Raises Task.DoesNotExist, and StatusConflict where the
-    task has already ended.
+    the second time may force. Raises Task.DoesNotExist, ScopeTooSmall, and
+    StatusConflict where the task has already ended.
     """
+    _let_change(actor, Task.objects.only("created_by").get(pk=task_id))
     with transaction.atomic():
         is_new = _note_wish(task_id, actor, force=force)
         task = Task.objects.select_related("runner").get(pk=task_id)
         if is_new:
-            _audit(actor, "cancel", task, **({"force": True} if force else {}))
+            details = {"force": True} if force else {}
+            _audit(actor, AuditEvent.Action.CANCEL, task, **details)
             announce([task_id], queue=True)
     if task.has_ended and not is_new:
         raise task.conflict(Task.Status.CANCELLED)
@@ -148,16 +145,36 @@ def _note_wish(task_id: uuid.UUID, actor: Actor, *, force: bool) -> bool:
     )
 
 
+def pin(task: Task, actor: Actor, *, pinned: bool = True) -> bool:
+    """A pinned task is kept however many follow it. False where it was so before.
+
+    Raises ScopeTooSmall.
+    """
+    _let_change(actor, task)
+    with transaction.atomic():
+        others = Task.objects.filter(pk=task.pk, pinned=not pinned)
+        if not others.update(pinned=pinned):
+            return False
+        action = AuditEvent.Action.PIN if pinned else AuditEvent.Action.UNPIN
+        _audit(actor, action, task)
+    task.pinned = pinned
+    return True
+
+
+def _let_change(actor: Actor, task: Task) -> None:
+    """One's own tasks, or with the scope admin anybody's."""
+    is_own = task.created_by == actor.name
+    actor.needs(Scope.START if is_own else Scope.ADMIN)
+
+
+def _action_of(kind: TaskType, rerun_of: Task | None) -> str:
+    """What can't be undone is found in the audit trail by its own name."""
+    if kind.confirm:
+        return kind.name
+    return AuditEvent.Action.RERUN if rerun_of else AuditEvent.Action.CREATE
+
+
 def _audit(actor: Actor, action: str, task: Task, **details: Any) -> None:
     kind = catalog().get(task.type)
-    AuditEvent.objects.create(
-        actor=actor.name,
-        address=actor.address,
-        action=action,
-        target=str(task.pk),
-        details={
-            "type": task.type,
-            "params": kind.without_secrets(task.params) if kind else {},
-            **details,
-        },
-    )
+    params = kind.without_secrets(task.params) if kind else {}
+    record(actor, action, task.pk, type=task.type, params=params, **details)

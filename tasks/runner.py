@@ -99,6 +99,7 @@ class TaskRunner:
             process_started=process_started(os.getpid()),
             concurrency=concurrency,
             types=types or [],
+            version=settings.VERSION,
         )
 
     # --- The loop -------------------------------------------------------------------

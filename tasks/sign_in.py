@@ -13,6 +13,8 @@ from django.utils.http import urlsafe_base64_decode, urlsafe_base64_encode
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET
 
+from tasks.sign_in_watch import note_bad_link
+
 
 class SignInTokens(PasswordResetTokenGenerator):
     """Tokens that die with the next sign-in, however soon it comes."""
@@ -40,6 +42,7 @@ def sign_in_link(user: User, base_url: str) -> str:
 def sign_in(request: HttpRequest, uidb64: str, token: str) -> HttpResponse:
     user = _use(uidb64, token)
     if user is None:
+        note_bad_link(request)
         return render(request, "sign_in_failed.html", status=403)
     login(request, user, backend="django.contrib.auth.backends.ModelBackend")
     return redirect("console")

@@ -6,8 +6,15 @@ Rerun, cancel, revoke: each goes through the same door as the API's.
 from django.contrib import admin
 from django.utils.translation import gettext_lazy as _
 
-from tasks.admin import keys, records, tasks  # noqa: F401 (they register their models)
+from tasks.admin import (  # noqa: F401 (they register their models)
+    audit,
+    keys,
+    runners,
+    tasks,
+)
+from tasks.sign_in_watch import SignInForm
 
 admin.site.site_header = _("Resource Sync")
 admin.site.site_title = _("Resource Sync")
+admin.site.login_form = SignInForm
 admin.site.index_title = _("Administration")

@@ -36,6 +36,13 @@ class LookedAt(AnyModelAdmin):
         return False
 
 
+def marked(shape: str, word: object, colour: str) -> SafeString:
+    """A state as shape, word and the colour of a task's status that means as much."""
+    return format_html(
+        '<span class="status" data-status="{}">{} {}</span>', colour, shape, word
+    )
+
+
 def time_ago(moment: Any) -> SafeString | str:
     """``3 min ago`` with the exact time on hover."""
     if moment is None:

@@ -13,10 +13,10 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from tasks.actors import Actor
 from tasks.api import stream_tokens
 from tasks.api.authentication import KeyOwner
 from tasks.api.throttles import Scope, address_of
-from tasks.lifecycle import Actor
 
 
 class ApiView(APIView):
@@ -61,8 +61,10 @@ def admit(request: HttpRequest, scope: Scope = "read") -> Actor:
 def actor_of(request: Request) -> Actor:
     """Who asks, as the audit trail will name them."""
     user: Any = request.user
-    name = user.name if isinstance(user, KeyOwner) else user.get_username()
-    return Actor(name, address_of(request._request))
+    address = address_of(request._request)
+    if isinstance(user, KeyOwner):
+        return Actor(user.name, address, user.scope)
+    return Actor(user.get_username(), address)
 
 
 def base_url(request: HttpRequest | Request) -> str:

@@ -16,7 +16,9 @@ from rest_framework import exceptions
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
 from rest_framework.request import Request
 
-from tasks.api.throttles import Scope, neighbourhood_of, seconds_to_wait
+from tasks.actors import Scope
+from tasks.api import throttles
+from tasks.api.throttles import address_of, neighbourhood_of, seconds_to_wait
 from tasks.models import ApiKey
 
 # last_used_at is for people who tidy up; a write a request would be too dear.
@@ -29,6 +31,7 @@ class KeyOwner:
 
     name: str
     counted_as: str
+    scope: Scope
     is_authenticated: bool = True
 
 
@@ -44,13 +47,13 @@ class ApiKeyAuthentication(BaseAuthentication):
         secret = given_key(request)
         if secret is None:
             return None
-        scope: Scope = getattr(
+        scope: throttles.Scope = getattr(
             (request.parser_context or {}).get("view"), "rate_scope", "read"
         )
         who = f"wrong-key:{neighbourhood_of(request._request)}"
         if seconds := seconds_to_wait(request._request, scope, who, spend=False):
             raise exceptions.Throttled(wait=seconds)
-        owner = _owner(secret)
+        owner = _owner(secret, address_of(request._request))
         if owner is None:
             seconds_to_wait(request._request, scope, who)
             raise exceptions.AuthenticationFailed(_("The API key is wrong."))
@@ -70,18 +73,30 @@ def given_key(request: Request | HttpRequest) -> str | None:
     return (found[1] or "").strip() if found else None
 
 
-def _owner(secret: str) -> KeyOwner | None:
+def _owner(secret: str, address: str | None) -> KeyOwner | None:
+    """Whose key this is; None where it is nobody's.
+
+    Raises AuthenticationFailed where it opens nothing any more, and PermissionDenied
+    where it comes from elsewhere.
+    """
     if _is_bootstrap_key(secret):
-        return KeyOwner("bootstrap", "key:bootstrap")
+        return KeyOwner("bootstrap", "key:bootstrap", Scope.ADMIN)
     if not (secret.isascii() and secret.isprintable()):
         return None  # none of our own is like that, and PostgreSQL refuses NUL
-    key = ApiKey.objects.owner_of(secret)
+    key = ApiKey.objects.known_as(secret)
     if key is None:
         return None
     now = timezone.now()
+    if key.revoked_at is not None:
+        raise exceptions.AuthenticationFailed(_("The API key has been revoked."))
+    if key.has_expired(now):
+        raise exceptions.AuthenticationFailed(_("The API key has expired."))
+    if not key.opens_from(address):
+        text = _("This API key may not be used from the address %(address)s.")
+        raise exceptions.PermissionDenied(text % {"address": address or "–"})
     if key.last_used_at is None or now - key.last_used_at > LAST_USED_PRECISION:
-        ApiKey.objects.filter(pk=key.pk).update(last_used_at=now)
-    return KeyOwner(f"key:{key.name}", f"key:{key.pk}")
+        ApiKey.objects.note_use(key.pk, now, address)
+    return KeyOwner(f"key:{key.name}", f"key:{key.pk}", Scope(key.scope))
 
 
 def _is_bootstrap_key(secret: str) -> bool:

@@ -14,14 +14,22 @@ from tasks.models import Task
 
 
 def log_download(request: HttpRequest, task: Task) -> StreamingHttpResponse:
+    text = log_store.as_text(task.pk)
+    return download(request, text, "text/plain; charset=utf-8", file_name(task))
+
+
+def download(
+    request: HttpRequest, text: Iterator[str], content_type: str, name: str
+) -> StreamingHttpResponse:
+    """A text as a file of that name, sent as it is made."""
     # Django warns, and buffers everything, where the kind of iterator does not fit
     # the kind of server.
-    text = _chunks(task)
+    chunks = _chunks(text)
     response = StreamingHttpResponse(
-        _in_threads(text) if isinstance(request, ASGIRequest) else text,
-        content_type="text/plain; charset=utf-8",
+        _in_threads(chunks) if isinstance(request, ASGIRequest) else chunks,
+        content_type=content_type,
     )
-    response["Content-Disposition"] = f'attachment; filename="{file_name(task)}"'
+    response["Content-Disposition"] = f'attachment; filename="{name}"'
     response["X-Accel-Buffering"] = "no"
     return response
 
@@ -32,8 +40,8 @@ def file_name(task: Task) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "_", "-".join(filter(None, parts))) + ".log"
 
 
-def _chunks(task: Task) -> Iterator[bytes]:
-    for chunk in log_store.as_text(task.pk):
+def _chunks(text: Iterator[str]) -> Iterator[bytes]:
+    for chunk in text:
         # A slow reader must not keep a connection of the pool.
         if not connection.in_atomic_block:
             connection.close()

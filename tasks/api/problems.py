@@ -27,6 +27,7 @@ from django.views import csrf, defaults
 from psycopg_pool import PoolTimeout
 from rest_framework import exceptions
 
+from tasks.actors import ScopeTooSmall
 from tasks.catalog import catalog
 from tasks.lifecycle import IdempotencyConflict, UnknownTaskType
 from tasks.models import StatusConflict, Task
@@ -144,13 +145,25 @@ def _throttled(exc: exceptions.Throttled) -> HttpResponse:
 
 
 def _unauthenticated(exc: exceptions.APIException) -> HttpResponse:
+    detail = _("Send a key as X-API-Key or “Authorization: Bearer KEY”, or sign in.")
+    challenge = 'Bearer realm="resource-sync"'
+    if isinstance(exc, exceptions.AuthenticationFailed):
+        detail = str(exc.detail)
+        challenge += ', error="invalid_token"'
+    return problem(401, None, detail, headers={"WWW-Authenticate": challenge})
+
+
+def _scope(exc: ScopeTooSmall) -> HttpResponse:
+    detail = _("This needs a key with the scope “%(needed)s”; yours has “%(had)s”.")
     return problem(
-        401,
-        None,
-        str(exc.detail)
-        if isinstance(exc, exceptions.AuthenticationFailed)
-        else _("Send a key as X-API-Key or “Authorization: Bearer KEY”, or sign in."),
-        headers={"WWW-Authenticate": 'Bearer realm="resource-sync"'},
+        403,
+        _("Scope too small"),
+        detail % {"needed": exc.needed.value, "had": exc.had.value},
+        headers={
+            "WWW-Authenticate": 'Bearer realm="resource-sync", '
+            f'error="insufficient_scope", scope="{exc.needed.value}"'
+        },
+        kind=KIND + "insufficient-scope",
     )
 
 
@@ -199,6 +212,7 @@ ANSWERS: list[
     (ParameterErrors, _parameters),
     (UnknownTaskType, _unknown_type),
     (Task.DoesNotExist, lambda exc: no_such_task()),
+    (ScopeTooSmall, _scope),
     (StatusConflict, _conflict),
     (IdempotencyConflict, _idempotency),
     (exceptions.Throttled, _throttled),

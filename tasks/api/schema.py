@@ -20,8 +20,9 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 PROBLEMS = {
     400: "Something in the request is wrong; `errors` names each field.",
-    401: "There is no key, or a wrong one.",
-    403: "The address, the person or a missing CSRF token is the reason.",
+    401: "There is no key, or one that is wrong, revoked or expired.",
+    403: "The key's scope, the address, the person or a missing CSRF token is the "
+    "reason; `detail` and `WWW-Authenticate` name the scope that is needed.",
     404: "There is no such task or type; types there are are named.",
     409: "The task is not in a state in which this can be done.",
     413: "The body is too large.",
@@ -30,6 +31,11 @@ PROBLEMS = {
     429: "Too many requests; `Retry-After` says when to come back.",
     503: "The database does not answer.",
 }
+SCOPES = (
+    "A key has a scope. `read`: everything that is read. `start`: also to start tasks "
+    "and run them again, and to cancel and pin those that it started. `admin`: also to "
+    "cancel and pin anybody's, and to start types with `confirm` (rollback, prune)."
+)
 EVERYWHERE = (401, 403, 429, 503)
 
 
@@ -39,8 +45,13 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 
     def get_security_definition(self, auto_schema: Any) -> list[dict[str, str]]:
         return [
-            {"type": "apiKey", "in": "header", "name": "X-API-Key"},
-            {"type": "http", "scheme": "bearer"},
+            {
+                "type": "apiKey",
+                "in": "header",
+                "name": "X-API-Key",
+                "description": SCOPES,
+            },
+            {"type": "http", "scheme": "bearer", "description": SCOPES},
         ]
 
 
@@ -115,14 +126,21 @@ def described(
     is_public: bool = False,
     operation_id: str | None = None,
     request: Any = None,
+    scope: str = "`read`",
     tags: tuple[str, ...] = ("tasks",),
     examples: tuple[OpenApiExample, ...] = (),
 ) -> Callable[[View], View]:
-    """One operation: its answers, and each problem that it can end in."""
+    """One operation: its answers, and each problem that it can end in.
+
+    ``scope``: what a key needs for it, in words.
+    """
+    if not is_public:
+        description = f"{description}\n\nScope of a key: {scope}.".strip()
     statuses = sorted({*problems, *(() if is_public else EVERYWHERE), 429})
     headers = [answer_header("Retry-After", "Whole seconds.", 429, kind=int)]
     if not is_public:
-        headers.append(answer_header("WWW-Authenticate", "How to come in.", 401))
+        text = "How to come in, or the scope that is needed."
+        headers.append(answer_header("WWW-Authenticate", text, 401, 403))
     return extend_schema(
         operation_id=operation_id,
         summary=summary,

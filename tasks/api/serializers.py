@@ -86,6 +86,9 @@ class TaskSerializer(serializers.Serializer[Any]):
     cancelForced = serializers.BooleanField(  # noqa: N815
         help_text="whether its processes are killed without time to end in order"
     )
+    pinned = serializers.BooleanField(
+        help_text="whether it is kept however many tasks follow it"
+    )
     rerunOf = serializers.UUIDField(allow_null=True)  # noqa: N815
     result = TaskResultSerializer(allow_null=True, help_text="null until the end")
     error = serializers.CharField(

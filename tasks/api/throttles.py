@@ -17,7 +17,10 @@ if TYPE_CHECKING:  # the framework imports this module while it imports that one
 logger = logging.getLogger(__name__)
 
 # Streams are counted apart: clients that come back after a cut use up nobody's reads.
-Scope = Literal["create", "read", "stream"]
+Scope = Literal["create", "read", "stream", "sign-in"]
+
+# A person who mistypes a few times is let in; who guesses gets nowhere.
+SIGN_IN_RATE = "10/5m"
 
 
 def address_of(request: HttpRequest) -> str | None:
@@ -48,8 +51,10 @@ def seconds_to_wait(
     With ``spend`` this request counts. Fails open: while Redis is down, serving is
     worth more than counting.
     """
-    is_create = scope == "create"
-    rate = settings.RATE_LIMIT_CREATE if is_create else settings.RATE_LIMIT_READ
+    rate = {
+        "create": settings.RATE_LIMIT_CREATE,
+        "sign-in": SIGN_IN_RATE,
+    }.get(scope, settings.RATE_LIMIT_READ)
     try:
         usage = get_usage(
             request,

@@ -29,5 +29,6 @@ urlpatterns = [
     path("api/tasks/<str:id>/logs.txt", log({"get": "download"})),
     path("api/tasks/<str:id>/cancel", task({"post": "cancel"})),
     path("api/tasks/<str:id>/rerun", task({"post": "rerun"})),
+    path("api/tasks/<str:id>/pin", task({"put": "pin", "delete": "unpin"})),
     re_path(r"^api/", pages.UnknownView.as_view()),
 ]

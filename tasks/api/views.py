@@ -38,6 +38,7 @@ from tasks.task_types import ParameterErrors
 from tasks.waiting import WaitingFor, waiting_for_all
 
 IDEMPOTENCY_KEYS = re.compile(r"[\x20-\x7e]{1,255}")
+OWN_OR_ANY = "`start` for tasks that it started; `admin` for others"
 TASK_IDS = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -119,6 +120,7 @@ class TaskViewSet(ViewSetMixin, ApiView):
         "Start a task",
         "The job runs in the background; `Prefer: wait=SECONDS` makes it synchronous. "
         "`GET /api/task-types` has the schema of each type's body.",
+        scope="`start`; `admin` for types with `confirm`",
         operation_id="createTask",
         request={"application/json": JSON_OBJECT},
         parameters=(
@@ -148,6 +150,7 @@ class TaskViewSet(ViewSetMixin, ApiView):
     @described(
         "Start a task again",
         "A new task with the same type and parameters, linked by `rerunOf`.",
+        scope="`start`; `admin` for types with `confirm`",
         operation_id="rerunTask",
         parameters=(TASK_ID, PREFER, IDEMPOTENCY_KEY, *STARTED_HEADERS),
         answers={
@@ -168,6 +171,7 @@ class TaskViewSet(ViewSetMixin, ApiView):
         "running one the whole process tree is stopped: in order, or killed at once "
         "where `force` is true. Asking twice is no error, and the second time may "
         "force.",
+        scope=OWN_OR_ANY,
         operation_id="cancelTask",
         request={"application/json": CancelSerializer},
         parameters=(TASK_ID,),
@@ -179,6 +183,35 @@ class TaskViewSet(ViewSetMixin, ApiView):
         force = is_forced(request)
         task = lifecycle.request_cancel(task_of(id).pk, actor_of(request), force=force)
         return Response(with_newest_lines(request, task), 202)
+
+    @described(
+        "Keep a task",
+        "A pinned task is kept however many follow it, until it is unpinned. Doing it "
+        "twice is no error.",
+        scope=OWN_OR_ANY,
+        operation_id="pinTask",
+        parameters=(TASK_ID,),
+        answers={200: TaskSerializer},
+        problems=(404,),
+    )
+    def pin(self, request: Request, id: str) -> Response:  # noqa: A002
+        task = task_of(id)
+        lifecycle.pin(task, actor_of(request))
+        return Response(with_newest_lines(request, task))
+
+    @described(
+        "Keep a task no longer than others",
+        "It goes when enough tasks have followed it.",
+        scope=OWN_OR_ANY,
+        operation_id="unpinTask",
+        parameters=(TASK_ID,),
+        answers={200: TaskSerializer},
+        problems=(404,),
+    )
+    def unpin(self, request: Request, id: str) -> Response:  # noqa: A002
+        task = task_of(id)
+        lifecycle.pin(task, actor_of(request), pinned=False)
+        return Response(with_newest_lines(request, task))
 
     @described(
         "List tasks",

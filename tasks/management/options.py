@@ -4,13 +4,12 @@ import getpass
 import json
 import os
 import sys
-import uuid
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from tasks.lifecycle import Actor
-from tasks.models import Task
+from tasks.actors import Actor
+from tasks.models import Task, ids_beginning_with
 
 BROKEN_PIPE = 128 + 13  # what a program ends with that SIGPIPE kills
 
@@ -53,13 +52,10 @@ def find_task(raw: str) -> Task:
 
     Raises CommandError, which says what would be right.
     """
-    digits = raw.strip().replace("-", "")
-    try:
-        first, last = (uuid.UUID(digits.ljust(32, filler)) for filler in "0f")
-    except ValueError:
-        raise CommandError(f"{raw!r} is no task's id; see list_tasks.") from None
-    known = Task.objects.filter(pk__range=(first, last))
-    matches = list(known[:2]) if digits else []
+    ids = ids_beginning_with(raw)
+    if ids is None and raw.strip():
+        raise CommandError(f"{raw!r} is no task's id; see list_tasks.")
+    matches = list(Task.objects.filter(pk__range=ids)[:2]) if ids else []
     if len(matches) == 1:
         return matches[0]
     if matches:

@@ -4,7 +4,8 @@ Rules live here, in named querysets and in one table of allowed moves; everythin
 else (API, admin, runner, commands) asks these and translates.
 """
 
-from tasks.models.access import ApiKey, AuditEvent
+from tasks.models.api_key import ApiKey, parse_networks
+from tasks.models.audit import AuditEvent, AuditIsFinal
 from tasks.models.runner import (
     CRASH_MINUTES,
     HEARTBEAT_SECONDS,
@@ -19,6 +20,7 @@ from tasks.models.task import (
     Task,
     TaskQuerySet,
     columns_after,
+    ids_beginning_with,
     moment,
 )
 
@@ -29,6 +31,7 @@ __all__ = [
     "LINES_AT_ONCE",
     "ApiKey",
     "AuditEvent",
+    "AuditIsFinal",
     "LogLine",
     "PrunedLog",
     "Runner",
@@ -36,5 +39,7 @@ __all__ = [
     "Task",
     "TaskQuerySet",
     "columns_after",
+    "ids_beginning_with",
     "moment",
+    "parse_networks",
 ]

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Self
 
 from django.db import models
+from django.db.models import Case, Value, When
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
@@ -33,6 +34,20 @@ class RunnerQuerySet(models.QuerySet["Runner"]):
             heartbeat_at__lte=Now() - timedelta(seconds=LEASE_SECONDS),
         )
 
+    def with_state(self) -> Self:
+        """Each with its ``state`` (Runner.State), by the database's clock."""
+        state = Runner.State
+        lease = Now() - timedelta(seconds=LEASE_SECONDS)
+        return self.annotate(
+            state=Case(
+                When(stopped_at=None, heartbeat_at__gt=lease, then=Value(state.ALIVE)),
+                When(stopped_at=None, then=Value(state.LOST)),
+                When(crashed=True, then=Value(state.CRASHED)),
+                default=Value(state.STOPPED),
+                output_field=models.CharField(),
+            )
+        )
+
     def crashed_lately(self) -> Self:
         """Runners that ended without a goodbye, or by an error, a short while ago."""
         since = Now() - timedelta(minutes=CRASH_MINUTES)
@@ -54,6 +69,12 @@ class Runner(models.Model):
     runner that lost its lease and comes back owns nothing any more.
     """
 
+    class State(models.TextChoices):
+        ALIVE = "alive", _("alive")
+        LOST = "lost", _("dead: no heartbeat")
+        CRASHED = "crashed", _("dead: crashed")
+        STOPPED = "stopped", _("stopped")
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(_("name"), max_length=200)
     host = models.CharField(_("host"), max_length=255)
@@ -64,6 +85,8 @@ class Runner(models.Model):
     process_started = models.FloatField(_("process started"), default=0)
     concurrency = models.PositiveSmallIntegerField(_("at a time"), default=1)
     types = models.JSONField(_("types"), default=list, help_text=_("empty: every type"))
+    # Of the product, as the runner was started; "" before that was written down.
+    version = models.CharField(_("version"), max_length=50, blank=True, db_default="")
     started_at = models.DateTimeField(_("started"), db_default=Now())
     heartbeat_at = models.DateTimeField(_("last heartbeat"), db_default=Now())
     stopped_at = models.DateTimeField(_("stopped"), null=True, blank=True)

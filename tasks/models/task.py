@@ -208,7 +208,28 @@ class Task(models.Model):
         ]
         indexes = [
             # the list, newest first
-            models.Index("created_at", "id", name="task_by_creation"),
+            # (The type rides along, so that those of one are found without a look at
+            # the others' rows. An index that began with it would tempt SQLite away
+            # from the small ones below, in a claim.)
+            models.Index("created_at", "id", "type", name="task_by_creation_type"),
+            # … of one version or person, of one end, and what is pinned
+            models.Index("version", "created_at", "id", name="task_by_version"),
+            models.Index("created_by", "created_at", "id", name="task_by_person"),
+            *(
+                models.Index(
+                    "created_at",
+                    "id",
+                    name=f"task_{status}",
+                    condition=models.Q(status=status),
+                )
+                for status in ("completed", "failed", "cancelled")
+            ),
+            models.Index(
+                "created_at",
+                "id",
+                name="task_pinned",
+                condition=models.Q(pinned=True),
+            ),
             # claim and queue counts: few rows, however long the history. One index a
             # status, because SQLite does not see that "=" implies "IN".
             models.Index(
@@ -241,6 +262,16 @@ class Task(models.Model):
 
     def conflict(self, wanted: str) -> StatusConflict:
         return StatusConflict(self.pk, wanted, self.status)
+
+
+def ids_beginning_with(text: str) -> tuple[uuid.UUID, uuid.UUID] | None:
+    """The first and the last id that begin so; None where no id does."""
+    digits = text.strip().replace("-", "")
+    try:
+        first, last = (uuid.UUID(digits.ljust(32, filler)) for filler in "0f")
+    except ValueError:
+        return None
+    return (first, last) if digits else None
 
 
 def columns_after(change: Sequence[Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -136,6 +137,106 @@ def test_the_token_of_a_stream_opens_that_stream_and_no_other(service):
     assert requests.get(url + "x", timeout=PATIENCE_SECONDS).status_code == 401
     elsewhere = url.replace("/stream?", "/status?")
     assert requests.get(elsewhere, timeout=PATIENCE_SECONDS).status_code == 401
+
+
+def test_what_a_key_may_do_and_from_where_holds_for_the_stream_too(new_service):
+    service = new_service(TRUSTED_PROXIES="127.0.0.0/8").run()
+    options = ("--scope", "read", "--allow", "10.0.0.0/8", "--json")
+    made = service.manage("create_api_key", "wall", *options).stdout
+    inside = {"X-API-Key": json.loads(made)["key"], "X-Forwarded-For": "10.1.2.3"}
+    outside = {**inside, "X-Forwarded-For": "11.1.2.3"}
+    stream = f"/api/tasks/{service.create('say')}/stream"
+    assert service.request("GET", stream, headers=inside).status_code == 200
+    refused = service.request("GET", stream, headers=outside)
+    assert refused.status_code == 403
+    assert "11.1.2.3" in refused.json()["detail"]
+    answer = service.request("POST", "/api/tasks/say", json={}, headers=inside)
+    assert answer.status_code == 403
+    assert 'scope="start"' in answer.headers["WWW-Authenticate"]
+    service.manage("shell", "-v0", "-c", REVOKE_ALL)
+    assert service.request("GET", stream, headers=inside).status_code == 401
+
+
+REVOKE_ALL = (
+    "from tasks.models import ApiKey; from tasks.keys import revoke_key;"
+    "from tasks.actors import Actor;"
+    "[revoke_key(key, Actor('test')) for key in ApiKey.objects.all()]"
+)
+
+
+def test_who_guesses_passwords_waits_behind_a_proxy_by_the_real_address(new_service):
+    service = new_service(TRUSTED_PROXIES="127.0.0.0/8")
+    service.prepare()
+    service.run()
+    login = f"{service.url}/admin/login/"
+
+    def guess(address):
+        browser = requests.Session()
+        browser.headers["X-Forwarded-For"] = address
+        browser.get(login, timeout=PATIENCE_SECONDS)
+        form = {
+            "username": "admin",
+            "password": "guessed",
+            "csrfmiddlewaretoken": browser.cookies["resource_sync_csrf"],
+        }
+        return browser.post(login, data=form, timeout=PATIENCE_SECONDS).text
+
+    # Counting begins anew at fixed times, so it may take twice as many.
+    answers = [guess("6.6.6.6") for _ in range(25)]
+    assert any("Too many failed sign-ins" in answer for answer in answers)
+    assert "Too many failed sign-ins" not in guess("10.1.2.3")
+
+
+def test_no_form_leads_to_another_site(service):
+    for path, form in (
+        ("/i18n/setlang/", {"language": "en", "next": "//evil.example/x"}),
+        ("/i18n/setlang/", {"language": "en", "next": "https://evil.example/"}),
+        ("/i18n/setlang/", {"language": "en", "next": "/\\\\evil.example"}),
+    ):
+        browser = requests.Session()
+        browser.get(f"{service.url}/admin/login/", timeout=PATIENCE_SECONDS)
+        token = browser.cookies["resource_sync_csrf"]
+        answer = browser.post(
+            service.url + path,
+            data={**form, "csrfmiddlewaretoken": token},
+            headers={"Referer": "https://evil.example/"},
+            allow_redirects=False,
+            timeout=PATIENCE_SECONDS,
+        )
+        assert answer.status_code == 302
+        assert answer.headers["Location"] == "/"
+
+
+def test_what_is_downloaded_is_named_by_letters_alone(service):
+    text = 'a"; filename="evil.exe'
+    task_id = service.create("say", text=text)
+    service.wait_for(task_id)
+    path = f"/api/tasks/{task_id}/logs.txt"
+    answer = service.request("GET", path)
+    named = answer.headers["Content-Disposition"]
+    assert re.fullmatch(r'attachment; filename="[\w.-]+"', named)
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.headers["Content-Type"].startswith("text/plain")
+
+
+def test_every_page_says_what_a_browser_may_load_and_that_nobody_frames_it(service):
+    for path in ("/admin/login/", "/api", "/sign-in/MQ/x", "/nothing/here"):
+        headers = requests.get(service.url + path, timeout=PATIENCE_SECONDS).headers
+        assert "default-src 'none'" in headers["Content-Security-Policy"], path
+        assert "frame-ancestors 'none'" in headers["Content-Security-Policy"], path
+        assert headers["X-Frame-Options"] == "DENY", path
+        assert headers["Referrer-Policy"] == "same-origin", path
+
+
+def test_the_cookies_of_a_session_are_kept_from_scripts_and_other_sites(service):
+    browser = requests.Session()
+    answer = browser.get(
+        service.sign_in_link(), allow_redirects=False, timeout=PATIENCE_SECONDS
+    )
+    cookie = answer.headers["Set-Cookie"]
+    assert "resource_sync_session=" in cookie
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
-from tasks.management.options import TaskCommand
+from tasks.actors import record
+from tasks.management.options import TaskCommand, actor
+from tasks.models import AuditEvent
 from tasks.pruning import prune_at_leisure
 
 
@@ -38,7 +40,9 @@ class Command(TaskCommand):
                     "say how many to keep by --keep."
                 )
         deleted = prune_at_leisure(keep)
+        details = {"deleted": deleted, "kept": keep}
+        record(actor(), AuditEvent.Action.FORGET, "finished tasks", **details)
         if options["json"]:
-            self.say_json({"deleted": deleted, "kept": keep})
+            self.say_json(details)
         else:
             self.say(f"Deleted {deleted} finished tasks; the newest {keep} are kept.")

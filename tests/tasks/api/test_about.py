@@ -83,6 +83,8 @@ def test_the_schema_has_every_endpoint(schema):
         "GET /api/tasks/{}/logs.txt",
         "POST /api/tasks/{}/cancel",
         "POST /api/tasks/{}/rerun",
+        "PUT /api/tasks/{}/pin",
+        "DELETE /api/tasks/{}/pin",
         "GET /health",
         "GET /metrics",
     }
@@ -102,14 +104,29 @@ def test_the_schema_has_the_problems_of_every_endpoint(schema):
 
 def test_the_schema_has_the_ways_to_come_in(schema):
     schemes = schema["components"]["securitySchemes"]
-    assert schemes["apiKey"] == {"type": "apiKey", "in": "header", "name": "X-API-Key"}
-    assert schemes["bearer"] == {"type": "http", "scheme": "bearer"}
+    key = {"type": "apiKey", "in": "header", "name": "X-API-Key"}
+    bearer = {"type": "http", "scheme": "bearer"}
+    for name, way in (("apiKey", key), ("bearer", bearer)):
+        assert "scope" in schemes[name].pop("description")
+        assert schemes[name] == way
     assert schemes["session"]["in"] == "cookie"
     wanted = operations(schema)["GET /api/tasks"]["security"]
     assert {name for way in wanted for name in way} == {"apiKey", "bearer", "session"}
     assert "security" not in operations(schema)["GET /health"] or not any(
         operations(schema)["GET /health"]["security"]
     )
+
+
+def test_the_schema_says_which_scope_a_key_needs(schema):
+    said = {
+        name: re.findall(r"Scope of a key: (.*)\.", operation.get("description", ""))
+        for name, operation in operations(schema).items()
+    }
+    assert said["GET /api/tasks"] == ["`read`"]
+    assert said["POST /api/tasks/{}"] == ["`start`; `admin` for types with `confirm`"]
+    own_or_any = ["`start` for tasks that it started; `admin` for others"]
+    assert said["POST /api/tasks/{}/cancel"] == own_or_any
+    assert said["GET /health"] == []
 
 
 def test_the_schema_has_the_stream(schema):

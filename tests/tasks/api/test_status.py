@@ -37,6 +37,7 @@ def test_it_shows_the_whole_task(program, end):
         "cancelRequestedAt": None,
         "cancelRequestedBy": None,
         "cancelForced": False,
+        "pinned": False,
         "rerunOf": str(first.pk),
         "result": result,
         "error": None,

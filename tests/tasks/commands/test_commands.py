@@ -6,6 +6,7 @@ from io import StringIO
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.utils import timezone
 
 from tasks.lifecycle import Actor, submit
 from tasks.models import ApiKey, AuditEvent, LogLine, Task
@@ -121,6 +122,46 @@ def test_a_new_key_is_shown_once_and_opens_the_door(client):
     assert secret not in (key.digest, key.prefix)
     assert AuditEvent.objects.filter(action="key.create").exists()
     assert client.get("/api/tasks", headers={"X-API-Key": secret}).status_code == 200
+
+
+def test_a_key_takes_a_scope_an_end_and_addresses():
+    said = run(
+        *("create_api_key", "ci", "--json", "--scope", "start"),
+        *("--expires", "2999-01-31", "--allow", "10.0.0.0/8", "--allow", "::1,1.2.3.4"),
+    )
+    made = json.loads(said)
+    assert made["scope"] == "start"
+    assert made["expiresAt"] == "2999-02-01T00:00:00.000Z"
+    assert made["allow"] == ["10.0.0.0/8", "::1/128", "1.2.3.4/32"]
+    key = ApiKey.objects.known_as(made["key"])
+    assert (key.scope, key.networks) == ("start", "10.0.0.0/8, ::1/128, 1.2.3.4/32")
+    details = AuditEvent.objects.get().details
+    assert (details["scope"], details["addresses"]) == ("start", key.networks)
+
+
+def test_a_key_may_end_after_so_many_days():
+    run("create_api_key", "ci", "--expires", "90d")
+    days = (ApiKey.objects.get().expires_at - timezone.now()).total_seconds() / 86_400
+    assert 89.9 < days < 90
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "says"),
+    [
+        ("--scope", "root", "invalid choice: 'root'"),
+        ("--expires", "soon", "'soon' is no time"),
+        ("--expires", "2020-01-01", "is over already"),
+        ("--expires", "0d", "is over already"),
+        ("--expires", "9999-12-31", "is no time"),
+        ("--allow", "10.0.0.0/33", "10.0.0.0/33"),
+        ("--allow", "10.0.0.1/8", "host bits"),
+    ],
+)
+def test_a_key_is_not_made_where_an_option_is_wrong(option, value, says):
+    with pytest.raises(CommandError) as caught:
+        run("create_api_key", "ci", option, value)
+    assert says in str(caught.value)
+    assert not ApiKey.objects.exists()
 
 
 @pytest.mark.parametrize("name", ["", "   ", "x" * 101, "a\nb"])

@@ -1,0 +1,92 @@
+"""The audit trail in the admin: searched, filtered, exported; changed by nobody."""
+
+import json
+import uuid
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from tasks.admin.filters import ActionFilter, ActorFilter
+from tasks.admin.long_list import LongList
+from tasks.admin.looked_at import NOTHING, time_ago
+from tasks.admin.searching import holding
+from tasks.description import iso
+from tasks.models import AuditEvent
+
+COLUMNS = (
+    ("at", lambda event: iso(event.at)),
+    ("actor", lambda event: event.actor),
+    ("address", lambda event: event.address),
+    ("action", lambda event: event.action),
+    ("target", lambda event: event.target),
+    ("details", lambda event: json.dumps(event.details, ensure_ascii=False)),
+)
+
+
+@admin.register(AuditEvent)
+class AuditEventAdmin(LongList):
+    list_display = ("when", "actor", "address", "did", "what", "about")
+    list_display_links = ("when",)
+    list_filter = (ActionFilter, ActorFilter, "at")
+    date_hierarchy = "at"
+    newest_by = None  # nothing is ever put in between
+    search_fields = ("actor", "target")
+    search_help_text = _("A part of a name, of a task's id or of a key")
+    fields = ("at", "actor", "address", "did", "what", "all_details")
+    export_columns = COLUMNS
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        text = search_term.strip()
+        if text:
+            names = ("actor", "target")
+            actor, target = (holding(AuditEvent, name, text) for name in names)
+            queryset = queryset.filter(actor | target)
+        return queryset, False
+
+    @admin.display(description=_("time"))
+    def when(self, event: AuditEvent) -> SafeString | str:
+        return time_ago(event.at)
+
+    @admin.display(description=_("did"))
+    def did(self, event: AuditEvent) -> str:
+        return said_action(event.action)
+
+    @admin.display(description=_("what"))
+    def what(self, event: AuditEvent) -> SafeString | str:
+        try:
+            task = uuid.UUID(event.target)
+        except ValueError:
+            return event.target
+        url = reverse("admin:tasks_task_change", args=[task])
+        return format_html('<a class="code" href="{}">{}</a>', url, event.target[:8])
+
+    @admin.display(description=_("details"))
+    def about(self, event: AuditEvent) -> str:
+        """In one line, as far as it goes."""
+        details = dict(event.details)
+        parts = [str(details.pop("type", "")), *map(str, values_of(details))]
+        return " ".join(filter(None, parts))[:120] or NOTHING
+
+    @admin.display(description=_("details"))
+    def all_details(self, event: AuditEvent) -> SafeString:
+        text = json.dumps(event.details, ensure_ascii=False, indent=2)
+        return format_html("<pre>{}</pre>", text)
+
+
+def values_of(details: dict[str, Any]) -> list[str]:
+    params = details.pop("params", {})
+    return [f"{name}={value}" for name, value in {**params, **details}.items() if value]
+
+
+def said_action(action: str) -> str:
+    """As people say it; types that ask before they start by their own names."""
+    known = action in AuditEvent.Action.values
+    return str(AuditEvent.Action(action).label) if known else action

@@ -1,0 +1,69 @@
+"""What is asked when a key is made."""
+
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from tasks.models import ApiKey, parse_networks
+
+if TYPE_CHECKING:
+    KeyModelForm = forms.ModelForm[ApiKey]
+else:  # generic for the type checker only
+    KeyModelForm = forms.ModelForm
+
+SCOPES = [
+    (ApiKey.Scope.READ, _("read: see everything, change nothing")),
+    (ApiKey.Scope.START, _("start: also start tasks, cancel and pin its own")),
+    (ApiKey.Scope.ADMIN, _("admin: everything, also roll back and prune")),
+]
+
+
+class NewKeyForm(KeyModelForm):
+    scope = forms.ChoiceField(
+        label=_("Scope"),
+        choices=SCOPES,
+        initial=ApiKey.Scope.START,
+        widget=forms.RadioSelect,
+    )
+    last_day = forms.DateField(
+        label=_("Last day"),
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+        help_text=_("It opens nothing after the end of this day (UTC). Empty: no end."),
+    )
+    networks = forms.CharField(
+        label=_("Addresses"),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3, "cols": 40}),
+        help_text=_(
+            "From which it may be used, one a line, such as 10.0.0.0/8. Empty: any."
+        ),
+    )
+
+    class Meta:
+        model = ApiKey
+        fields = ("name",)
+
+    def clean_last_day(self) -> date | None:
+        day: date | None = self.cleaned_data["last_day"]
+        if day is not None and not timezone.now().date() <= day < date.max:
+            raise forms.ValidationError(_("This day is over already."))
+        return day
+
+    def clean_networks(self) -> str:
+        text: str = self.cleaned_data["networks"]
+        try:
+            return ", ".join(map(str, parse_networks(text)))
+        except ValueError as error:
+            message = _("These are not addresses: %(reason)s")
+            raise forms.ValidationError(message % {"reason": error}) from error
+
+    def save(self, commit: bool = True) -> Any:
+        """The key itself is made by tasks.keys, which writes it down as well."""
+        return self.instance
+
+    def save_m2m(self) -> None:
+        """There is nothing more to save."""

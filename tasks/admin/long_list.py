@@ -1,0 +1,137 @@
+"""Long lists in the admin, newest first: pages by a place in them, and no counting.
+
+Counting what a filter finds, and walking past all earlier pages, is what makes an
+admin slow; here each page is one look into an index, however long the list.
+"""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin import ShowFacets
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import PAGE_VAR, ChangeList
+from django.core.exceptions import BadRequest, PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.translation import gettext_lazy as _
+
+from tasks.admin.csv_export import Columns, csv_download
+from tasks.admin.days import Days
+from tasks.admin.looked_at import LookedAt
+from tasks.admin.places import Place, rows_from
+
+
+class LongChangeList(ChangeList):
+    """Django's, but for how it gets its rows: ``newer`` and ``older`` are the query
+    strings of the pages beside this one, None where there is none."""
+
+    model_admin: "LongList"
+    newer: str | None = None
+    older: str | None = None
+    # What Django's templates ask for.
+    paginator = None
+    multi_page = can_show_all = show_full_result_count = False
+    show_admin_actions = True
+
+    def get_queryset(self, request: HttpRequest, *args: Any) -> QuerySet[Any]:
+        if any("\0" in text for texts in self.filter_params.values() for text in texts):
+            raise IncorrectLookupParameters  # PostgreSQL takes no such text
+        return super().get_queryset(request, *args)
+
+    def get_results(self, request: HttpRequest) -> None:
+        moment, count = self.model_admin.newest_by, self.list_per_page
+        place = self._place(request)
+        rows = rows_from(self.queryset, moment, place, count + 1)
+        if place and place.is_newer and len(rows) <= count:
+            place = None  # that is the first page, which has room for more
+            rows = rows_from(self.queryset, moment, None, count + 1)
+        has_more = len(rows) > count
+        if place and place.is_newer:
+            rows = rows[-count:]
+            has_newer, has_older = has_more, True
+        else:
+            rows = rows[:count]
+            has_newer, has_older = place is not None, has_more
+        self.result_list = rows
+        # Nobody counts all; being the same, Django's templates offer no "select all".
+        self.result_count = self.full_result_count = len(rows)
+        self.is_first_page = place is None
+        if rows and has_newer:
+            self.newer = self._link(rows[0], is_newer=True)
+        if rows and has_older:
+            self.older = self._link(rows[-1], is_newer=False)
+
+    def _place(self, request: HttpRequest) -> Place | None:
+        text = request.GET.get(PAGE_VAR)
+        try:
+            moment = self.model_admin.newest_by
+            return Place.parse(text, self.model, moment) if text else None
+        except ValueError as error:
+            raise IncorrectLookupParameters from error
+
+    def _link(self, row: Any, *, is_newer: bool) -> str:
+        place = Place.beside(row, self.model_admin.newest_by, is_newer=is_newer)
+        return self.get_query_string({PAGE_VAR: str(place)})
+
+    @property
+    def first_page(self) -> str:
+        return self.get_query_string()
+
+    @property
+    def days(self) -> Days:
+        return Days(self)
+
+
+class LongList(LookedAt):
+    """A list that may have a hundred thousand rows and more."""
+
+    change_list_template = "admin/long_list.html"
+    list_per_page = 50
+    show_facets = ShowFacets.NEVER  # each would be counted
+    sortable_by = ()  # newest first is what the indexes have
+    actions: Any = ("export_selected",)
+    export_columns: Columns
+    newest_by: str | None  # a time; None where keys are in that order, too
+
+    def get_changelist(
+        self, request: HttpRequest, **options: Any
+    ) -> type[LongChangeList]:
+        return LongChangeList
+
+    @property
+    def export_url(self) -> str:
+        return f"{self.opts.app_label}_{self.opts.model_name}_export"
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.export_view)
+        return [path("export/", view, name=self.export_url), *super().get_urls()]
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        url = reverse(f"admin:{self.export_url}")
+        context = {**(extra_context or {}), "export_url": url}
+        return super().changelist_view(request, context)
+
+    def export_view(self, request: HttpRequest) -> StreamingHttpResponse:
+        """All that the list's filters find, of every page."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        try:
+            found = self.get_changelist_instance(request).queryset
+        except IncorrectLookupParameters as error:
+            raise BadRequest from error
+        return self._export(request, found)
+
+    @admin.action(description=_("Export selected rows as CSV"), permissions=["view"])
+    def export_selected(
+        self, request: HttpRequest, rows: QuerySet[Any]
+    ) -> StreamingHttpResponse:
+        return self._export(request, rows)
+
+    def _export(
+        self, request: HttpRequest, rows: QuerySet[Any]
+    ) -> StreamingHttpResponse:
+        name = str(self.opts.model_name)
+        return csv_download(request, name, self.export_columns, rows, self.newest_by)
