@@ -194,7 +194,7 @@ def check_release(
     """
     report.line(f"Checking {PLATFORMS[release.platform]} manifest...")
     problems = Problems(report)
-    pieces = _in_workers(release, quick=quick, extra_in=extra_in)
+    pieces = find_problems(release, quick=quick, extra_in=extra_in)
     extra = found_in(0, ()) if extra_in is None else next(pieces)
     files = 0
     for found in pieces:
@@ -230,8 +230,8 @@ def found_in(files: int, problems: Iterable[str]) -> Found:
     return Found(files, len(lines) + sum(1 for _ in remaining), lines)
 
 
-def _in_workers(
-    release: Release[E], *, quick: bool, extra_in: Tree | None
+def find_problems(
+    release: Release[E], *, quick: bool, extra_in: Tree | None = None
 ) -> Iterator[Found]:
     """Yield what is found in each piece; with ``extra_in``, first what is extra.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from resources.check import MAX_PROBLEM_LINES, find_problem
+from resources.check import Problems, find_problems
 from resources.errors import ConflictError, DifferenceError
 from resources.guard import require_similar
 from resources.published import PublishedRelease, open_published
@@ -73,17 +73,15 @@ def all_locked(stores: dict[str, Store]) -> Iterator[dict[str, Pointer | None]]:
 
 
 def _require_files(release: PublishedRelease, store: Store, report: Report) -> None:
-    failed = files = 0
-    for entry in release.manifest.entries():
-        files += 1
-        problem = find_problem(release, entry, quick=True)
-        report.advance(1)
-        if problem is not None:
-            failed += 1
-            if failed <= MAX_PROBLEM_LINES:
-                report.line(problem)
-    if failed:
+    problems = Problems(report)
+    files = 0
+    for found in find_problems(release, quick=True):
+        files += found.files
+        problems.add(found)
+        report.advance(found.files)
+    problems.close()
+    if problems.count:
         raise DifferenceError(
             f"{release.version} of {release.platform} is not complete in"
-            f" {store.name}: {failed} of {files} files failed"
+            f" {store.name}: {problems.count} of {files} files failed"
         )
