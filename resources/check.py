@@ -8,7 +8,7 @@ from itertools import chain, islice
 from typing import BinaryIO, NamedTuple, Protocol, TypeVar
 
 from resources.errors import MissingFileError, RefusedFileError
-from resources.hashing import digest_of, digests_of, md5_of_text
+from resources.hashing import CHUNK_BYTES, digest_of, digests_of, md5_of_text
 from resources.line_file import Block
 from resources.pieces import pieces_of, read_piece
 from resources.report import Report
@@ -17,7 +17,6 @@ from resources.versions import PLATFORMS
 from resources.workers import Workers
 
 MAX_PROBLEM_LINES = 100  # a platform; the rest is only counted
-SMALL_BYTES = 1 << 20  # of a file that is read at once
 
 
 class Listed(Protocol):
@@ -162,7 +161,7 @@ def is_right(files: Files[E], entry: E) -> bool:
     """
     if entry.digest is None:
         return False
-    content = files.read_small(entry, SMALL_BYTES)
+    content = files.read_small(entry, CHUNK_BYTES)
     return content is not None and digest_of(content, entry.algorithm) == entry.digest
 
 

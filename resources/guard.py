@@ -6,11 +6,15 @@ still nobody wants it published by accident.
 
 from __future__ import annotations
 
+from itertools import islice
+
 from resources.errors import InputError, MissingFileError
-from resources.manifest import Entry
-from resources.manifest_reader import Manifest
+from resources.line_file import Block
+from resources.manifest import path_of
+from resources.manifest_reader import BLOCKS_AT_ONCE, Manifest
 from resources.published import PublishedRelease
 from resources.store import Store
+from resources.workers import Workers
 
 DEFAULT_PERCENT = 20
 OFF = 100  # all files may change, so nothing is compared
@@ -48,15 +52,20 @@ def require_similar(manifest: Manifest, store: Store, percent: int) -> None:
 def count_lost(before: Manifest, after: Manifest) -> tuple[int, int]:
     """Count the files of ``before`` that ``after`` doesn't have, and those that it has
     with other content."""
-    dropped = changed = 0
-    entries = after.entries()
-    entry: Entry | None = next(entries, None)
-    for old in before.entries():
-        key = old.path.encode()
-        while entry is not None and entry.path.encode() < key:
-            entry = next(entries, None)
-        if entry is None or entry.path != old.path:
-            dropped += 1
-        elif entry[:3] != old[:3]:
-            changed += 1
-    return dropped, changed
+    after.verify()  # here, and not in every helper
+    blocks = iter(before.blocks())
+    pieces = iter(lambda: list(islice(blocks, BLOCKS_AT_ONCE)), [])
+
+    def count(piece: list[Block]) -> tuple[int, int]:
+        old = {line for block in piece for line in before.content_lines(block)}
+        around = after.blocks_between(piece[0].first, piece[-1].last)
+        new = {line for block in around for line in after.content_lines(block)}
+        lost = old - new
+        if not lost:
+            return 0, 0
+        changed = {path_of(line) for line in lost} & {path_of(line) for line in new}
+        return len(lost) - len(changed), len(changed)
+
+    with Workers(count) as workers:
+        counts = list(workers.map(pieces))
+    return sum(dropped for dropped, _ in counts), sum(changed for _, changed in counts)

@@ -97,5 +97,19 @@ def entry_line(entry: Entry) -> bytes:
     ).encode()
 
 
+def content_line(entry: Entry) -> bytes:
+    """Give what the manifest's line says of the file itself: all but where it lies."""
+    return entry_line(entry._replace(md5=None, held_in=None))[:-2]
+
+
+def path_of(line: bytes) -> bytes:
+    """Give the path of a line of ``content_line``, as it is written there.
+
+    >>> path_of(content_line(Entry("a.png", 1, "0" * 64)))
+    b'a.png'
+    """
+    return line[len(b'{"path": "') : line.rindex(b'", "size": ')]
+
+
 def _line(values: dict[str, str | int]) -> bytes:
     return json.dumps(values, ensure_ascii=False).encode() + b"\n"

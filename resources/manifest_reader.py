@@ -13,16 +13,23 @@ from operator import attrgetter
 from resources.collisions import Names
 from resources.errors import ManifestError
 from resources.line_file import Block, LineFile, block_digest
-from resources.manifest import FORMAT, Entry, Header
+from resources.manifest import FORMAT, Entry, Header, content_line
 from resources.manifest_fields import Lines
 from resources.paths import fold, reason_against
-from resources.plain_lines import plain_entries, plain_paths, prove_manifest
+from resources.plain_lines import (
+    plain_content_lines,
+    plain_entries,
+    plain_paths,
+    prove_manifest,
+)
 from resources.strict_json import Value
 from resources.versions import is_version
 
 _HEADER_KEYS = {"format", "platform", "version", "hash", "files", "bytes"}
 _ENTRY_KEYS = {"path", "size", "sha256"}
 _OPTIONAL_KEYS = {"md5", "in"}
+
+BLOCKS_AT_ONCE = 4  # neighbours, which meet the same blocks of another manifest
 
 # In blocks of a manifest that is read line by line.
 LINES_A_BLOCK = 1000
@@ -110,13 +117,19 @@ class Manifest:
         for block in self.blocks():
             yield from self.entries_of(block)
 
-    def entries_between(self, first: bytes, last: bytes) -> Iterator[Entry]:
-        """Yield the files of every block that may have paths between these two."""
+    def blocks_between(self, first: bytes, last: bytes) -> list[Block]:
+        """Give every block that may have paths between these two."""
         blocks = self.blocks()
         start = bisect_left(blocks, first, key=attrgetter("last"))
         end = bisect_right(blocks, last, key=attrgetter("first"))
-        for block in blocks[start:end]:
-            yield from self.entries_of(block)
+        return blocks[start:end]
+
+    def content_lines(self, block: Block) -> list[bytes]:
+        """Read what a block's lines say of the files themselves; files of the same path
+        and content give the same lines. See ``manifest.content_line``."""
+        if self._plain:
+            return plain_content_lines(self._content(block))
+        return [content_line(entry) for entry in self.entries_of(block)]
 
     def _content(self, block: Block) -> bytes:
         data = self._file.read(block.offset, block.length)

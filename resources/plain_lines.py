@@ -125,6 +125,17 @@ def plain_paths(data: bytes) -> list[bytes]:
     return _PATH.findall(data)
 
 
+def plain_content_lines(data: bytes) -> list[bytes]:
+    """Read a block that was proved to be harmless as ``manifest.content_line`` has it.
+
+    A quote follows neither key in a path, so nothing else is taken out.
+    """
+    for part in (b', "md5": "', b', "in": "'):
+        if part in data:
+            data = re.sub(part + rb'[^"]++"', b"", data)
+    return data.split(b"}\n")[:-1]
+
+
 def plain_entries(data: bytes) -> list[Entry]:
     """Read a block that was proved to be harmless."""
     make = tuple.__new__  # a third of the time that Entry(…) takes

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from resources.errors import ConflictError, MissingFileError, RefusedFileError
 from resources.line_file import Block
 from resources.manifest import Entry
-from resources.manifest_reader import Manifest
+from resources.manifest_reader import BLOCKS_AT_ONCE, Manifest
 from resources.pruned import require_same_content
 from resources.published import open_published
 from resources.report import size_text
@@ -30,7 +30,7 @@ from resources.workers import Workers
 # their files, and each further manifest is read in full.
 EARLIER_VERSIONS = 8
 
-BLOCKS_AT_ONCE = 4  # neighbours, which read the same parts of the other manifests
+BLOCKS_KEPT = 2  # of each earlier version, in each helper
 
 
 class Choice(NamedTuple):
@@ -232,6 +232,7 @@ class _Choices:
         self.manifest = manifest
         self.store = store
         self._earlier = [_Neighbour(other) for other in earlier]
+        self._is_begun = store.is_begun(manifest.header.version)
 
     def decide(self, block: Block) -> Decided:
         """Choose for each file of a block."""
@@ -250,7 +251,7 @@ class _Choices:
             entries,
             (
                 chosen.get(entry.path)
-                or Choice(None, None, self.is_there(version, entry))
+                or Choice(None, None, self._is_begun and self.is_there(version, entry))
                 for entry in entries
             ),
         )
@@ -321,16 +322,28 @@ class _Neighbour:
     def __init__(self, manifest: Manifest) -> None:
         self.manifest = manifest
         self.version = manifest.header.version
+        self._read: dict[int, list[Entry]] = {}
 
     def same(self, entries: list[Entry], block: Block) -> Iterator[tuple[Entry, Entry]]:
         """Yield those of a block's entries that it has with the same content, and its
         own entries beside them."""
-        between = self.manifest.entries_between(block.first, block.last)
-        theirs = {entry.path: entry for entry in between}
+        theirs = {
+            entry.path: entry
+            for other in self.manifest.blocks_between(block.first, block.last)
+            for entry in self._entries_of(other)
+        }
         for entry in entries:
             found = theirs.get(entry.path)
             if found is not None and found[:3] == entry[:3]:
                 yield entry, found
+
+    def _entries_of(self, block: Block) -> list[Entry]:
+        """Read a block, which two neighbouring ones of the new version often meet."""
+        if block.offset not in self._read:
+            while len(self._read) >= BLOCKS_KEPT:
+                del self._read[next(iter(self._read))]
+            self._read[block.offset] = self.manifest.entries_of(block)
+        return self._read[block.offset]
 
 
 def _decided(entries: list[Entry], choices: Iterator[Choice]) -> Decided:

@@ -10,7 +10,6 @@ from urllib.parse import unquote, urlsplit
 from resources.directory_store import DirectoryStore
 from resources.errors import InputError
 from resources.object_location import SCHEMES, ObjectLocation, read_location
-from resources.object_store import ObjectStore
 from resources.store import Store
 from resources.versions import PLATFORMS
 
@@ -26,6 +25,8 @@ class Settings:
         """Give the store of a platform; nothing is made or opened yet."""
         place = self.stores[platform]
         if isinstance(place, ObjectLocation):
+            from resources.object_store import ObjectStore  # slow to import
+
             return ObjectStore(place.beneath(platform))
         return DirectoryStore(place / platform, durable=durable)
 

@@ -83,6 +83,9 @@ class Store(Protocol):
     def sealed_versions(self) -> list[str]:
         """Give the versions that have a manifest, in natural order."""
 
+    def is_begun(self, version: str) -> bool:
+        """Say whether there may be objects of a version."""
+
     def open_document(self, version: str, name: str) -> BinaryIO:
         """Open a version's manifest or reuse.json. Raises MissingFileError."""
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from io import BytesIO
 from typing import NamedTuple
 
 from resources.errors import DifferenceError, MissingFileError, RefusedFileError
-from resources.hashing import sha256_of
+from resources.hashing import CHUNK_BYTES, sha256_of
 from resources.line_file import Block
 from resources.manifest import Entry, manifest_lines
 from resources.paths import MANIFEST_NAME
@@ -170,9 +171,14 @@ def _is_intact(entry: Entry, plan: Plan, store: Store) -> bool:
 
 
 def _send(entry: Entry, plan: Plan, release: SourceRelease, store: Store) -> None:
+    version = entry.held_in or plan.version
+    content = release.read_small(entry, CHUNK_BYTES)
     try:
+        if content is not None:
+            store.put(version, entry, BytesIO(content))
+            return
         with release.open(entry) as source:
-            store.put(entry.held_in or plan.version, entry, source)
+            store.put(version, entry, source)
     except MissingFileError:
         raise DifferenceError(
             f"{entry.path} is missing in the source of {plan.platform}"

@@ -31,6 +31,22 @@ _KINDS = {
 }
 
 
+class _OpenFolder:
+    """A folder that stays open until another one is."""
+
+    name: str | None = None
+    fd = -1
+
+    def keep(self, name: str, fd: int) -> None:
+        self.forget()
+        self.name, self.fd = name, fd
+
+    def forget(self) -> None:
+        if self.name is not None:
+            os.close(self.fd)
+        self.name = None
+
+
 class Tree:
     """A folder and what is beneath it.
 
@@ -43,7 +59,8 @@ class Tree:
         self._fd = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         # Paths come sorted, so the last folder is nearly always the next one, too. The
         # lock keeps a thread from closing it while another opens a file there.
-        self._last: tuple[str, int] | None = None
+        self._read = _OpenFolder()
+        self._made = _OpenFolder()
         self._lock = threading.Lock()
 
     def open_file(self, path: str) -> BinaryIO:
@@ -122,7 +139,8 @@ class Tree:
 
     def close(self) -> None:
         """Give the descriptors back."""
-        self._forget()
+        self._read.forget()
+        self._made.forget()
         os.close(self._fd)
 
     def folder_fd(self, folder: str, *, create: bool = False) -> int:
@@ -139,12 +157,23 @@ class Tree:
             fd = below
         return fd
 
+    @contextlib.contextmanager
+    def made_folder(self, folder: str) -> Iterator[int]:
+        """Open a folder, made where it is missing, to write into it. Raises OSError.
+
+        The last one stays open, as files that are written one after the other mostly
+        lie in one folder.
+        """
+        with self._lock:
+            if self._made.name != folder:
+                self._made.keep(folder, self.folder_fd(folder, create=True))
+            yield self._made.fd
+
     def _folder(self, folder: str) -> int:
         if not folder:
             return self._fd
-        if self._last is not None and self._last[0] == folder:
-            return self._last[1]
-        self._forget()
+        if self._read.name == folder:
+            return self._read.fd
         fd = os.dup(self._fd)
         for name in folder.split("/"):
             try:
@@ -154,13 +183,8 @@ class Tree:
             finally:
                 os.close(fd)
             fd = below
-        self._last = (folder, fd)
+        self._read.keep(folder, fd)
         return fd
-
-    def _forget(self) -> None:
-        if self._last is not None:
-            os.close(self._last[1])
-            self._last = None
 
     def _names(self, prefix: str) -> list[str]:
         """List a folder; other folders end with a slash, and sort as their paths do.

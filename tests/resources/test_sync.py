@@ -241,15 +241,18 @@ class DyingStore(DirectoryStore):
         super().put_document(version, name, dying())
         self.die_at("manifest")
 
-    def _write(self, path, chunks, **options):
-        def dying():
-            yield from chunks
-            if path == "current.json":
-                self.die_at("middle of the pointer")
-            if path.endswith("a.json"):
-                self.die_at("middle of a file")
+    def _write_in_place(self, path, chunks, **options):
+        super()._write_in_place(path, self.dying(path, chunks), **options)
 
-        super()._write(path, dying(), **options)
+    def _replace(self, path, chunks, **options):
+        super()._replace(path, self.dying(path, chunks), **options)
+
+    def dying(self, path, chunks):
+        yield from chunks
+        if path == "current.json":
+            self.die_at("middle of the pointer")
+        if path.endswith("a.json"):
+            self.die_at("middle of a file")
 
     def move_pointer(self, pointer, expected):
         super().move_pointer(pointer, expected)
