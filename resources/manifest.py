@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from json.encoder import encode_basestring
 from typing import NamedTuple
 
@@ -56,6 +57,11 @@ def manifest_lines(header: Header, entries: Iterable[Entry]) -> Iterator[bytes]:
     Raises ValueError when the entries are not strictly ascending or don't add up to
     the header's totals: such a manifest would be refused by every reader.
     """
+    return sealed_lines(header, _checked_lines(header, entries))
+
+
+def sealed_lines(header: Header, lines: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield a manifest whose entries' lines are right already, in any pieces."""
     digest = hashlib.sha256()
     first = _line(
         {
@@ -67,8 +73,13 @@ def manifest_lines(header: Header, entries: Iterable[Entry]) -> Iterator[bytes]:
             "bytes": header.total_bytes,
         }
     )
-    digest.update(first)
-    yield first
+    for line in chain((first,), lines):
+        digest.update(line)
+        yield line
+    yield _line({"end": header.files, "sha256": digest.hexdigest()})
+
+
+def _checked_lines(header: Header, entries: Iterable[Entry]) -> Iterator[bytes]:
     files = total_bytes = 0
     previous = b""
     for entry in entries:
@@ -78,12 +89,9 @@ def manifest_lines(header: Header, entries: Iterable[Entry]) -> Iterator[bytes]:
         previous = key
         files += 1
         total_bytes += entry.size
-        line = entry_line(entry)
-        digest.update(line)
-        yield line
+        yield entry_line(entry)
     if (files, total_bytes) != (header.files, header.total_bytes):
         raise ValueError(f"{files} files of {total_bytes} bytes, not as in {header}")
-    yield _line({"end": files, "sha256": digest.hexdigest()})
 
 
 def entry_line(entry: Entry) -> bytes:

@@ -7,19 +7,23 @@ Memory stays small at a million files: 64-bit hashes are kept of the paths, no t
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import compress
 from operator import attrgetter
 
 from resources.collisions import Names
 from resources.errors import ManifestError
 from resources.line_file import Block, LineFile, block_digest
-from resources.manifest import FORMAT, Entry, Header, content_line
+from resources.manifest import FORMAT, Entry, Header, content_line, entry_line
 from resources.manifest_fields import Lines
 from resources.paths import fold, reason_against
 from resources.plain_lines import (
     plain_content_lines,
     plain_entries,
+    plain_holders,
+    plain_lines_held,
     plain_paths,
+    plain_selection,
     prove_manifest,
 )
 from resources.strict_json import Value
@@ -103,6 +107,39 @@ class Manifest:
         """
         data = self._content(block)
         return plain_entries(data) if self._plain else self._entries_of_lines(block)
+
+    def holders(self, block: Block) -> dict[bytes, str]:
+        """Read which version holds each file of a block, by its content line."""
+        own = self.header.version
+        if self._plain:
+            data = self._content(block)
+            held_in = plain_holders(data)
+            lines = plain_content_lines(data)
+        else:
+            held_in = [entry.held_in for entry in self.entries_of(block)]
+            lines = self.content_lines(block)
+        return dict(zip(lines, (holder or own for holder in held_in), strict=True))
+
+    def selected(self, block: Block, wanted: list[bool]) -> list[Entry]:
+        """Read some entries of a block, and not the others."""
+        if self._plain:
+            return plain_entries(plain_selection(self._content(block), wanted))
+        return list(compress(self.entries_of(block), wanted))
+
+    def lines_held(
+        self, block: Block, holders: Sequence[str | None], codes: Iterable[int]
+    ) -> bytes:
+        """Give the lines of a block for a published manifest.
+
+        ``holders`` are the versions that hold files, None for the manifest's own;
+        ``codes`` has the place in there for each file.
+        """
+        if self._plain:
+            return plain_lines_held(self._content(block), holders, codes)
+        return b"".join(
+            entry_line(entry._replace(held_in=holders[code]))
+            for entry, code in zip(self.entries_of(block), codes, strict=True)
+        )
 
     def paths(self) -> Iterator[bytes]:
         """Yield the files' paths, ascending."""

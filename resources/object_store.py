@@ -94,6 +94,17 @@ class ObjectStore:
             raise MissingFileError
         return size
 
+    def sizes(self, version: str, paths: list[str]) -> list[int | None]:
+        """Give the sizes of many objects, as they were listed."""
+
+        def size(path: str) -> int | None:
+            try:
+                return self.size(version, path)
+            except (MissingFileError, RefusedFileError):
+                return None
+
+        return [size(path) for path in paths]
+
     def open(self, version: str, path: str) -> BinaryIO:
         """Open an object."""
         return self._bucket.open(f"versions/{version}/{path}")
@@ -132,7 +143,7 @@ class ObjectStore:
             chunks = partial(verified, source, entry)
             self._upload_parts(key, chunks, entry.size, entry.sha256)
 
-    def copy(self, entry: Entry, version: str) -> None:
+    def copy(self, entry: Entry, version: str) -> bool:
         """Let the server copy the object."""
         source = f"versions/{entry.held_in}/{entry.path}"
         try:
@@ -140,6 +151,7 @@ class ObjectStore:
                 raise MissingFileError
             self._require_lease()
             self._bucket.copy(source, f"versions/{version}/{entry.path}")
+            return True
         except (MissingFileError, RefusedFileError):
             raise StoreError(f"{source} in {self.name} is not whole") from None
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
-from itertools import islice, pairwise
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress, islice, pairwise
 from operator import lt
 from typing import NamedTuple
 
@@ -125,15 +125,45 @@ def plain_paths(data: bytes) -> list[bytes]:
     return _PATH.findall(data)
 
 
-def plain_content_lines(data: bytes) -> list[bytes]:
-    """Read a block that was proved to be harmless as ``manifest.content_line`` has it.
+# A path has no quote, so nothing else is taken for these.
+_MD5 = re.compile(rb', "md5": "[^"]++"')
+_HELD_IN = re.compile(rb', "in": "([^"]++)"')
 
-    A quote follows neither key in a path, so nothing else is taken out.
-    """
-    for part in (b', "md5": "', b', "in": "'):
-        if part in data:
-            data = re.sub(part + rb'[^"]++"', b"", data)
+
+def plain_content_lines(data: bytes) -> list[bytes]:
+    """Read a harmless block as ``manifest.content_line`` has its entries."""
+    for part in (_MD5, _HELD_IN):
+        if part.search(data):
+            data = part.sub(b"", data)
     return data.split(b"}\n")[:-1]
+
+
+def plain_holders(data: bytes) -> list[str | None]:
+    """Read from a block that was proved to be harmless what holds each file."""
+    if not _HELD_IN.search(data):
+        return [None] * data.count(b"\n")
+    found = (_HELD_IN.search(line) for line in data.split(b"\n")[:-1])
+    return [holder and holder[1].decode() for holder in found]
+
+
+def plain_lines_held(
+    data: bytes, holders: Sequence[str | None], codes: Iterable[int]
+) -> bytes:
+    """Give the lines of a block whose entries name no version, each naming one.
+
+    ``codes`` has the place of each line's version in ``holders``.
+    """
+    ends = [f', "in": "{held_in}"}}\n' if held_in else "}\n" for held_in in holders]
+    encoded = [end.encode() for end in ends]
+    lines = data.split(b"}\n")[:-1]
+    pairs = zip(lines, codes, strict=True)
+    return b"".join([line + encoded[code] for line, code in pairs])
+
+
+def plain_selection(data: bytes, wanted: Iterable[bool]) -> bytes:
+    """Give only the wanted lines of a block."""
+    lines = data.splitlines(keepends=True)
+    return b"".join(compress(lines, wanted))
 
 
 def plain_entries(data: bytes) -> list[Entry]:

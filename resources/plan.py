@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import islice, zip_longest
 from typing import NamedTuple
 
-from resources.errors import ConflictError, MissingFileError, RefusedFileError
+from resources.errors import ConflictError
 from resources.line_file import Block
 from resources.manifest import Entry
 from resources.manifest_reader import BLOCKS_AT_ONCE, Manifest
@@ -46,14 +46,6 @@ class Choice(NamedTuple):
     there: bool
 
 
-class Decision(NamedTuple):
-    """One file, its entry naming the version that holds it, and what becomes of it."""
-
-    entry: Entry
-    seen_in: str | None
-    there: bool
-
-
 class Decided(NamedTuple):
     """The choices for a block of the manifest, two bytes a file.
 
@@ -66,14 +58,6 @@ class Decided(NamedTuple):
     codes: array[int]
     files: list[int]
     sizes: list[int]
-
-    def decisions(self, entries: list[Entry]) -> Iterator[Decision]:
-        """Give the block's decisions."""
-        for entry, code in zip(entries, self.codes, strict=True):
-            held_in, seen_in, there = self.choices[code]
-            if entry.held_in != held_in:
-                entry = entry._replace(held_in=held_in)
-            yield Decision(entry, seen_in, there)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,10 +120,9 @@ class Plan:
             f" {size_text(self.upload_bytes)} to upload{there}"
         )
 
-    def decisions(self, manifest: Manifest) -> Iterator[Decision]:
-        """Yield the decision for every file, in the manifest's order."""
-        for block, decided in zip(manifest.blocks(), self.decided, strict=True):
-            yield from decided.decisions(manifest.entries_of(block))
+    def blocks(self, manifest: Manifest) -> Iterator[tuple[Block, Decided]]:
+        """Yield the manifest's blocks with what was decided for them."""
+        return zip(manifest.blocks(), self.decided, strict=True)
 
     def require_unchanged(self, store: Store) -> None:
         """Make sure that what was decided still holds. Needs the lock.
@@ -205,7 +188,7 @@ def _decide(
     choices = _Choices(manifest, earlier, store)
     if version in sealed_versions:
         sealed = open_published(store, platform, version).manifest
-        choices = _SealedChoices(manifest, sealed, earlier, store)
+        choices = _SealedChoices(manifest, earlier, store, sealed)
 
     def decide_all(piece: list[Block]) -> list[Decided]:
         return [choices.decide(block) for block in piece]
@@ -230,38 +213,46 @@ class _Choices:
         self, manifest: Manifest, earlier: list[Manifest], store: Store
     ) -> None:
         self.manifest = manifest
-        self.store = store
-        self._earlier = [_Neighbour(other) for other in earlier]
+        self.earlier = [_Neighbour(other) for other in earlier]
+        self._store = store
         self._is_begun = store.is_begun(manifest.header.version)
 
     def decide(self, block: Block) -> Decided:
         """Choose for each file of a block."""
         entries = self.manifest.entries_of(block)
-        chosen: dict[str, Choice] = {}
-        for other in self._earlier:
-            open_ones = [entry for entry in entries if entry.path not in chosen]
-            if not open_ones:
+        lines = self.manifest.content_lines(block)
+        choices: dict[int, Choice] = {}
+        for other in self.earlier:
+            if len(choices) == len(entries):
                 break
-            for entry, found in other.same(open_ones, block):
-                holder = found.held_in or other.version
-                if self.is_there(holder, entry):
-                    chosen[entry.path] = Choice(holder, other.version, there=True)
+            holders = other.holders(block)
+            found = {
+                place: holders[line]
+                for place, line in enumerate(lines)
+                if line in holders and place not in choices
+            }
+            for place in self.there(entries, found):
+                choices[place] = Choice(found[place], other.version, there=True)
         version = self.manifest.header.version
-        return _decided(
-            entries,
-            (
-                chosen.get(entry.path)
-                or Choice(None, None, self._is_begun and self.is_there(version, entry))
-                for entry in entries
-            ),
-        )
+        new = {n: version for n in range(len(entries)) if n not in choices}
+        there = self.there(entries, new) if self._is_begun else set()
+        for place in new:
+            choices[place] = Choice(None, None, place in there)
+        return _decided(entries, choices)
 
-    def is_there(self, version: str, entry: Entry) -> bool:
-        """Say whether an object of the entry's size lies in a version's folder."""
-        try:
-            return self.store.size(version, entry.path) == entry.size
-        except (MissingFileError, RefusedFileError):
-            return False
+    def there(self, entries: list[Entry], holders: dict[int, str]) -> set[int]:
+        """Say for which places an object of the entry's size lies in the version."""
+        there = set()
+        for version in set(holders.values()):
+            places = [place for place in holders if holders[place] == version]
+            paths = [entries[place].path for place in places]
+            sizes = self._store.sizes(version, paths)
+            there |= {
+                place
+                for place, size in zip(places, sizes, strict=True)
+                if size == entries[place].size
+            }
+        return there
 
 
 class _SealedChoices(_Choices):
@@ -270,9 +261,9 @@ class _SealedChoices(_Choices):
     def __init__(
         self,
         manifest: Manifest,
-        sealed: Manifest,
         earlier: list[Manifest],
         store: Store,
+        sealed: Manifest,
     ) -> None:
         super().__init__(manifest, earlier, store)
         self._sealed = _Neighbour(sealed)
@@ -282,28 +273,29 @@ class _SealedChoices(_Choices):
     def decide(self, block: Block) -> Decided:
         """Give the choices that were sealed; raises ConflictError for other content."""
         entries = self.manifest.entries_of(block)
-        theirs = [found for _, found in self._sealed.same(entries, block)]
-        if len(theirs) != len(entries):
+        lines = self.manifest.content_lines(block)
+        sealed = self._sealed.holders(block)
+        if not all(line in sealed for line in lines):
             self._refuse()
-        seen_in: dict[str, str] = {}
-        for other in self._earlier:
-            reused = [e for e in theirs if e.held_in and e.path not in seen_in]
-            if not reused:
-                break
-            for entry, _ in other.same(reused, block):
-                seen_in[entry.path] = other.version
+        held_in = {place: sealed[line] for place, line in enumerate(lines)}
         version = self.manifest.header.version
-        return _decided(
-            entries,
-            (
-                Choice(
-                    entry.held_in,
-                    entry.held_in and seen_in.get(entry.path, entry.held_in),
-                    self.is_there(entry.held_in or version, entry),
-                )
-                for entry in theirs
-            ),
-        )
+        reused = {place for place, holder in held_in.items() if holder != version}
+        seen_in: dict[int, str] = {}
+        for other in self.earlier:
+            if len(seen_in) == len(reused):
+                break
+            holders = other.holders(block)
+            for place in reused - seen_in.keys():
+                if lines[place] in holders:
+                    seen_in[place] = other.version
+        there = self.there(entries, held_in)
+        choices = {
+            place: Choice(held_in[place], seen_in.get(place, held_in[place]), is_there)
+            if place in reused
+            else Choice(None, None, is_there)
+            for place, is_there in ((n, n in there) for n in range(len(entries)))
+        }
+        return _decided(entries, choices)
 
     def _refuse(self) -> None:
         sealed = self._sealed.manifest
@@ -322,41 +314,32 @@ class _Neighbour:
     def __init__(self, manifest: Manifest) -> None:
         self.manifest = manifest
         self.version = manifest.header.version
-        self._read: dict[int, list[Entry]] = {}
+        self._read: dict[int, dict[bytes, str]] = {}
 
-    def same(self, entries: list[Entry], block: Block) -> Iterator[tuple[Entry, Entry]]:
-        """Yield those of a block's entries that it has with the same content, and its
-        own entries beside them."""
-        theirs = {
-            entry.path: entry
-            for other in self.manifest.blocks_between(block.first, block.last)
-            for entry in self._entries_of(other)
-        }
-        for entry in entries:
-            found = theirs.get(entry.path)
-            if found is not None and found[:3] == entry[:3]:
-                yield entry, found
+    def holders(self, block: Block) -> dict[bytes, str]:
+        """Give the versions that hold its files around a block, by content line."""
+        around = self.manifest.blocks_between(block.first, block.last)
+        found: dict[bytes, str] = {}
+        for other in around:
+            found |= self._holders_of(other)
+        return found
 
-    def _entries_of(self, block: Block) -> list[Entry]:
+    def _holders_of(self, block: Block) -> dict[bytes, str]:
         """Read a block, which two neighbouring ones of the new version often meet."""
         if block.offset not in self._read:
             while len(self._read) >= BLOCKS_KEPT:
                 del self._read[next(iter(self._read))]
-            self._read[block.offset] = self.manifest.entries_of(block)
+            self._read[block.offset] = self.manifest.holders(block)
         return self._read[block.offset]
 
 
-def _decided(entries: list[Entry], choices: Iterator[Choice]) -> Decided:
+def _decided(entries: list[Entry], choices: dict[int, Choice]) -> Decided:
     places: dict[Choice, int] = {}
-    codes = array("H")
-    files: list[int] = []
-    sizes: list[int] = []
-    for entry, choice in zip(entries, choices, strict=True):
-        place = places.setdefault(choice, len(places))
-        if place == len(files):
-            files.append(0)
-            sizes.append(0)
-        codes.append(place)
-        files[place] += 1
-        sizes[place] += entry.size
+    in_order = [choices[place] for place in range(len(entries))]
+    codes = array("H", [places.setdefault(c, len(places)) for c in in_order])
+    files = [0] * len(places)
+    sizes = [0] * len(places)
+    for entry, code in zip(entries, codes, strict=True):
+        files[code] += 1
+        sizes[code] += entry.size
     return Decided(list(places), codes, files, sizes)

@@ -47,7 +47,8 @@ def publish(
                 report.note(name, served=version)
                 report.line(f"Nothing to do: {version} is already published.")
                 continue
-            point_to(name, version, store, before)
+            digest = open_published(store, name, version).manifest.sha256
+            point_to(version, digest, store, before)
             note_served(name, version, before, report)
             report.line(published_line(version, before))
 

@@ -55,10 +55,12 @@ def reuse_lines(plan: Plan, release: SourceRelease) -> Iterator[bytes]:
     }
     yield json.dumps(head, ensure_ascii=False)[:-1].encode() + b', "in": {'
     separator = b"\n"
-    for decision in plan.decisions(release.manifest):
-        entry = decision.entry
-        if entry.held_in is not None:
-            pair = f"{json.dumps(entry.path)}: {json.dumps(entry.held_in)}"
-            yield separator + pair.encode()
-            separator = b",\n"
+    for block, decided in plan.blocks(release.manifest):
+        held_in = [decided.choices[code].held_in for code in decided.codes]
+        entries = release.manifest.entries_of(block)
+        for entry, holder in zip(entries, held_in, strict=True):
+            if holder is not None:
+                pair = f"{json.dumps(entry.path)}: {json.dumps(holder)}"
+                yield separator + pair.encode()
+                separator = b",\n"
     yield b"\n}}\n"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from resources.errors import InputError
 from resources.publish import all_locked, require_complete
+from resources.published import open_published
 from resources.report import Report
 from resources.store import Store
 from resources.sync import note_served, point_to
@@ -31,6 +32,7 @@ def roll_back(version: str, stores: dict[str, Store], report: Report) -> None:
                 report.note(name, served=version)
                 report.line(f"Nothing to do: {name} serves {version} already.")
                 continue
-            point_to(name, version, store, before)
+            digest = open_published(store, name, version).manifest.sha256
+            point_to(version, digest, store, before)
             note_served(name, version, before, report)
             report.line(f"Rolled back {name}: {before.version} -> {version}")

@@ -95,6 +95,9 @@ class Store(Protocol):
         Raises MissingFileError, or RefusedFileError when it can't be an object.
         """
 
+    def sizes(self, version: str, paths: list[str]) -> list[int | None]:
+        """Give the sizes of many objects; None for what isn't there or can't be one."""
+
     def open(self, version: str, path: str) -> BinaryIO:
         """Open an object. Raises MissingFileError or RefusedFileError."""
 
@@ -114,11 +117,12 @@ class Store(Protocol):
         not what the entry says. Needs the lock.
         """
 
-    def copy(self, entry: Entry, version: str) -> None:
+    def copy(self, entry: Entry, version: str) -> bool:
         """Make the object that ``entry.held_in`` holds one of ``version``, too, all or
         nothing and without sending it. Needs the lock.
 
-        Raises StoreError when it isn't there with the entry's size.
+        Returns False where it is the same object already. Raises StoreError when the
+        object isn't there with the entry's size.
         """
 
     def put_document(self, version: str, name: str, chunks: Iterable[bytes]) -> None:

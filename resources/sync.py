@@ -6,26 +6,29 @@ ended, and sends nothing twice that is there and has the right digest.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from io import BytesIO
+from itertools import compress
 from typing import NamedTuple
 
 from resources.errors import DifferenceError, MissingFileError, RefusedFileError
 from resources.hashing import CHUNK_BYTES, sha256_of
 from resources.line_file import Block
-from resources.manifest import Entry, manifest_lines
+from resources.manifest import Entry, sealed_lines
 from resources.paths import MANIFEST_NAME
 from resources.pieces import PIECE_BYTES, in_pieces
-from resources.plan import Decided, Decision, Plan
-from resources.published import open_published
+from resources.plan import Choice, Decided, Plan
 from resources.report import Report
 from resources.source import SourceRelease
 from resources.store import Pointer, Store
 from resources.workers import Workers, may_fork
 
 MAX_TASK_ID = 64  # characters; the service's are 36
+
+_Wanted = tuple[Entry, Choice]
 
 
 class Sent(NamedTuple):
@@ -35,9 +38,12 @@ class Sent(NamedTuple):
     sent_bytes: int
 
 
-def bring_in(plan: Plan, release: SourceRelease, store: Store, report: Report) -> None:
+def bring_in(
+    plan: Plan, release: SourceRelease, store: Store, report: Report
+) -> str | None:
     """Store what the plan lacks: content first, then the manifest. Needs the lock.
 
+    Returns the digest of the manifest, None when it was there already.
     Raises DifferenceError when the source isn't what its manifest says.
     """
     if not plan.complete:
@@ -45,8 +51,7 @@ def bring_in(plan: Plan, release: SourceRelease, store: Store, report: Report) -
         store.settle(plan.version)
         report.count(plan.platform, "bytesUploaded", sent.sent_bytes)
         report.line(f"Verified {counted(sent.verified_files, 'upload')}.")
-    if not plan.sealed:
-        seal(plan, release, store)
+    return None if plan.sealed else seal(plan, release, store)
 
 
 def send_files(
@@ -59,17 +64,16 @@ def send_files(
     was done, and only what is missing is sent.
     """
 
-    def send_piece(piece: tuple[Block, Decided] | list[Decision]) -> Sent:
-        if isinstance(piece, list):
-            wanted = piece
-        else:
-            wanted = list(_wanted(plan, release, *piece))
+    def send_piece(piece: tuple[Block, Decided] | list[_Wanted]) -> Sent:
+        if isinstance(piece, tuple):
+            piece = _wanted(plan, release, *piece)
         sent_bytes = 0
-        for decision in wanted:
-            if not (decision.there and _is_intact(decision.entry, plan, store)):
-                _send(decision.entry, plan, release, store)
-                sent_bytes += decision.entry.size
-        return Sent(len(wanted), sent_bytes)
+        for entry, choice in piece:
+            version = choice.held_in or plan.version
+            if not (choice.there and _is_intact(entry, version, store)):
+                _send(entry, version, release, store)
+                sent_bytes += entry.size
+        return Sent(len(piece), sent_bytes)
 
     verified_files = sent_bytes = 0
     with Workers(send_piece) as workers:
@@ -80,22 +84,35 @@ def send_files(
     return Sent(verified_files, sent_bytes)
 
 
-def seal(plan: Plan, release: SourceRelease, store: Store) -> None:
-    """Write the version's manifest, after which it never changes. Needs the lock."""
-    entries = (decision.entry for decision in plan.decisions(release.manifest))
-    lines = manifest_lines(release.manifest.header, entries)
-    store.put_document(plan.version, MANIFEST_NAME, lines)
+def seal(plan: Plan, release: SourceRelease, store: Store) -> str:
+    """Write the version's manifest, after which it never changes. Needs the lock.
+
+    Returns the digest that it ends with.
+    """
+    end = b""
+
+    def lines() -> Iterator[bytes]:
+        nonlocal end
+        entries = (
+            release.manifest.lines_held(
+                block, [choice.held_in for choice in decided.choices], decided.codes
+            )
+            for block, decided in plan.blocks(release.manifest)
+        )
+        for end in sealed_lines(release.manifest.header, entries):  # noqa: UP028
+            yield end
+
+    store.put_document(plan.version, MANIFEST_NAME, lines())
+    return str(json.loads(end)["sha256"])
 
 
-def point_to(
-    platform: str, version: str, store: Store, expected: Pointer | None
-) -> None:
+def point_to(version: str, sha256: str, store: Store, expected: Pointer | None) -> None:
     """Serve a sealed version if ``expected`` is still served. Needs the lock.
 
-    A version that is served already stays so, since when and after which included.
+    ``sha256`` is the digest that its manifest ends with. A version that is served
+    already stays so, since when and after which included.
     """
-    digest = open_published(store, platform, version).manifest.sha256
-    if expected is not None and expected[:2] == (version, digest):
+    if expected is not None and expected[:2] == (version, sha256):
         return
     previous = expected.version if expected is not None else None
     if expected is not None and previous == version:
@@ -103,7 +120,7 @@ def point_to(
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     pointer = Pointer(
         version,
-        digest,
+        sha256,
         previous=previous,
         published_at=now.replace("+00:00", "Z"),
         task_id=os.environ.get("TASK_ID", "")[:MAX_TASK_ID] or None,
@@ -136,42 +153,39 @@ def counted(number: int, noun: str) -> str:
 
 def _pieces(
     plan: Plan, release: SourceRelease
-) -> Iterator[tuple[Block, Decided] | list[Decision]]:
+) -> Iterator[tuple[Block, Decided] | list[_Wanted]]:
     """Yield whole blocks with what was decided, and where these have much to send, the
-    decisions themselves in smaller pieces."""
-    for block, decided in zip(release.manifest.blocks(), plan.decided, strict=True):
+    files themselves in smaller pieces."""
+    for block, decided in plan.blocks(release.manifest):
         sizes = zip(decided.choices, decided.sizes, strict=True)
-        wanted = [size for choice, size in sizes if plan.wants(choice)]
-        if may_fork() and sum(wanted) <= PIECE_BYTES:
-            if wanted:
+        to_send = [size for choice, size in sizes if plan.wants(choice)]
+        if may_fork() and sum(to_send) <= PIECE_BYTES:
+            if to_send:
                 yield block, decided
         else:
-            decisions = _wanted(plan, release, block, decided)
-            yield from in_pieces(decisions, lambda decision: decision.entry.size)
+            wanted = _wanted(plan, release, block, decided)
+            yield from in_pieces(wanted, lambda file: file[0].size)
 
 
 def _wanted(
     plan: Plan, release: SourceRelease, block: Block, decided: Decided
-) -> Iterator[Decision]:
-    wanted = [plan.wants(choice) for choice in decided.choices]
-    decisions = decided.decisions(release.manifest.entries_of(block))
-    return (
-        decision
-        for decision, code in zip(decisions, decided.codes, strict=True)
-        if wanted[code]
-    )
+) -> list[_Wanted]:
+    is_wanted = [plan.wants(choice) for choice in decided.choices]
+    wanted = [is_wanted[code] for code in decided.codes]
+    entries = release.manifest.selected(block, wanted)
+    choices = [decided.choices[code] for code in compress(decided.codes, wanted)]
+    return list(zip(entries, choices, strict=True))
 
 
-def _is_intact(entry: Entry, plan: Plan, store: Store) -> bool:
+def _is_intact(entry: Entry, version: str, store: Store) -> bool:
     try:
-        with store.open(entry.held_in or plan.version, entry.path) as stream:
+        with store.open(version, entry.path) as stream:
             return sha256_of(stream) == (entry.size, entry.sha256)
     except (MissingFileError, RefusedFileError, OSError):
         return False
 
 
-def _send(entry: Entry, plan: Plan, release: SourceRelease, store: Store) -> None:
-    version = entry.held_in or plan.version
+def _send(entry: Entry, version: str, release: SourceRelease, store: Store) -> None:
     content = release.read_small(entry, CHUNK_BYTES)
     try:
         if content is not None:
@@ -181,9 +195,9 @@ def _send(entry: Entry, plan: Plan, release: SourceRelease, store: Store) -> Non
             store.put(version, entry, source)
     except MissingFileError:
         raise DifferenceError(
-            f"{entry.path} is missing in the source of {plan.platform}"
+            f"{entry.path} is missing in the source of {release.platform}"
         ) from None
     except RefusedFileError as reason:
         raise DifferenceError(
-            f"{entry.path} in the source of {plan.platform} {reason}"
+            f"{entry.path} in the source of {release.platform} {reason}"
         ) from None

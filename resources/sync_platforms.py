@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from resources.plan import Plan
 from resources.publish import all_locked
+from resources.published import open_published
 from resources.report import Report
 from resources.source import SourceRelease
 from resources.store import Store
@@ -51,12 +52,14 @@ def sync_platforms(
     with all_locked({sync.plan.platform: sync.store for sync in ours}):
         for sync in ours:
             sync.plan.require_unchanged(sync.store)
+        sealed: dict[str, str | None] = {}
         for sync in syncs:
             if len(syncs) > 1:
                 report.line(f"Syncing {PLATFORMS[sync.plan.platform]}...")
-            _sync_content(sync, report)
+            sealed[sync.plan.platform] = _sync_content(sync, report)
             if whole:
-                _make_whole(sync, report)
+                is_new = sealed[sync.plan.platform] is not None
+                _make_whole(sync, report, is_new=is_new)
             if not (move_pointers or sync.plan.published):
                 report.line(f"Stored {sync.plan.version}; it is not published yet.")
         if move_pointers:
@@ -65,27 +68,31 @@ def sync_platforms(
                     continue
                 if len(syncs) > 1:
                     report.line(f"Publishing {PLATFORMS[sync.plan.platform]}...")
-                _move_pointer(sync.plan, sync.store, report)
+                _move_pointer(sync.plan, sealed[sync.plan.platform], sync.store, report)
 
 
-def _sync_content(sync: PlatformSync, report: Report) -> None:
+def _sync_content(sync: PlatformSync, report: Report) -> str | None:
+    """Bring in what is missing; give the digest of the manifest if it is new."""
     plan = sync.plan
     if plan.published:
         report.note(plan.platform, served=plan.version)
         report.line(f"Nothing to do: {plan.version} is already published.")
-        return
+        return None
     report.line(plan.line())
-    bring_in(plan, sync.release, sync.store, report)
+    return bring_in(plan, sync.release, sync.store, report)
 
 
-def _make_whole(sync: PlatformSync, report: Report) -> None:
+def _make_whole(sync: PlatformSync, report: Report, *, is_new: bool) -> None:
     plan = sync.plan
-    copied = make_whole(plan.platform, plan.version, sync.store)
+    copied = make_whole(plan.platform, plan.version, sync.store, is_new=is_new)
     report.count(plan.platform, "copied", copied)
     report.line(f"Copied {counted(copied, 'file')} within the store.")
 
 
-def _move_pointer(plan: Plan, store: Store, report: Report) -> None:
-    point_to(plan.platform, plan.version, store, plan.pointer)
+def _move_pointer(plan: Plan, sealed: str | None, store: Store, report: Report) -> None:
+    digest = (
+        sealed or open_published(store, plan.platform, plan.version).manifest.sha256
+    )
+    point_to(plan.version, digest, store, plan.pointer)
     note_served(plan.platform, plan.version, plan.pointer, report)
     report.line(published_line(plan.version, plan.pointer))

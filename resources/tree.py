@@ -124,6 +124,27 @@ class Tree:
         _require_regular(status.st_mode)
         return status.st_size
 
+    def sizes(self, prefix: str, paths: list[str]) -> list[int | None]:
+        """Give the sizes of many files; None for what is missing or refused."""
+        found: list[int | None] = []
+        with self._lock:
+            folder: str | None = None
+            folder_fd = -1
+            for path in paths:
+                above, _, name = path.rpartition("/")
+                try:
+                    if above != folder:
+                        folder_fd = self._folder((prefix + above).rstrip("/"))
+                        folder = above
+                    status = os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
+                except (OSError, MissingFileError, RefusedFileError):
+                    found.append(None)
+                else:
+                    found.append(
+                        status.st_size if stat.S_ISREG(status.st_mode) else None
+                    )
+        return found
+
     def walk(self) -> Iterator[str]:
         """Yield every path that is not a folder, ascending by its UTF-8 bytes.
 
@@ -194,6 +215,15 @@ class Tree:
                     return False
                 raise
         return True
+
+    def are_one(self, path: str, other: str) -> bool:
+        """Say whether two paths are names of one file. Raises OSError."""
+        with self._lock:
+            status = [
+                os.stat(name, dir_fd=self._folder(folder), follow_symlinks=False)
+                for folder, _, name in (path.rpartition("/"), other.rpartition("/"))
+            ]
+        return os.path.samestat(*status)
 
     def _folder(self, folder: str) -> int:
         if not folder:

@@ -6,7 +6,9 @@ manifest stays as it is, and ``prune`` takes the copies away with their version.
 
 from __future__ import annotations
 
-from resources.errors import MissingFileError, RefusedFileError, StoreError
+from collections.abc import Callable
+
+from resources.errors import StoreError
 from resources.line_file import Block
 from resources.manifest import Entry
 from resources.pieces import pieces_of, read_piece
@@ -15,36 +17,39 @@ from resources.store import Store
 from resources.workers import Workers
 
 
-def make_whole(platform: str, version: str, store: Store) -> int:
+def make_whole(platform: str, version: str, store: Store, *, is_new: bool) -> int:
     """Give a sealed version its own name of every file; give how many it lacked.
 
-    Needs the lock. Raises StoreError when an earlier version has lost what it holds.
+    ``is_new`` says that it was sealed just now. Needs the lock. Raises StoreError when
+    an earlier version has lost what it holds.
     """
     release = open_published(store, platform, version)
-    copied = _count_lacking(release, store, copy=True)
+
+    def copy(piece: Block | list[Entry]) -> int:
+        entries = read_piece(release.manifest, piece)
+        return sum(store.copy(entry, version) for entry in entries if entry.held_in)
+
+    def count_lacking(piece: Block | list[Entry]) -> int:
+        entries = read_piece(release.manifest, piece)
+        sizes = store.sizes(version, [entry.path for entry in entries])
+        return sum(
+            size != entry.size for size, entry in zip(sizes, entries, strict=True)
+        )
+
+    # By size, what an upload that was given up has left could be taken for a copy; once
+    # a version was made whole, nothing of the kind is there.
+    if not is_new and not _in_pieces(release, count_lacking):
+        return 0
+    copied = _in_pieces(release, copy)
     if copied:
         store.settle(version)
-        if _count_lacking(release, store, copy=False):
+        if _in_pieces(release, count_lacking):
             raise StoreError(f"{version} did not become whole in {store.name}")
     return copied
 
 
-def _count_lacking(release: PublishedRelease, store: Store, *, copy: bool) -> int:
-    def count(piece: Block | list[Entry]) -> int:
-        entries = read_piece(release.manifest, piece)
-        lacking = [e for e in entries if e.held_in and not _is_there(e, release, store)]
-        if copy:
-            for entry in lacking:
-                store.copy(entry, release.version)
-        return len(lacking)
-
-    with Workers(count) as workers:
-        pieces = pieces_of(release.manifest, None)
-        return sum(workers.map(pieces))
-
-
-def _is_there(entry: Entry, release: PublishedRelease, store: Store) -> bool:
-    try:
-        return store.size(release.version, entry.path) == entry.size
-    except (MissingFileError, RefusedFileError):
-        return False
+def _in_pieces(
+    release: PublishedRelease, work: Callable[[Block | list[Entry]], int]
+) -> int:
+    with Workers(work) as workers:
+        return sum(workers.map(pieces_of(release.manifest, None)))
