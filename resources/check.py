@@ -8,7 +8,7 @@ from itertools import chain, islice
 from typing import BinaryIO, NamedTuple, Protocol, TypeVar
 
 from resources.errors import MissingFileError, RefusedFileError
-from resources.hashing import CHUNK_BYTES, digest_of, digests_of, md5_of_text
+from resources.hashing import digest_of, digests_of, md5_of_text
 from resources.line_file import Block
 from resources.pieces import pieces_of, read_piece
 from resources.report import Report
@@ -73,9 +73,9 @@ class Files(Protocol[E_contra]):
     def size(self, entry: E_contra) -> int:
         """Give a file's size in bytes; raises as ``open`` does."""
 
-    def read_small(self, entry: E_contra, most_bytes: int) -> bytes | None:
-        """Read a file whole, where that can be done at once and it has the size that
-        its entry says; None where it can't or hasn't, for whatever reason."""
+    def read_small(self, entries: Sequence[E_contra]) -> Iterator[bytes | None]:
+        """Read files whole, where that can be done at once and they have the sizes that
+        their entries say; None where they can't or haven't, for whatever reason."""
 
 
 class Release(Files[E], Protocol[E]):
@@ -154,19 +154,21 @@ def _is_of_text(files: Files[E], entry: E) -> bool:
         return md5_of_text(stream) == entry.digest
 
 
-def is_right(files: Files[E], entry: E) -> bool:
-    """Say whether a file is as it should be, as far as one quick read can tell.
+def suspects(files: Files[E], entries: list[E]) -> Iterator[E]:
+    """Yield the files that a quick read doesn't show to be as they should be.
 
-    Several times faster than ``find_problem``, which has to be asked when it isn't.
+    Several times faster than ``find_problem``, which tells what is wrong with these, if
+    anything is.
     """
-    if entry.digest is None:
-        return False
-    content = files.read_small(entry, CHUNK_BYTES)
-    return content is not None and digest_of(content, entry.algorithm) == entry.digest
+    contents = files.read_small(entries)
+    for entry, content in zip(entries, contents, strict=True):
+        if content is None or digest_of(content, entry.algorithm) != entry.digest:
+            yield entry
 
 
-def find_extra(tree: Tree, manifest: Listing[E]) -> Iterator[str]:
+def find_extra(tree: Tree, release: Release[E]) -> Iterator[str]:
     """Yield the paths that lie in the folder and are not in the manifest."""
+    manifest = release.manifest
     listed = manifest.paths()
     wanted = next(listed, None)
     for path in tree.walk():
@@ -194,18 +196,19 @@ def check_release(
     """
     report.line(f"Checking {PLATFORMS[release.platform]} manifest...")
     problems = Problems(report)
-    pieces = find_problems(release, quick=quick, extra_in=extra_in)
-    extra = found_in(0, ()) if extra_in is None else next(pieces)
-    files = 0
-    for found in pieces:
+    files = on_disk = 0
+    for found in find_problems(release, quick=quick, counted_in=extra_in):
         files += found.files
+        on_disk += found.on_disk
         problems.add(found)
         report.advance(found.files)
     failed = problems.count
-    problems.add(extra)
-    if strict_extra:
-        files += extra.problems
-        failed = problems.count
+    if extra_in is not None and (failed or quick or on_disk != files):
+        extra = found_in(0, (f"EXTRA {path}" for path in find_extra(extra_in, release)))
+        problems.add(extra)
+        if strict_extra:
+            files += extra.problems
+            failed = problems.count
     problems.close()
     if failed:
         report.failure(f"{failed} of {files} files failed.")
@@ -216,11 +219,15 @@ def check_release(
 
 
 class Found(NamedTuple):
-    """What a helper found: numbers of files and problems, and the first problems."""
+    """What a helper found: numbers of files and problems, and the first problems.
+
+    ``on_disk`` is how many files there are that may be entries, where that was counted.
+    """
 
     files: int
     problems: int
     lines: list[str]
+    on_disk: int = 0
 
 
 def found_in(files: int, problems: Iterable[str]) -> Found:
@@ -231,26 +238,37 @@ def found_in(files: int, problems: Iterable[str]) -> Found:
 
 
 def find_problems(
-    release: Release[E], *, quick: bool, extra_in: Tree | None = None
+    release: Release[E], *, quick: bool, counted_in: Tree | None = None
 ) -> Iterator[Found]:
-    """Yield what is found in each piece; with ``extra_in``, first what is extra.
+    """Yield what is found in each piece of a release.
 
-    The look for extra files goes first because it can't be divided.
+    With ``counted_in``, the files in that folder which may be entries are counted, too:
+    where all entries are right and there are as many files, there is no other file.
     """
 
     def check_piece(piece: Block | list[E] | None) -> Found:
         if piece is None:
-            extra = find_extra(extra_in, release.manifest) if extra_in else ()
-            return found_in(0, (f"EXTRA {path}" for path in extra))
+            return Found(0, 0, [], _count_files(counted_in, release))
         entries = read_piece(release.manifest, piece)
-        suspects = (e for e in entries if quick or not is_right(release, e))
-        problems = (find_problem(release, entry, quick=quick) for entry in suspects)
+        problems = (
+            find_problem(release, entry, quick=quick)
+            for entry in (entries if quick else suspects(release, entries))
+        )
         return found_in(len(entries), (problem for problem in problems if problem))
 
-    look_for_extra = () if extra_in is None else (None,)
+    # The count goes first because it can't be divided.
+    count = () if counted_in is None else (None,)
     pieces = pieces_of(release.manifest, lambda entry: entry.size or 0)
     with Workers(check_piece) as workers:
-        yield from workers.map(chain(look_for_extra, pieces))
+        yield from workers.map(chain(count, pieces))
+
+
+def _count_files(tree: Tree | None, release: Release[E]) -> int:
+    if tree is None:
+        return 0
+    names = release.manifest.documents
+    documents = sum(size is not None for size in tree.sizes("", list(names)))
+    return tree.count_files() - documents
 
 
 class Problems:

@@ -22,7 +22,7 @@ from resources.errors import (
     StoreError,
     store_failure,
 )
-from resources.hashing import verified
+from resources.hashing import CHUNK_BYTES, verified
 from resources.manifest import Entry
 from resources.paths import MANIFEST_NAME
 from resources.store import Pointer
@@ -35,7 +35,6 @@ _Make = Callable[[int, str], None]
 
 POINTER_NAME = "current.json"
 MAX_POINTER_BYTES = 4096
-CHUNK_BYTES = 1 << 20
 
 
 class DirectoryStore:
@@ -101,12 +100,10 @@ class DirectoryStore:
         """Open an object."""
         return self._existing().open_file(f"versions/{version}/{path}")
 
-    def read_small(
-        self, version: str, path: str, size: int, most_bytes: int
-    ) -> bytes | None:
-        """Read an object whole; see ``tree.Tree``."""
-        tree = self._existing()
-        return tree.read_small(f"versions/{version}/{path}", size, most_bytes)
+    def read_small(self, wanted: Iterable[tuple[str, Entry]]) -> Iterator[bytes | None]:
+        """Read objects whole; see ``tree.Tree``."""
+        paths = ((f"versions/{v}/{entry.path}", entry.size) for v, entry in wanted)
+        return self._existing().read_small(paths, CHUNK_BYTES)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:

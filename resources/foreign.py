@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from itertools import islice
 from operator import lt
 from typing import BinaryIO, NamedTuple
 
 from resources.collisions import Folded, Names, folded, may_meet
 from resources.errors import ManifestError
+from resources.hashing import CHUNK_BYTES
 from resources.line_file import Block
 from resources.paths import fold
 from resources.records import Records
@@ -49,9 +50,10 @@ class TreeFiles:
         """Open a file. Raises MissingFileError or RefusedFileError."""
         return self.tree.open_file(entry.path)
 
-    def read_small(self, entry: ForeignEntry, most_bytes: int) -> bytes | None:
-        """Read a file whole where that can be done at once; see ``tree.Tree``."""
-        return self.tree.read_small(entry.path, entry.size, most_bytes)
+    def read_small(self, entries: Sequence[ForeignEntry]) -> Iterator[bytes | None]:
+        """Read files whole where that can be done at once; see ``tree.Tree``."""
+        wanted = ((entry.path, entry.size) for entry in entries)
+        return self.tree.read_small(wanted, CHUNK_BYTES)
 
     def size(self, entry: ForeignEntry) -> int:
         """Give a file's size in bytes; raises as ``open`` does."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
 from resources.errors import InputError, MissingFileError
@@ -32,10 +33,10 @@ class PublishedRelease:
         """Open a file where it is held. Raises MissingFileError, RefusedFileError."""
         return self._store.open(entry.held_in or self.version, entry.path)
 
-    def read_small(self, entry: Entry, most_bytes: int) -> bytes | None:
-        """Read a file whole where that can be done at once; see ``store.Store``."""
-        version = entry.held_in or self.version
-        return self._store.read_small(version, entry.path, entry.size, most_bytes)
+    def read_small(self, entries: Sequence[Entry]) -> Iterator[bytes | None]:
+        """Read files whole where that can be done at once; see ``store.Store``."""
+        wanted = ((entry.held_in or self.version, entry) for entry in entries)
+        return self._store.read_small(wanted)
 
     def size(self, entry: Entry) -> int:
         """Give a file's size in bytes; raises as ``open`` does."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
 from resources.candidates import find_manifest
 from resources.errors import InputError, MissingFileError, RefusedFileError
 from resources.foreign import ForeignManifest, TreeFiles
+from resources.hashing import CHUNK_BYTES
 from resources.line_file import LineFile
 from resources.make_manifest import Owner, converted
 from resources.manifest import Entry
@@ -30,9 +32,10 @@ class SourceRelease:
         """Open a file. Raises MissingFileError or RefusedFileError."""
         return self.tree.open_file(entry.path)
 
-    def read_small(self, entry: Entry, most_bytes: int) -> bytes | None:
-        """Read a file whole where that can be done at once; see ``tree.Tree``."""
-        return self.tree.read_small(entry.path, entry.size, most_bytes)
+    def read_small(self, entries: Sequence[Entry]) -> Iterator[bytes | None]:
+        """Read files whole where that can be done at once; see ``tree.Tree``."""
+        wanted = ((entry.path, entry.size) for entry in entries)
+        return self.tree.read_small(wanted, CHUNK_BYTES)
 
     def size(self, entry: Entry) -> int:
         """Give a file's size in bytes; raises as ``open`` does."""

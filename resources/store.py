@@ -101,11 +101,9 @@ class Store(Protocol):
     def open(self, version: str, path: str) -> BinaryIO:
         """Open an object. Raises MissingFileError or RefusedFileError."""
 
-    def read_small(
-        self, version: str, path: str, size: int, most_bytes: int
-    ) -> bytes | None:
-        """Give the content of an object that has this size, where that can be had at
-        once; None where it can't, for whatever reason."""
+    def read_small(self, wanted: Iterable[tuple[str, Entry]]) -> Iterator[bytes | None]:
+        """Read objects whole, where that can be done at once; None for every other, for
+        whatever reason. ``wanted`` are entries with the versions that hold them."""
 
     def lock(self) -> AbstractContextManager[None]:
         """Be the only publisher. Raises ConflictError when there is another."""

@@ -15,7 +15,7 @@ from itertools import compress
 from typing import NamedTuple
 
 from resources.errors import DifferenceError, MissingFileError, RefusedFileError
-from resources.hashing import CHUNK_BYTES, sha256_of
+from resources.hashing import sha256_of
 from resources.line_file import Block
 from resources.manifest import Entry, sealed_lines
 from resources.paths import MANIFEST_NAME
@@ -68,10 +68,11 @@ def send_files(
         if isinstance(piece, tuple):
             piece = _wanted(plan, release, *piece)
         sent_bytes = 0
-        for entry, choice in piece:
+        contents = release.read_small([entry for entry, _ in piece])
+        for (entry, choice), content in zip(piece, contents, strict=True):
             version = choice.held_in or plan.version
             if not (choice.there and _is_intact(entry, version, store)):
-                _send(entry, version, release, store)
+                _send(entry, version, content, release, store)
                 sent_bytes += entry.size
         return Sent(len(piece), sent_bytes)
 
@@ -185,8 +186,14 @@ def _is_intact(entry: Entry, version: str, store: Store) -> bool:
         return False
 
 
-def _send(entry: Entry, version: str, release: SourceRelease, store: Store) -> None:
-    content = release.read_small(entry, CHUNK_BYTES)
+def _send(
+    entry: Entry,
+    version: str,
+    content: bytes | None,
+    release: SourceRelease,
+    store: Store,
+) -> None:
+    """Store a file, by what was read of it already or from its first byte on."""
     try:
         if content is not None:
             store.put(version, entry, BytesIO(content))

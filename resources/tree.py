@@ -12,7 +12,7 @@ import io
 import os
 import stat
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -86,27 +86,55 @@ class Tree:
             os.close(fd)
             raise
 
-    def read_small(self, path: str, size: int | None, most_bytes: int) -> bytes | None:
-        """Read a regular file whole, where that can be done at once.
+    def read_small(
+        self, wanted: Iterable[tuple[str, int | None]], most_bytes: int
+    ) -> Iterator[bytes | None]:
+        """Read regular files whole, where that can be done at once.
 
-        ``size`` is what it should have, None when that isn't known. Returns None for
-        every other file: missing, refused, empty, of another size, or too large.
+        ``wanted`` are paths and the sizes that the files should have, None where that
+        isn't known. Yields None for every other file: missing, refused, empty, of
+        another size, or too large.
         """
-        folder, _, name = path.rpartition("/")
-        try:
-            with self._lock:
-                fd = os.open(name, _FILE, dir_fd=self._folder(folder))
+        for path, size in wanted:
+            folder, _, name = path.rpartition("/")
+            content = None
             try:
-                wanted = os.fstat(fd).st_size if size is None else size
-                if not 0 < wanted <= most_bytes:
-                    return None
-                # At a place, which FIFOs and terminals don't have.
-                content = os.pread(fd, wanted + 1, 0)
+                with self._lock:
+                    fd = os.open(name, _FILE, dir_fd=self._folder(folder))
+                try:
+                    wanted_bytes = os.fstat(fd).st_size if size is None else size
+                    if 0 < wanted_bytes <= most_bytes:
+                        # At a place, which FIFOs and terminals don't have.
+                        content = os.pread(fd, wanted_bytes + 1, 0)
+                        if len(content) != wanted_bytes:
+                            content = None
+                finally:
+                    os.close(fd)
+            except (OSError, MissingFileError, RefusedFileError):
+                content = None
+            yield content
+
+    def count_files(self) -> int:
+        """Count what is not a folder, and folders that can't be read."""
+        count = 0
+        waiting = [""]
+        while waiting:
+            folder = waiting.pop()
+            try:
+                fd = self.folder_fd(folder)
+            except OSError:
+                count += 1
+                continue
+            try:
+                with os.scandir(fd) as found:
+                    for entry in found:
+                        if _is_folder(entry):
+                            waiting.append(f"{folder}/{entry.name}".lstrip("/"))
+                        else:
+                            count += 1
             finally:
                 os.close(fd)
-        except (OSError, MissingFileError, RefusedFileError):
-            return None
-        return content if len(content) == wanted else None
+        return count
 
     def open_buffered(self, path: str) -> BinaryIO:
         """Open a regular file for reading line by line; raises as ``open_file``."""
