@@ -238,8 +238,8 @@ def _sync(
         make_plan(release.manifest, store)
         for release, store in zip(releases, stores, strict=True)
     ]
-    for release, store in zip(releases, stores, strict=True):
-        require_similar(release.manifest, store, options.guard)
+    for plan, release, store in zip(plans, releases, stores, strict=True):
+        require_similar(release.manifest, store, options.guard, plan.others)
     report.expect(sum(plan.work_files for plan in plans))
     for plan in plans:
         _count_plan(plan, report)

@@ -17,6 +17,7 @@ from typing import BinaryIO
 from resources.durability import can_sync_file_systems, sync_file_system
 from resources.errors import (
     ConflictError,
+    DifferenceError,
     MissingFileError,
     RefusedFileError,
     StoreError,
@@ -171,8 +172,6 @@ class DirectoryStore:
                     self._writing(verified(stream, entry), sync=True)(folder_fd, name)
 
         try:
-            if tree.sizes("", [source]) != [entry.size]:
-                raise StoreError(f"{source} in {self.name} is not whole")
             # A link is there whole or not at all, so it needs no other name first.
             with tree.made_folder(folder) as folder_fd:
                 is_linked = tree.link(source, folder_fd, name)
@@ -182,6 +181,8 @@ class DirectoryStore:
             if tree.are_one(source, target):
                 return False
             self._replace(target, make)
+        except (FileNotFoundError, MissingFileError, RefusedFileError, DifferenceError):
+            raise StoreError(f"{source} in {self.name} is not whole") from None
         except OSError as error:
             raise store_failure(error, f"write {target} in {self.name}") from None
         return True

@@ -6,7 +6,9 @@ still nobody wants it published by accident.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import islice
+from types import MappingProxyType
 
 from resources.defaults import GUARD_OFF
 from resources.errors import InputError, MissingFileError
@@ -18,11 +20,17 @@ from resources.store import Store
 from resources.workers import Workers
 
 
-def require_similar(manifest: Manifest, store: Store, percent: int) -> None:
+def require_similar(
+    manifest: Manifest,
+    store: Store,
+    percent: int,
+    read: Mapping[str, Manifest] = MappingProxyType({}),
+) -> None:
     """Make sure that few of the files served would be dropped or changed.
 
     Parameters: ``percent`` of the files served, 0 to 100, may be dropped or have other
-    content. A first version and the one that is served already are not compared.
+    content; ``read`` are manifests of the store that were read already. A first version
+    and the one that is served already are not compared.
     Raises InputError, before anything is written.
     """
     platform, version = manifest.header.platform, manifest.header.version
@@ -33,7 +41,10 @@ def require_similar(manifest: Manifest, store: Store, percent: int) -> None:
         f'If that is meant, run it with --guard {GUARD_OFF} (task parameter "guard").'
     )
     try:
-        served = PublishedRelease(store, platform, pointer.version).manifest
+        served = (
+            read.get(pointer.version)
+            or PublishedRelease(store, platform, pointer.version).manifest
+        )
     except MissingFileError:
         raise InputError(
             f"the guard can't compare {version} of {platform} with {pointer.version},"

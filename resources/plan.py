@@ -11,7 +11,7 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice, zip_longest
 from typing import NamedTuple
 
@@ -66,7 +66,7 @@ class Plan:
 
     ``decided`` has the decisions for each block of the manifest; ``sealed_versions``
     and ``pointer`` are what they rest on: while a store's do not change, nor does
-    anything that was decided.
+    anything that was decided. ``others`` are the manifests that were read for it.
     """
 
     platform: str
@@ -83,6 +83,7 @@ class Plan:
     sealed_versions: list[str]
     pointer: Pointer | None
     decided: list[Decided]
+    others: dict[str, Manifest] = field(repr=False, compare=False)
 
     @property
     def sealed(self) -> bool:
@@ -147,7 +148,14 @@ def make_plan(manifest: Manifest, store: Store) -> Plan:
     """
     require_same_content(manifest, store)
     sealed_versions = store.sealed_versions()
-    decided = list(_decide(manifest, store, sealed_versions))
+    platform, version = manifest.header.platform, manifest.header.version
+    compared = _earlier(sealed_versions, version)
+    if version in sealed_versions:
+        compared.append(version)
+    others = {
+        other: open_published(store, platform, other).manifest for other in compared
+    }
+    decided = list(_decide(manifest, store, others))
     files: Counter[Choice] = Counter()
     sizes: Counter[Choice] = Counter()
     for part in decided:
@@ -159,8 +167,8 @@ def make_plan(manifest: Manifest, store: Store) -> Plan:
     missing = [choice for choice in files if not choice.there]
     since = {str(choice.seen_in) for choice in reused}
     return Plan(
-        platform=manifest.header.platform,
-        version=manifest.header.version,
+        platform=platform,
+        version=version,
         files=files.total(),
         new_files=sum(files[choice] for choice in new),
         new_bytes=sum(sizes[choice] for choice in new),
@@ -173,22 +181,19 @@ def make_plan(manifest: Manifest, store: Store) -> Plan:
         sealed_versions=sealed_versions,
         pointer=store.pointer(),
         decided=decided,
+        others=others,
     )
 
 
 def _decide(
-    manifest: Manifest, store: Store, sealed_versions: list[str]
+    manifest: Manifest, store: Store, others: dict[str, Manifest]
 ) -> Iterator[Decided]:
     """Yield the decisions for each block of the manifest."""
-    platform, version = manifest.header.platform, manifest.header.version
-    earlier = [
-        open_published(store, platform, other).manifest
-        for other in _earlier(sealed_versions, version)
-    ]
+    version = manifest.header.version
+    earlier = [other for name, other in others.items() if name != version]
     choices = _Choices(manifest, earlier, store)
-    if version in sealed_versions:
-        sealed = open_published(store, platform, version).manifest
-        choices = _SealedChoices(manifest, earlier, store, sealed)
+    if version in others:
+        choices = _SealedChoices(manifest, earlier, store, others[version])
 
     def decide_all(piece: list[Block]) -> list[Decided]:
         return [choices.decide(block) for block in piece]

@@ -58,8 +58,7 @@ def sync_platforms(
                 report.line(f"Syncing {PLATFORMS[sync.plan.platform]}...")
             sealed[sync.plan.platform] = _sync_content(sync, report)
             if whole:
-                is_new = sealed[sync.plan.platform] is not None
-                _make_whole(sync, report, is_new=is_new)
+                _make_whole(sync, report)
             if not (move_pointers or sync.plan.published):
                 report.line(f"Stored {sync.plan.version}; it is not published yet.")
         if move_pointers:
@@ -82,10 +81,9 @@ def _sync_content(sync: PlatformSync, report: Report) -> str | None:
     return bring_in(plan, sync.release, sync.store, report)
 
 
-def _make_whole(sync: PlatformSync, report: Report, *, is_new: bool) -> None:
-    plan = sync.plan
-    copied = make_whole(plan.platform, plan.version, sync.store, is_new=is_new)
-    report.count(plan.platform, "copied", copied)
+def _make_whole(sync: PlatformSync, report: Report) -> None:
+    copied = make_whole(*sync)
+    report.count(sync.plan.platform, "copied", copied)
     report.line(f"Copied {counted(copied, 'file')} within the store.")
 
 

@@ -6,50 +6,72 @@ manifest stays as it is, and ``prune`` takes the copies away with their version.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import compress
 
 from resources.errors import StoreError
 from resources.line_file import Block
 from resources.manifest import Entry
-from resources.pieces import pieces_of, read_piece
-from resources.published import PublishedRelease, open_published
+from resources.pieces import in_pieces
+from resources.plan import Decided, Plan
+from resources.source import SourceRelease
 from resources.store import Store
-from resources.workers import Workers
+from resources.workers import Workers, may_fork
 
 
-def make_whole(platform: str, version: str, store: Store, *, is_new: bool) -> int:
+def make_whole(plan: Plan, release: SourceRelease, store: Store) -> int:
     """Give a sealed version its own name of every file; give how many it lacked.
 
-    ``is_new`` says that it was sealed just now. Needs the lock. Raises StoreError when
-    an earlier version has lost what it holds.
+    Needs the lock. Raises StoreError when an earlier version has lost what it holds.
     """
-    release = open_published(store, platform, version)
 
-    def copy(piece: Block | list[Entry]) -> int:
-        entries = read_piece(release.manifest, piece)
-        return sum(store.copy(entry, version) for entry in entries if entry.held_in)
+    def copy(entry: Entry) -> bool:
+        return store.copy(entry, plan.version)
 
-    def count_lacking(piece: Block | list[Entry]) -> int:
-        entries = read_piece(release.manifest, piece)
-        sizes = store.sizes(version, [entry.path for entry in entries])
-        return sum(
-            size != entry.size for size, entry in zip(sizes, entries, strict=True)
-        )
+    def is_lacking(entry: Entry) -> bool:
+        return store.sizes(plan.version, [entry.path]) != [entry.size]
 
     # By size, what an upload that was given up has left could be taken for a copy; once
     # a version was made whole, nothing of the kind is there.
-    if not is_new and not _in_pieces(release, count_lacking):
+    if plan.sealed and not _count(is_lacking, plan, release):
         return 0
-    copied = _in_pieces(release, copy)
+    copied = _count(copy, plan, release)
     if copied:
-        store.settle(version)
-        if _in_pieces(release, count_lacking):
-            raise StoreError(f"{version} did not become whole in {store.name}")
+        store.settle(plan.version)
+        if _count(is_lacking, plan, release):
+            raise StoreError(f"{plan.version} did not become whole in {store.name}")
     return copied
 
 
-def _in_pieces(
-    release: PublishedRelease, work: Callable[[Block | list[Entry]], int]
+def _count(
+    does_count: Callable[[Entry], bool], plan: Plan, release: SourceRelease
 ) -> int:
-    with Workers(work) as workers:
-        return sum(workers.map(pieces_of(release.manifest, None)))
+    """Count those of the files held by earlier versions for which this is so."""
+
+    def count(piece: tuple[Block, Decided] | list[Entry]) -> int:
+        entries = _held(release, *piece) if isinstance(piece, tuple) else piece
+        return sum(map(does_count, entries))
+
+    with Workers(count) as workers:
+        return sum(workers.map(_pieces(plan, release)))
+
+
+def _pieces(
+    plan: Plan, release: SourceRelease
+) -> Iterator[tuple[Block, Decided] | list[Entry]]:
+    for block, decided in plan.blocks(release.manifest):
+        if may_fork():
+            yield block, decided
+        else:
+            yield from in_pieces(_held(release, block, decided), lambda _: 0)
+
+
+def _held(release: SourceRelease, block: Block, decided: Decided) -> list[Entry]:
+    """Give those entries of a block that an earlier version holds, each naming it."""
+    held_in = [decided.choices[code].held_in for code in decided.codes]
+    is_held = [holder is not None for holder in held_in]
+    entries = release.manifest.selected(block, is_held)
+    return [
+        Entry(*entry[:4], holder)
+        for entry, holder in zip(entries, compress(held_in, is_held), strict=True)
+    ]
