@@ -209,6 +209,9 @@ class Task(models.Model):
         indexes = [
             # the list, newest first
             models.Index("created_at", "id", name="task_by_creation"),
+            # the history of one type or version, and what tasks of a type usually take
+            models.Index("type", "created_at", "id", name="task_by_type"),
+            models.Index("version", "created_at", "id", name="task_by_version"),
             # claim and queue counts: few rows, however long the history. One index a
             # status, because SQLite does not see that "=" implies "IN".
             models.Index(
