@@ -37,6 +37,7 @@ form.addEventListener("change", ({ target }) => {
   showTicks();
 });
 addEventListener("pageshow", () => {
+  filters.reset(); // to what the address says, whatever the browser remembers
   order = ticked();
   showTicks();
 });

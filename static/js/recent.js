@@ -28,12 +28,18 @@ export function mountRecent() {
   });
   form.addEventListener("search", () => form.requestSubmit(), true);
   addEventListener("popstate", () => {
-    const query = new URLSearchParams(location.search);
-    for (const field of form.elements) {
-      if (field.name) field.value = query.get(field.name) ?? "";
-    }
+    showAddress(form);
     refreshLive();
   });
+  // Whatever the browser remembers of the fields.
+  addEventListener("pageshow", () => showAddress(form));
+}
+
+function showAddress(form) {
+  const query = new URLSearchParams(location.search);
+  for (const field of form.elements) {
+    if (field.name) field.value = query.get(field.name) ?? "";
+  }
 }
 
 function recentOf(query) {

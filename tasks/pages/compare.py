@@ -70,9 +70,11 @@ class StepPair:
 def compare(request: HttpRequest) -> HttpResponse:
     if ticked := request.GET.getlist("task"):
         return _redirect_to_pair(ticked)
-    a, b = (_task(request.GET.get(name, "")) for name in ("a", "b"))
+    asked = [request.GET.get(name, "") for name in ("a", "b")]
+    a, b = map(_task, asked)
     if a is None or b is None or a == b:
-        status = 404 if a is None or b is None else 400
+        # A task that is gone is an error; that none was named is a question.
+        status = 404 if all(asked) and a != b else 200
         return render(request, "compare_none.html", live_parts(), status=status)
     difference = difference_of(a, b)
     now = timezone.now()
