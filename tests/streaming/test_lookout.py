@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from datetime import timedelta
 
 import pytest
 from django.db import connection
@@ -107,6 +108,17 @@ def test_what_came_and_went_between_two_looks_is_told_as_it_ended(lookout, told,
     assert told.statuses() == [(str(task.pk), "failed")]
 
 
+def test_what_waited_for_long_and_was_over_between_two_looks_is_told_of(told, news):
+    hour_ago = timezone.now() - timedelta(hours=1)
+    task = TaskFactory(created_at=hour_ago)
+    lookout = Lookout(told)
+    lookout.begin()
+    told.take()
+    end(task)
+    lookout.look(news(task))
+    assert told.statuses() == [(str(task.pk), "completed")]
+
+
 def test_more_lines_alone_are_no_change(lookout, told):
     task = TaskFactory(status="running")
     lookout.look(news_of(task))
@@ -188,7 +200,7 @@ def test_a_look_asks_as_much_with_a_long_queue_as_with_none(lookout):
         return len(asked)
 
     few = queries()
-    hour_ago = timezone.now() - timezone.timedelta(hours=1)
+    hour_ago = timezone.now() - timedelta(hours=1)
     TaskFactory.create_batch(30, created_at=hour_ago)
     TaskFactory.create_batch(30, created_at=hour_ago, status="completed")
     lookout.look({EVERYTHING: None})
