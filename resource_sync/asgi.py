@@ -15,6 +15,7 @@ from django.urls import re_path  # noqa: E402
 
 from resource_sync.edge import edge  # noqa: E402
 from resource_sync.threads import RequestThreads  # noqa: E402
+from streaming.board import events  # noqa: E402
 from streaming.shutdown import answer_held_requests_before_shutdown  # noqa: E402
 from streaming.stream import stream  # noqa: E402
 
@@ -22,14 +23,19 @@ answer_held_requests_before_shutdown()
 django_app: Any = RequestThreads()
 
 
-def stream_unless_preflight(scope: Any, receive: Any, send: Any) -> Awaitable[None]:
-    """The stream, but for a browser's question before it, which Django answers.
+def unless_preflight(app: Any) -> Any:
+    """A stream, but for a browser's question before it, which Django answers.
 
     No coroutine of its own: one for each open stream would be kept with all of the
     request.
     """
-    app = django_app if scope["method"] == "OPTIONS" else stream
-    return app(scope, receive, send)
+
+    def answer(scope: Any, receive: Any, send: Any) -> Awaitable[None]:
+        asked = django_app if scope["method"] == "OPTIONS" else app
+        answered: Awaitable[None] = asked(scope, receive, send)
+        return answered
+
+    return answer
 
 
 async def no_websocket(scope: Any, receive: Any, send: Any) -> None:
@@ -38,8 +44,12 @@ async def no_websocket(scope: Any, receive: Any, send: Any) -> None:
 
 # With a page behind it where a push proxy goes on (streaming.grip).
 STREAM = r"^api/tasks/(?P<task_id>[^/]+)/stream(?:/(?P<page>[^/]+))?$"
-# Django's types know views only; channels routes ASGI applications.
-streaming_app: Any = stream_unless_preflight
-http = URLRouter([re_path(STREAM, streaming_app), re_path(r"", django_app)])
+http = URLRouter(
+    [
+        re_path(STREAM, unless_preflight(stream)),
+        re_path(r"^api/events$", unless_preflight(events)),
+        re_path(r"", django_app),
+    ]
+)
 
 application = edge(ProtocolTypeRouter({"http": http, "websocket": no_websocket}))

@@ -5,12 +5,15 @@ from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, URLResolver, include, path
 
 from tasks import sign_in
-from tasks.pages import console, live, task_page
+from tasks.pages import compare, console, history, live, task_page
 
 urlpatterns: list[URLPattern | URLResolver] = [
     # People's doors
     path("", console.console, name="console"),
     path("live", live.live, name="live"),
+    path("live/console", console.console_live, name="console-live"),
+    path("history", history.history, name="history"),
+    path("compare", compare.compare, name="compare"),
     path("tasks/<uuid:task_id>", task_page.task_page, name="task"),
     path("tasks/<uuid:task_id>/panel", task_page.panel, name="task-panel"),
     path("tasks/<uuid:task_id>/rerun", task_page.rerun, name="task-rerun"),

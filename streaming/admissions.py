@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from io import BytesIO
 from typing import Any, NamedTuple
 
@@ -67,7 +68,14 @@ class Admitted:
     silence: int = grip.SOON_SECONDS  # after which the proxy looks for news
 
 
-Answer = tuple[HttpResponse, Admitted | None]
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """A client that may see what changes among all tasks."""
+
+    base_url: str
+
+
+Answer = tuple[HttpResponse, Admitted | Visitor | None]
 
 
 class Waiting(NamedTuple):
@@ -87,7 +95,9 @@ class BadPosition(Exception):
 _line: queue.SimpleQueue[Waiting] = queue.SimpleQueue()
 
 
+@cache
 def start_threads() -> None:
+    """Once, however often it is called."""
     for number in range(THREADS):
         threading.Thread(target=_serve, name=f"admission-{number}", daemon=True).start()
 
@@ -166,7 +176,7 @@ def _tasks_of(scopes: list[dict[str, Any]]) -> Mapping[uuid.UUID, Task]:
 
 def _task_id(scope: dict[str, Any]) -> uuid.UUID | None:
     try:
-        return uuid.UUID(scope["url_route"]["kwargs"]["task_id"])
+        return uuid.UUID(scope["url_route"]["kwargs"].get("task_id", ""))
     except ValueError:
         return None
 
@@ -178,36 +188,52 @@ def _answer(
     failure: Exception | None,
 ) -> Answer:
     request = ASGIRequest(scope, BytesIO())
-    admitted: Admitted | None = None
+    admitted: Admitted | Visitor | None = None
+    result: Admitted | Visitor | HttpResponse
     try:
         if failure is not None:
             raise failure
         task_id = _task_id(scope)
-        if page := scope["url_route"]["kwargs"].get("page"):
+        if "task_id" not in scope["url_route"]["kwargs"]:
+            result = _let_in(request)
+        elif page := scope["url_route"]["kwargs"].get("page"):
             result = _go_on(request, task_id, page)
         else:
             task = tasks.get(task_id) if task_id else None
             result = _admit(request, task, waiting)
-        if isinstance(result, Admitted):
-            admitted, response = result, HttpResponse(headers=HEADERS)
-        else:
+        if isinstance(result, HttpResponse):
             response = result
+        else:
+            admitted, response = result, HttpResponse(headers=HEADERS)
     except Exception as error:  # noqa: BLE001 (each becomes a problem, the unknown a 500)
         response = problems.from_exception(error)
     CorsMiddleware(lambda _request: response)(request)  # adds its headers
     return response, admitted
 
 
+def _let_in(request: HttpRequest) -> Visitor | HttpResponse:
+    """Whoever wants to see all tasks: with a key, or a staff session."""
+    if request.method not in {"GET", "HEAD"}:
+        return _only_get()
+    base_url = admission.base_url(request)  # also checks the host
+    admission.admit(request, "stream")
+    return Visitor(base_url)
+
+
+def _only_get() -> HttpResponse:
+    return problems.problem(
+        405,
+        None,
+        _("A stream is read by GET."),
+        headers={"Allow": "GET, HEAD, OPTIONS"},
+    )
+
+
 def _admit(
     request: HttpRequest, task: Task | None, waiting: Mapping[uuid.UUID, WaitingFor]
 ) -> Admitted | HttpResponse:
     if request.method not in {"GET", "HEAD"}:
-        return problems.problem(
-            405,
-            None,
-            _("A stream is read by GET."),
-            headers={"Allow": "GET, HEAD, OPTIONS"},
-        )
+        return _only_get()
     base_url = admission.base_url(request)  # also checks the host
     token = request.GET.get("token")
     if task is None or not token or not stream_tokens.accepts(token, task):

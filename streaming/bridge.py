@@ -19,6 +19,7 @@ from tasks import log_store
 from tasks.models import Task
 
 PREFIX = "task-"
+ALL_TASKS = "tasks"  # the channel of what changes among all of them
 
 
 def channel_of(task_id: uuid.UUID) -> str:
@@ -32,13 +33,13 @@ def task_of(channel: str) -> uuid.UUID:
     return uuid.UUID(channel.removeprefix(PREFIX))
 
 
-class TaskListener(Listener):  # type: ignore[misc]
-    """Hears of one task for all who watch it in this process. What it is told it hands
-    on at once, in the thread that tells, so there is no queue that could overflow."""
+class ChannelListener(Listener):  # type: ignore[misc]
+    """Hears what is told to a channel in this process. It hands it on at once, in the
+    thread that tells, so there is no queue that could overflow."""
 
-    def __init__(self, task_id: uuid.UUID, hand_on: Callable[[Any], None]) -> None:
+    def __init__(self, channel: str, hand_on: Callable[[Any], None]) -> None:
         super().__init__()
-        self.channels = {channel_of(task_id)}
+        self.channels = {channel}
         self.channel_items: dict[str, list[Event]] = {}
         self._hand_on = hand_on
 
@@ -49,14 +50,24 @@ class TaskListener(Listener):  # type: ignore[misc]
                 self._hand_on(event.data)
 
 
+class TaskListener(ChannelListener):
+    """Hears of one task for all who watch it in this process."""
+
+    def __init__(self, task_id: uuid.UUID, hand_on: Callable[[Any], None]) -> None:
+        super().__init__(channel_of(task_id), hand_on)
+
+
 def manager() -> ListenerManager:
     return get_listener_manager()
 
 
 def publish(task_id: uuid.UUID, state: Any) -> None:
     """Tell everybody who listens to a task that it has a new state."""
-    channel = channel_of(task_id)
-    manager().add_to_queues(channel, Event(channel, "state", state))
+    tell(channel_of(task_id), state)
+
+
+def tell(channel: str, data: Any) -> None:
+    manager().add_to_queues(channel, Event(channel, "state", data))
 
 
 class LogLineStorage(StorageBase):  # type: ignore[misc]

@@ -40,6 +40,18 @@ def connected_event(task: Mapping[str, Any]) -> str:
     return f"retry: {RETRY_MS}\n{_event({'type': 'connected', 'task': task})}"
 
 
+def connected_to_all_event() -> str:
+    return f"retry: {RETRY_MS}\n{_event({'type': 'connected'})}"
+
+
+def task_event(task: Mapping[str, Any]) -> str:
+    return _event({"type": "task", "task": task})
+
+
+def changed_event(what: str) -> str:
+    return _event({"type": "changed", "what": what})
+
+
 def update_event(task: Mapping[str, Any]) -> str:
     return _event({"type": "update", "task": task})
 

@@ -5,22 +5,15 @@ thread and no database connection.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from time import monotonic
 from typing import Any
 
 from streaming import grip
 from streaming.admissions import Admitted, answer_to, start_threads
 from streaming.backpressure import Outlet
-from streaming.encode import KEEP_ALIVE
+from streaming.held import Held, Receive, Send, begin, until_gone
 from streaming.hub import Hub, Viewer
 
-KEEP_ALIVE_SECONDS = 15.0
-STALL_SECONDS = 60.0  # a client that took nothing for so long is cut off
 PIECE_BYTES = 128 * 1024  # written at a time to a client that catches up
-
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 _hubs: dict[asyncio.AbstractEventLoop, Hub] = {}
 
@@ -36,8 +29,7 @@ async def stream(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     del scope, admitted
     try:
         hub.join(client)
-        while (await receive())["type"] != "http.disconnect":
-            pass
+        await until_gone(receive)
     finally:
         client.leave()
 
@@ -46,8 +38,7 @@ def _hub() -> Hub:
     """The event loop's, which is made, with the threads, for its first client."""
     loop = asyncio.get_running_loop()
     if loop not in _hubs:
-        if not _hubs:
-            start_threads()
+        start_threads()
         _hubs[loop] = Hub(loop)
         _hubs[loop].reader.start()
     return _hubs[loop]
@@ -56,48 +47,28 @@ def _hub() -> Hub:
 async def _begin(hub: Hub, scope: dict[str, Any], send: Send) -> Admitted | None:
     """Answer, and say who watches from now on; None where the answer was all."""
     response, admitted = await answer_to(scope)
+    if not isinstance(admitted, Admitted):
+        admitted = None
     is_head = scope["method"] == "HEAD"
     if admitted is not None and admitted.is_held_by_proxy and not is_head:
         await grip.answer(hub, admitted, response, send)
         return None
-    await send(
-        {
-            "type": "http.response.start",
-            "status": response.status_code,
-            "headers": [
-                (name.lower().encode(), value.encode("latin-1"))
-                for name, value in response.items()
-            ],
-        }
-    )
-    if admitted is None or is_head:
-        body = b"" if is_head else response.content
-        await send({"type": "http.response.body", "body": body})
-        return None
-    first = {"type": "http.response.body", "body": admitted.first, "more_body": True}
-    await send(first)
-    return admitted
+    first = None if admitted is None else admitted.first
+    return admitted if await begin(response, first, scope, send) else None
 
 
-class Client(Viewer):
+class Client(Viewer, Held):
     """One response: a cursor over a task's lines."""
 
     def __init__(self, hub: Hub, admitted: Admitted, outlet: Outlet) -> None:
-        super().__init__(admitted.task_id)
+        Viewer.__init__(self, admitted.task_id)
+        Held.__init__(self, hub.loop, outlet)
         self._hub = hub
-        self._loop = hub.loop
         self._base_url = admitted.base_url
         self._cursor, self._stamp = admitted.cursor, admitted.stamp
-        self._outlet = outlet
-        outlet.on_room = self.advance
-        self._wrote_at = monotonic()
-        self._timer = self._loop.call_later(KEEP_ALIVE_SECONDS, self._on_timer)
-        self._is_over = False
 
     def leave(self) -> None:
-        """The client is gone, or has had everything."""
-        self._is_over = True
-        self._timer.cancel()
+        super().leave()
         self._hub.leave(self)
 
     def advance(self) -> None:
@@ -130,25 +101,3 @@ class Client(Viewer):
                 self._finish()
             else:
                 return
-
-    def _write(self, data: bytes) -> None:
-        self._wrote_at = monotonic()
-        self._outlet.write(data)
-
-    def _finish(self) -> None:
-        self._is_over = True
-        self._outlet.finish()
-
-    def _on_timer(self) -> None:
-        if self._is_over:
-            return
-        silent = monotonic() - self._wrote_at
-        limit = STALL_SECONDS if self._outlet.is_full else KEEP_ALIVE_SECONDS
-        if silent >= limit - 0.001:
-            if self._outlet.is_full:
-                self._outlet.abort()
-                return
-            self._write(KEEP_ALIVE)
-            silent, limit = 0.0, KEEP_ALIVE_SECONDS
-        wait = min(limit - silent, KEEP_ALIVE_SECONDS)
-        self._timer = self._loop.call_later(wait, self._on_timer)

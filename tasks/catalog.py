@@ -234,7 +234,9 @@ def _parameter(table: _Table) -> Parameter:
     name = str(table.path[-1])
     if not PARAMETER_NAME.fullmatch(name) or name in OWN_PLACEHOLDERS:
         raise table.wrong(None, "a parameter's name is letters, digits and _")
-    table.only("pattern", "required", "default", "choices", "title", "secret")
+    table.only(
+        "title", "description", "pattern", "choices", "required", "default", "secret",
+    )  # fmt: skip
     pattern = table.text("pattern")
     try:
         re.compile(pattern or "")
@@ -248,6 +250,7 @@ def _parameter(table: _Table) -> Parameter:
         default=table.text("default"),
         choices=table.texts("choices"),
         secret=table.flag("secret"),
+        description=table.text("description", ""),
     )
     if parameter.default is not None and parameter.problem(parameter.default):
         raise table.wrong("default", "it is not a value that the parameter takes")

@@ -40,6 +40,7 @@ class Parameter:
     default: str | None = None
     choices: tuple[str, ...] = ()
     secret: bool = False
+    description: str = ""
 
     def problem(self, value: object) -> str | None:
         """One sentence on what is wrong with a value, or None."""
@@ -71,6 +72,8 @@ class Parameter:
             "title": self.title,
             "maxLength": MAX_PARAMETER_LENGTH,
         }
+        if self.description:
+            schema["description"] = self.description
         if self.choices:
             schema["enum"] = list(self.choices)
         elif self.pattern:

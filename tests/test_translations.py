@@ -57,7 +57,9 @@ def test_the_built_in_task_types_are_among_the_texts():
     for kind in load(settings.BASE_DIR / "task_types.toml").values():
         steps = [step.name for step in kind.steps]
         params = [parameter.title for parameter in kind.params]
-        assert {kind.title, kind.description, *steps, *params} <= set(TEXTS)
+        helps = [p.description for p in kind.params if p.description]
+        texts = {kind.title, kind.description, *steps, *params, *helps}
+        assert texts <= set(TEXTS)
 
 
 @needs_gettext

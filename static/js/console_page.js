@@ -1,40 +1,41 @@
-// The console: start a task, watch it, see what ran lately.
+// The console: start a task; see what runs, what waits, what ran and what is live.
 
-import { announce } from "./announce.js";
-import { mountKeys, panelKeys } from "./keys.js";
-import { chosenForm, mountLaunch, rememberInAddress } from "./launch.js";
-import { mountLive, refreshLive } from "./live.js";
-import { fetchPart } from "./session.js";
-import { TaskPanel } from "./task_panel.js";
-import { text } from "./text.js";
+import { Events } from "./events.js";
+import { mountKeys } from "./keys.js";
+import { mountLaunch } from "./launch.js";
+import { mountLive, refreshLive, refreshSoon } from "./live.js";
+import { NowList, showConnection } from "./now_list.js";
+import { mountRecent, partsAddress } from "./recent.js";
+import { isSignedOut } from "./session.js";
 import { mountThemeSwitch } from "./theme_switch.js";
 import { mountTimes } from "./times.js";
 
-let panel = null;
-
-function watch() {
-  panel?.close();
-  const root = document.querySelector("#watch [data-task]");
-  panel = root && new TaskPanel(root, { ended: refreshLive });
-}
-
-async function started(task) {
-  announce(text("started", { name: `${task.type} ${task.params?.version ?? ""}`.trim() }));
-  rememberInAddress({ type: task.type, task: task.taskId });
-  const part = await fetchPart(`/tasks/${task.taskId}/panel`);
-  if (part) {
-    document.getElementById("watch").replaceChildren(...part.body.childNodes);
-    watch();
-  }
-  refreshLive();
-}
+const STORE_ASKED_AGAIN_MS = 3_000;
+const connection = document.querySelector('[data-part="connection"]');
+const now = new NowList(document.getElementById("now"));
 
 mountThemeSwitch();
 mountTimes();
-mountLive();
-mountLaunch({ started });
-watch();
-mountKeys({
-  "/": () => chosenForm()?.querySelector("[data-field] input, [data-field] select")?.focus(),
-  ...panelKeys(() => panel),
+mountLaunch();
+mountRecent();
+mountKeys({ "/": () => document.querySelector("[data-search]").focus() });
+
+const events = new Events("/api/events", {
+  connected() {
+    now.isLive = true;
+    showConnection(connection, null);
+    refreshLive(); // what happened before is not told
+  },
+  event(data) {
+    if (data.type !== "task" || !now.take(data.task)) refreshSoon();
+  },
+  lost(since) {
+    now.isLive = false;
+    showConnection(connection, since);
+  },
+  refused: isSignedOut,
 });
+mountLive({ address: partsAddress, needed: () => !events.isConnected });
+if (document.querySelector("#releases [data-unanswered]")) {
+  setTimeout(refreshLive, STORE_ASKED_AGAIN_MS);
+}

@@ -1,10 +1,10 @@
-// The launch forms: one shown at a time, checked, and sent to the API.
+// The launch forms: one shown at a time, checked, and sent. Without script they are
+// plain forms; what the server answers is the same.
 
-import { Problem, post } from "./api.js";
-import { ask } from "./ask.js";
+import { isSignedOut } from "./session.js";
 import { text } from "./text.js";
 
-export function mountLaunch({ started }) {
+export function mountLaunch() {
   const forms = [...document.querySelectorAll("form[data-launch]")];
   for (const link of document.querySelectorAll("a[data-type]")) {
     link.addEventListener("click", (event) => {
@@ -17,36 +17,33 @@ export function mountLaunch({ started }) {
     form.noValidate = true;
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      start(form, started);
+      start(form);
     });
     form.addEventListener("input", (event) => mark(event.target, ""));
   }
 }
 
-export function chosenForm() {
+function chosenForm() {
   return document.querySelector("form[data-launch]:not([hidden])");
 }
 
 function choose(type, forms) {
-  const before = values(chosenForm());
+  const before = chosenForm();
+  const values = Object.fromEntries(inputs(before).map((input) => [input.name, input.value]));
   for (const form of forms) form.hidden = form.dataset.launch !== type;
   for (const link of document.querySelectorAll("a[data-type]")) {
-    link.toggleAttribute("aria-current", link.dataset.type === type);
+    link.removeAttribute("aria-current");
     if (link.dataset.type === type) link.setAttribute("aria-current", "true");
   }
   // The version that was typed for one type is most likely meant for the next.
   for (const input of inputs(chosenForm())) {
-    if (!input.value && before[input.name] && input.type === "text") {
-      input.value = before[input.name];
+    if (!input.value && values[input.name] && input.type === "text") {
+      input.value = values[input.name];
     }
   }
-  rememberInAddress({ type });
-}
-
-// A reload, and a link pasted into a chat, show the same; never a secret.
-export function rememberInAddress(changes) {
+  // A reload, and a link pasted into a chat, show the same form.
   const url = new URL(location.href);
-  for (const [key, value] of Object.entries(changes)) url.searchParams.set(key, value);
+  url.searchParams.set("type", type);
   history.replaceState(null, "", url);
 }
 
@@ -54,9 +51,8 @@ function inputs(form) {
   return [...form.querySelectorAll("[data-field] input, [data-field] select")];
 }
 
-function values(form) {
-  const filled = inputs(form).filter((input) => input.value);
-  return Object.fromEntries(filled.map((input) => [input.name, input.value]));
+function confirmation(form) {
+  return form.querySelector("[data-again] input");
 }
 
 function problemOf(input) {
@@ -71,11 +67,17 @@ function problemOf(input) {
   return text("mustMatch", { pattern });
 }
 
+function problemOfConfirmation(form, typed) {
+  const name = typed.closest("[data-again]").dataset.again;
+  const word = name ? inputs(form).find((input) => input.name === name).value : form.dataset.launch;
+  return typed.value.trim() === word ? "" : text("typeAgain", { word: word || text("theVersion") });
+}
+
 function mark(input, problem) {
-  const help = input.closest("[data-field]")?.querySelector("[data-error]");
+  const help = input.closest(".field")?.querySelector("[data-error]");
   if (!help) return;
   help.dataset.hint ??= help.classList.contains("wrong") ? "" : help.textContent;
-  input.toggleAttribute("aria-invalid", Boolean(problem));
+  input.removeAttribute("aria-invalid");
   if (problem) input.setAttribute("aria-invalid", "true");
   help.classList.toggle("wrong", Boolean(problem));
   help.textContent = problem || help.dataset.hint;
@@ -87,51 +89,45 @@ function showProblem(form, words) {
   place.textContent = words;
 }
 
-async function start(form, started) {
+async function start(form) {
   showProblem(form, "");
   const all = inputs(form);
   for (const input of all) mark(input, problemOf(input));
-  const wrong = all.find((input) => input.hasAttribute("aria-invalid"));
+  const typed = confirmation(form);
+  if (typed) mark(typed, problemOfConfirmation(form, typed));
+  const wrong = form.querySelector("[aria-invalid]");
   if (wrong) return wrong.focus();
-  if (form.hasAttribute("data-confirm") && !(await agreed(form))) return;
-  const button = form.querySelector("button.act");
-  button.setAttribute("aria-disabled", "true");
   if (form.dataset.busy) return;
   form.dataset.busy = "yes";
+  const button = form.querySelector("button.act");
+  button.setAttribute("aria-disabled", "true");
+  await send(form);
+  delete form.dataset.busy;
+  button.removeAttribute("aria-disabled");
+}
+
+async function send(form) {
   try {
-    started(await post(form.dataset.endpoint, values(form)));
-  } catch (error) {
-    showRefusal(form, error);
-  } finally {
-    delete form.dataset.busy;
-    button.removeAttribute("aria-disabled");
+    const body = new URLSearchParams(new FormData(form));
+    const answer = await fetch(form.action, { method: "POST", body });
+    if (answer.status === 400) showRefusal(form, await answer.text());
+    else if (new URL(answer.url).pathname.startsWith("/tasks/")) location.assign(answer.url);
+    else if (await isSignedOut()) showProblem(form, text("signInFirst"));
+    else showProblem(form, `${answer.status} ${answer.statusText}`);
+  } catch {
+    showProblem(form, text("unreachable"));
   }
 }
 
-function agreed(form) {
-  const name = form.dataset.launch;
-  const open = inputs(form).filter((input) => input.type !== "password");
-  const all = [name, ...open.map((input) => input.value)].join(" ").trim();
-  return ask({
-    title: text("startQuestion", { name: all }),
-    consequence: text("startConsequence"),
-    yes: text("startTask", { name }),
-    no: text("dontStart"),
-  });
-}
-
-function showRefusal(form, error) {
-  if (!(error instanceof Problem)) return showProblem(form, text("unreachable"));
-  let first = null;
-  const rest = [];
-  for (const [field, messages] of Object.entries(error.errors)) {
-    const input = inputs(form).find((one) => one.name === field);
-    if (!input) rest.push(...messages);
-    else {
-      mark(input, messages.join(" "));
-      first ??= input;
-    }
+// The page that came back says beside each field what is wrong with it.
+function showRefusal(form, html) {
+  const page = new DOMParser().parseFromString(html, "text/html");
+  const general = [...page.querySelectorAll(".messages li")].map((li) => li.textContent);
+  for (const help of page.querySelectorAll(`form[data-launch="${form.dataset.launch}"] .wrong`)) {
+    const input = document.querySelector(`[aria-describedby~="${help.id}"]`);
+    if (input) mark(input, help.textContent);
+    else general.push(help.textContent);
   }
-  if (first) first.focus();
-  if (rest.length || !first) showProblem(form, rest.join(" ") || error.message);
+  form.querySelector("[aria-invalid]")?.focus();
+  showProblem(form, general.join(" "));
 }

@@ -1,24 +1,43 @@
-// Keeps the list of recent tasks and the "no runner" strip true, moving nothing that
-// is being pointed at and never the focus.
+// Keeps the parts of a page that change by themselves true, moving nothing that is
+// being pointed at and never the focus. The parts are HTML from the server.
 
 import { fetchPart } from "./session.js";
 import { refreshTimes } from "./times.js";
 
 const REFRESH_MS = 10_000;
+const AT_MOST_EACH_MS = 1_000;
 const last = new Map();
+let path = () => "/live";
+let timer = 0;
+let refreshedAt = -Infinity;
 
-export function mountLive() {
+// address: where the parts are; needed(): whether nobody else tells of changes.
+export function mountLive({ address = path, needed = () => true } = {}) {
+  path = address;
   setInterval(() => {
-    if (!document.hidden) refreshLive();
+    if (!document.hidden && needed()) refreshLive();
   }, REFRESH_MS);
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) refreshLive();
   });
 }
 
+// However often it is called, the server is asked once a second at most.
+export function refreshSoon() {
+  if (timer || document.hidden) return;
+  const wait = Math.max(50, refreshedAt + AT_MOST_EACH_MS - performance.now());
+  timer = setTimeout(() => {
+    timer = 0;
+    refreshLive();
+  }, wait);
+}
+
 export async function refreshLive() {
-  const parts = await fetchPart("/live");
-  if (!parts) return; // the next turn tries again; what stands there stays
+  refreshedAt = performance.now();
+  const address = path();
+  const parts = await fetchPart(address);
+  // Where there is none the next turn tries again; what stands there stays.
+  if (!parts || address !== path()) return;
   for (const part of parts.querySelectorAll("[data-swap]")) {
     const place = document.getElementById(part.dataset.swap);
     if (place) swap(place, part);
@@ -36,6 +55,7 @@ function swap(place, part) {
   const focused = place.contains(document.activeElement) && document.activeElement;
   place.replaceChildren(...part.childNodes);
   refreshTimes(place);
+  place.dispatchEvent(new Event("swapped"));
   if (!focused) return;
   const same = [...place.querySelectorAll("a")].find((link) => link.href === focused.href);
   same?.focus({ preventScroll: true });

@@ -33,18 +33,29 @@ def page_of(given: QueryDict) -> Page:
     found = _filtered(query)
     query.check()
     # The trail is long and no part of a list.
-    tasks = _from(found.defer("trail"), cursor, limit + 1)
-    has_more = len(tasks) > limit
-    del tasks[limit:]
-    if cursor and cursor.is_backward:
-        tasks.reverse()
-    has_older = has_more if not (cursor and cursor.is_backward) else True
-    has_newer = has_more if cursor and cursor.is_backward else cursor is not None
-    return Page(
-        tasks,
-        found.count(),
-        next=_at(tasks[-1], is_backward=False) if tasks and has_older else None,
-        previous=_at(tasks[0], is_backward=True) if tasks and has_newer else None,
+    tasks, newer, older = slice_of(found.defer("trail"), cursor, limit)
+    return Page(tasks, found.count(), next=older, previous=newer)
+
+
+def slice_of(
+    tasks: TaskQuerySet, cursor: Cursor | None, limit: int
+) -> tuple[list[Task], Cursor | None, Cursor | None]:
+    """So many tasks beside the cursor, newest first, and the places before and after
+    them, where there are more."""
+    found = _beside(tasks, cursor, limit + 1)
+    has_more = len(found) > limit
+    del found[limit:]
+    if not found:
+        return [], None, None
+    is_backward = cursor is not None and cursor.is_backward
+    if is_backward:
+        found.reverse()
+    has_older = has_more or is_backward
+    has_newer = has_more if is_backward else cursor is not None
+    return (
+        found,
+        _at(found[0], is_backward=True) if has_newer else None,
+        _at(found[-1], is_backward=False) if has_older else None,
     )
 
 
@@ -52,7 +63,7 @@ def _at(task: Task, *, is_backward: bool) -> Cursor:
     return Cursor(is_backward, task.created_at, task.pk)
 
 
-def _from(tasks: TaskQuerySet, cursor: Cursor | None, count: int) -> list[Task]:
+def _beside(tasks: TaskQuerySet, cursor: Cursor | None, count: int) -> list[Task]:
     """Tasks on one side of the cursor, the nearest first."""
     if cursor is None:
         return list(tasks.newest_first()[:count])
@@ -79,11 +90,11 @@ def _filtered(query: Query) -> TaskQuerySet:
         wanted["created_at__gte"] = after + MILLISECOND
     tasks = Task.objects.filter(**{name: v for name, v in wanted.items() if v})
     if text := query.text("q"):
-        tasks = tasks.filter(_holds(text))
+        tasks = tasks.filter(holds(text))
     return tasks
 
 
-def _holds(text: str) -> Q:
+def holds(text: str) -> Q:
     """Tasks in which people would find this text."""
     found = (
         Q(version__icontains=text)

@@ -35,6 +35,7 @@ LINKS = {
     "cancel": "/api/tasks/{id}/cancel",
     "rerun": "/api/tasks/{id}/rerun",
     "releases": "/api/releases",
+    "events": "/api/events",
     "schema": "/api/schema",
     "docs": "/api/docs",
     "health": "/health",

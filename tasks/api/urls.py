@@ -3,6 +3,7 @@
 from django.urls import path, re_path
 
 from tasks.api import pages
+from tasks.api.events import EventsView
 from tasks.api.logs import LogViewSet
 from tasks.api.operations import HealthView, MetricsView
 from tasks.api.releases import ReleasesView
@@ -19,6 +20,7 @@ urlpatterns = [
     path("api/schema", pages.SchemaView.as_view(), name="api-schema"),
     path("api/docs", pages.DocsView.as_view(), name="api-docs"),
     path("api/task-types", TaskTypesView.as_view(), name="api-task-types"),
+    path("api/events", EventsView.as_view(), name="api-events"),
     path("api/releases", ReleasesView.as_view(), name="api-releases"),
     path("api/tasks", task({"get": "list"}), name="api-tasks"),
     # A GET names a task here, a POST a type.

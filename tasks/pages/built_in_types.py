@@ -40,6 +40,10 @@ TEXTS = (
     gettext_noop("Version"),
     gettext_noop("Guard: percent of files that may change"),
     gettext_noop("Files of earlier versions"),
+    gettext_noop(
+        "It stops before anything is written where more would be dropped or changed; "
+        "100 lets any change pass."
+    ),
     gettext_noop("Platforms"),
     gettext_noop("Read every byte"),
     gettext_noop("Newest versions that stay"),

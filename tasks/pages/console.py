@@ -1,56 +1,61 @@
-"""The console: start a task, watch it, see what ran lately."""
+"""The console: start a task, see what runs, what waits, what ran, what is live."""
+
+from typing import Any
 
 from django.contrib import messages
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.views.decorators.http import require_GET
 
 from tasks import lifecycle
 from tasks.models import Task
-from tasks.pages.launch import launch_forms
+from tasks.pages.filters import Filters
+from tasks.pages.launch import launch_forms, link_back, start
 from tasks.pages.live import live_parts
+from tasks.pages.now import now_parts
+from tasks.pages.releases import live_rows
 from tasks.pages.sayings import said
 from tasks.pages.shown import Shown
-from tasks.pages.staff import actor, staff_page
+from tasks.pages.staff import actor, staff_form, staff_page
 from tasks.task_types import ParameterErrors
 
+RECENT_TASKS = 20
 
-@staff_page
+
+@staff_form(lambda request: link_back(request.POST))
 def console(request: HttpRequest) -> HttpResponse:
-    """Start a task, watch it, see what ran lately."""
     errors: dict[str, list[str]] = {}
-    given = (request.POST if request.method == "POST" else request.GET).dict()
-    chosen = str(given.pop("type", ""))
     if request.method == "POST":
-        given.pop("csrfmiddlewaretoken", None)
         try:
-            # An input left empty is a parameter left out.
-            asked = {name: value for name, value in given.items() if value}
-            task = lifecycle.submit(chosen, asked, actor(request))
+            return redirect("task", start(request.POST, actor(request)).pk)
         except lifecycle.UnknownTaskType as error:
             messages.error(request, said(str(error)))
         except ParameterErrors as error:
             errors = error.errors
-        else:
-            return redirect("task", task.pk)
-    context = {
-        "forms": launch_forms(chosen, given, errors),
-        "shown": _watched(given.get("task")),
-        **live_parts(),
-    }
+    given = (request.POST if request.method == "POST" else request.GET).dict()
+    forms = launch_forms(given.get("type", ""), given, errors)
+    context = {"forms": forms, **parts(request)}
     status = 400 if request.method == "POST" else 200
     return render(request, "console.html", context, status=status)
 
 
-def _watched(task_id: str | None) -> Shown | None:
-    """The task that the console's address names, else one that is running now."""
-    tasks = Task.objects.all()
-    task = None
-    if task_id:
-        try:
-            task = tasks.filter(pk=task_id).first()
-        except ValidationError:
-            task = None
-    task = task or tasks.running().newest_first().first()
-    return Shown(task, timezone.now()) if task else None
+@require_GET
+@staff_page
+def console_live(request: HttpRequest) -> HttpResponse:
+    """The parts of the console that change by themselves, as HTML."""
+    return render(request, "console_live.html", parts(request))
+
+
+def parts(request: HttpRequest) -> dict[str, Any]:
+    now = timezone.now()
+    filters = Filters(request.GET, "recent-", Task.ENDED)
+    ended = filters.apply(Task.objects.finished().newest_first())
+    recent = ended.defer("result", "trail")[:RECENT_TASKS]
+    return {
+        "filters": filters,
+        "recent": [Shown(task, now) for task in recent],
+        "releases": live_rows(),
+        **now_parts(),
+        **live_parts(),
+    }

@@ -1,10 +1,26 @@
-"""The forms that start a task, made from the types' parameter schemas."""
+"""The forms that start a task, made from the types' parameter schemas; and the links
+that open one filled in."""
 
+import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
+from django.core.exceptions import ValidationError
+from django.http import QueryDict
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from tasks import lifecycle
 from tasks.catalog import catalog
-from tasks.task_types import TaskType
+from tasks.lifecycle import Actor
+from tasks.models import Task
+from tasks.task_types import ParameterErrors, TaskType
+
+# No parameter's name has a hyphen, so these can't be taken for one.
+TYPED_AGAIN = "typed-again"
+RERUN_OF = "rerun-of"
 
 
 @dataclass(frozen=True)
@@ -31,17 +47,30 @@ class LaunchForm:
     kind: TaskType
     fields: list[Field]
     is_chosen: bool
+    rerun_of: str = ""
+    confirm_errors: tuple[str, ...] = ()
+
+    @property
+    def asks_for_version(self) -> bool:
+        """Whether it is the version that is typed again, or else the type's name."""
+        return any(field.name == "version" for field in self.fields)
 
 
 def launch_forms(
-    chosen: str, given: dict[str, str], errors: dict[str, list[str]]
+    chosen: str, given: Mapping[str, str], errors: Mapping[str, list[str]]
 ) -> list[LaunchForm]:
     """A form for each type that is not hidden; the chosen one's carries values."""
     kinds = [kind for kind in catalog().values() if not kind.hidden]
     if chosen not in {kind.name for kind in kinds} and kinds:
         chosen = kinds[0].name
     return [
-        LaunchForm(kind, _fields(kind, given, errors), kind.name == chosen)
+        LaunchForm(
+            kind,
+            _fields(kind, given, errors),
+            is_chosen=True,
+            rerun_of=given.get(RERUN_OF, ""),
+            confirm_errors=tuple(errors.get(TYPED_AGAIN, ())),
+        )
         if kind.name == chosen
         else LaunchForm(kind, _fields(kind, given, {}), is_chosen=False)
         for kind in kinds
@@ -49,7 +78,7 @@ def launch_forms(
 
 
 def _fields(
-    kind: TaskType, given: dict[str, str], errors: dict[str, list[str]]
+    kind: TaskType, given: Mapping[str, str], errors: Mapping[str, list[str]]
 ) -> list[Field]:
     required = kind.schema()["required"]
     return [
@@ -66,3 +95,84 @@ def _fields(
         )
         for parameter in kind.params
     ]
+
+
+# --- Starting -----------------------------------------------------------------------
+
+
+def start(form: QueryDict, actor: Actor) -> Task:
+    """Start what a posted form asks for.
+
+    Raises UnknownTaskType, and ParameterErrors, in which TYPED_AGAIN stands for the
+    confirmation.
+    """
+    kind = lifecycle.task_type(form.get("type", ""))
+    params = _params(form)
+    if kind.confirm:
+        _check_confirmed(kind, params, form.get(TYPED_AGAIN, ""))
+    first = _task(form.get(RERUN_OF, ""))
+    return lifecycle.submit(kind.name, params, actor, rerun_of=first)
+
+
+def _params(given: QueryDict) -> dict[str, str]:
+    """The parameters among a form's fields; an input left empty is one left out."""
+    others = {"type", "csrfmiddlewaretoken", TYPED_AGAIN, RERUN_OF}
+    return {
+        name: value
+        for name, value in given.dict().items()
+        if isinstance(value, str) and value and name not in others
+    }
+
+
+def _check_confirmed(kind: TaskType, params: dict[str, str], typed: str) -> None:
+    errors: dict[str, list[str]] = {}
+    try:
+        kind.validated(params)
+    except ParameterErrors as error:
+        errors = error.errors
+    has_version = any(parameter.name == "version" for parameter in kind.params)
+    wanted = params.get("version", "") if has_version else kind.name
+    if typed.strip() != wanted or not wanted:
+        sentence = _("To start it, type {word} here.")
+        errors[TYPED_AGAIN] = [sentence.format(word=wanted or _("the version"))]
+    if errors:
+        raise ParameterErrors(errors)
+
+
+def _task(task_id: str) -> Task | None:
+    try:
+        return Task.objects.filter(pk=task_id).first() if task_id else None
+    except ValidationError:
+        return None
+
+
+# --- Links --------------------------------------------------------------------------
+
+
+def deep_link(
+    type_name: str, params: Mapping[str, str], rerun_of: uuid.UUID | None = None
+) -> str:
+    """The console with this type's form, filled in but for what is secret."""
+    secret = {p.name for p in catalog()[type_name].params if p.secret}
+    shown = {name: text for name, text in params.items() if name not in secret}
+    query = {"type": type_name, **shown}
+    if rerun_of:
+        query[RERUN_OF] = str(rerun_of)
+    return f"{reverse('console')}?{urlencode(query)}"
+
+
+def change_link(task: Task) -> str:
+    """Where a task is run again with other parameters; "" where there is no form for
+    its type."""
+    kind = catalog().get(task.type)
+    if kind is None or kind.hidden:
+        return ""
+    return deep_link(task.type, task.params, task.pk)
+
+
+def link_back(form: QueryDict) -> str:
+    """The console with the values of a form that could not be taken just now."""
+    type_name = form.get("type", "")
+    if type_name not in catalog():
+        return reverse("console")
+    return deep_link(type_name, _params(form))

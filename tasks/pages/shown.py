@@ -14,7 +14,7 @@ from tasks.description import shown_params
 from tasks.models import LogLine, Task
 from tasks.pages.sayings import said
 from tasks.pages.wording import LEVEL_MARKS, SHAPES, ago_text, duration_text
-from tasks.waiting import waiting_for
+from tasks.waiting import WaitingFor, waiting_for
 
 FIRST_LINES = 200  # rendered by the server; the script goes on from there
 WAITS = {
@@ -137,22 +137,7 @@ class Shown:
     def why_waiting(self) -> str:
         """What this task waits for, as HTML; "" if it does not wait."""
         waiting = waiting_for(self.task)
-        if waiting is None:
-            return ""
-        link = ""
-        if waiting.task_id is not None:
-            link = format_html(
-                '<a class="code" href="{}">{}</a>',
-                reverse("task", args=[waiting.task_id]),
-                str(waiting.task_id)[:8],
-            )
-        reason = format_html(_(WAITS[waiting.reason]), task=link)
-        place = (
-            _("next in the queue")
-            if waiting.position == 1
-            else _("number {n} in the queue").format(n=f"{waiting.position:,}")
-        )
-        return format_html("{} · {}", reason, place)
+        return said_waiting(waiting) if waiting else ""
 
     @property
     def cancelling(self) -> str:
@@ -180,6 +165,24 @@ class Shown:
         # From 1 on, as for the duration of a task that runs.
         seconds = max(1, int((self.now - moment).total_seconds()))
         return {"time": f"{moment:%H:%M:%S}", "duration": duration_text(seconds)}
+
+
+def said_waiting(waiting: WaitingFor) -> str:
+    """What a task waits for, as HTML."""
+    link = ""
+    if waiting.task_id is not None:
+        link = format_html(
+            '<a class="code" href="{}">{}</a>',
+            reverse("task", args=[waiting.task_id]),
+            str(waiting.task_id)[:8],
+        )
+    reason = format_html(_(WAITS[waiting.reason]), task=link)
+    place = (
+        _("next in the queue")
+        if waiting.position == 1
+        else _("number {n} in the queue").format(n=f"{waiting.position:,}")
+    )
+    return format_html("{} · {}", reason, place)
 
 
 def _status_of_step(number: int, current: int) -> str:

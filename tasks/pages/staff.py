@@ -21,16 +21,29 @@ View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
 def staff_page(view: View[P]) -> View[P]:
     """A page for staff who are signed in; never out of a cache."""
+    return staff_form(HttpRequest.get_full_path)(view)
 
-    @functools.wraps(view)
-    def page(
-        request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs
-    ) -> HttpResponse:
-        if _is_staff(request):
-            return view(request, *args, **kwargs)
-        return _sign_in_first(request, request.get_full_path())
 
-    return never_cache(page)
+def staff_form(
+    back_to: Callable[[HttpRequest], str],
+) -> Callable[[View[P]], View[P]]:
+    """The same for a page that takes a form, too: ``back_to`` says where whoever had
+    to sign in first comes back to after a POST."""
+
+    def decorate(view: View[P]) -> View[P]:
+        @functools.wraps(view)
+        def page(
+            request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs
+        ) -> HttpResponse:
+            if _is_staff(request):
+                return view(request, *args, **kwargs)
+            is_form = request.method == "POST"
+            back = back_to(request) if is_form else request.get_full_path()
+            return _sign_in_first(request, back)
+
+        return never_cache(page)
+
+    return decorate
 
 
 def staff_act(page_name: str) -> Callable[[View[P]], View[P]]:

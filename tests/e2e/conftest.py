@@ -364,8 +364,8 @@ def open_page(chromium, service, signed_in):
     contexts, errors = [], []
 
     def complain(message):
-        # The tests that cut the connection or sign out see that in the console.
-        is_cut = re.search("net::ERR_FAILED|status of (502|401)", message.text)
+        # The tests that cut the connection, sign out or are refused see that there.
+        is_cut = re.search("net::ERR_FAILED|status of (502|401|403|400)", message.text)
         if message.type == "error" and not is_cut:
             errors.append(message.text)
 

@@ -46,12 +46,9 @@ def ask_to_cancel(page):
     dialog.get_by_role("button", name="Cancel task").click()
 
 
-@pytest.mark.parametrize("path", ["/tasks/{id}", "/?task={id}"])
-def test_a_cancel_under_way_says_since_when_and_can_be_forced(
-    open_page, service, deaf, path
-):
+def test_a_cancel_under_way_says_since_when_and_can_be_forced(open_page, service, deaf):
     task_id, mark = deaf
-    page = open_page(path.format(id=task_id))
+    page = open_page(f"/tasks/{task_id}")
     expect(page.locator("#L2")).to_contain_text("deaf")
     ask_to_cancel(page)
     since = re.compile(r"Cancelling since [0-9:]{8} \([2-9] s\), asked by admin")
@@ -122,7 +119,7 @@ def test_a_waiting_task_says_live_what_it_waits_for(
     second, third = service.create("gate"), service.create("gate")
     cancelled_later += [first, second, third]
     page = open_page(f"/tasks/{third}")
-    chinese = open_page(f"/?task={third}", locale="zh-CN")
+    chinese = open_page(f"/tasks/{third}", locale="zh-CN")
     waits = "It waits for the end of task {}, which has the same lock · {}"
     in_queue = waits.format(first[:8], "number 2 in the queue")
     expect(now(page, "step")).to_have_text(in_queue)
@@ -189,7 +186,7 @@ def test_a_task_whose_runner_is_killed_is_watched_into_its_second_attempt(
     task_id = service.create("pensive")
     cancelled_later.append(task_id)
     page = open_page(f"/tasks/{task_id}")
-    chinese = open_page(f"/?task={task_id}", locale="zh-CN")
+    chinese = open_page(f"/tasks/{task_id}", locale="zh-CN")
     expect(page.locator("#L2")).to_contain_text("hm")
     expect(now(page, "attempt")).to_be_hidden()
     service.kill("runner")
@@ -208,10 +205,7 @@ def test_a_task_whose_runner_is_killed_is_watched_into_its_second_attempt(
 
 
 def test_each_attempt_of_a_step_has_a_row_of_its_own(open_page, service):
-    page = open_page("/?type=flaky")
-    page.locator("form[data-launch=flaky] button").click()
-    task_id = page.locator("[data-task]").get_attribute("data-task")
-    page.goto(f"/tasks/{task_id}")
+    page = open_page(f"/tasks/{service.create('flaky')}")
     expect(watched(page)).to_have_attribute("data-status", "completed")
     rows = [
         re.compile(r"✕ failed\s*unsteady\s*attempt 1\s*3"),

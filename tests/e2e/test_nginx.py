@@ -22,6 +22,7 @@ from .conftest import (
     wait_until,
 )
 from .flow import Flow
+from .listeners import listening
 from .viewers import Viewer, assert_exact, watching
 
 pytestmark = [pytest.mark.e2e, pytest.mark.nginx]
@@ -210,6 +211,20 @@ def test_while_the_web_server_is_away_a_stream_says_come_back(nginx, product):
     seqs = [event["log"]["seq"] for event in events if event["type"] == "log"]
     assert seqs == list(range(int(position) + 1, events[-1]["logCount"] + 1))
     assert events[-1]["status"] == "completed", json.dumps(events[-1])
+
+
+def test_what_changes_among_all_tasks_passes_at_once_and_survives_a_restart(
+    nginx, product
+):
+    with listening(product, url=nginx.url) as (one,):
+        first = product.create("say")
+        wait_until(lambda: "completed" in one.statuses(first), "the first task's end")
+        product.kill("web")
+        product.start("web")
+        product.wait_healthy()
+        wait_until(lambda: one.count(type="connected") == 2, "the return")
+        second = product.create("say")
+        wait_until(lambda: "completed" in one.statuses(second), "the second one's")
 
 
 WATCH = """(path) => {

@@ -22,6 +22,7 @@ import requests
 from dotenv import dotenv_values
 
 from .conftest import PATIENCE_SECONDS, ROOT, free_port, parse, wait_until
+from .listeners import listening
 from .product import Started, copy_of_the_product, environment_of_a_user
 
 pytestmark = [
@@ -228,6 +229,16 @@ def test_streams_of_one_task_on_all_processes_get_every_line_once(product):
     assert all(one == list(range(1, last_seq + 1)) for one in seqs)
     assert len({json.dumps(watcher.end) for watcher in watchers}) == 1
     assert owners == set(product.listening())
+
+
+def test_whichever_process_one_listens_to_every_change_is_told(product):
+    url, key = f"http://127.0.0.1:{product.port}", product.key["X-API-Key"]
+    with listening(product, 24, url=url, key=key) as listeners:
+        task_id = product.create("say")
+        for one in listeners:
+            wait_until(lambda one=one: "completed" in one.statuses(task_id), "the end")
+    # By chance all on one of them: once in billions of runs.
+    assert all(one.count(type="connected") == 1 for one in listeners)
 
 
 def test_a_killed_process_costs_only_its_own_streams_a_reconnect(product):

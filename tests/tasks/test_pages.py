@@ -4,6 +4,7 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.http import QueryDict
 from django.test import Client
 from django.utils import timezone, translation
 
@@ -63,7 +64,9 @@ def own_types(use_task_types):
     return catalog()
 
 
-@pytest.mark.parametrize("path", ["/", "/live", "/tasks/{id}", "/tasks/{id}/panel"])
+@pytest.mark.parametrize(
+    "path", ["/", "/live", "/live/console", "/tasks/{id}", "/tasks/{id}/panel"]
+)
 def test_a_page_asks_strangers_and_non_staff_to_log_in(stranger, bob, path):
     path = path.format(id=TaskFactory().pk)
     assert stranger.get(path)["Location"] == f"/admin/login/?next={path}"
@@ -74,7 +77,7 @@ def test_a_page_asks_strangers_and_non_staff_to_log_in(stranger, bob, path):
 @pytest.mark.parametrize(
     ("path", "back_to"),
     [
-        ("/", "/"),
+        ("/", "/?type=check-integrity"),
         ("/tasks/{id}/rerun", "/tasks/{id}"),
         ("/tasks/{id}/cancel", "/tasks/{id}/cancel"),
     ],
@@ -84,7 +87,8 @@ def test_a_form_posted_after_the_session_ended_leads_back_to_a_page(
 ):
     task = TaskFactory()
     login = stranger.post(path.format(id=task.pk), {"type": "check-integrity"})
-    assert login["Location"] == f"/admin/login/?next={back_to.format(id=task.pk)}"
+    next_page = QueryDict(login["Location"].partition("?")[2])["next"]
+    assert next_page == back_to.format(id=task.pk)
     assert "Nothing was done" in stranger.get(login["Location"]).text
     alice.set_password("sesame")
     alice.save()
@@ -151,36 +155,12 @@ def test_an_unknown_type_is_said_in_a_message(staff):
     assert "format-disk" in answer.text
 
 
-def test_the_list_shows_the_newest_twenty_without_their_results(
-    staff, django_assert_max_num_queries
-):
-    TaskFactory.create_batch(25)
-    with django_assert_max_num_queries(8):
-        answer = staff.get("/")
-    assert len(answer.context["recent"]) == 20
-
-
-def test_status_is_a_shape_and_a_word(staff):
-    TaskFactory(status=Task.Status.FAILED, error="Step 1 failed.")
-    html = staff.get("/live").text
-    assert "✕" in html
-    assert "failed" in html
-
-
 def test_every_page_says_that_no_runner_is_alive(staff):
     task = TaskFactory()
     for path in ("/", f"/tasks/{task.pk}", "/live"):
         assert "No runner is alive" in staff.get(path).text
     RunnerFactory()
     assert "No runner is alive" not in staff.get("/").text
-
-
-def test_the_console_opens_the_running_task_and_the_one_its_address_names(staff):
-    ended = TaskFactory(status=Task.Status.COMPLETED)
-    running = TaskFactory(status=Task.Status.RUNNING)
-    assert staff.get("/").context["shown"].task == running
-    assert staff.get(f"/?task={ended.pk}").context["shown"].task == ended
-    assert staff.get("/?task=nonsense").status_code == 200
 
 
 def test_a_task_page_tells_what_who_when_and_how_far(staff):

@@ -72,6 +72,7 @@ def operations(schema):
 def test_the_schema_has_every_endpoint(schema):
     assert set(operations(schema)) == {
         "GET /api",
+        "GET /api/events",
         "GET /api/releases",
         "GET /api/task-types",
         "GET /api/tasks",

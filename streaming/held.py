@@ -1,0 +1,91 @@
+"""A response that stays open: written to as the client takes it, kept alive in
+silence, cut off where nobody reads."""
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from time import monotonic
+from typing import Any
+
+from django.http import HttpResponse
+
+from streaming.backpressure import Outlet
+from streaming.encode import KEEP_ALIVE
+
+KEEP_ALIVE_SECONDS = 15.0
+STALL_SECONDS = 60.0  # a client that took nothing for so long is cut off
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+async def begin(
+    response: HttpResponse, first: bytes | None, scope: dict[str, Any], send: Send
+) -> bool:
+    """Send a response's head, and its first bytes where it stays open; False where
+    that was all."""
+    is_head = scope["method"] == "HEAD"
+    await send(
+        {
+            "type": "http.response.start",
+            "status": response.status_code,
+            "headers": [
+                (name.lower().encode(), value.encode("latin-1"))
+                for name, value in response.items()
+            ],
+        }
+    )
+    if first is None or is_head:
+        body = b"" if is_head else response.content
+        await send({"type": "http.response.body", "body": body})
+        return False
+    await send({"type": "http.response.body", "body": first, "more_body": True})
+    return True
+
+
+async def until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+class Held(ABC):
+    """One response under way. Subclasses say what to write."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, outlet: Outlet) -> None:
+        self._loop = loop
+        self._outlet = outlet
+        outlet.on_room = self.advance
+        self._wrote_at = monotonic()
+        self._timer = loop.call_later(KEEP_ALIVE_SECONDS, self._on_timer)
+        self._is_over = False
+
+    @abstractmethod
+    def advance(self) -> None:
+        """Write what there is, until the outlet is full."""
+
+    def leave(self) -> None:
+        """The client is gone, or has had everything."""
+        self._is_over = True
+        self._timer.cancel()
+
+    def _write(self, data: bytes) -> None:
+        self._wrote_at = monotonic()
+        self._outlet.write(data)
+
+    def _finish(self) -> None:
+        self._is_over = True
+        self._outlet.finish()
+
+    def _on_timer(self) -> None:
+        if self._is_over:
+            return
+        silent = monotonic() - self._wrote_at
+        limit = STALL_SECONDS if self._outlet.is_full else KEEP_ALIVE_SECONDS
+        if silent >= limit - 0.001:
+            if self._outlet.is_full:
+                self._outlet.abort()
+                return
+            self._write(KEEP_ALIVE)
+            silent, limit = 0.0, KEEP_ALIVE_SECONDS
+        wait = min(limit - silent, KEEP_ALIVE_SECONDS)
+        self._timer = self._loop.call_later(wait, self._on_timer)

@@ -1,0 +1,133 @@
+"""That nobody is kept out of a page: by its markup, its colours, a mouse, a narrow
+screen, or a language. A violation of the content security policy or an error in the
+console fails each of these, too (open_page)."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+pytestmark = [pytest.mark.e2e, pytest.mark.browser]
+
+PAGES = {
+    "console": "/?type=rollback",
+    "filtered": "/?recent-q=nothing-like-it",
+    "history": "/history",
+    "one type": "/history?type=count&status=broken",
+    "comparison": "/compare?a={a}&b={b}",
+    "nothing to compare": "/compare",
+}
+pages = pytest.mark.parametrize("path", PAGES.values(), ids=PAGES.keys())
+
+
+@pytest.fixture(scope="module")
+def tasks(service):
+    """Ended, failed, running and waiting ones, so that each kind of row is there."""
+    ended = [service.create("count", n=n) for n in ("3", "30")]
+    ended.append(service.create("exit-code", code="7"))
+    for task_id in ended:
+        service.wait_for(task_id)
+    held = [service.create("gate")]
+    service.wait_for(held[0], "running")
+    held.append(service.create("gate"))
+    yield dict(zip("ab", ended, strict=False))
+    for task_id in reversed(held):
+        service.request("POST", f"/api/tasks/{task_id}/cancel")
+        service.wait_for(task_id)
+
+
+@pytest.fixture
+def visit(open_page, tasks):
+    def visit(path, **options):
+        page = open_page("about:blank", **options)
+        answer = page.goto(path.format(**tasks))
+        assert answer.status == 200
+        return page
+
+    return visit
+
+
+@pages
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(visit, path, scheme):
+    page = visit(path, color_scheme=scheme)
+    expect(page.locator("main")).to_be_visible()
+    for details in page.locator("summary").all():
+        details.click()
+    found = Axe().run(page).response["violations"]
+    serious = [
+        (each["id"], [node["html"][:200] for node in each["nodes"]])
+        for each in found
+        if each["impact"] in {"serious", "critical"}
+    ]
+    assert serious == []
+
+
+@pages
+@pytest.mark.parametrize("locale", ["en-US", "zh-CN"])
+def test_a_narrow_page_does_not_scroll_sideways(visit, path, locale):
+    page = visit(path, locale=locale, viewport={"width": 390, "height": 844})
+    expect(page.locator("main")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pages
+def test_everything_has_its_chinese(visit, path):
+    page = visit(path, locale="zh-CN")
+    expect(page.locator("html")).to_have_attribute("lang", "zh-hans")
+    headings = page.locator("main :is(h1, h2, th[scope=col], label, button):visible")
+    for words in headings.all_text_contents():
+        assert (
+            not words.strip()
+            or any("\u4e00" <= letter <= "\u9fff" for letter in words)
+            or words.strip() in {"A", "B"}
+        ), words
+
+
+@pages
+def test_every_place_is_reached_by_the_tab_key_and_seen(visit, path):
+    page = visit(path)
+    # What others start meanwhile would put new rows in place of those that were seen.
+    page.context.route("**/live/console*", lambda route: route.abort())
+    page.reload()
+    wanted = page.evaluate(
+        """() => [...document.querySelectorAll('a, button, input, select, summary')]
+          .filter(place => place.checkVisibility() && !place.disabled
+            && place.type !== 'hidden').length"""
+    )
+    outlined = """() => {
+      const place = document.activeElement;
+      place.dataset.seen = 'yes';
+      const { outlineStyle, outlineWidth } = getComputedStyle(place);
+      return place === document.body
+        || (outlineStyle !== 'none' && parseFloat(outlineWidth) >= 1);
+    }"""
+    for _ in range(wanted + 20):  # a date has several places
+        page.keyboard.press("Tab")
+        assert page.evaluate(outlined), page.evaluate(
+            "document.activeElement.outerHTML"
+        )
+    assert page.locator(
+        "[data-seen]:is(a, button, input, select, summary)"
+    ).count() >= (wanted)
+
+
+@pages
+def test_the_list_of_keys_opens_on_each_page(visit, path):
+    page = visit(path)
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+@pages
+def test_nothing_moves_for_those_who_want_it_still(visit, path):
+    page = visit(path, reduced_motion="reduce")
+    moving = page.evaluate(
+        """() => [...document.querySelectorAll('*')].filter(element => {
+          const style = getComputedStyle(element);
+          return parseFloat(style.transitionDuration) > 0.01
+            || parseFloat(style.animationDuration) > 0.01;
+        }).length"""
+    )
+    assert moving == 0

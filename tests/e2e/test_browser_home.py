@@ -1,0 +1,375 @@
+"""The console in a real browser: starting, what runs, waits, ran and is live, all of it
+kept true over one event stream."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from .conftest import wait_until, watched
+
+pytestmark = [pytest.mark.e2e, pytest.mark.browser]
+
+
+@pytest.fixture
+def cancelled_later(service):
+    """Tasks that are put here are cancelled at the end."""
+    tasks = []
+    yield tasks
+    for task_id in reversed(tasks):
+        service.request("POST", f"/api/tasks/{task_id}/cancel")
+        service.wait_for(task_id)
+
+
+def form(page):
+    return page.locator("form[data-launch]:visible")
+
+
+def row(page, task_id):
+    """A task among those that run or wait."""
+    return page.locator(f"#now [data-row='{task_id}']")
+
+
+def recent(page):
+    return page.locator("#recent tbody tr")
+
+
+def connection(page):
+    return page.locator("[data-part=connection]")
+
+
+def is_live(page):
+    expect(connection(page)).to_have_text("live")
+
+
+# --- Starting -----------------------------------------------------------------------
+
+
+def test_a_deep_link_fills_the_form_in_and_starting_leads_to_the_task(
+    open_page, service
+):
+    page = open_page("/?type=slowly&n=3&pause=0.1")
+    expect(form(page).locator("input[name=n]")).to_have_value("3")
+    form(page).get_by_role("button", name="Start slowly").click()
+    page.wait_for_url("**/tasks/*")
+    expect(watched(page)).to_have_attribute("data-status", "completed")
+    task = service.task(watched(page).get_attribute("data-task"))
+    assert task["params"] == {"n": "3", "pause": "0.1"}
+    assert task["createdBy"] == "admin"
+
+
+def test_a_task_is_found_and_started_by_keyboard_alone(open_page):
+    page = open_page("/?type=say")
+    page.keyboard.press("/")
+    expect(page.locator("[data-search]")).to_be_focused()
+    page.locator("a[data-type=say]").focus()
+    page.keyboard.press("Enter")
+    for _ in range(40):
+        if (
+            form(page)
+            .locator("input[name=text]")
+            .evaluate("field => field === document.activeElement")
+        ):
+            break
+        page.keyboard.press("Tab")
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type("by keyboard")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/tasks/*")
+    expect(page.get_by_text("by keyboard").first).to_be_visible()
+
+
+def test_what_a_form_has_is_kept_when_another_type_is_chosen(open_page):
+    page = open_page("/?type=check-integrity&version=v885")
+    page.locator("a[data-type=full-sync]").click()
+    expect(form(page).get_by_label("Version")).to_have_value("v885")
+    assert "type=full-sync" in page.url
+
+
+def test_a_type_that_asks_starts_after_the_version_was_typed_again(
+    open_page, service, demo
+):
+    page = open_page("/?type=rollback&version=v884")
+    again = form(page).get_by_label("Type the version again to start it")
+    start = form(page).get_by_role("button", name="Start rollback")
+    start.click()
+    expect(again).to_be_focused()
+    expect(form(page).get_by_text("To start it, type v884 here.")).to_be_visible()
+    again.fill("v88")
+    start.click()
+    expect(again).to_have_attribute("aria-invalid", "true")
+    again.fill("v884")
+    start.click()
+    page.wait_for_url("**/tasks/*")
+    expect(watched(page)).to_have_attribute("data-status", "completed")
+
+
+def test_the_server_asks_for_it_too(open_page, service):
+    page = open_page("/?type=prune", java_script_enabled=False)
+    form(page).get_by_label("Type prune to start it").fill("prun")
+    form(page).get_by_role("button", name="Start prune").click()
+    expect(page.get_by_text("To start it, type prune here.")).to_be_visible()
+    assert page.url == f"{service.url}/"
+
+
+def test_what_only_the_server_can_refuse_is_said_beside_its_field(open_page):
+    page = open_page("/?type=say")
+    text = form(page).locator("input[name=text]")
+    text.fill("-rf")  # no pattern that a browser knows
+    text.press("Enter")
+    expect(form(page).get_by_text("It must be one line of text that")).to_be_visible()
+    expect(text).to_be_focused()
+    expect(text).to_have_value("-rf")
+
+
+def test_a_server_that_is_away_is_said_and_nothing_is_lost(open_page):
+    page = open_page("/?type=say&text=precious")
+    page.route(f"{page.url.partition('?')[0]}", lambda route: route.abort())
+    form(page).get_by_role("button").click()
+    expect(form(page).get_by_role("alert")).to_contain_text("can't be reached")
+    expect(form(page).locator("input[name=text]")).to_have_value("precious")
+
+
+def test_a_double_click_starts_one_task(open_page, service):
+    page = open_page("/?type=say&text=once-only-7391")
+    form(page).get_by_role("button").dblclick()
+    page.wait_for_url("**/tasks/*")
+    expect(watched(page)).to_have_attribute("data-status", "completed")
+    found = service.request("GET", "/api/tasks?type=say&limit=100").json()["tasks"]
+    texts = [task["params"]["text"] for task in found]
+    assert texts.count("once-only-7391") == 1
+
+
+# --- The list over one stream -------------------------------------------------------
+
+
+def test_a_task_comes_moves_and_goes_while_one_looks_on(open_page, service):
+    page = open_page("/")
+    is_live(page)
+    task_id = service.create("progressing", n="300", pause="0.01")
+    bar = row(page, task_id).locator("[data-part=progress]")
+    expect(row(page, task_id).locator(".status")).to_contain_text("running")
+    expect(row(page, task_id)).to_contain_text("Step 1 of 1: progressing")
+    seen = set()
+
+    def has_moved():
+        if not row(page, task_id).count():
+            return True
+        seen.add(bar.evaluate("bar => bar.value"))
+        return len(seen) > 3
+
+    wait_until(has_moved, "the bar to move")
+    assert len(seen) > 3
+    expect(row(page, task_id)).to_have_count(0)
+    expect(recent(page).first).to_contain_text("progressing")
+    expect(recent(page).first).to_contain_text("completed")
+
+
+def test_progress_is_shown_without_asking_the_server_again(open_page, service):
+    page = open_page("/")
+    is_live(page)
+    task_id = service.create("progressing", n="600", pause="0.01")
+    bar = row(page, task_id).locator("[data-part=progress]")
+    expect(bar).to_be_visible()
+    wait_until(lambda: bar.evaluate("bar => bar.value") > 15, "the first progress")
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    start = bar.evaluate("bar => bar.value")
+    wait_until(lambda: bar.evaluate("bar => bar.value") > start + 20, "progress")
+    assert [url for url in asked if "/live" in url or "/api/" in url] == []
+    service.wait_for(task_id)
+
+
+def test_a_waiting_task_says_what_it_waits_for_and_takes_its_turn(
+    open_page, service, cancelled_later
+):
+    first = service.create("gate")
+    cancelled_later.append(first)
+    service.wait_for(first, "running")
+    page = open_page("/")
+    is_live(page)
+    second = service.create("gate")
+    cancelled_later.append(second)
+    waits = f"It waits for the end of task {first[:8]}, which has the same lock"
+    expect(row(page, second)).to_contain_text(waits)
+    service.request("POST", f"/api/tasks/{first}/cancel")
+    expect(row(page, second).locator(".status")).to_contain_text("running")
+    expect(row(page, first)).to_have_count(0)
+
+
+def test_how_long_it_will_take_comes_from_past_runs(open_page, service):
+    for _ in range(3):
+        service.wait_for(service.create("pausing", seconds="2"))
+    task_id = service.create("pausing", seconds="30")
+    service.wait_for(task_id, "running")
+    page = open_page("/")
+    left = row(page, task_id).locator("[data-part=left]")
+    # Then it is over, and what is usual is all that is known.
+    expect(left).to_have_text("usually 2 s")
+    elapsed = row(page, task_id).locator("[data-part=elapsed]")
+    expect(elapsed).to_have_text(re.compile(r"^[4-9] s$"))
+    service.request("POST", f"/api/tasks/{task_id}/cancel")
+    expect(row(page, task_id)).to_have_count(0)
+
+
+def test_one_page_holds_one_stream_and_a_hidden_one_none(open_page, service):
+    page = open_page("/")
+    is_live(page)
+    opened = []
+    page.on("request", lambda r: opened.append(r.url) if "/api/events" in r.url else 0)
+    hide = (
+        "value => { Object.defineProperty(document, 'hidden', "
+        "{value, configurable: true}); "
+        "document.dispatchEvent(new Event('visibilitychange')); }"
+    )
+    page.evaluate(hide, True)
+    task_id = service.create("say", text="unseen")
+    service.wait_for(task_id)
+    assert opened == []
+    page.evaluate(hide, False)
+    expect(page.locator(f"#recent a[href='/tasks/{task_id}']")).to_be_visible()
+    assert len(opened) == 1
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        pytest.param(lambda route: route.abort(), id="no connection"),
+        # After this the browser itself never tries again.
+        pytest.param(lambda route: route.fulfill(status=502), id="a proxy's 502"),
+    ],
+)
+def test_a_lost_connection_is_said_stops_the_clocks_and_comes_back(
+    open_page, service, cancelled_later, cut
+):
+    task_id = service.create("slowly", n="9999")
+    cancelled_later.append(task_id)
+    service.wait_for(task_id, "running")
+    page = open_page("about:blank")
+    page.context.route("**/api/events", cut)
+    page.clock.install()
+    page.goto(service.url + "/")
+    expect(connection(page)).to_contain_text("connection lost since")
+    elapsed = row(page, task_id).locator("[data-part=elapsed]")
+    before = elapsed.text_content()
+    page.clock.run_for(3_000)
+    assert elapsed.text_content() == before
+    page.context.unroute("**/api/events")
+    page.clock.run_for(15_000)
+    is_live(page)
+    page.clock.run_for(3_000)
+    expect(elapsed).not_to_have_text(before)
+
+
+def test_a_restart_of_the_web_server_is_survived(chromium, new_service):
+    service = new_service()
+    service.prepare()
+    service.run()
+    page = chromium.new_page()
+    page.goto(service.sign_in_link())
+    is_live(page)
+    service.kill("web")
+    expect(connection(page)).to_contain_text("connection lost since")
+    service.start("web")
+    service.wait_healthy()
+    is_live(page)
+    task_id = service.create("say")
+    expect(page.locator(f"#recent a[href='/tasks/{task_id}']")).to_be_visible()
+    page.close()
+
+
+def test_a_runner_that_is_gone_is_said_and_one_that_comes_back_too(
+    chromium, new_service
+):
+    service = new_service()
+    service.prepare()
+    service.run()
+    page = chromium.new_page()
+    page.goto(service.sign_in_link())
+    is_live(page)
+    expect(page.locator(".strip")).to_have_count(0)
+    service.stop_one("runner")
+    expect(page.locator(".strip")).to_contain_text("No runner is alive")
+    service.start("runner")
+    expect(page.locator(".strip")).to_have_count(0)
+    page.close()
+
+
+def test_what_is_live_changes_by_itself(open_page, service, demo):
+    service.wait_for(service.create("full-sync", version="v884", guard="100"))
+    page = open_page("/")
+    live = page.locator("#releases tbody tr").first
+    expect(live).to_contain_text("iOS")
+    expect(live).to_contain_text("v884")
+    task_id = service.create("full-sync", version="v885", guard="100")
+    expect(live.locator(".version")).to_have_text("v885")
+    expect(live.locator("a")).to_have_attribute("href", f"/tasks/{task_id}")
+    expect(live).to_contain_text("v884")  # the one before
+    service.wait_for(service.create("rollback", version="v884"))
+
+
+def test_what_is_pointed_at_does_not_move(open_page, service):
+    service.wait_for(service.create("say", text="first"))
+    page = open_page("/")
+    is_live(page)
+    recent(page).first.get_by_role("link").hover()
+    first = recent(page).first.get_by_role("link").get_attribute("href")
+    task_id = service.create("slowly", n="30")
+    expect(row(page, task_id)).to_be_visible()
+    expect(row(page, task_id)).to_have_count(0)
+    assert recent(page).first.get_by_role("link").get_attribute("href") == first
+    page.mouse.move(0, 0)
+    newest = recent(page).first.get_by_role("link")
+    expect(newest).to_have_attribute("href", f"/tasks/{task_id}")
+
+
+# --- Filters ------------------------------------------------------------------------
+
+
+def test_the_recent_tasks_are_searched_and_back_works(open_page, service):
+    found = service.create("exit-code", code="7")
+    other = service.create("say")
+    service.wait_for(found)
+    service.wait_for(other)
+    page = open_page("/?type=say&text=kept")
+    form(page).locator("input[name=text]").fill("typed")
+    page.keyboard.press("Escape")
+    page.locator("[data-search]").fill(found[:13])
+    page.keyboard.press("Enter")
+    expect(recent(page)).to_have_count(1)
+    expect(recent(page)).to_contain_text("exit-code")
+    assert f"recent-q={found[:13]}" in page.url
+    page.get_by_label("Status").select_option("completed")
+    expect(page.get_by_text("No task fits these filters.")).to_be_visible()
+    page.go_back()
+    expect(recent(page)).to_have_count(1)
+    page.go_back()
+    expect(page.locator("[data-search]")).to_have_value("")
+    expect(page.locator(f"#recent a[href='/tasks/{other}']")).to_be_visible()
+    # What was typed into the form is still there.
+    expect(form(page).locator("input[name=text]")).to_have_value("typed")
+
+
+def test_a_filtered_list_stays_filtered_when_something_changes(open_page, service):
+    found = service.create("exit-code", code="7")
+    service.wait_for(found)
+    page = open_page(f"/?recent-q={found}")
+    is_live(page)
+    expect(recent(page)).to_have_count(1)
+    task_id = service.create("slowly", n="30")
+    expect(row(page, task_id)).to_be_visible()
+    expect(row(page, task_id)).to_have_count(0)
+    expect(recent(page)).to_have_count(1)
+    expect(recent(page)).to_contain_text("exit-code")
+
+
+def test_the_console_is_whole_without_script(open_page, service, cancelled_later):
+    task_id = service.create("slowly", n="9999")
+    cancelled_later.append(task_id)
+    service.wait_for(task_id, "running")
+    page = open_page("/", java_script_enabled=False)
+    expect(row(page, task_id)).to_contain_text("Step 1 of 1: slowly")
+    expect(page.locator("#releases tbody tr")).to_have_count(3)
+    page.locator("[data-search]").fill("no such thing")
+    page.get_by_role("button", name="Filter").click()
+    expect(page.get_by_text("No task fits these filters.")).to_be_visible()

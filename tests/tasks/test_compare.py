@@ -1,0 +1,143 @@
+"""Two tasks side by side."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.test import Client
+from django.utils import translation
+
+from tests.factories import NOON, TaskFactory, write_log
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _english():
+    """A request leaves its language behind in the thread; the next test is spared."""
+    with translation.override("en"):
+        yield
+
+
+@pytest.fixture
+def staff(alice):
+    client = Client()
+    client.force_login(alice)
+    return client
+
+
+def result(**steps):
+    results = [
+        {"name": name, "exitCode": 0, "durationMs": took}
+        for name, took in steps.items()
+    ]
+    return {"success": True, "results": results}
+
+
+@pytest.fixture
+def pair():
+    a = TaskFactory(
+        status="completed",
+        version="v884",
+        created_at=NOON,
+        result={**result(iOS=1000, Android=4000), "outputs": {"ios": {"new": 1200}}},
+    )
+    b = TaskFactory(
+        status="failed",
+        error="disk full",
+        version="v885",
+        created_at=NOON + timedelta(hours=1),
+        result={**result(iOS=1500), "outputs": {"ios": {"new": 7}}},
+    )
+    write_log(a, "begin", "took 1.0 s", "done")
+    write_log(b, "begin", "took 1.5 s", ("stderr", "<disk> full"))
+    return a, b
+
+
+def words(html):
+    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
+
+
+def compare(staff, a, b):
+    return staff.get(f"/compare?a={a.pk}&b={b.pk}")
+
+
+def test_strangers_are_asked_to_log_in(stranger, pair):
+    assert compare(stranger, *pair).status_code == 302
+
+
+def test_what_was_asked_and_what_came_of_it_stand_side_by_side(staff, pair):
+    text = words(compare(staff, *pair).text)
+    for part in (
+        "≠ differs: version v884 v885",
+        "≠ differs: Status ✓ completed ✕ failed",
+        "≠ differs: What failed – disk full",
+        "≠ differs: ios · new 1,200 7",
+        "Started by alice alice",
+    ):
+        assert part in text
+
+
+def test_each_step_says_how_much_longer_it_took(staff, pair):
+    text = words(compare(staff, *pair).text)
+    assert "iOS 1 s 1.5 s +50 %" in text
+    assert "Android 4 s – –" in text
+    assert "iOS 1.5 s 1 s −33 %" in words(compare(staff, *reversed(pair)).text)
+
+
+def test_the_logs_differ_in_what_is_neither_time_nor_id(staff, pair):
+    a, b = pair
+    html = compare(staff, a, b).text
+    assert "Lines only in A: 1; only in B: 1." in html
+    assert "&lt;disk&gt; full" in html
+    assert f'href="/tasks/{b.pk}#L3"' in html
+    assert "took 1.5 s" in html  # the context, as B has it
+    assert "took 1.0 s" not in html
+
+
+def test_tasks_that_said_the_same_are_said_to(staff):
+    a, b = TaskFactory(status="completed"), TaskFactory(status="completed")
+    assert "They say the same." in compare(staff, a, b).text
+
+
+def test_two_ticks_lead_to_the_older_one_first(staff, pair):
+    a, b = pair
+    answer = staff.get(f"/compare?task={b.pk}&task={a.pk}")
+    assert answer["Location"] == f"/compare?a={a.pk}&b={b.pk}"
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("", 200),
+        ("?a={a}", 200),
+        ("?a={a}&b=nonsense", 404),
+        ("?a={a}&b=00000000-0000-4000-8000-000000000000", 404),
+        ("?a={a}&b={a}", 200),
+        ("?task={a}", 200),
+        ("?task={a}&task={b}&task={a}", 200),
+    ],
+)
+def test_anything_but_two_tasks_is_explained(staff, pair, query, status):
+    a, b = pair
+    page = staff.get("/compare" + query.format(a=a.pk, b=b.pk), follow=True)
+    assert page.status_code == status
+    assert "Two tasks are needed" in page.text
+
+
+def test_secrets_are_not_shown(staff, use_task_types):
+    use_task_types(
+        '[one]\n[one.params.token]\nsecret = true\n[[one.steps]]\ncommand = ["true"]\n'
+    )
+    pair = [
+        TaskFactory(type="one", params={"token": f"hunter{number}"})
+        for number in range(2)
+    ]
+    html = compare(staff, *pair).text
+    assert "hunter" not in html
+    assert "token" in html
+
+
+def test_a_task_that_still_runs_is_compared_as_it_is_so_far(staff, pair):
+    running = TaskFactory(status="running")
+    assert "It has not ended" in compare(staff, pair[0], running).text
