@@ -262,7 +262,7 @@ def test_the_number_of_queries_does_not_grow_with_the_history(staff, query):
     ("query", "index"),
     [
         ("", "task_by_creation"),
-        ("type=full-sync", "task_by_type"),
+        ("type=full-sync", "task_by_creation_type"),
         ("version=v77", "task_by_version"),
     ],
 )
