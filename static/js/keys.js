@@ -30,8 +30,10 @@ export function panelKeys(panel) {
     g: () => panel()?.log.top(),
     G: () => panel()?.log.follow(true),
     f: () => panel()?.log.buttons.follow.click(),
-    t: () => panel()?.log.buttons.times.click(),
-    w: () => panel()?.log.buttons.wrap.click(),
+    n: () => panel()?.log.finder.step(1),
+    N: () => panel()?.log.finder.step(-1),
+    t: () => panel()?.log.nextTimes(),
+    w: () => panel()?.log.toggleWrap(),
     c: () => panel()?.askToCancel(),
     r: () => panel()?.rerun(),
   };

@@ -6,10 +6,9 @@ const LONGEST_RETRY_MS = 15_000;
 export class TaskStream {
   // handlers: connected(task), line(log), update(task), end(end), lost(since),
   // refused(), back()
-  constructor(path, { after = 0, tail = 0 }, handlers) {
+  constructor(path, after, handlers) {
     this.path = path;
     this.after = after; // seq of the last line that was handed on
-    this.tail = tail;
     this.handlers = handlers;
     this.retryMs = FIRST_RETRY_MS;
     this.lostSince = null;
@@ -17,11 +16,7 @@ export class TaskStream {
   }
 
   open() {
-    const query = this.after
-      ? `?lastEventId=${this.after}`
-      : this.tail
-        ? `?tail=${this.tail}`
-        : "";
+    const query = this.after ? `?lastEventId=${this.after}` : "";
     this.source = new EventSource(this.path + query);
     this.source.onmessage = (event) => this.take(JSON.parse(event.data));
     this.source.onerror = () => this.failed();

@@ -3,7 +3,7 @@
 import { announce } from "./announce.js";
 import { Problem, get, post } from "./api.js";
 import { ask } from "./ask.js";
-import { LogView, MOST_ROWS } from "./log_view.js";
+import { LogView } from "./log_view.js";
 import { fetchPart, isSignedOut } from "./session.js";
 import { TaskStream } from "./stream.js";
 import { clock, duration, language, number, text } from "./text.js";
@@ -21,7 +21,7 @@ const WAITS = {
 };
 
 export class TaskPanel {
-  constructor(root, { ended = () => {} } = {}) {
+  constructor(root, { ended = () => {}, isPage = false } = {}) {
     this.root = root;
     this.ended = ended;
     this.name = root.dataset.name;
@@ -31,7 +31,7 @@ export class TaskPanel {
     // What the clocks of server and browser differ by.
     this.skew = Number(root.dataset.now) * 1000 - Date.now();
     this.lastLine = Date.now();
-    this.log = new LogView(root);
+    this.log = new LogView(root, { inAddress: isPage });
     this.mountCancel();
     this.connect();
     this.timer = setInterval(() => this.tick(), 1000);
@@ -44,13 +44,10 @@ export class TaskPanel {
   }
 
   connect() {
-    const total = Number(this.root.dataset.lines);
-    const hasAll = this.log.rows === total;
-    if (ENDED.has(this.status) && hasAll) return;
-    if (!hasAll) this.log.clear();
+    const { total } = this.log;
+    if (ENDED.has(this.status)) return;
     this.say("connecting");
-    const from = hasAll && total ? { after: total } : { tail: total > MOST_ROWS ? MOST_ROWS : 0 };
-    this.stream = new TaskStream(`${this.root.dataset.api}/stream`, from, {
+    this.stream = new TaskStream(`${this.root.dataset.api}/stream`, total, {
       connected: (task) => this.connected(task),
       line: (log) => this.line(log),
       update: (task) => this.update(task),
@@ -77,6 +74,7 @@ export class TaskPanel {
 
   update(task) {
     this.started = task.startedAt ? Date.parse(task.startedAt) : 0;
+    this.log.started = this.started;
     this.completed = task.completedAt ? Date.parse(task.completedAt) : 0;
     this.showStatus(task.status);
     this.part("progress").value = task.progress;
@@ -155,7 +153,7 @@ export class TaskPanel {
     const cancel = this.part("cancel");
     if (!cancel) return;
     const isDone = hasEnded || cancelForced;
-    if (isDone && cancel.contains(document.activeElement)) this.part("log").focus();
+    if (isDone && cancel.contains(document.activeElement)) this.part("scroll").focus();
     cancel.hidden = isDone;
     this.part("rerun").hidden = !hasEnded;
     if (askedAt) this.offerForce(cancel);

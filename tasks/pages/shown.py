@@ -122,6 +122,11 @@ class Shown:
         ]
 
     @property
+    def levels(self) -> list[str]:
+        """Of lines; they are what the API calls them in every language."""
+        return LogLine.Level.values
+
+    @property
     def lines(self) -> list[LogLine]:
         """The newest lines, oldest first."""
         return list(self.task.lines.order_by("-seq")[:FIRST_LINES])[::-1]
