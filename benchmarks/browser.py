@@ -196,7 +196,10 @@ class Bench:
 
     def search(self, task_id: str) -> None:
         """Until the count of the whole log is there."""
-        for name, words in (("one line", "line 0031415 "), ("every line", "copying")):
+        for name, words, goal in (
+            ("one line", "line 0031415 ", "≤ 1"),
+            ("every line", "copying", ""),
+        ):
             seconds = []
             for _ in range(self.sizes.openings):
                 with self.context() as context:
@@ -210,7 +213,7 @@ class Bench:
                         "document.querySelector('[data-part=found]').textContent)"
                     )
                     seconds.append(time.perf_counter() - began)
-            self.note(f"search the whole log, {name} found", "s", "≤ 1", seconds)
+            self.note(f"search the whole log, {name} found", "s", goal, seconds)
 
     def live(self) -> None:
         """A task that prints 5,000 lines a second is followed to its end."""

@@ -34,7 +34,7 @@ export function panelKeys(panel) {
     N: () => panel()?.log.finder.step(-1),
     t: () => panel()?.log.nextTimes(),
     w: () => panel()?.log.toggleWrap(),
-    c: () => panel()?.askToCancel(),
+    c: () => panel()?.cancel.ask(),
     r: () => panel()?.rerun(),
   };
 }

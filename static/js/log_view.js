@@ -231,6 +231,10 @@ export class LogView {
     this.goTo(seq);
   }
 
+  focus() {
+    this.part("scroll").focus();
+  }
+
   stay() {
     if (this.following) this.scroller.showEnd();
   }

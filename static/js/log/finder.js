@@ -8,7 +8,7 @@ const PAUSE_MS = 250; // while somebody types
 
 export class Finder {
   // view: sought() draws anew, narrowed(matches or null, query) shows only those,
-  // goTo(seq), from(): {seq, isAtEnd} where the reader is
+  // goTo(seq), from(): {seq, isAtEnd} where the reader is, focus()
   constructor(part, api, view, { inAddress }) {
     this.api = api;
     this.view = view;
@@ -56,8 +56,9 @@ export class Finder {
       event.preventDefault();
       if (this.timer) this.start();
       else this.step(event.shiftKey ? -1 : 1);
-    } else if (event.key === "Escape" && this.box.value) {
+    } else if (event.key === "Escape") {
       event.preventDefault();
+      if (!this.box.value) this.view.focus();
       this.box.value = "";
       this.start();
     }
