@@ -86,10 +86,10 @@ export class LogView {
     this.part("scroll").addEventListener("keydown", (event) => this.pressed(event));
     for (const tool of [follow, wrap, times]) tool.hidden = false;
     new ResizeObserver(() => this.resized()).observe(this.part("scroll"));
-    if (this.chosen.lines) this.goTo(this.chosen.lines.from);
-    else this.stay();
     if (this.finder.words || this.finder.level.value) this.finder.start();
     else this.finder.say();
+    if (this.chosen.lines) this.goTo(this.chosen.lines.from);
+    else this.stay();
   }
 
   // --- Lines that come ---------------------------------------------------------------
@@ -209,6 +209,7 @@ export class LogView {
   }
 
   goTo(seq) {
+    this.finder.stay();
     const line = Math.max(1, Math.min(seq, this.total));
     this.following = false;
     if (this.folds.reveal(line)) this.rearrange(() => {});

@@ -164,6 +164,40 @@ def test_what_is_far_away_is_dropped_and_comes_again(open_page, long_log):
     assert firsts
 
 
+def test_a_million_lines_are_opened_scrolled_linked_and_searched(open_page, service):
+    """More than a browser's scroll bar has pixels for."""
+    task_id = service.create("count", n="1000000")
+    service.wait_for(task_id)
+    page = open_page(f"/tasks/{task_id}")
+    wait_until_seen(page, 1_000_002)
+    expect(page.locator("[data-part=count]")).to_have_text("1,000,002 lines")
+    for share in (0.31, 0.77):
+        scroll_to(page, share)
+        middle = round(share * 1_000_002)
+        page.wait_for_function(
+            "middle => [...document.querySelectorAll('ol.log li')].some(row =>"
+            " Math.abs(row.id.slice(1) - middle) < 100)",
+            arg=middle,
+        )
+        expect(page.locator("ol.log .absent")).to_have_count(0)
+        assert in_order(seen(page))
+    first = seen(page)[0]
+    log(page).hover()
+    page.mouse.wheel(0, 100)
+    expect(page.locator(f"#L{first}")).not_to_be_in_viewport()
+    assert 4 <= seen(page)[0] - first <= 6
+    page.evaluate("location.hash = '#L123456-L123458'")
+    expect(wait_until_seen(page, 123_458)).to_have_class(re.compile("chosen"))
+    page.keyboard.press("/")
+    page.keyboard.type("987654")
+    expect(page.locator("[data-part=found]")).to_have_text("1 of 1")
+    wait_until_seen(page, 987_655)
+    page.locator(".log-scroll").press("Home")
+    wait_until_seen(page, 1)
+    page.locator(".log-scroll").press("End")
+    wait_until_seen(page, 1_000_002)
+
+
 # --- Live ---------------------------------------------------------------------------
 
 
@@ -278,6 +312,12 @@ def test_only_the_matches_are_shown_when_asked(open_page, long_log):
     wait_until_seen(page, 1)
 
 
+def test_a_search_speaks_the_pages_language(open_page, long_log):
+    page = open_page(f"/tasks/{long_log}?q=12345", locale="zh-CN")
+    expect(page.locator("[data-part=found]")).to_have_text("第 1 处，共 1 处")
+    expect(page.get_by_role("button", name="只看匹配行")).to_be_visible()
+
+
 def test_what_nobody_said_is_not_found(open_page, long_log):
     page = open_page(f"/tasks/{long_log}")
     page.get_by_role("searchbox").fill("no such line")
@@ -326,6 +366,17 @@ def test_a_link_shows_exactly_its_lines_marked(open_page, long_log, link, chosen
         "ol.log .chosen", "rows => rows.map(row => Number(row.id.slice(1)))"
     )
     assert marked == chosen
+
+
+def test_a_link_with_a_search_shows_its_lines_and_not_the_nearest_match(
+    open_page, long_log
+):
+    page = open_page(f"/tasks/{long_log}?q=777#L500-L501")
+    expect(page.locator("[data-part=found]")).to_have_text(re.compile("matches$"))
+    wait_until_seen(page, 500)
+    page.keyboard.press("n")
+    wait_until_seen(page, 778)
+    expect(page.locator("[data-part=found]")).to_have_text(re.compile("^1 of"))
 
 
 def test_lines_are_chosen_by_click_copied_and_let_go(open_page, long_log):
