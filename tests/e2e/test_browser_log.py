@@ -223,6 +223,21 @@ def test_the_log_follows_only_a_reader_who_is_at_the_end(
     assert seen(page)[0] > 1
 
 
+@pytest.mark.parametrize("height", [400, 1600])
+def test_a_page_of_another_height_still_follows(
+    open_page, service, stopped_later, height
+):
+    task_id = service.create("slowly", n="9999", pause="0.05")
+    stopped_later.append(task_id)
+    page = open_page(f"/tasks/{task_id}", viewport={"width": 390, "height": 800})
+    wait_until_seen(page, 80)
+    page.set_viewport_size({"width": 390, "height": height})
+    count = service.task(task_id)["logCount"]
+    wait_until_seen(page, count + 5)
+    follow = page.get_by_role("button", name="Follow")
+    expect(follow).to_have_attribute("aria-pressed", "true")
+
+
 def test_a_flood_is_followed_and_nothing_is_missing_afterwards(open_page, service):
     task_id = service.create("flow", lines="200000", burst="500", pause="0.01")
     page = open_page(f"/tasks/{task_id}")

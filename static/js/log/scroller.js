@@ -46,6 +46,7 @@ export class Scroller {
 
   resized() {
     this.seen = this.frame.clientHeight;
+    this.at = this.frame.scrollTop;
   }
 
   // Brings a row to a place from the frame's top.
@@ -78,6 +79,7 @@ export class Scroller {
   scrolled() {
     const at = this.frame.scrollTop;
     if (at === this.at) return; // our own doing
+    if (this.frame.clientHeight !== this.seen) return; // the browser's: resized() follows
     this.at = at;
     const top = at - this.y;
     if (top + this.seen <= 0 || top >= this.size) this.jump();
