@@ -36,6 +36,17 @@ def wait_until_seen(page, seq):
     return row
 
 
+def wait_until_followed(page, seq):
+    """Until the end of the log is in sight, and is at least that line."""
+    page.wait_for_function(
+        "seq => { const frame = document.querySelector('.log-scroll');"
+        " const last = document.querySelector('ol.log li:last-child');"
+        " return last.id.slice(1) >= seq && last.getBoundingClientRect().bottom"
+        " < frame.getBoundingClientRect().bottom + 2; }",
+        arg=seq,
+    )
+
+
 def scroll_to(page, share):
     """Drag the scroll bar there: 0 is the top, 1 the end."""
     page.locator(".log-scroll").evaluate(
@@ -204,7 +215,7 @@ def test_the_log_follows_only_a_reader_who_is_at_the_end(
     task_id = service.create("slowly", n="9999", pause="0.02")
     stopped_later.append(task_id)
     page = open_page(f"/tasks/{task_id}", viewport={"width": 1000, "height": 500})
-    wait_until_seen(page, 60)
+    wait_until_followed(page, 60)
     page.keyboard.press("g")
     more = page.get_by_role("button", name=re.compile(r"\d+ new lines"))
     expect(more).to_be_visible()
@@ -215,11 +226,7 @@ def test_the_log_follows_only_a_reader_who_is_at_the_end(
     expect(more).to_be_hidden()
     expect(follow).to_have_attribute("aria-pressed", "true")
     count = service.task(task_id)["logCount"]
-    page.wait_for_function(
-        "count => Number(document.querySelector('ol.log li:last-child').id.slice(1))"
-        " > count + 20",
-        arg=count,
-    )
+    wait_until_followed(page, count + 20)
     assert seen(page)[0] > 1
 
 
@@ -230,10 +237,10 @@ def test_a_page_of_another_height_still_follows(
     task_id = service.create("slowly", n="9999", pause="0.05")
     stopped_later.append(task_id)
     page = open_page(f"/tasks/{task_id}", viewport={"width": 390, "height": 800})
-    wait_until_seen(page, 80)
+    wait_until_followed(page, 80)
     page.set_viewport_size({"width": 390, "height": height})
     count = service.task(task_id)["logCount"]
-    wait_until_seen(page, count + 5)
+    wait_until_followed(page, count + 5)
     follow = page.get_by_role("button", name="Follow")
     expect(follow).to_have_attribute("aria-pressed", "true")
 
