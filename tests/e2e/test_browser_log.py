@@ -245,6 +245,17 @@ def test_a_page_of_another_height_still_follows(
     expect(follow).to_have_attribute("aria-pressed", "true")
 
 
+def test_a_log_that_has_ended_stays_at_its_end_in_a_higher_page(open_page, show):
+    task_id = show("line of text\n" * 31, "higher.txt")
+    page = open_page(f"/tasks/{task_id}", viewport={"width": 390, "height": 500})
+    wait_until_followed(page, 33)
+    for height in (560, 700, 620, 900):
+        page.set_viewport_size({"width": 390, "height": height})
+        wait_until_followed(page, 33)
+    follow = page.get_by_role("button", name="Follow")
+    expect(follow).to_have_attribute("aria-pressed", "true")
+
+
 def test_a_flood_is_followed_and_nothing_is_missing_afterwards(open_page, service):
     task_id = service.create("flow", lines="200000", burst="500", pause="0.01")
     page = open_page(f"/tasks/{task_id}")

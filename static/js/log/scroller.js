@@ -79,7 +79,6 @@ export class Scroller {
   scrolled() {
     const at = this.frame.scrollTop;
     if (at === this.at) return; // our own doing
-    if (this.frame.clientHeight !== this.seen) return; // the browser's: resized() follows
     this.at = at;
     const top = at - this.y;
     if (top + this.seen <= 0 || top >= this.size) this.jump();
