@@ -79,6 +79,8 @@ export class Scroller {
   scrolled() {
     const at = this.frame.scrollTop;
     if (at === this.at) return; // our own doing
+    // The browser's, for a frame of another height; resized() follows.
+    if (this.frame.clientHeight !== this.seen) return;
     this.at = at;
     const top = at - this.y;
     if (top + this.seen <= 0 || top >= this.size) this.jump();
