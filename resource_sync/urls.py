@@ -16,6 +16,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("compare", compare.compare, name="compare"),
     path("tasks/<uuid:task_id>", task_page.task_page, name="task"),
     path("tasks/<uuid:task_id>/panel", task_page.panel, name="task-panel"),
+    path("tasks/<uuid:task_id>/facts", task_page.facts, name="task-facts"),
     path("tasks/<uuid:task_id>/rerun", task_page.rerun, name="task-rerun"),
     path("tasks/<uuid:task_id>/cancel", task_page.cancel, name="task-cancel"),
     path("sign-in/<str:uidb64>/<str:token>", sign_in.sign_in, name="sign-in"),

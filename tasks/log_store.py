@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from django.db import connection
+from django.db.models import QuerySet
 
 from tasks.description import LineJson, iso_of_ms
 from tasks.models import LogLine
@@ -113,19 +114,42 @@ def rows(
 
 
 def page(
-    task_id: uuid.UUID, after: int, limit: int, level: str | None = None, q: str = ""
+    task_id: uuid.UUID,
+    after: int,
+    limit: int,
+    level: str | None = None,
+    q: str = "",
+    upto: int | None = None,
 ) -> list[LineJson]:
     """Lines as the API shows them, after a seq; filtered by level and by a text
     that the message holds (case doesn't matter)."""
     if level is None and not q:
-        return [as_json(line) for line in read(task_id, after, limit=limit)]
+        return [as_json(line) for line in read(task_id, after, upto, limit)]
+    lines = filtered(task_id, after, upto, level, q).order_by("seq")[:limit]
+    return [as_json(Line(*row)) for row in lines.values_list(*Line._fields)]
+
+
+def page_before(
+    task_id: uuid.UUID, before: int, limit: int, level: str | None = None, q: str = ""
+) -> list[LineJson]:
+    """The same for the nearest lines before a seq; ascending, too."""
+    lines = filtered(task_id, 0, before - 1, level, q).order_by("-seq")[:limit]
+    rows = list(lines.values_list(*Line._fields))
+    return [as_json(Line(*row)) for row in reversed(rows)]
+
+
+def filtered(
+    task_id: uuid.UUID, after: int, upto: int | None, level: str | None, q: str
+) -> QuerySet[LogLine]:
+    """Lines with ``after < seq <= upto``, of a level, whose message holds a text."""
     lines = LogLine.objects.filter(task_id=task_id, seq__gt=after)
+    if upto is not None:
+        lines = lines.filter(seq__lte=upto)
     if level is not None:
         lines = lines.filter(level=level)
     if q:
         lines = lines.filter(message__icontains=q)
-    fields = lines.order_by("seq").values_list("seq", "at_ms", "level", "message")
-    return [as_json(Line(*row)) for row in fields[:limit]]
+    return lines
 
 
 def newest(task_id: uuid.UUID, last_seq: int, count: int) -> list[LineJson]:

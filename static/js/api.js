@@ -11,9 +11,10 @@ export class Problem extends Error {
 }
 
 // Resolves to the answer's JSON; to null where it can't be had now.
-export async function get(path) {
+export async function get(path, options = {}) {
   try {
-    const answer = await fetch(path, { headers: { Accept: "application/json" } });
+    const headers = { Accept: "application/json" };
+    const answer = await fetch(path, { headers, ...options });
     showSignedOut(answer.status === 401);
     return answer.ok ? await answer.json() : null;
   } catch {

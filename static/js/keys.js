@@ -30,9 +30,11 @@ export function panelKeys(panel) {
     g: () => panel()?.log.top(),
     G: () => panel()?.log.follow(true),
     f: () => panel()?.log.buttons.follow.click(),
-    t: () => panel()?.log.buttons.times.click(),
-    w: () => panel()?.log.buttons.wrap.click(),
-    c: () => panel()?.askToCancel(),
+    n: () => panel()?.log.finder.step(1),
+    N: () => panel()?.log.finder.step(-1),
+    t: () => panel()?.log.nextTimes(),
+    w: () => panel()?.log.toggleWrap(),
+    c: () => panel()?.cancel.ask(),
     r: () => panel()?.rerun(),
   };
 }

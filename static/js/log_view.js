@@ -1,212 +1,361 @@
-// The lines of a log: appended once per frame, followed while at the end.
+// A log on a page: however long, only the lines around the reader are there.
 
-import { counted, clock, exact, number, text } from "./text.js";
+import { Chosen } from "./log/chosen.js";
+import { Finder } from "./log/finder.js";
+import { Folds } from "./log/folds.js";
+import { Landmarks } from "./log/landmarks.js";
+import { Lines } from "./log/lines.js";
+import { Ranges } from "./log/ranges.js";
+import { rowOf } from "./log/row.js";
+import { Scroller } from "./log/scroller.js";
+import { MODES } from "./log/times.js";
+import { counted, text } from "./text.js";
 import { remember, remembered } from "./theme_switch.js";
 
-export const MOST_ROWS = 20_000; // more than this makes a page slow; all are in the download
-const FLOOD_PAUSE_MS = 120; // a line on its own is shown at once, a flood in batches
-const AT_END_PX = 24;
-const LONGEST_PINNED = 160; // characters
-const MARKS = { info: "›", stdout: "", stderr: "!", success: "✓", error: "✕" };
-const ESCAPES = /\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])/g;
+const SHARE_OF_TIME = 4; // a fifth of the time at most goes into drawing a flood
+const HIDDEN_MS = 500; // a page in the background gets no frames
 
 export class LogView {
-  constructor(panel) {
+  constructor(panel, { inAddress = false, grown = () => {} } = {}) {
     const part = (name) => panel.querySelector(`[data-part="${name}"]`);
+    const { api } = panel.dataset;
+    this.part = part;
+    this.grown = grown; // landmarks: there are more
     this.list = part("log");
-    this.more = part("more");
-    this.cut = part("cut");
-    this.count = part("count");
-    this.buttons = { follow: part("follow"), times: part("times"), wrap: part("wrap") };
-    this.filter = part("filter");
-    this.waiting = [];
-    this.unseen = 0;
-    this.flushed = -Infinity;
-    this.total = Number(panel.dataset.lines);
-    this.needle = "";
+    this.buttons = { follow: part("follow"), wrap: part("wrap"), times: part("times") };
+    this.elements = new Map(); // seq → what it was drawn from, and its element
+    this.generation = 0; // of what all rows depend on
+    this.wholes = new Set(); // long lines that are shown to their end
+    this.started = Number(panel.dataset.started || 0) * 1000;
     this.following = true;
-    for (const row of this.list.children) adopt(row);
+    this.lines = new Lines(api, () => this.redraw());
+    this.adopt(Number(panel.dataset.lines));
+    this.landmarks = new Landmarks(api, () => this.landmarksGrew());
+    this.folds = new Folds(this.landmarks);
+    this.base = this.rows = Ranges.all(this.lines.total);
+    const places = { frame: part("scroll"), space: part("space"), list: this.list };
+    this.scroller = new Scroller(places, {
+      count: () => this.rows.count,
+      draw: (row) => this.draw(this.rows.at(row)),
+      drawn: () => this.drawn(),
+      moved: () => this.moved(),
+    });
+    this.chosen = new Chosen(part, api, {
+      changed: () => this.redrawAll(),
+      opened: (lines) => this.goTo(lines.from),
+    });
+    this.finder = new Finder(part, api, this, { inAddress });
     this.mount();
+    this.landmarks.load(this.lines.total);
   }
 
-  get rows() {
-    return this.list.childElementCount;
+  get total() {
+    return this.lines.total;
+  }
+
+  // What the server wrote into the page.
+  adopt(total) {
+    for (const row of this.list.children) {
+      this.lines.add({
+        seq: Number(row.id.slice(1)),
+        timestamp: row.querySelector("time").dateTime,
+        level: row.dataset.level,
+        message: row.lastElementChild.textContent,
+      });
+    }
+    this.lines.total = Math.max(this.lines.total, total);
+    this.seenTotal = this.lines.total;
+    this.list.replaceChildren();
+    this.list.classList.add("virtual");
   }
 
   mount() {
-    const { follow, times, wrap } = this.buttons;
-    this.toggle(times, "times", remembered("log.times") === "true");
-    this.toggle(wrap, "wrap", remembered("log.wrap") !== "false");
+    const { follow, wrap, times } = this.buttons;
+    this.setWrap(remembered("log.wrap") !== "false");
+    this.setTimes(MODES.find((mode) => mode === remembered("log.times")) ?? "off");
     follow.addEventListener("click", () => this.follow(!this.following));
-    for (const name of ["times", "wrap"]) {
-      this.buttons[name].addEventListener("click", () => this.toggle(this.buttons[name], name));
-    }
-    for (const control of [follow, times, wrap, this.filter]) control.hidden = false;
-    this.more.addEventListener("click", () => this.follow(true));
-    this.filter.addEventListener("input", () => this.search(this.filter.value));
-    this.list.addEventListener("scroll", () => this.scrolled(), { passive: true });
-    new ResizeObserver(() => this.stay()).observe(this.list);
-    if (!this.openLinked()) this.stay();
+    wrap.addEventListener("click", () => this.toggleWrap());
+    times.addEventListener("change", () => this.setTimes(times.value));
+    this.part("fold").addEventListener("click", () => this.foldAll());
+    this.part("more").addEventListener("click", () => this.follow(true));
+    this.part("first-error").addEventListener("click", (event) => {
+      event.preventDefault();
+      this.openLine(this.landmarks.firstError.seq);
+    });
+    this.list.addEventListener("click", (event) => this.clicked(event));
+    this.part("scroll").addEventListener("keydown", (event) => this.pressed(event));
+    for (const tool of [follow, wrap, times]) tool.hidden = false;
+    new ResizeObserver(() => this.resized()).observe(this.part("scroll"));
+    if (this.finder.words || this.finder.level.value) this.finder.start();
+    else this.finder.say();
+    if (this.chosen.lines) this.goTo(this.chosen.lines.from);
+    else this.stay();
   }
 
-  // A link to one line (#L120) opens at that line.
-  openLinked() {
-    const row = /^#L\d+$/.test(location.hash) && this.list.querySelector(location.hash);
-    if (!row) return false;
-    this.following = false;
-    row.scrollIntoView({ block: "center" });
-    this.shown();
-    return true;
-  }
+  // --- Lines that come ---------------------------------------------------------------
 
-  toggle(button, name, on = button.getAttribute("aria-pressed") !== "true") {
-    button.setAttribute("aria-pressed", String(on));
-    this.list.classList.toggle(`with-${name}`, on);
-    remember(`log.${name}`, String(on));
-    this.stay();
-  }
-
-  clear() {
-    this.list.replaceChildren();
-    this.waiting = [];
-  }
-
-  append(log) {
-    this.waiting.push(log);
-    this.total = Math.max(this.total, log.seq);
+  append(line) {
+    this.lines.add(line);
+    this.landmarks.take(line);
     if (this.frame) return;
     const flush = () => this.flush();
-    const pause = this.flushed + FLOOD_PAUSE_MS - performance.now();
-    // A page in the background gets no frames; its lines still must not pile up.
-    this.frame =
-      pause > 0 || document.hidden
-        ? setTimeout(flush, Math.max(pause, 0))
-        : requestAnimationFrame(flush);
+    this.frame = document.hidden
+      ? setTimeout(flush, HIDDEN_MS)
+      : setTimeout(() => requestAnimationFrame(flush), (this.cost ?? 0) * SHARE_OF_TIME);
   }
 
   flush() {
+    const began = performance.now();
     this.frame = null;
-    this.flushed = performance.now();
-    const batch = this.waiting.splice(0).slice(-MOST_ROWS);
-    if (!batch.length) return;
-    const fragment = document.createDocumentFragment();
-    for (const log of batch) fragment.append(this.row(log));
-    this.list.append(fragment);
-    this.dropOldest();
-    if (!this.following) this.unseen += batch.length;
-    this.stay();
+    const before = this.rows.count;
+    if (!this.finder.base) this.base.add(1, this.total);
+    this.rows = this.base.without(this.folds.holes(this.total));
+    this.finder.grow(this.total);
+    if (this.following && this.isSelecting()) this.following = false;
+    if (this.following) this.stay();
+    else if (this.scroller.last >= before) this.scroller.refresh();
+    else this.scroller.lengthen();
     this.shown();
+    this.cost = performance.now() - began;
   }
 
-  row(log) {
-    const moment = new Date(log.timestamp);
-    const row = document.createElement("li");
-    row.id = `L${log.seq}`;
-    row.dataset.level = log.level;
-    const anchor = element("a", "n", log.seq);
-    anchor.href = `#L${log.seq}`;
-    const time = element("time", "t", clock(moment, { milliseconds: true }));
-    time.dateTime = log.timestamp;
-    time.title = exact(moment);
-    const mark = element("span", "mark", MARKS[log.level] ?? "");
-    mark.title = log.level;
-    row.append(anchor, time, mark, element("span", "m", plain(log.message)));
-    beautify(row);
-    if (this.needle && !matches(row, this.needle)) row.hidden = true;
-    return row;
+  // Somebody who marks text with the pointer holds it fast.
+  isSelecting() {
+    const selection = getSelection();
+    return !selection.isCollapsed && this.list.contains(selection.anchorNode);
   }
 
-  dropOldest() {
-    const extra = this.rows - MOST_ROWS;
-    if (extra <= 0) return;
-    const range = document.createRange();
-    range.setStartBefore(this.list.firstElementChild);
-    range.setEndAfter(this.list.children[extra - 1]);
-    range.deleteContents();
+  landmarksGrew() {
+    this.generation += 1;
+    this.rows = this.base.without(this.folds.holes(this.total));
+    this.grown();
+    if (!this.frame) this.redraw();
   }
 
-  shown() {
-    const first = this.list.firstElementChild;
-    this.cut.hidden = !first || first.id === "L1";
-    if (!this.cut.hidden) this.cut.textContent = text("cutNotice", { n: number(this.rows) });
-    this.count.textContent = this.needle
-      ? text("matching", { n: number(this.found()), all: number(this.total) })
-      : counted("line", "lines", this.total);
-    this.more.hidden = this.following || !this.unseen;
-    if (this.unseen) this.more.textContent = `↓ ${counted("newLine", "newLines", this.unseen)}`;
-    this.buttons.follow.setAttribute("aria-pressed", String(this.following));
+  // --- Rows --------------------------------------------------------------------------
+
+  draw(seq) {
+    const line = this.lines.get(seq);
+    const previous = this.mode === "previous" ? this.lines.get(seq - 1) : undefined;
+    const kept = this.elements.get(seq);
+    const isSame = kept && kept.line === line && kept.previous === previous;
+    if (isSame && kept.generation === this.generation) return kept.element;
+    const element = rowOf(seq, line, {
+      times: this.mode,
+      started: this.started,
+      previous,
+      needle: this.finder.needle,
+      isWhole: this.wholes.has(seq),
+      group: this.folds.headAt(seq),
+      isInGroup: Boolean(this.landmarks.groupAt(seq)),
+    });
+    element.classList.toggle("chosen", this.chosen.has(seq));
+    element.classList.toggle("current", seq === this.finder.current);
+    this.elements.set(seq, { line, previous, generation: this.generation, element });
+    return element;
   }
 
-  found() {
-    return this.list.querySelectorAll("li:not([hidden])").length;
-  }
-
-  search(words) {
-    this.needle = words.trim().toLowerCase();
-    for (const row of this.list.children) {
-      row.hidden = Boolean(this.needle) && !matches(row, this.needle);
+  // The window is another: forget the rows that left it, load what is missing in it.
+  drawn() {
+    for (const [seq, { element }] of this.elements) {
+      if (!element.isConnected) this.elements.delete(seq);
     }
-    this.stay();
+    const { first, last } = this.scroller;
+    const seqs = [];
+    for (let row = first; row < last; row++) seqs.push(this.rows.at(row));
+    this.lines.want(seqs);
+  }
+
+  redraw() {
+    if (this.following) this.stay();
+    else this.scroller.refresh();
     this.shown();
   }
 
-  // Only a reader who is at the end is taken along.
-  stay() {
-    if (this.following) this.list.scrollTop = this.list.scrollHeight;
+  redrawAll() {
+    this.generation += 1;
+    this.redraw();
   }
 
-  scrolled() {
-    const { scrollTop, clientHeight, scrollHeight } = this.list;
-    const atEnd = scrollTop + clientHeight >= scrollHeight - AT_END_PX;
-    if (atEnd === this.following) return;
-    this.following = atEnd;
-    if (atEnd) this.unseen = 0;
+  // Other rows: the line at the top stays there, or the one that follows it.
+  rearrange(change) {
+    const { row, offset } = this.scroller.anchor;
+    const seq = this.rows.count ? this.rows.at(row) : 1;
+    change();
+    this.rows = this.base.without(this.folds.holes(this.total));
+    this.generation += 1;
+    if (this.following) this.stay();
+    else this.scroller.refresh({ row: this.rows.indexOf(seq), offset });
+    this.shown();
+  }
+
+  sought() {
+    if (this.scroller) this.redrawAll();
+  }
+
+  narrowed(matches, query) {
+    this.lines.setFilter(matches ? query : "");
+    this.rearrange(() => {
+      this.base = matches ? matches.ranges : Ranges.all(this.total);
+    });
+  }
+
+  // --- Where the reader is -----------------------------------------------------------
+
+  from() {
+    const { row } = this.scroller.anchor;
+    const isAtEnd = this.following || this.scroller.isAtEnd;
+    return { seq: isAtEnd ? this.total + 1 : this.rows.at(row), isAtEnd };
+  }
+
+  goTo(seq) {
+    this.finder.stay();
+    const line = Math.max(1, Math.min(seq, this.total));
+    this.following = false;
+    if (this.folds.reveal(line)) this.rearrange(() => {});
+    if (!this.rows.has(line) && this.finder.base) this.finder.showAll();
+    const row = this.rows.indexOf(line);
+    if (!this.isInSight(row)) this.scroller.showCentred(row);
+    this.redrawAll();
+  }
+
+  isInSight(row) {
+    const { first, last, at, y, seen } = this.scroller;
+    const element = row >= first && row < last && this.list.children[row - first];
+    if (!element) return false;
+    const top = y + element.offsetTop - at;
+    return top >= 0 && top + element.offsetHeight <= seen;
+  }
+
+  openLine(seq) {
+    this.chosen.choose({ from: seq, to: seq });
+    this.goTo(seq);
+  }
+
+  focus() {
+    this.part("scroll").focus();
+  }
+
+  stay() {
+    if (this.following) this.scroller.showEnd();
+  }
+
+  moved() {
+    this.finder.stay();
+    const { isAtEnd } = this.scroller;
+    if (isAtEnd !== this.following) {
+      this.following = isAtEnd;
+      if (!isAtEnd) this.seenTotal = this.total;
+    }
     this.shown();
   }
 
   follow(on) {
+    this.finder.stay();
     this.following = on;
-    this.unseen = 0;
+    this.seenTotal = this.total;
     this.stay();
     this.shown();
   }
 
   top() {
+    this.finder.stay();
     this.following = false;
-    this.list.scrollTop = 0;
+    this.seenTotal = this.total;
+    this.scroller.show(0);
     this.shown();
   }
-}
 
-function element(tag, className, words) {
-  const made = document.createElement(tag);
-  made.className = className;
-  made.textContent = words;
-  return made;
-}
+  resized() {
+    this.scroller.resized();
+    this.redraw();
+  }
 
-function plain(message) {
-  return message.includes("\x1b") ? message.replace(ESCAPES, "") : message;
-}
+  // --- Tools -------------------------------------------------------------------------
 
-function matches(row, needle) {
-  return row.lastElementChild.textContent.toLowerCase().includes(needle);
-}
+  clicked(event) {
+    const act = event.target.closest("[data-act], a.n");
+    if (!act) return;
+    if (act.matches("a.n")) {
+      if (event.ctrlKey || event.metaKey) return; // a new tab
+      event.preventDefault();
+      const seq = Number(act.textContent);
+      this.chosen.choose({ from: seq, to: seq }, { isLonger: event.shiftKey });
+      return;
+    }
+    const seq = Number(act.dataset.seq);
+    this.following = false;
+    this.rearrange(() => {
+      if (act.dataset.act === "group") this.folds.toggle(seq);
+      else this.wholes.add(seq);
+    });
+    this.list.querySelector(`[data-seq="${seq}"]`)?.focus({ preventScroll: true });
+  }
 
-// A row that the server made gets what only the browser knows.
-function adopt(row) {
-  const time = row.querySelector("time");
-  const moment = new Date(time.dateTime);
-  time.textContent = clock(moment, { milliseconds: true });
-  time.title = exact(moment);
-  row.lastElementChild.textContent = plain(row.lastElementChild.textContent);
-  beautify(row);
-}
+  // The browser would go to where the end is on the bar, which wrapped lines move.
+  pressed(event) {
+    if (event.key !== "Home" && event.key !== "End") return;
+    event.preventDefault();
+    if (event.key === "Home") this.top();
+    else this.follow(true);
+  }
 
-function beautify(row) {
-  const message = row.lastElementChild.textContent;
-  const isStep = row.dataset.level === "info" && message.startsWith("Executing: ");
-  row.classList.toggle("step", isStep);
-  // A command of many lines would cover the log that it heads.
-  row.classList.toggle("pinned", isStep && message.length <= LONGEST_PINNED);
+  foldAll() {
+    this.rearrange(() => this.folds.toggleAll());
+  }
+
+  toggleWrap() {
+    this.setWrap(this.buttons.wrap.getAttribute("aria-pressed") !== "true");
+  }
+
+  setWrap(on) {
+    this.buttons.wrap.setAttribute("aria-pressed", String(on));
+    this.list.classList.toggle("with-wrap", on);
+    remember("log.wrap", String(on));
+    this.redraw();
+  }
+
+  nextTimes() {
+    this.setTimes(MODES[(MODES.indexOf(this.mode) + 1) % MODES.length]);
+  }
+
+  setTimes(mode) {
+    this.mode = this.buttons.times.value = mode;
+    this.list.classList.toggle("with-times", mode !== "off");
+    remember("log.times", mode);
+    this.redrawAll();
+  }
+
+  // --- What is said around the lines ---------------------------------------------------
+
+  shown() {
+    const { total, rows, following } = this;
+    const unseen = following ? 0 : total - this.seenTotal;
+    if (following) this.seenTotal = total;
+    this.part("count").textContent = counted("line", "lines", total);
+    this.part("more").hidden = !unseen;
+    if (unseen) this.part("more").textContent = `↓ ${counted("newLine", "newLines", unseen)}`;
+    this.buttons.follow.setAttribute("aria-pressed", String(following));
+    this.list.style.setProperty("--digits", Math.max(4, String(total).length));
+    this.part("none").hidden = rows.count > 0 || !this.finder.base?.isDone;
+    this.showHead();
+  }
+
+  // What the line at the top belongs to, and the first error.
+  showHead() {
+    const { firstError, groups } = this.landmarks;
+    const seq = this.rows.count ? this.rows.at(this.scroller.anchor.row) : 0;
+    const step = this.landmarks.stepAt(seq);
+    const group = this.landmarks.groupAt(seq);
+    const words = [step?.message, group?.title].filter(Boolean).join(" · ");
+    if (this.part("where").textContent !== words) this.part("where").textContent = words;
+    this.part("fold").hidden = !groups.size;
+    this.part("fold").setAttribute("aria-pressed", String(this.folds.areAll));
+    const link = this.part("first-error");
+    link.hidden = !firstError;
+    if (firstError) {
+      link.href = `#L${firstError.seq}`;
+      link.textContent = text("firstError", { n: firstError.seq, message: firstError.message });
+    }
+  }
 }

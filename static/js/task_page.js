@@ -10,6 +10,5 @@ mountThemeSwitch();
 mountTimes();
 mountLive();
 const root = document.querySelector("[data-task]");
-root.setAttribute("data-titles", "");
-const panel = new TaskPanel(root, { ended: refreshLive });
-mountKeys({ "/": () => panel.log.filter.focus(), ...panelKeys(() => panel) });
+const panel = new TaskPanel(root, { ended: refreshLive, isPage: true });
+mountKeys({ ...panelKeys(() => panel), "/": () => panel.log.finder.focus() });

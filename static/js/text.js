@@ -27,6 +27,12 @@ export function duration(seconds) {
   return m ? text("minutes", { m, s }) : text("seconds", { s });
 }
 
+// Whole seconds: tenths of a clock that runs would flicker.
+export function ticking(milliseconds) {
+  const seconds = Math.max(0, Math.floor(milliseconds / 1000));
+  return seconds < 10 ? text("seconds", { s: seconds }) : duration(seconds);
+}
+
 export function ago(moment, now) {
   const seconds = Math.floor((now - moment) / 1000);
   if (seconds < 10) return text("justNow");

@@ -24,7 +24,7 @@ class LookedAt(AnyModelAdmin):
     show_full_result_count = False
 
     class Media:
-        css = {"all": ["css/tokens.css", "css/task.css"]}
+        css = {"all": ["css/tokens.css", "css/task.css", "css/log.css"]}
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

@@ -8,31 +8,50 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSetMixin
 
-from tasks import log_store
+from tasks import log_search, log_store
 from tasks.api import problems
 from tasks.api.admission import ApiView
 from tasks.api.log_download import log_download
 from tasks.api.queries import MAX_SEQ, MAX_TEXT_LENGTH, Query
 from tasks.api.schema import TASK_ID, answer_header, described, header, query
-from tasks.api.serializers import LogPageSerializer
+from tasks.api.serializers import (
+    LandmarksSerializer,
+    LogMatchesSerializer,
+    LogPageSerializer,
+)
 from tasks.api.views import task_of
 from tasks.models import LogLine
 
 DEFAULT_LINES, MAX_LINES = 1_000, 10_000
 
 
+AFTER = query(
+    "after",
+    {"type": "integer", "minimum": 0, "default": 0},
+    "Lines whose seq is greater.",
+)
+LEVEL = query("level", str, "Lines of this level.", enum=LogLine.Level.values)
+TEXT = query(
+    "q",
+    {"type": "string", "maxLength": MAX_TEXT_LENGTH},
+    "Lines that hold this text; case doesn't matter.",
+)
+
+
 class LogViewSet(ViewSetMixin, ApiView):
     @described(
         "Lines of a task",
         "In order. While the task runs, ask again with `after` = the last `seq`, or "
-        "take the stream.",
+        "take the stream. With `before` and no `after`: the nearest lines before it; "
+        "with both: what lies between.",
         operation_id="listTaskLogs",
         parameters=(
             TASK_ID,
+            AFTER,
             query(
-                "after",
-                {"type": "integer", "minimum": 0, "default": 0},
-                "Lines whose seq is greater.",
+                "before",
+                {"type": "integer", "minimum": 1},
+                "Lines whose seq is less.",
             ),
             query(
                 "limit",
@@ -44,12 +63,8 @@ class LogViewSet(ViewSetMixin, ApiView):
                 },
                 "How many.",
             ),
-            query("level", str, "Lines of this level.", enum=LogLine.Level.values),
-            query(
-                "q",
-                {"type": "string", "maxLength": MAX_TEXT_LENGTH},
-                "Lines that hold this text; case doesn't matter.",
-            ),
+            LEVEL,
+            TEXT,
         ),
         answers={200: LogPageSerializer},
         problems=(400, 404),
@@ -57,15 +72,76 @@ class LogViewSet(ViewSetMixin, ApiView):
     def logs(self, request: Request, id: str) -> Response:  # noqa: A002
         asked = Query(request._request.GET)
         after = asked.number("after", 0, 0, MAX_SEQ)
+        before = asked.number("before", 0, 1, MAX_SEQ)
         limit = asked.number("limit", DEFAULT_LINES, 1, MAX_LINES)
         level = asked.choice("level", LogLine.Level.values)
         text = asked.text("q")
         asked.check()
         task = task_of(id)
-        lines = log_store.page(task.pk, after, limit + 1, level, text)
+        if before and "after" not in asked.given:
+            lines = log_store.page_before(task.pk, before, limit + 1, level, text)
+            has_more = len(lines) > limit
+            lines = lines[-limit:]
+            previous = lines[0]["seq"] if has_more else None
+            return Response({"logs": lines, "next": None, "previous": previous})
+        upto = before - 1 if before else None
+        lines = log_store.page(task.pk, after, limit + 1, level, text, upto)
         has_more = len(lines) > limit
         del lines[limit:]
-        return Response({"logs": lines, "next": lines[-1]["seq"] if has_more else None})
+        following = lines[-1]["seq"] if has_more else None
+        return Response({"logs": lines, "next": following, "previous": None})
+
+    @described(
+        "Search a log",
+        "Which lines have a level and hold a text, as ranges of `seq`, first and last "
+        "included. A long log is looked through in several answers: ask again with "
+        "`after` = `next` until that is null. While the task runs, look on later with "
+        "`after` = `through`.",
+        operation_id="searchTaskLog",
+        parameters=(TASK_ID, AFTER, LEVEL, TEXT),
+        answers={200: LogMatchesSerializer},
+        problems=(400, 404),
+    )
+    def matches(self, request: Request, id: str) -> Response:  # noqa: A002
+        asked = Query(request._request.GET)
+        after = asked.number("after", 0, 0, MAX_SEQ)
+        level = asked.choice("level", LogLine.Level.values)
+        text = asked.text("q")
+        asked.check()
+        task = task_of(id)
+        found = log_search.matches(task.pk, after, task.last_seq, level, text)
+        return Response(
+            {
+                "count": found.line_count,
+                "ranges": found.ranges,
+                "through": found.through,
+                "next": _next(found.through, task.last_seq),
+            }
+        )
+
+    @described(
+        "The landmarks of a log",
+        "The lines that readers jump to: where each step begins, where groups begin "
+        "and end, and the first error. Ask again with `after` = `next` until that is "
+        "null; of several answers only the first error is the first one.",
+        operation_id="listTaskLandmarks",
+        parameters=(TASK_ID, AFTER),
+        answers={200: LandmarksSerializer},
+        problems=(400, 404),
+    )
+    def landmarks(self, request: Request, id: str) -> Response:  # noqa: A002
+        asked = Query(request._request.GET)
+        after = asked.number("after", 0, 0, MAX_SEQ)
+        asked.check()
+        task = task_of(id)
+        landmarks = log_search.landmarks(task.pk, after, task.last_seq)
+        return Response(
+            {
+                "landmarks": landmarks.found,
+                "through": landmarks.through,
+                "next": _next(landmarks.through, task.last_seq),
+            }
+        )
 
     @described(
         "Download the log",
@@ -106,3 +182,8 @@ class LogViewSet(ViewSetMixin, ApiView):
         # Answered in front of Django; whoever gets here runs a server without it.
         text = _("The stream is served by the ASGI application only.")
         return problems.problem(503, None, text)
+
+
+def _next(through: int, last_seq: int) -> int | None:
+    """From where to look on; None at the end."""
+    return through if through < last_seq else None

@@ -122,6 +122,40 @@ class LogPageSerializer(serializers.Serializer[Any]):
     next = serializers.IntegerField(
         allow_null=True, help_text="the next page's “after”; null on the last page"
     )
+    previous = serializers.IntegerField(
+        allow_null=True,
+        help_text="where only “before” was given, that of the page before; null on "
+        "the first page",
+    )
+
+
+class LogMatchesSerializer(serializers.Serializer[Any]):
+    count = serializers.IntegerField(min_value=0, help_text="lines in these ranges")
+    ranges = serializers.ListField(
+        child=serializers.ListField(
+            child=serializers.IntegerField(min_value=1), min_length=2, max_length=2
+        ),
+        help_text="first and last seq of lines in a row that match",
+    )
+    through = serializers.IntegerField(min_value=0, help_text="looked at up to here")
+    next = serializers.IntegerField(
+        allow_null=True, help_text="where to look on (“after”); null at the end"
+    )
+
+
+class LandmarkSerializer(serializers.Serializer[Any]):
+    seq = serializers.IntegerField(min_value=1)
+    timestamp = serializers.CharField()
+    kind = serializers.ChoiceField(["step", "group", "endgroup", "error"])
+    message = serializers.CharField(help_text="at most 300 characters of it")
+
+
+class LandmarksSerializer(serializers.Serializer[Any]):
+    landmarks = LandmarkSerializer(many=True)
+    through = serializers.IntegerField(min_value=0, help_text="looked at up to here")
+    next = serializers.IntegerField(
+        allow_null=True, help_text="where to look on (“after”); null at the end"
+    )
 
 
 class StepSerializer(serializers.Serializer[Any]):

@@ -28,6 +28,8 @@ urlpatterns = [
     path("api/tasks/<str:id>/status", task({"get": "status"}), name="api-task"),
     path("api/tasks/<str:id>/stream", log({"get": "stream"}), name="api-stream"),
     path("api/tasks/<str:id>/logs", log({"get": "logs"})),
+    path("api/tasks/<str:id>/logs/matches", log({"get": "matches"})),
+    path("api/tasks/<str:id>/logs/landmarks", log({"get": "landmarks"})),
     path("api/tasks/<str:id>/logs.txt", log({"get": "download"})),
     path("api/tasks/<str:id>/cancel", task({"post": "cancel"})),
     path("api/tasks/<str:id>/rerun", task({"post": "rerun"})),

@@ -1,8 +1,8 @@
 """A task as the templates show it."""
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import cached_property
+from urllib.parse import urlencode
 
 from django.urls import reverse
 from django.utils.html import format_html
@@ -11,8 +11,12 @@ from django.utils.translation import gettext_noop
 
 from tasks.catalog import catalog
 from tasks.description import shown_params
+from tasks.durations import usual_seconds
 from tasks.models import LogLine, Task
+from tasks.pages.chain import Link, chain_of
+from tasks.pages.outcome import Outcome, outcome_of
 from tasks.pages.sayings import said
+from tasks.pages.steps import StepRow, rows_of
 from tasks.pages.wording import LEVEL_MARKS, SHAPES, ago_text, duration_text
 from tasks.waiting import WaitingFor, waiting_for
 
@@ -25,29 +29,6 @@ WAITS = {
     "limit": gettext_noop("It waits: as many of its type run as may run at once"),
     "runner": gettext_noop("It waits: no runner that is alive takes this type"),
 }
-
-
-@dataclass(frozen=True)
-class StepRow:
-    """One line of the table of steps."""
-
-    name: str
-    status: str  # a task's status, or "" for a step that never ran
-    exit_code: int | None = None
-    duration: str = ""
-    attempt: int = 0  # 1, 2 … where the step was tried more than once
-
-    @property
-    def attempt_label(self) -> str:
-        return _("attempt %(n)s") % {"n": self.attempt} if self.attempt else ""
-
-    @property
-    def shape(self) -> str:
-        return SHAPES[Task.Status(self.status)] if self.status else "–"
-
-    @property
-    def label(self) -> str:
-        return str(Task.Status(self.status).label) if self.status else _("not run")
 
 
 class Shown:
@@ -106,20 +87,60 @@ class Shown:
         return [(step.name, _(step.name)) for step in steps]
 
     @property
+    def stand(self) -> str:
+        """What the facts on a page depend on; task_facts.js says the same."""
+        task = self.task
+        return f"{task.status} {task.step_index} {task.attempt} {task.progress // 5}"
+
+    @property
     def steps(self) -> list[StepRow]:
-        """What ran, from the result; then what is running or still to come."""
-        if self.task.has_ended:
-            results = (self.task.result or {}).get("results", [])
-            begun = sum(_attempt(entry) == 1 for entry in results)
-            return [
-                *_rows_of_results(results, self.task.status),
-                *(StepRow(shown, "") for _name, shown in self.step_names[begun:]),
-            ]
-        current = self.task.step_index
-        return [
-            StepRow(shown, _status_of_step(number, current))
-            for number, (_name, shown) in enumerate(self.step_names, 1)
-        ]
+        names = [shown for _name, shown in self.step_names]
+        return rows_of(self.task, self.kind, names, self.now)
+
+    @property
+    def outcome(self) -> Outcome:
+        return outcome_of(self.task.result)
+
+    @property
+    def chain(self) -> list[Link]:
+        return chain_of(self.task)
+
+    @property
+    def with_changes(self) -> str:
+        """Where the same can be started with other parameters; "" where it can't.
+        Secrets are to be given anew."""
+        if self.kind is None or self.kind.hidden:
+            return ""
+        secret = {parameter.name for parameter in self.kind.params if parameter.secret}
+        params = {k: v for k, v in self.task.params.items() if k not in secret}
+        query = urlencode({"type": self.task.type, **params})
+        return f"{reverse('console')}?{query}"
+
+    @cached_property
+    def usual(self) -> float | None:
+        """How many seconds tasks of this type usually take; None where nobody knows,
+        and for one that has ended."""
+        return (
+            None
+            if self.task.has_ended
+            else usual_seconds([self.task.type]).get(self.task.type)
+        )
+
+    @property
+    def time_left(self) -> str:
+        """By how long such tasks usually take; "" where nobody knows."""
+        if self.usual is None or self.task.started_at is None:
+            return ""
+        left = self.usual - (self.now - self.task.started_at).total_seconds()
+        usually = {"time": duration_text(max(1, round(self.usual)))}
+        if left < 0:
+            return _("longer than usual ({time})").format(**usually)
+        return _("about {time} left").format(time=duration_text(max(1, round(left))))
+
+    @property
+    def levels(self) -> list[str]:
+        """Of lines; they are what the API calls them in every language."""
+        return LogLine.Level.values
 
     @property
     def lines(self) -> list[LogLine]:
@@ -183,36 +204,3 @@ def said_waiting(waiting: WaitingFor) -> str:
         else _("number {n} in the queue").format(n=f"{waiting.position:,}")
     )
     return format_html("{} · {}", reason, place)
-
-
-def _status_of_step(number: int, current: int) -> str:
-    if number < current:
-        return Task.Status.COMPLETED
-    return Task.Status.RUNNING if number == current else Task.Status.PENDING
-
-
-def _rows_of_results(results: list[dict[str, Any]], task_status: str) -> list[StepRow]:
-    """One row for each attempt: a step that was tried again has several results."""
-    attempts = [*map(_attempt, results), 1]
-    rows = []
-    for entry, attempt, following in zip(results, attempts, attempts[1:], strict=False):
-        was_only_one = attempt == 1 and following == 1
-        rows.append(_step_row(entry, task_status, 0 if was_only_one else attempt))
-    return rows
-
-
-def _attempt(entry: dict[str, Any]) -> int:
-    return int(entry.get("attempt", 1))
-
-
-def _step_row(entry: dict[str, Any], task_status: str, attempt: int) -> StepRow:
-    code, milliseconds = entry.get("exitCode"), entry.get("durationMs")
-    is_cancelled = task_status == Task.Status.CANCELLED
-    unclean = Task.Status.CANCELLED if is_cancelled else Task.Status.FAILED
-    return StepRow(
-        name=_(str(entry.get("name", ""))),
-        status=Task.Status.COMPLETED if code == 0 else unclean,
-        exit_code=code,
-        duration="" if milliseconds is None else duration_text(milliseconds / 1000),
-        attempt=attempt,
-    )

@@ -21,7 +21,7 @@ from tasks.task_types import ParameterErrors
 @require_GET
 @staff_page
 def task_page(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
-    task = get_object_or_404(Task.objects.select_related("rerun_of"), pk=task_id)
+    task = get_object_or_404(Task, pk=task_id)
     context = {"shown": Shown(task, timezone.now()), **live_parts()}
     return render(request, "task.html", context)
 
@@ -32,6 +32,14 @@ def panel(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
     """A task as the console shows it, to be put into the page."""
     task = get_object_or_404(Task, pk=task_id)
     return render(request, "panel.html", {"shown": Shown(task, timezone.now())})
+
+
+@require_GET
+@staff_page
+def facts(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
+    """What a task's page says beside its log, to be put into the page again."""
+    task = get_object_or_404(Task, pk=task_id)
+    return render(request, "task_facts.html", {"shown": Shown(task, timezone.now())})
 
 
 @staff_act("task")

@@ -82,6 +82,8 @@ def test_the_schema_has_every_endpoint(schema):
         "GET /api/tasks/{}/stream",
         "GET /api/tasks/{}/logs",
         "GET /api/tasks/{}/logs.txt",
+        "GET /api/tasks/{}/logs/matches",
+        "GET /api/tasks/{}/logs/landmarks",
         "POST /api/tasks/{}/cancel",
         "POST /api/tasks/{}/rerun",
         "PUT /api/tasks/{}/pin",

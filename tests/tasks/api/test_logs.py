@@ -51,6 +51,30 @@ def test_pages_lead_through_the_whole_log(program, task):
     assert found == [1, 2, 3, 4, 5]
 
 
+def test_pages_lead_from_the_end_to_the_beginning(program, task):
+    found, before = [], 2**53 - 1
+    while before is not None:
+        response = program.get(f"/api/tasks/{task.pk}/logs?limit=2&before={before}")
+        found = seqs(response) + found
+        before = response.json()["previous"]
+    assert found == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("after=1&before=4", [2, 3]),
+        ("after=0&before=3", [1, 2]),
+        ("after=4&before=4", []),
+        ("before=4&q=e&limit=1", [3]),
+        ("before=6&q=done", [3, 5]),
+        ("after=3&before=6&q=done", [5]),
+    ],
+)
+def test_a_range_of_lines_is_exact(program, task, query, found):
+    assert seqs(program.get(f"/api/tasks/{task.pk}/logs?{query}")) == found
+
+
 def test_a_last_page_that_is_full_has_no_next(program, task):
     response = program.get(f"/api/tasks/{task.pk}/logs?limit=5")
     assert response.json()["next"] is None
@@ -58,7 +82,7 @@ def test_a_last_page_that_is_full_has_no_next(program, task):
 
 def test_behind_the_last_line_there_is_nothing(program, task):
     response = program.get(f"/api/tasks/{task.pk}/logs?after=5")
-    assert response.json() == {"logs": [], "next": None}
+    assert response.json() == {"logs": [], "next": None, "previous": None}
 
 
 def test_other_tasks_lines_stay_out(program, task):
@@ -88,6 +112,8 @@ def test_lines_can_be_filtered(program, task, query, found):
         ("after", "-1"),
         ("after", "x"),
         ("after", "9" * 20),
+        ("before", "0"),
+        ("before", "x"),
         ("limit", "0"),
         ("limit", "10001"),
         ("level", "debug"),

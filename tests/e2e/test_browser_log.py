@@ -1,0 +1,567 @@
+"""The log of a task in a real browser: as long as it likes, live or ended."""
+
+import re
+from itertools import pairwise
+
+import pytest
+from playwright.sync_api import expect
+
+from .conftest import watched
+
+pytestmark = [pytest.mark.e2e, pytest.mark.browser]
+
+SEQS = """list => [...list.children].map(row => Number(row.id.slice(1)))"""
+# Of the rows that somebody can see now.
+SEEN = """list => {
+    const frame = list.closest('.log-scroll').getBoundingClientRect();
+    return [...list.children].filter(row => {
+        const box = row.getBoundingClientRect();
+        return box.bottom > frame.top && box.top < frame.bottom;
+    }).map(row => Number(row.id.slice(1)));
+}"""
+
+
+def log(page):
+    return page.locator("ol.log")
+
+
+def seen(page):
+    return log(page).evaluate(SEEN)
+
+
+def wait_until_seen(page, seq):
+    """Until a line is in sight, and has come."""
+    row = page.locator(f"#L{seq}:not(.absent)")
+    expect(row).to_be_in_viewport()
+    return row
+
+
+def wait_until_followed(page, seq):
+    """Until the end of the log is in sight, and is at least that line."""
+    page.wait_for_function(
+        "seq => { const frame = document.querySelector('.log-scroll');"
+        " const last = document.querySelector('ol.log li:last-child');"
+        " return last.id.slice(1) >= seq && last.getBoundingClientRect().bottom"
+        " < frame.getBoundingClientRect().bottom + 2; }",
+        arg=seq,
+    )
+
+
+def scroll_to(page, share):
+    """Drag the scroll bar there: 0 is the top, 1 the end."""
+    page.locator(".log-scroll").evaluate(
+        "(frame, share) => { frame.scrollTop ="
+        " share * (frame.scrollHeight - frame.clientHeight); }",
+        share,
+    )
+
+
+def in_order(seqs):
+    return all(following == seq + 1 for seq, following in pairwise(seqs))
+
+
+@pytest.fixture(scope="module")
+def long_log(service):
+    """A task that has ended, with 100,000 numbers in lines 2 to 100,001."""
+    task_id = service.create("count", n="100000")
+    assert service.wait_for(task_id)["logCount"] == 100_002
+    return task_id
+
+
+@pytest.fixture
+def show(service):
+    """Makes a task that prints a text, and waits for its end; returns its id."""
+
+    def make(text: str, name: str) -> str:
+        (service.data_dir / name).write_text(text, encoding="utf-8")
+        task_id = service.create("show", name=name)
+        service.wait_for(task_id)
+        return task_id
+
+    return make
+
+
+@pytest.fixture
+def stopped_later(service):
+    """Tasks that are put here are cancelled at the end."""
+    tasks = []
+    yield tasks
+    for task_id in tasks:
+        service.request("POST", f"/api/tasks/{task_id}/cancel")
+        service.wait_for(task_id)
+
+
+# --- However long -------------------------------------------------------------------
+
+
+def test_a_long_log_opens_at_its_end_with_only_a_few_rows(open_page, long_log):
+    page = open_page(f"/tasks/{long_log}")
+    wait_until_seen(page, 100_002)
+    expect(page.locator("[data-part=count]")).to_have_text("100,002 lines")
+    seqs = log(page).evaluate(SEQS)
+    assert in_order(seqs)
+    assert len(seqs) < 200
+
+
+@pytest.mark.parametrize("share", [0, 0.25, 0.5, 0.9, 1])
+def test_the_scroll_bar_stands_for_the_whole_log(open_page, long_log, share):
+    page = open_page(f"/tasks/{long_log}")
+    wait_until_seen(page, 100_002)
+    scroll_to(page, share)
+    middle = 1 + round(share * 100_001)
+    page.wait_for_function(
+        "middle => [...document.querySelectorAll('ol.log li')].some(row =>"
+        " Math.abs(row.id.slice(1) - middle) < 50)",
+        arg=middle,
+    )
+    expect(page.locator("ol.log .absent")).to_have_count(0)
+    seqs = seen(page)
+    assert in_order(seqs)
+    assert min(abs(seq - middle) for seq in seqs) < 50
+    row = page.locator(f"#L{seqs[len(seqs) // 2]}")
+    expect(row.locator(".m")).to_have_text(str(seqs[len(seqs) // 2] - 1))
+
+
+def test_scrolling_by_the_wheel_passes_every_line(open_page, long_log):
+    page = open_page(f"/tasks/{long_log}#L50000")
+    wait_until_seen(page, 50_000)
+    log(page).hover()
+    met = set(seen(page))
+    last = max(met)
+    while last < 50_500:
+        page.mouse.wheel(0, 300)
+        page.wait_for_function(
+            "last => [...document.querySelectorAll('ol.log li')].some(row =>"
+            " Number(row.id.slice(1)) > last"
+            " && row.getBoundingClientRect().bottom <"
+            " document.querySelector('.log-scroll').getBoundingClientRect().bottom)",
+            arg=last,
+        )
+        met |= set(seen(page))
+        last = max(met)
+    assert in_order(sorted(met))
+    expect(page.locator("ol.log .absent")).to_have_count(0)
+
+
+def test_wrapped_lines_reach_both_ends(open_page, show):
+    text = "".join(f"{n} {'word ' * (n % 200)}\n" for n in range(1, 3001))
+    page = open_page(f"/tasks/{show(text, 'wrapped')}")
+    wait_until_seen(page, 3002)
+    page.locator(".log-scroll").press("Home")
+    wait_until_seen(page, 1)
+    page.locator(".log-scroll").press("End")
+    wait_until_seen(page, 3002)
+    log(page).hover()
+    page.mouse.wheel(0, -2000)
+    expect(page.locator("#L3002")).not_to_be_in_viewport()
+    page.keyboard.press("g")
+    wait_until_seen(page, 1)
+    page.keyboard.press("G")
+    wait_until_seen(page, 3002)
+
+
+def test_what_is_far_away_is_dropped_and_comes_again(open_page, long_log):
+    page = open_page(f"/tasks/{long_log}")
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    for share in (*(percent / 100 for percent in range(0, 100, 4)), 0):
+        scroll_to(page, share)
+        row = page.locator(f"#L{1 + round(share * 100_001)}:not(.absent)")
+        expect(row).to_be_attached()
+    wait_until_seen(page, 1)
+    assert sum("/logs?after=0&" in url for url in asked) == 2
+
+
+def test_a_million_lines_are_opened_scrolled_linked_and_searched(open_page, service):
+    """More than a browser's scroll bar has pixels for."""
+    task_id = service.create("count", n="1000000")
+    service.wait_for(task_id)
+    page = open_page(f"/tasks/{task_id}")
+    wait_until_seen(page, 1_000_002)
+    expect(page.locator("[data-part=count]")).to_have_text("1,000,002 lines")
+    for share in (0.31, 0.77):
+        scroll_to(page, share)
+        middle = round(share * 1_000_002)
+        page.wait_for_function(
+            "middle => [...document.querySelectorAll('ol.log li')].some(row =>"
+            " Math.abs(row.id.slice(1) - middle) < 100)",
+            arg=middle,
+        )
+        expect(page.locator("ol.log .absent")).to_have_count(0)
+        assert in_order(seen(page))
+    first = seen(page)[0]
+    log(page).hover()
+    page.mouse.wheel(0, 100)
+    expect(page.locator(f"#L{first}")).not_to_be_in_viewport()
+    assert 4 <= seen(page)[0] - first <= 6
+    page.evaluate("location.hash = '#L123456-L123458'")
+    expect(wait_until_seen(page, 123_458)).to_have_class(re.compile("chosen"))
+    page.keyboard.press("/")
+    page.keyboard.type("987654")
+    expect(page.locator("[data-part=found]")).to_have_text("1 of 1")
+    wait_until_seen(page, 987_655)
+    page.locator(".log-scroll").press("Home")
+    wait_until_seen(page, 1)
+    page.locator(".log-scroll").press("End")
+    wait_until_seen(page, 1_000_002)
+
+
+# --- Live ---------------------------------------------------------------------------
+
+
+def test_the_log_follows_only_a_reader_who_is_at_the_end(
+    open_page, service, stopped_later
+):
+    task_id = service.create("slowly", n="9999", pause="0.02")
+    stopped_later.append(task_id)
+    page = open_page(f"/tasks/{task_id}", viewport={"width": 1000, "height": 500})
+    wait_until_followed(page, 60)
+    page.keyboard.press("g")
+    more = page.get_by_role("button", name=re.compile(r"\d+ new lines"))
+    expect(more).to_be_visible()
+    assert seen(page)[0] == 1
+    follow = page.get_by_role("button", name="Follow")
+    expect(follow).to_have_attribute("aria-pressed", "false")
+    more.click()
+    expect(more).to_be_hidden()
+    expect(follow).to_have_attribute("aria-pressed", "true")
+    count = service.task(task_id)["logCount"]
+    wait_until_followed(page, count + 20)
+    assert seen(page)[0] > 1
+
+
+@pytest.mark.parametrize("height", [400, 1600])
+def test_a_page_of_another_height_still_follows(
+    open_page, service, stopped_later, height
+):
+    task_id = service.create("slowly", n="9999", pause="0.05")
+    stopped_later.append(task_id)
+    page = open_page(f"/tasks/{task_id}", viewport={"width": 390, "height": 800})
+    wait_until_followed(page, 80)
+    page.set_viewport_size({"width": 390, "height": height})
+    count = service.task(task_id)["logCount"]
+    wait_until_followed(page, count + 5)
+    follow = page.get_by_role("button", name="Follow")
+    expect(follow).to_have_attribute("aria-pressed", "true")
+
+
+def test_a_log_that_has_ended_stays_at_its_end_in_a_higher_page(open_page, show):
+    task_id = show("line of text\n" * 31, "higher.txt")
+    page = open_page(f"/tasks/{task_id}", viewport={"width": 390, "height": 500})
+    wait_until_followed(page, 33)
+    for height in (560, 700, 620, 900):
+        page.set_viewport_size({"width": 390, "height": height})
+        wait_until_followed(page, 33)
+    follow = page.get_by_role("button", name="Follow")
+    expect(follow).to_have_attribute("aria-pressed", "true")
+
+
+def test_a_flood_is_followed_and_nothing_is_missing_afterwards(open_page, service):
+    task_id = service.create("flow", lines="200000", burst="500", pause="0.01")
+    page = open_page(f"/tasks/{task_id}")
+    expect(watched(page)).to_have_attribute("data-status", "completed")
+    total = service.task(task_id)["logCount"]
+    wait_until_seen(page, total)
+    expect(page.locator("[data-part=count]")).to_have_text(f"{total:,} lines")
+    assert len(log(page).evaluate(SEQS)) < 200
+    scroll_to(page, 0.5)
+    expect(page.locator("ol.log .absent")).to_have_count(0)
+    assert in_order(seen(page))
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        pytest.param(lambda route: route.abort(), id="no connection"),
+        # After this the browser itself never tries again.
+        pytest.param(lambda route: route.fulfill(status=502), id="a proxy's 502"),
+    ],
+)
+def test_a_lost_connection_is_said_and_no_line_comes_twice(
+    open_page, service, stopped_later, cut
+):
+    page = open_page("/")
+    page.context.route("**/api/**/stream*", cut)
+    task_id = service.create("slowly", n="40", pause="0.05")
+    stopped_later.append(task_id)
+    page.goto(f"/tasks/{task_id}")
+    connection = page.locator("[data-part=connection]")
+    expect(connection).to_contain_text("connection lost since")
+    page.context.unroute("**/api/**/stream*")
+    expect(watched(page)).to_have_attribute("data-status", "completed")
+    count = service.wait_for(task_id)["logCount"]
+    wait_until_seen(page, count)
+    page.keyboard.press("g")
+    wait_until_seen(page, 1)
+    seqs = log(page).evaluate(SEQS)
+    assert seqs == list(range(1, count + 1))
+    messages = page.locator("ol.log .m").all_text_contents()
+    assert messages == service.messages(task_id)
+
+
+# --- Search -------------------------------------------------------------------------
+
+
+def test_a_search_counts_the_whole_log_and_goes_from_match_to_match(
+    open_page, long_log
+):
+    page = open_page(f"/tasks/{long_log}")
+    page.keyboard.press("/")
+    page.keyboard.type("9999")
+    found = page.locator("[data-part=found]")
+    # 9999, 19999 … 89999 and 99990 to 99999
+    expect(found).to_have_text("19 of 19")
+    wait_until_seen(page, 100_000)
+    expect(page.locator("#L100000 mark")).to_have_text("9999")
+    page.keyboard.press("Enter")
+    expect(found).to_have_text("1 of 19")
+    wait_until_seen(page, 10_000)
+    page.locator(".log-scroll").focus()
+    page.keyboard.press("n")
+    expect(found).to_have_text("2 of 19")
+    wait_until_seen(page, 20_000)
+    page.keyboard.press("Shift+N")
+    page.keyboard.press("Shift+N")
+    expect(found).to_have_text("19 of 19")
+    wait_until_seen(page, 100_000)
+
+
+def test_only_the_matches_are_shown_when_asked(open_page, long_log):
+    page = open_page(f"/tasks/{long_log}?q=777")
+    page.get_by_role("button", name="Only matches").click()
+    count = sum("777" in str(n) for n in range(1, 100_001))
+    expect(page.locator("[data-part=found]")).to_have_text(re.compile(f"of {count}$"))
+    page.keyboard.press("g")
+    wait_until_seen(page, 778)
+    expect(page.locator("ol.log .absent")).to_have_count(0)
+    texts = page.locator("ol.log .m").all_text_contents()
+    assert texts[:3] == ["777", "1777", "2777"]
+    assert all("777" in text for text in texts)
+    page.get_by_role("button", name="Only matches").click()
+    page.keyboard.press("g")
+    wait_until_seen(page, 1)
+
+
+def test_a_search_speaks_the_pages_language(open_page, long_log):
+    page = open_page(f"/tasks/{long_log}?q=12345", locale="zh-CN")
+    expect(page.locator("[data-part=found]")).to_have_text("第 1 处，共 1 处")
+    expect(page.get_by_role("button", name="只看匹配行")).to_be_visible()
+
+
+def test_what_nobody_said_is_not_found(open_page, long_log):
+    page = open_page(f"/tasks/{long_log}")
+    page.get_by_role("searchbox").fill("no such line")
+    expect(page.locator("[data-part=found]")).to_have_text("no match")
+
+
+def test_a_search_finds_lines_that_come_later(open_page, service, stopped_later):
+    task_id = service.create("slowly", n="9999", pause="0.02")
+    stopped_later.append(task_id)
+    page = open_page(f"/tasks/{task_id}?q=line+7")
+    found = page.locator("[data-part=found]")
+    expect(found).to_have_text(re.compile(r"of 1\d$"))
+
+
+def test_one_level_is_shown_and_the_address_says_so(open_page, show):
+    task_id = show("one\n::error::first\ntwo\n::error::second\nthree\n", "levels.txt")
+    page = open_page(f"/tasks/{task_id}")
+    page.get_by_label("Level").select_option("error")
+    expect(log(page).locator("li")).to_have_count(2)
+    assert page.locator("ol.log .m").all_text_contents() == ["first", "second"]
+    assert "level=error" in page.url
+    page.reload()
+    expect(log(page).locator("li")).to_have_count(2)
+    page.get_by_label("Level").select_option("stderr")
+    expect(page.get_by_text("No line of this log is like that.")).to_be_visible()
+
+
+# --- Links to lines ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("link", "chosen"),
+    [
+        ("#L1", [1]),
+        ("#L4711", [4711]),
+        ("#L60000-L60004", [60000, 60001, 60002, 60003, 60004]),
+        ("#L60004-L60000", [60000, 60001, 60002, 60003, 60004]),
+        ("#L100002", [100_002]),
+    ],
+)
+def test_a_link_shows_exactly_its_lines_marked(open_page, long_log, link, chosen):
+    page = open_page(f"/tasks/{long_log}{link}")
+    for seq in chosen:
+        wait_until_seen(page, seq)
+    marked = page.eval_on_selector_all(
+        "ol.log .chosen", "rows => rows.map(row => Number(row.id.slice(1)))"
+    )
+    assert marked == chosen
+
+
+def test_a_link_with_a_search_shows_its_lines_and_not_the_nearest_match(
+    open_page, long_log
+):
+    page = open_page(f"/tasks/{long_log}?q=777#L500-L501")
+    expect(page.locator("[data-part=found]")).to_have_text(re.compile("matches$"))
+    wait_until_seen(page, 500)
+    page.keyboard.press("n")
+    wait_until_seen(page, 778)
+    expect(page.locator("[data-part=found]")).to_have_text(re.compile("^1 of"))
+
+
+def test_lines_are_chosen_by_click_copied_and_let_go(open_page, long_log):
+    page = open_page(f"/tasks/{long_log}#L500")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    wait_until_seen(page, 502).locator(".n").click()
+    assert page.url.endswith("#L502")
+    page.locator("#L505 .n").click(modifiers=["Shift"])
+    assert page.url.endswith("#L502-L505")
+    expect(page.get_by_text("Lines 502 to 505")).to_be_visible()
+    page.get_by_role("button", name="Copy", exact=True).click()
+    expect(page.get_by_text("4 lines copied.").first).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == "501\n502\n503\n504\n"
+    page.go_back()
+    expect(page.locator("ol.log .chosen")).to_have_count(1)
+    page.get_by_role("button", name="Choose no lines").click()
+    expect(page.locator("ol.log .chosen")).to_have_count(0)
+    assert "#" not in page.url
+
+
+# --- How lines look ------------------------------------------------------------------
+
+
+def test_times_are_shown_in_four_ways(open_page, long_log):
+    page = open_page(f"/tasks/{long_log}#L500")
+    wait_until_seen(page, 500)
+    time = page.locator("#L500 time")
+    expect(time).to_be_hidden()
+    page.keyboard.press("t")
+    expect(time).to_have_text(re.compile(r"^\d\d:\d\d:\d\d\.\d{3}$"))
+    page.keyboard.press("t")
+    expect(time).to_have_text(re.compile(r"^\+\d+\.\d{3}$"))
+    page.keyboard.press("t")
+    expect(time).to_have_text(re.compile(r"^\+0\.\d{3}$"))
+    expect(page.get_by_label("Times")).to_have_value("previous")
+    page.keyboard.press("t")
+    expect(time).to_be_hidden()
+
+
+def test_colours_of_programs_are_shown_and_other_escapes_are_not(open_page, show):
+    text = (
+        "\x1b[31mred\x1b[0m plain \x1b[1;32mbold green\x1b[0m\n"
+        "\x1b[38;2;1;2;3mtrue colour\x1b[0m\n"
+        "\x1b]0;window title\x07after a title\x1b[2K\n"
+        "never ends \x1b[12\n"
+        "\x1b]8;;https://example.com/a?b=1&c=2\x1b\\a link\x1b]8;;\x1b\\ there\n"
+        "\x1b]8;;javascript:alert(1)\x1b\\no link\x1b]8;;\x1b\\\n"
+        "\x1b[31m<img src=x onerror=alert(1)>\x1b[0m\n"
+    )
+    page = open_page(f"/tasks/{show(text, 'colours.txt')}")
+    expect(page.locator("#L2 .ansi-red-fg")).to_have_text("red")
+    expect(page.locator("#L2 .ansi-bold.ansi-green-fg")).to_have_text("bold green")
+    expect(page.locator("#L2 .m")).to_have_text("red plain bold green")
+    expect(page.locator("#L3 span[class='']")).to_have_css("color", "rgb(1, 2, 3)")
+    expect(page.locator("#L4 .m")).to_have_text("after a title")
+    expect(page.locator("#L5 .m")).to_contain_text("never ends")
+    link = page.get_by_role("link", name="a link")
+    expect(link).to_have_attribute("href", "https://example.com/a?b=1&c=2")
+    expect(page.locator("#L7 .m")).to_have_text("no link")
+    expect(page.locator("#L7 .m a")).to_have_count(0)
+    expect(page.locator("#L8 .m")).to_have_text("<img src=x onerror=alert(1)>")
+
+
+def test_a_line_redrawn_by_carriage_returns_is_one_line(open_page, show):
+    task_id = show("10 %\r50 %\r100 %\ndone\n", "redrawn.txt")
+    page = open_page(f"/tasks/{task_id}")
+    expect(page.locator("#L2 .m")).to_have_text("100 %")
+    expect(page.locator("#L3 .m")).to_have_text("done")
+
+
+def test_a_long_line_is_folded_until_it_is_asked_for(open_page, show):
+    task_id = show("x" * 5000 + "\n", "long.txt")
+    page = open_page(f"/tasks/{task_id}")
+    expect(page.locator("#L2 .m")).to_contain_text("… 3,000 more characters")
+    page.get_by_role("button", name="more characters").click()
+    expect(page.locator("#L2 .m")).to_have_text("x" * 5000)
+
+
+def test_long_lines_are_wrapped_or_not(open_page, show):
+    task_id = show("word " * 300 + "\n", "wrap.txt")
+    page = open_page(f"/tasks/{task_id}")
+    height = "row => row.getBoundingClientRect().height"
+    assert page.locator("#L2").evaluate(height) > 40
+    page.keyboard.press("w")
+    expect(page.get_by_role("button", name="Wrap")).to_have_attribute(
+        "aria-pressed", "false"
+    )
+    assert page.locator("#L2").evaluate(height) == 20
+
+
+def grouped(count):
+    """A group of 100 lines, so many times."""
+    groups = (
+        f"::group::Part {n}\n" + "inside\n" * 100 + "::endgroup::\n"
+        for n in range(1, count + 1)
+    )
+    return "before\n" + "".join(groups) + "after\n"
+
+
+def test_groups_are_folded_one_by_one_and_all_together(open_page, show):
+    task_id = show(grouped(3), "groups.txt")
+    page = open_page(f"/tasks/{task_id}")
+    page.keyboard.press("g")
+    head = page.get_by_role("button", name="Part 1")
+    expect(head).to_have_attribute("aria-expanded", "true")
+    expect(page.locator("#L4.in-group")).to_be_visible()
+    head.press("Enter")
+    expect(head).to_have_attribute("aria-expanded", "false")
+    expect(head).to_be_focused()
+    expect(head).to_contain_text("100 lines")
+    expect(page.locator("#L4")).to_have_count(0)
+    expect(page.locator("#L105")).to_be_visible()
+    page.get_by_role("button", name="Fold groups").click()
+    seqs = log(page).evaluate(SEQS)
+    assert seqs == [1, 2, 3, 105, 207, 309, 310]
+    page.get_by_role("button", name="Fold groups").click()
+    expect(page.locator("#L4")).to_be_attached()
+
+
+def test_a_link_into_a_folded_group_unfolds_it(open_page, show):
+    page = open_page(f"/tasks/{show(grouped(3), 'inside.txt')}")
+    page.get_by_role("button", name="Fold groups").click()
+    expect(page.locator("ol.log li")).to_have_count(7)
+    page.evaluate("location.hash = '#L250'")
+    wait_until_seen(page, 250)
+    expect(page.locator("#L150")).to_have_count(0)
+
+
+def test_the_first_error_stands_above_the_log_and_leads_to_it(open_page, show):
+    lines = "fine\n" * 400 + "::error::the disk is full\n" + "more\n" * 400
+    task_id = show(lines + "::error::again\n", "errors.txt")
+    page = open_page(f"/tasks/{task_id}")
+    link = page.get_by_role("link", name="First error, line 402: the disk is full")
+    link.click()
+    wait_until_seen(page, 402)
+    assert page.url.endswith("#L402")
+    expect(page.locator("#L402")).to_have_class(re.compile("chosen"))
+
+
+def test_the_step_that_is_being_read_stands_above_the_log(open_page, long_log):
+    page = open_page(f"/tasks/{long_log}#L50000")
+    expect(page.locator("[data-part=where]")).to_have_text("Executing: seq 100000")
+
+
+# --- The rest -----------------------------------------------------------------------
+
+
+def test_the_whole_log_is_downloaded(open_page, long_log):
+    page = open_page(f"/tasks/{long_log}")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download").click()
+    assert len(download.value.path().read_text().splitlines()) == 100_002
+
+
+def test_the_newest_lines_are_there_without_script(open_page, long_log):
+    page = open_page(f"/tasks/{long_log}#L100001", java_script_enabled=False)
+    expect(page.locator("ol.log > li")).to_have_count(200)
+    expect(page.locator("#L100001")).to_be_in_viewport()

@@ -1,0 +1,329 @@
+"""A task's page in a real browser: what goes on beside the log, and what happens when
+something dies."""
+
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from .conftest import PATIENCE_MS, watched
+
+pytestmark = [pytest.mark.e2e, pytest.mark.browser]
+
+
+@pytest.fixture
+def stopped_later(service):
+    """Tasks that are put here are cancelled at the end."""
+    tasks = []
+    yield tasks
+    for task_id in tasks:
+        service.request("POST", f"/api/tasks/{task_id}/cancel", json={"force": True})
+        service.wait_for(task_id)
+
+
+@pytest.fixture
+def running(service, stopped_later):
+    """A task that prints a line now and then."""
+    task_id = service.create("slowly", n="9999")
+    stopped_later.append(task_id)
+    service.wait_for(task_id, "running")
+    return task_id
+
+
+@pytest.fixture
+def visit(chromium):
+    """Opens a page of a product of the test's own, signed in."""
+    contexts = []
+
+    def make(service, path):
+        context = chromium.new_context(base_url=service.url)
+        context.set_default_timeout(PATIENCE_MS)
+        contexts.append(context)
+        page = context.new_page()
+        page.goto(service.sign_in_link())
+        page.goto(path)
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+
+
+def connection(page):
+    return page.locator("[data-part=connection]")
+
+
+def wait_for_line(page, words):
+    expect(page.locator("ol.log")).to_contain_text(words)
+
+
+# --- Beside the log -----------------------------------------------------------------
+
+
+def test_steps_are_live_with_their_durations(open_page, service):
+    task_id = service.create("flaky")
+    page = open_page(f"/tasks/{task_id}")
+    expect(watched(page)).to_have_attribute("data-status", "completed")
+    rows = page.locator(".steps tbody tr")
+    expect(rows).to_have_count(3)
+    expect(rows.nth(0)).to_contain_text(re.compile(r"failed\s+unsteady\s+attempt 1"))
+    expect(rows.nth(1)).to_contain_text(re.compile(r"unsteady\s+attempt 2"))
+    expect(rows.nth(2)).to_contain_text(re.compile(r"steady\s+0\s+\d+"))
+
+
+def test_a_running_step_says_how_long_it_has_run(open_page, running):
+    page = open_page(f"/tasks/{running}")
+    time = page.locator("[data-running-since]")
+    expect(time).to_have_text(re.compile(r"^[1-9] s$"))
+    before = time.text_content()
+    expect(time).not_to_have_text(before)
+    page.get_by_role("link", name="slowly").first.click()
+    expect(page).to_have_url(re.compile("#L1$"))
+    expect(page.locator("#L1.chosen")).to_be_in_viewport()
+
+
+def test_rerun_with_changes_leads_to_the_filled_form(open_page, service):
+    task_id = service.create("exit-code", code="3")
+    service.wait_for(task_id)
+    page = open_page(f"/tasks/{task_id}")
+    page.get_by_role("link", name="Rerun with changes").click()
+    field = page.locator("input[name=code]:visible")
+    expect(field).to_have_value("3")
+    field.fill("0")
+    field.press("Enter")
+    expect(watched(page)).to_have_attribute("data-status", "completed")
+
+
+def test_a_rerun_is_linked_with_what_it_repeats(open_page, service):
+    task_id = service.create("exit-code", code="3")
+    service.wait_for(task_id)
+    page = open_page(f"/tasks/{task_id}")
+    page.keyboard.press("r")
+    page.wait_for_url(lambda url: task_id not in url)
+    expect(page.locator(".chain")).to_contain_text("this one")
+    page.locator(".chain").get_by_role("link", name=task_id[:8]).click()
+    expect(page).to_have_url(re.compile(task_id))
+    expect(page.locator(".chain li")).to_have_count(2)
+
+
+def test_time_left_comes_from_tasks_before(open_page, service, stopped_later):
+    for _ in range(3):
+        service.wait_for(service.create("slowly", n="3", pause="1"))
+    task_id = service.create("slowly", n="9999")
+    stopped_later.append(task_id)
+    page = open_page(f"/tasks/{task_id}")
+    expect(page.locator("[data-part=left]")).to_have_text(
+        re.compile("longer than usual")
+    )
+
+
+def test_the_result_is_a_table_when_the_task_has_ended(open_page, service):
+    output = '::set-output name=ios,type=json::{"new": 1200, "bytes": 4300000}\n'
+    (service.data_dir / "outputs").write_text("hello\n" * 3 + output)
+    task_id = service.create("show", name="outputs")
+    page = open_page(f"/tasks/{task_id}")
+    expect(watched(page)).to_have_attribute("data-status", "completed")
+    table = page.get_by_role("table", name="Result")
+    expect(table.get_by_role("row", name="ios")).to_contain_text("1,200")
+    expect(table.get_by_role("row", name="ios")).to_contain_text("4.1")
+    raw = page.get_by_role("link", name="JSON")
+    expect(raw).to_have_attribute("href", f"/api/tasks/{task_id}")
+
+
+# --- Whoever looks elsewhere ----------------------------------------------------------
+
+# What the browser would show to people, in a list instead.
+NOTES = """
+    window.notes = [];
+    window.Notification = class extends EventTarget {
+        static permission = "default";
+        static async requestPermission() { return this.permission = "granted"; }
+        constructor(title, { body }) { super(); window.notes.push([title, body]); }
+    };
+"""
+LOOK_AWAY = """
+    Object.defineProperty(document, 'hidden', {get: () => window.away ?? false});
+"""
+
+
+def test_a_notification_that_was_asked_for_tells_of_the_end(open_page, service):
+    page = open_page("/")
+    page.add_init_script(NOTES + LOOK_AWAY)
+    task_id = service.create("slowly", n="9999")
+    page.goto(f"/tasks/{task_id}")
+    button = page.get_by_role("button", name="Notify me")
+    button.click()
+    expect(button).to_have_attribute("aria-pressed", "true")
+    expect(page).to_have_title(re.compile("^● slowly"))
+    page.evaluate("window.away = true")
+    service.request("POST", f"/api/tasks/{task_id}/cancel")
+    expect(page).to_have_title("⊘ slowly: cancelled")
+    assert page.evaluate("window.notes") == [
+        ["⊘ slowly: cancelled", service.task(task_id)["error"]]
+    ]
+    expect(button).to_be_hidden()
+    page.evaluate("window.away = false")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page).to_have_title(re.compile("^⊘ slowly ·"))
+
+
+def test_who_asked_for_no_notification_gets_none(open_page, service):
+    page = open_page("/")
+    page.add_init_script(NOTES)
+    task_id = service.create("say")
+    page.goto(f"/tasks/{task_id}")
+    expect(watched(page)).to_have_attribute("data-status", "completed")
+    assert page.evaluate("window.notes") == []
+
+
+# --- When something dies --------------------------------------------------------------
+
+
+def test_a_dead_connection_is_noticed_and_no_clock_goes_on(open_page, running):
+    page = open_page("/")
+    page.clock.install()
+    page.goto(f"/tasks/{running}")
+    expect(connection(page)).to_have_text("live")
+    wait_for_line(page, "line 3")
+    page.context.route("**/api/**/stream*", lambda route: route.abort())
+    # The server's answers stay away, though the connection still seems to be there.
+    page.evaluate("() => { EventSource.prototype.dispatchEvent = () => true; }")
+    page.clock.fast_forward(300_000)
+    lost = re.compile(r"^connection lost since \d\d:\d\d:\d\d, trying again$")
+    expect(connection(page)).to_have_text(lost)
+    elapsed = page.locator("[data-part=elapsed]").text_content()
+    running_for = page.locator("[data-running-since]").text_content()
+    page.clock.fast_forward(7_000)
+    assert page.locator("[data-part=elapsed]").text_content() == elapsed
+    assert page.locator("[data-running-since]").text_content() == running_for
+    page.context.unroute("**/api/**/stream*")
+    page.clock.fast_forward(20_000)
+    expect(connection(page)).to_have_text("live")
+    expect(page.locator("[data-part=elapsed]")).not_to_have_text(elapsed)
+
+
+def test_a_restart_of_the_web_server_costs_no_line_and_no_place(new_service, visit):
+    service = new_service()
+    service.prepare()
+    service.run()
+    task_id = service.create("slowly", n="400", pause="0.05")
+    page = visit(service, f"/tasks/{task_id}")
+    wait_for_line(page, "line 40")
+    page.keyboard.press("g")
+    expect(page.locator("#L5")).to_be_in_viewport()
+    service.kill("web")
+    expect(connection(page)).to_have_text(re.compile("connection lost since"))
+    service.start("web")
+    expect(connection(page)).to_have_text("live")
+    expect(page.locator("#L5")).to_be_in_viewport()
+    expect(watched(page)).to_have_attribute("data-status", "completed")
+    count = service.task(task_id)["logCount"]
+    expect(page.locator("[data-part=count]")).to_have_text(f"{count} lines")
+    seqs = set()
+    for seq in range(1, count + 1, 20):
+        page.evaluate("hash => { location.hash = hash; }", f"#L{seq}")
+        expect(page.locator(f"#L{seq}.chosen")).to_be_in_viewport()
+        rows = page.locator("ol.log li:not(.absent)")
+        seqs |= set(rows.evaluate_all("rows => rows.map(row => +row.id.slice(1))"))
+    assert seqs == set(range(1, count + 1))
+
+
+def test_a_killed_runner_is_told_of(new_service, visit):
+    service = new_service()
+    service.prepare()
+    service.run()
+    task_id = service.create("slowly", n="9999")
+    service.wait_for(task_id, "running")
+    page = visit(service, f"/tasks/{task_id}")
+    wait_for_line(page, "line 3")
+    service.kill("runner")
+    service.start("runner")
+    expect(watched(page)).to_have_attribute("data-status", "failed")
+    expect(page.locator(".failure")).to_contain_text("stopped at about")
+    expect(page.get_by_role("button", name="Rerun", exact=True)).to_be_visible()
+
+
+# --- By keyboard, and for everybody ---------------------------------------------------
+
+
+def test_the_page_is_used_by_keyboard_alone(open_page, service):
+    task_id = service.create("count", n="2000")
+    service.wait_for(task_id)
+    page = open_page(f"/tasks/{task_id}")
+    press = page.keyboard.press
+    press("?")
+    dialog = page.get_by_role("dialog", name="Keyboard")
+    expect(dialog).to_contain_text("next and previous match")
+    press("Escape")
+    press("g")
+    expect(page.locator("#L1")).to_be_in_viewport()
+    press("Shift+G")
+    expect(page.locator("#L2002")).to_be_in_viewport()
+    press("f")
+    follow = page.get_by_role("button", name="Follow")
+    expect(follow).to_have_attribute("aria-pressed", "false")
+    press("f")
+    expect(follow).to_have_attribute("aria-pressed", "true")
+    press("w")
+    wrap = page.get_by_role("button", name="Wrap")
+    expect(wrap).to_have_attribute("aria-pressed", "false")
+    press("/")
+    expect(page.get_by_role("searchbox")).to_be_focused()
+    page.keyboard.type("1234")
+    expect(page.locator("[data-part=found]")).to_have_text("1 of 1")
+    press("Escape")
+    expect(page.locator("[data-part=found]")).to_have_text("")
+    press("Escape")
+    expect(page.locator(".log-scroll")).to_be_focused()
+    press("r")
+    page.wait_for_url(lambda url: task_id not in url)
+
+
+def test_a_task_is_cancelled_by_keyboard(open_page, running):
+    page = open_page(f"/tasks/{running}")
+    page.keyboard.press("c")
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Cancel slowly?")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(watched(page)).to_have_attribute("data-status", "cancelled")
+
+
+def serious(page):
+    """What axe-core finds that keeps people out."""
+    violations = Axe().run(page).response["violations"]
+    return [
+        (found["id"], [node["html"][:200] for node in found["nodes"]])
+        for found in violations
+        if found["impact"] in {"serious", "critical"}
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_nobody_is_kept_out_of_a_tasks_page(open_page, service, scheme, width):
+    text = (
+        "\x1b[31mred\x1b[0m \x1b[33myellow\x1b[0m \x1b[36mcyan\x1b[0m\n"
+        "\x1b[1;97;44mwhite on blue\x1b[0m \x1b[90mgrey\x1b[0m\n"
+        "::group::Part 1\ninside\n::endgroup::\n::error::no space left\n"
+        '::set-output name=ios,type=json::{"new": 1200}\n'
+    )
+    (service.data_dir / "axe.txt").write_text(text)
+    task_id = service.create("show", name="axe.txt")
+    service.wait_for(task_id)
+    page = open_page(
+        f"/tasks/{task_id}?q=inside#L2-L3",
+        color_scheme=scheme,
+        viewport={"width": width, "height": 900},
+    )
+    expect(page.locator("[data-part=found]")).to_have_text("1 match")
+    assert serious(page) == []
+    width_used = page.evaluate("document.documentElement.scrollWidth")
+    assert width_used <= width
+
+
+def test_nobody_is_kept_out_of_a_running_tasks_page(open_page, running):
+    page = open_page(f"/tasks/{running}", locale="zh-CN")
+    wait_for_line(page, "line 3")
+    assert serious(page) == []

@@ -1,0 +1,146 @@
+"""GET /api/tasks/{id}/logs/matches and …/logs/landmarks."""
+
+import pytest
+
+from tasks import log_search
+from tests.factories import TaskFactory, write_log
+from tests.tasks.api.answers import problem_of
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def task(db):
+    task = TaskFactory(status="completed")
+    write_log(
+        task,
+        ("info", "Executing: ./match"),
+        ("info", "::group::Bundle 1"),
+        "verified a.png",
+        "Verified b.png",
+        ("stderr", "100% of 世界"),
+        ("info", "::endgroup::"),
+        "verified c.png",
+        ("error", "c.png is missing"),
+        ("error", "d.png is missing"),
+        ("info", "not ::group:: at all"),
+    )
+    return task
+
+
+def found(response):
+    assert response.status_code == 200, response.content
+    return response.json()
+
+
+@pytest.fixture
+def tiny_pieces(monkeypatch):
+    """Each answer looks at three lines."""
+    monkeypatch.setattr(log_search, "PIECE_LINES", 3)
+    monkeypatch.setattr(log_search, "LOOK_SECONDS", 0)
+
+
+@pytest.mark.parametrize(
+    ("query", "ranges"),
+    [
+        ("q=verified", [[3, 4], [7, 7]]),
+        ("q=100%25", [[5, 5]]),
+        ("q=世界", [[5, 5]]),
+        ("q=_", []),
+        ("level=stderr", [[5, 5]]),
+        ("level=stdout", [[3, 4], [7, 7]]),
+        ("level=stdout&q=c.png", [[7, 7]]),
+        ("q=verified&after=3", [[4, 4], [7, 7]]),
+        ("", [[1, 10]]),
+    ],
+)
+def test_a_search_says_which_lines_match(program, task, query, ranges):
+    body = found(program.get(f"/api/tasks/{task.pk}/logs/matches?{query}"))
+    count = sum(last - first + 1 for first, last in ranges)
+    assert body == {"count": count, "ranges": ranges, "through": 10, "next": None}
+
+
+def test_neighbours_in_two_pieces_are_one_range(program, task, monkeypatch):
+    monkeypatch.setattr(log_search, "PIECE_LINES", 3)
+    body = found(program.get(f"/api/tasks/{task.pk}/logs/matches?q=verified"))
+    assert body["ranges"] == [[3, 4], [7, 7]]
+
+
+def test_a_long_log_is_looked_through_in_several_answers(program, task, tiny_pieces):
+    ranges, answers, after = [], 0, 0
+    while after is not None:
+        path = f"/api/tasks/{task.pk}/logs/matches?q=verified&after={after}"
+        body = found(program.get(path))
+        ranges += body["ranges"]
+        answers, after = answers + 1, body["next"]
+    assert ranges == [[3, 3], [4, 4], [7, 7]]
+    assert answers == 4
+
+
+def test_an_answer_holds_a_bounded_number_of_places(program, task, monkeypatch):
+    monkeypatch.setattr(log_search, "PIECE_LINES", 1)
+    monkeypatch.setattr(log_search, "MOST_PLACES", 2)
+    body = found(program.get(f"/api/tasks/{task.pk}/logs/matches?level=stdout"))
+    assert body["ranges"] == [[3, 4], [7, 7]]
+    assert body["next"] == 7
+
+
+def test_landmarks_are_steps_groups_and_the_first_error(program, task):
+    body = found(program.get(f"/api/tasks/{task.pk}/logs/landmarks"))
+    marks = [(mark["seq"], mark["kind"], mark["message"]) for mark in body["landmarks"]]
+    assert marks == [
+        (1, "step", "Executing: ./match"),
+        (2, "group", "::group::Bundle 1"),
+        (6, "endgroup", "::endgroup::"),
+        (8, "error", "c.png is missing"),
+    ]
+    assert (body["through"], body["next"]) == (10, None)
+    assert body["landmarks"][0]["timestamp"] == "2025-11-26T12:00:00.001Z"
+
+
+def test_landmarks_come_in_several_answers(program, task, tiny_pieces):
+    kinds, after = [], 0
+    while after is not None:
+        body = found(program.get(f"/api/tasks/{task.pk}/logs/landmarks?after={after}"))
+        kinds += [mark["kind"] for mark in body["landmarks"]]
+        after = body["next"]
+    assert kinds == ["step", "group", "endgroup", "error"]
+
+
+def test_a_landmarks_message_is_cut(program):
+    task = TaskFactory(status="failed")
+    write_log(task, ("error", "x" * 5000))
+    body = found(program.get(f"/api/tasks/{task.pk}/logs/landmarks"))
+    assert body["landmarks"][0]["message"] == "x" * log_search.LONGEST_SHOWN
+
+
+def test_a_task_without_lines_has_nothing_to_find(program):
+    task = TaskFactory()
+    body = found(program.get(f"/api/tasks/{task.pk}/logs/matches?q=x"))
+    assert body == {"count": 0, "ranges": [], "through": 0, "next": None}
+
+
+def test_other_tasks_lines_are_not_found(program, task):
+    write_log(TaskFactory(), "verified")
+    body = found(program.get(f"/api/tasks/{task.pk}/logs/matches?q=verified"))
+    assert body["count"] == 3
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "value"),
+    [
+        ("matches", "after", "-1"),
+        ("matches", "level", "debug"),
+        ("matches", "q", "x" * 201),
+        ("landmarks", "after", "x"),
+    ],
+)
+def test_a_wrong_value_is_400_naming_it(program, task, path, name, value):
+    response = program.get(f"/api/tasks/{task.pk}/logs/{path}", {name: value})
+    assert set(problem_of(response, 400)["errors"]) == {name}
+
+
+@pytest.mark.parametrize("path", ["matches", "landmarks"])
+def test_a_task_that_is_not_there_is_404(program, path):
+    task_id = "00000000-0000-4000-8000-000000000000"
+    problem_of(program.get(f"/api/tasks/{task_id}/logs/{path}"), 404)
