@@ -82,7 +82,8 @@ def test_a_task_is_found_and_started_by_keyboard_alone(open_page):
 def test_what_a_form_has_is_kept_when_another_type_is_chosen(open_page):
     page = open_page("/?type=check-integrity&version=v885")
     page.locator("a[data-type=full-sync]").click()
-    expect(form(page).get_by_label("Version")).to_have_value("v885")
+    version = form(page).get_by_role("textbox", name="Version")
+    expect(version).to_have_value("v885")
     assert "type=full-sync" in page.url
 
 

@@ -33,7 +33,9 @@ def test_a_submitted_task_waits_and_the_trail_says_who():
 
 
 def test_an_unknown_type_is_refused_naming_those_there_are():
-    with pytest.raises(UnknownTaskType, match="check-integrity, full-sync"):
+    with pytest.raises(
+        UnknownTaskType, match="check-integrity, check-store, full-sync"
+    ):
         submit("chek", {}, ALICE)
     assert not Task.objects.exists()
 

@@ -37,7 +37,7 @@ def test_submit_says_which_parameter_is_wrong():
 
 
 def test_submit_names_the_types_there_are():
-    with pytest.raises(CommandError, match="check-integrity, full-sync"):
+    with pytest.raises(CommandError, match="check-integrity, check-store, full-sync"):
         run("submit", "check")
 
 
