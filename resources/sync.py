@@ -14,13 +14,14 @@ from io import BytesIO
 from itertools import compress
 from typing import NamedTuple
 
+from resources.choices import Choice, Decided
 from resources.errors import DifferenceError, MissingFileError, RefusedFileError
 from resources.hashing import sha256_of
 from resources.line_file import Block
 from resources.manifest import Entry, sealed_lines
 from resources.paths import MANIFEST_NAME
 from resources.pieces import PIECE_BYTES, in_pieces
-from resources.plan import Choice, Decided, Plan
+from resources.plan import Plan
 from resources.report import Report
 from resources.source import SourceRelease
 from resources.store import Pointer, Store

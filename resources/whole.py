@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import compress
 
+from resources.choices import Decided
 from resources.errors import StoreError
 from resources.line_file import Block
 from resources.manifest import Entry
 from resources.pieces import in_pieces
-from resources.plan import Decided, Plan
+from resources.plan import Plan
 from resources.source import SourceRelease
 from resources.store import Store
 from resources.workers import Workers, may_fork
