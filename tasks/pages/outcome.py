@@ -4,9 +4,32 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from django.template.defaultfilters import filesizeformat
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
+from tasks.pages.wording import bytes_text
 
 OF_BYTES = "bytes"  # in the name of a number of bytes: bytesUploaded, say
+
+# What the built-in jobs put out, as people call it.
+LABELS = {
+    "version": gettext_noop("version"),
+    "filesChecked": gettext_noop("files checked"),
+    "failed": gettext_noop("failed"),
+    "new": gettext_noop("new files"),
+    "reused": gettext_noop("reused files"),
+    "bytes": gettext_noop("size of all"),
+    "bytesReused": gettext_noop("size reused"),
+    "bytesUploaded": gettext_noop("uploaded"),
+    "copied": gettext_noop("copied files"),
+    "served": gettext_noop("live now"),
+    "previous": gettext_noop("live before"),
+    "objectsRemoved": gettext_noop("objects removed"),
+    "bytesRemoved": gettext_noop("size removed"),
+    "ios": gettext_noop("iOS"),
+    "android": gettext_noop("Android"),
+    "facebook": gettext_noop("Facebook"),
+}
 
 
 @dataclass(frozen=True)
@@ -29,11 +52,21 @@ class Outcome:
 def outcome_of(result: dict[str, Any] | None) -> Outcome:
     outputs = (result or {}).get("outputs", {})
     objects = {name: value for name, value in outputs.items() if _is_row(value)}
-    plain = {name: value for name, value in outputs.items() if name not in objects}
+    # Sums of what a table has row by row say nothing more.
+    in_table = {name for row in objects.values() for name in row}
+    plain = {
+        name: value
+        for name, value in outputs.items()
+        if name not in objects and name not in in_table
+    }
     return Outcome(
-        [(name, _text(name, value)) for name, value in plain.items()],
+        [(_label(name), _text(name, value)) for name, value in plain.items()],
         _table(objects) if objects else None,
     )
+
+
+def _label(name: str) -> str:
+    return _(LABELS[name]) if name in LABELS else name
 
 
 def _is_row(value: Any) -> bool:
@@ -43,10 +76,10 @@ def _is_row(value: Any) -> bool:
 def _table(objects: dict[str, dict[str, Any]]) -> Table:
     columns = list(dict.fromkeys(name for value in objects.values() for name in value))
     rows = [
-        (name, [_text(column, value.get(column, "–")) for column in columns])
+        (_label(name), [_text(column, value.get(column, "–")) for column in columns])
         for name, value in objects.items()
     ]
-    return Table(columns, rows)
+    return Table([_label(column) for column in columns], rows)
 
 
 def _text(name: str, value: Any) -> str:
@@ -57,5 +90,5 @@ def _text(name: str, value: Any) -> str:
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         is_size = OF_BYTES in name.lower()
-        return str(filesizeformat(value)) if is_size else f"{value:,}"
+        return bytes_text(value) if is_size else f"{value:,}"
     return json.dumps(value, ensure_ascii=False)

@@ -14,6 +14,7 @@ SHAPES = {
     Task.Status.FAILED: "✕",
     Task.Status.CANCELLED: "⊘",
 }
+BYTE_UNITS = ("kB", "MB", "GB", "TB")
 LEVEL_MARKS = {
     LogLine.Level.INFO: "›",
     LogLine.Level.STDERR: "!",
@@ -35,6 +36,16 @@ def duration_text(seconds: float) -> str:
     if minutes:
         return _("%(m)s m %(s)s s") % {"m": minutes, "s": rest}
     return _("%(s)s s") % {"s": rest}
+
+
+def bytes_text(size: int) -> str:
+    """``999 B``, ``4.1 MB``, in powers of 1,000, as the log has it."""
+    if size < 1000:
+        return f"{size} B"
+    value, unit = size / 1000, 0
+    while value >= 999.95 and unit < len(BYTE_UNITS) - 1:
+        value, unit = value / 1000, unit + 1
+    return f"{value:.1f} {BYTE_UNITS[unit]}"
 
 
 def ago_text(moment: datetime, now: datetime) -> str:

@@ -125,8 +125,8 @@ def test_the_result_is_a_table_when_the_task_has_ended(open_page, service):
     page = open_page(f"/tasks/{task_id}")
     expect(watched(page)).to_have_attribute("data-status", "completed")
     table = page.get_by_role("table", name="Result")
-    expect(table.get_by_role("row", name="ios")).to_contain_text("1,200")
-    expect(table.get_by_role("row", name="ios")).to_contain_text("4.1")
+    expect(table.get_by_role("row", name="iOS")).to_contain_text("1,200")
+    expect(table.get_by_role("row", name="iOS")).to_contain_text("4.3 MB")
     raw = page.get_by_role("link", name="JSON")
     expect(raw).to_have_attribute("href", f"/api/tasks/{task_id}")
 
