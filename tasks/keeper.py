@@ -67,6 +67,10 @@ class Keeper:
             message = json.dumps(asdict(program)).encode()
             fds = [theirs.fileno(), out, err]
             try:
+                # The socket of a dead one takes orders for as long as a process that it
+                # forked has the other end: nobody would read them.
+                if self._process.poll() is not None:
+                    raise BrokenPipeError
                 send_order(self._connection, message, fds)
             except OSError:
                 logger.warning("The process that starts programs is gone; a new one.")

@@ -47,10 +47,17 @@ from django.test import Client  # noqa: E402
 
 from tests.factories import ApiKeyFactory, UserFactory  # noqa: E402
 
+# What is between a client and the server, or around both, is the same with either
+# database, so it is tested in one of the two runs.
+IN_THE_FIRST_RUN = {
+    *("test_examples.py", "test_nginx.py", "test_security.py", "test_start.py"),
+}
+IN_THE_SECOND_RUN = {"test_grip.py"}
+
 
 def asks_a_database(item: pytest.Item) -> bool:
-    if item.get_closest_marker("browser"):
-        return False  # what a page does with an answer is the same with either
+    if item.get_closest_marker("browser") or item.path.name in IN_THE_FIRST_RUN:
+        return False
     fixtures = {"db", "transactional_db", "new_database_url", "cluster"}
     return bool(
         item.get_closest_marker("django_db") or fixtures & set(item.fixturenames)
@@ -58,11 +65,15 @@ def asks_a_database(item: pytest.Item) -> bool:
 
 
 def pytest_collection_modifyitems(config, items):
-    """On a second database only what asks one; the rest would say the same again."""
+    """Leave to the other run what would say the same in both."""
     if os.environ.get("TESTED_BEFORE"):
-        once = [item for item in items if not asks_a_database(item)]
-        config.hook.pytest_deselected(items=once)
-        items[:] = [item for item in items if asks_a_database(item)]
+        left = {item for item in items if not asks_a_database(item)}
+    elif os.environ.get("TESTED_LATER"):
+        left = {item for item in items if item.path.name in IN_THE_SECOND_RUN}
+    else:
+        return
+    config.hook.pytest_deselected(items=list(left))
+    items[:] = [item for item in items if item not in left]
 
 
 @pytest.fixture(scope="session", autouse=True)
