@@ -248,7 +248,7 @@ def rejoined(shown, expected):
     parts, lines = iter(shown), []
     for line in expected:
         text = next(parts, None)
-        while text is not None and text != line and line.startswith(text):
+        while text and text != line and line.startswith(text):
             text += next(parts, "\n")
         lines.append(text)
     return [*lines, *parts]
