@@ -52,7 +52,7 @@ from tests.factories import ApiKeyFactory, UserFactory  # noqa: E402
 IN_THE_FIRST_RUN = {
     *("test_examples.py", "test_nginx.py", "test_security.py", "test_start.py"),
 }
-IN_THE_SECOND_RUN = {"test_grip.py"}
+IN_THE_SECOND_RUN = {"test_grip.py", "test_web_processes.py"}
 
 
 def asks_a_database(item: pytest.Item) -> bool:
@@ -65,7 +65,9 @@ def asks_a_database(item: pytest.Item) -> bool:
 
 
 def pytest_collection_modifyitems(config, items):
-    """Leave to the other run what would say the same in both."""
+    """Leave to the other run what would say the same in both, and begin with what takes
+    longest, so that no worker is left with it at the end."""
+    items.sort(key=lambda item: "e2e" not in item.path.parts)
     if os.environ.get("TESTED_BEFORE"):
         left = {item for item in items if not asks_a_database(item)}
     elif os.environ.get("TESTED_LATER"):
