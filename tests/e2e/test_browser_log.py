@@ -488,13 +488,13 @@ def test_a_long_line_is_folded_until_it_is_asked_for(open_page, show):
 def test_long_lines_are_wrapped_or_not(open_page, show):
     task_id = show("word " * 300 + "\n", "wrap.txt")
     page = open_page(f"/tasks/{task_id}")
-    height = "row => row.getBoundingClientRect().height"
-    assert page.locator("#L2").evaluate(height) > 40
+    height = "document.querySelector('#L2')?.getBoundingClientRect().height"
+    page.wait_for_function(f"() => {height} > 40")
     page.keyboard.press("w")
     expect(page.get_by_role("button", name="Wrap")).to_have_attribute(
         "aria-pressed", "false"
     )
-    assert page.locator("#L2").evaluate(height) == 20
+    page.wait_for_function(f"() => {height} === 20")
 
 
 def grouped(count):
