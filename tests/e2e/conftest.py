@@ -84,8 +84,8 @@ class Service:
         )
 
     def prepare(self) -> None:
-        self.manage("migrate", "-v0")
-        self.manage("collectstatic", "--noinput", "-v0")
+        """Give it its static files; its database is migrated already."""
+        shutil.copytree(collected_static(), self.data_dir / "static")
 
     def start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
         """Start ``web…`` or any runner; what it prints is in NAME.out."""
@@ -249,19 +249,29 @@ def watched(page):
     return page.locator("[data-task]")
 
 
-def migrate(**settings: str) -> None:
+def manage(*arguments: str, **settings: str) -> None:
     environ = {**os.environ, "SECRET_KEY": secrets.token_hex(32), **settings}
-    command = [sys.executable, ROOT / "manage.py", "migrate", "-v0"]
+    command = [sys.executable, ROOT / "manage.py", *arguments, "-v0"]
     subprocess.run(command, env=environ, check=True)
 
 
-# Migrating takes seconds, and dozens of products are made: all are copies of one.
+# These take seconds, and dozens of products are made: all are copies of one.
 @cache
 def migrated_sqlite() -> Path:
     folder = Path(tempfile.mkdtemp(prefix="migrated-"))
     atexit.register(shutil.rmtree, folder)
-    migrate(DATA_DIR=str(folder), LOG_DIR=str(folder / "logs"), DATABASE_URL="")
+    places = {"DATA_DIR": str(folder), "LOG_DIR": str(folder / "logs")}
+    manage("migrate", DATABASE_URL="", **places)
     return folder / "db.sqlite3"
+
+
+@cache
+def collected_static() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="static-"))
+    atexit.register(shutil.rmtree, folder)
+    places = {"DATA_DIR": str(folder), "LOG_DIR": str(folder / "logs")}
+    manage("collectstatic", "--noinput", DATABASE_URL="", **places)
+    return folder / "static"
 
 
 @pytest.fixture(scope="session")
@@ -285,7 +295,7 @@ def new_database_url():
         if not server:
             return ""
         if not made:
-            migrate(DATABASE_URL=url(new("template1")))
+            manage("migrate", DATABASE_URL=url(new("template1")))
         return url(new(made[0]))
 
     yield make
