@@ -51,6 +51,7 @@ from tests.factories import ApiKeyFactory, UserFactory  # noqa: E402
 # database, so it is tested in one of the two runs.
 IN_THE_FIRST_RUN = {
     *("test_examples.py", "test_nginx.py", "test_security.py", "test_start.py"),
+    "test_stream_crowds.py",
 }
 IN_THE_SECOND_RUN = {"test_grip.py", "test_web_processes.py"}
 
