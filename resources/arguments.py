@@ -21,7 +21,12 @@ class _Parser(argparse.ArgumentParser):
 def make_parser() -> argparse.ArgumentParser:
     """Give the parser; what it refuses is an InputError, one line."""
     parser = _Parser(prog="python -m resources", allow_abbrev=False)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(
+        dest="command",
+        required=True,
+        metavar="COMMAND",
+        prog=parser.prog,  # else argparse writes a usage to find it out
+    )
     _add_check(commands)
     sync = _command(commands, "sync", "bring a version into the store and serve it")
     sync.add_argument(

@@ -73,7 +73,7 @@ class Files(Protocol[E_contra]):
     def size(self, entry: E_contra) -> int:
         """Give a file's size in bytes; raises as ``open`` does."""
 
-    def read_small(self, entries: Sequence[E_contra]) -> Iterator[bytes | None]:
+    def read_small(self, entries: Sequence[E_contra]) -> Iterator[memoryview | None]:
         """Read files whole, where that can be done at once and they have the sizes that
         their entries say; None where they can't or haven't, for whatever reason."""
 

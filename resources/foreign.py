@@ -50,7 +50,7 @@ class TreeFiles:
         """Open a file. Raises MissingFileError or RefusedFileError."""
         return self.tree.open_file(entry.path)
 
-    def read_small(self, entries: Sequence[ForeignEntry]) -> Iterator[bytes | None]:
+    def read_small(self, entries: Sequence[ForeignEntry]) -> Iterator[memoryview | None]:
         """Read files whole where that can be done at once; see ``tree.Tree``."""
         wanted = ((entry.path, entry.size) for entry in entries)
         return self.tree.read_small(wanted, CHUNK_BYTES)

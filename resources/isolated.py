@@ -11,7 +11,6 @@ import os
 import pickle
 import resource
 import signal
-import traceback
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,6 +38,8 @@ def run_isolated(
             _limit_memory(memory_bytes)
             os.write(writing, pickle.dumps(_outcome(work, too_much)))
         except BaseException:  # noqa: BLE001 - must not go on as a second parent
+            import traceback  # slow to import
+
             traceback.print_exc()
         finally:
             os._exit(0)

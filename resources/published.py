@@ -33,7 +33,7 @@ class PublishedRelease:
         """Open a file where it is held. Raises MissingFileError, RefusedFileError."""
         return self._store.open(entry.held_in or self.version, entry.path)
 
-    def read_small(self, entries: Sequence[Entry]) -> Iterator[bytes | None]:
+    def read_small(self, entries: Sequence[Entry]) -> Iterator[memoryview | None]:
         """Read files whole where that can be done at once; see ``store.Store``."""
         wanted = ((entry.held_in or self.version, entry) for entry in entries)
         return self._store.read_small(wanted)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
-from resources.directory_store import DirectoryStore
 from resources.errors import InputError
 from resources.object_location import SCHEMES, ObjectLocation, read_location
-from resources.store import Store
 from resources.versions import PLATFORMS
+
+if TYPE_CHECKING:
+    from resources.store import Store
 
 
 class Settings(NamedTuple):
@@ -22,11 +23,14 @@ class Settings(NamedTuple):
 
     def open_store(self, platform: str, *, durable: bool = True) -> Store:
         """Give the store of a platform; nothing is made or opened yet."""
+        # Slow to import, and a check of the source needs neither.
         place = self.stores[platform]
         if isinstance(place, ObjectLocation):
-            from resources.object_store import ObjectStore  # slow to import
+            from resources.object_store import ObjectStore
 
             return ObjectStore(place.beneath(platform))
+        from resources.directory_store import DirectoryStore
+
         return DirectoryStore(place / platform, durable=durable)
 
 

@@ -11,7 +11,6 @@ from resources.errors import InputError, MissingFileError, RefusedFileError
 from resources.foreign import ForeignManifest, TreeFiles
 from resources.hashing import CHUNK_BYTES
 from resources.line_file import LineFile
-from resources.make_manifest import Owner, converted
 from resources.manifest import Entry
 from resources.manifest_reader import Manifest
 from resources.report import Report
@@ -32,7 +31,7 @@ class SourceRelease:
         """Open a file. Raises MissingFileError or RefusedFileError."""
         return self.tree.open_file(entry.path)
 
-    def read_small(self, entries: Sequence[Entry]) -> Iterator[bytes | None]:
+    def read_small(self, entries: Sequence[Entry]) -> Iterator[memoryview | None]:
         """Read files whole where that can be done at once; see ``tree.Tree``."""
         wanted = ((entry.path, entry.size) for entry in entries)
         return self.tree.read_small(wanted, CHUNK_BYTES)
@@ -97,6 +96,8 @@ def open_release(
     release = open_to_check(source, platform, version, manifest_name=manifest_name)
     if isinstance(release, SourceRelease):
         return release
+    from resources.make_manifest import Owner, converted  # slow to import
+
     report = report or Report(progress=False, outputs=False)
     owner = Owner(platform, version)
     own = converted(release.manifest, release.tree, owner, report)

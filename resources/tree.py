@@ -88,31 +88,36 @@ class Tree:
 
     def read_small(
         self, wanted: Iterable[tuple[str, int | None]], most_bytes: int
-    ) -> Iterator[bytes | None]:
+    ) -> Iterator[memoryview | None]:
         """Read regular files whole, where that can be done at once.
 
         ``wanted`` are paths and the sizes that the files should have, None where that
-        isn't known. Yields None for every other file: missing, refused, empty, of
-        another size, or too large.
+        isn't known. What is yielded holds until the next file is read; None for every
+        other file: missing, refused, empty, of another size, or too large.
         """
-        for path, size in wanted:
-            folder, _, name = path.rpartition("/")
-            content = None
-            try:
-                with self._lock:
-                    fd = os.open(name, _FILE, dir_fd=self._folder(folder))
+        # One buffer: new memory for each file costs as much as opening it.
+        buffer = memoryview(bytearray(most_bytes + 1))
+        buffers = [buffer]
+        within = _OpenFolder()
+        try:
+            for path, size in wanted:
+                folder, _, name = path.rpartition("/")
                 try:
-                    wanted_bytes = os.fstat(fd).st_size if size is None else size
-                    if 0 < wanted_bytes <= most_bytes:
+                    if within.name != folder:
+                        within.keep(folder, self.folder_fd(folder))
+                    fd = os.open(name, _FILE, dir_fd=within.fd)
+                    try:
                         # At a place, which FIFOs and terminals don't have.
-                        content = os.pread(fd, wanted_bytes + 1, 0)
-                        if len(content) != wanted_bytes:
-                            content = None
-                finally:
-                    os.close(fd)
-            except (OSError, MissingFileError, RefusedFileError):
-                content = None
-            yield content
+                        length = os.preadv(fd, buffers, 0)
+                    finally:
+                        os.close(fd)
+                except OSError:
+                    yield None
+                    continue
+                is_whole = 0 < length <= most_bytes and size in (None, length)
+                yield buffer[:length] if is_whole else None
+        finally:
+            within.forget()
 
     def count_files(self) -> int:
         """Count what is not a folder, and folders that can't be read."""
