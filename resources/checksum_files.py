@@ -92,7 +92,12 @@ class _Reader:
                 continue
             line = self._parse(text)
             if line.path not in self._documents:
-                yield record_of(line.path, None, line.digest, self._lines.line_number)
+                yield record_of(
+                    line.path.encode(),
+                    b"",
+                    line.digest.encode(),
+                    self._lines.line_number,
+                )
         if self.algorithms == _ALL:
             raise self._lines.error("the file has no checksums")
 

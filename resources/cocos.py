@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import BinaryIO
 from urllib.parse import unquote_to_bytes
@@ -24,8 +25,10 @@ from urllib.parse import unquote_to_bytes
 from resources.errors import ManifestError, MissingFileError, RefusedFileError
 from resources.foreign import ForeignManifest, record_of, shown
 from resources.isolated import run_isolated
+from resources.line_file import LineFile
 from resources.manifest_fields import MAX_SIZE
 from resources.paths import reason_against
+from resources.plain_cocos import read_plain
 from resources.records import Records
 from resources.strict_json import parse_document
 from resources.tree import Tree
@@ -70,15 +73,26 @@ def read_cocos(
     before it was written); ``tree`` holds the files, none of which is opened.
     Raises ManifestError.
     """
-    records = Records()
+    file = LineFile(stream)
     reader = _Reader(name, documents, tree)
+    if plain := read_plain(file, documents):
+        reader.check_search_paths(plain.values)
+        with suppress(ManifestError):  # which says less than what is raised below
+            return _manifest(name, plain.records, documents)
+    records = Records()
     run_isolated(
-        lambda: records.fill_sorted(reader.records(stream)),
+        lambda: records.fill_sorted(reader.records(file.open())),
         memory_bytes=MEMORY_BYTES,
         too_much=ManifestError(
             f"{name} needs more than {MEMORY_BYTES // 1_000_000} MB of memory to read"
         ),
     )
+    return _manifest(name, records, documents)
+
+
+def _manifest(
+    name: str, records: Records, documents: Collection[str]
+) -> ForeignManifest:
     return ForeignManifest(
         name, "md5", records, unit="entry", documents=documents, shipped=documents
     )
@@ -95,7 +109,7 @@ class _Reader:
 
     def records(self, stream: BinaryIO) -> Iterator[bytes]:
         values = self._parse(stream)
-        self._check_search_paths(values.get("searchPaths", []))
+        self.check_search_paths(values)
         assets = values.get("assets")
         if not isinstance(assets, dict):
             raise self._error('has no "assets" that are an object')
@@ -107,7 +121,8 @@ class _Reader:
         for number, (path, size, digest) in enumerate(found, 1):
             own = self._name_on_disk(path)
             if own not in self._documents:
-                yield record_of(own, size, digest, number)
+                shown_size = b"" if size is None else b"%d" % size
+                yield record_of(own.encode(), shown_size, digest.encode(), number)
 
     def _parse(self, stream: BinaryIO) -> dict[str, object]:
         data = stream.read(MAX_FILE_BYTES + 1)
@@ -121,7 +136,8 @@ class _Reader:
             raise self._error("is not a JSON object")
         return values
 
-    def _check_search_paths(self, search_paths: object) -> None:
+    def check_search_paths(self, values: dict[str, object]) -> None:
+        search_paths = values.get("searchPaths", [])
         if not isinstance(search_paths, list):
             raise self._error('"searchPaths" is not a list')
         for path in search_paths:

@@ -101,7 +101,9 @@ class DirectoryStore:
         """Open an object."""
         return self._existing().open_file(f"versions/{version}/{path}")
 
-    def read_small(self, wanted: Iterable[tuple[str, Entry]]) -> Iterator[memoryview | None]:
+    def read_small(
+        self, wanted: Iterable[tuple[str, Entry]]
+    ) -> Iterator[memoryview | None]:
         """Read objects whole; see ``tree.Tree``."""
         paths = ((f"versions/{v}/{entry.path}", entry.size) for v, entry in wanted)
         return self._existing().read_small(paths, CHUNK_BYTES)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from itertools import islice
+from itertools import islice, repeat
 from operator import lt
 from typing import BinaryIO, NamedTuple
 
 from resources.collisions import Folded, Names, folded, may_meet
 from resources.errors import ManifestError
 from resources.hashing import CHUNK_BYTES
-from resources.line_file import Block
+from resources.line_file import Block, follow_each_other
 from resources.paths import fold
 from resources.records import Records
 from resources.tree import Tree
+from resources.workers import Workers
 
 MAX_SHOWN_CHARACTERS = 200  # of a name in a message; a line of it says enough
 
@@ -33,11 +34,13 @@ class ForeignEntry(NamedTuple):
     place: int = 0
 
 
-def record_of(path: str, size: int | None, digest: str, place: int) -> bytes:
-    """Give an entry as a record, so that records sort as their paths' UTF-8 bytes."""
+def record_of(path: bytes, size: bytes, digest: bytes, place: int) -> bytes:
+    """Give an entry as a record, so that records sort as their paths do.
+
+    ``size`` is in digits, and empty where it isn't known.
+    """
     # A path has neither a NUL nor a line feed, and NUL sorts before everything else.
-    shown_size = "" if size is None else size
-    return f"{path}\0{place}\0{shown_size}\0{digest}\n".encode()
+    return b"%b\0%d\0%b\0%b\n" % (path, place, size, digest)
 
 
 class TreeFiles:
@@ -50,7 +53,9 @@ class TreeFiles:
         """Open a file. Raises MissingFileError or RefusedFileError."""
         return self.tree.open_file(entry.path)
 
-    def read_small(self, entries: Sequence[ForeignEntry]) -> Iterator[memoryview | None]:
+    def read_small(
+        self, entries: Sequence[ForeignEntry]
+    ) -> Iterator[memoryview | None]:
         """Read files whole where that can be done at once; see ``tree.Tree``."""
         wanted = ((entry.path, entry.size) for entry in entries)
         return self.tree.read_small(wanted, CHUNK_BYTES)
@@ -97,13 +102,17 @@ class ForeignManifest:
     def entries_of(self, block: Block) -> list[ForeignEntry]:
         """Read the entries of a block."""
         data = self._records.lines.read(block.offset, block.length)
-        fields = [line.split("\0") for line in data.decode().split("\n")[:-1]]
-        return [
-            ForeignEntry(
-                path, int(size) if size else None, self.algorithm, digest, int(place)
-            )
-            for path, place, size, digest in fields
-        ]
+        paths, places, sizes, digests = _columns(data)
+        known = (int(size) if size else None for size in map(bytes.decode, sizes))
+        rows = zip(
+            map(bytes.decode, paths),
+            known,
+            repeat(self.algorithm),
+            map(bytes.decode, digests),
+            map(int, places),
+        )
+        # A third of the time that ForeignEntry(…) takes.
+        return list(map(tuple.__new__, repeat(ForeignEntry), rows))
 
     def paths(self) -> Iterator[bytes]:
         """Yield the files' paths, ascending."""
@@ -116,22 +125,21 @@ class ForeignManifest:
             yield from self.entries_of(block)
 
     def _verify(self) -> None:
-        names: list[Folded] = []
         lines = self._records.lines
-        for offset, data in lines.cut(0, lines.size):
-            fields = [line.split(b"\0") for line in data.split(b"\n")[:-1]]
-            paths = [path for path, *_ in fields]
-            sizes = [size for _, _, size, _ in fields]
-            self.files += len(fields)
-            self.files_without_size += sizes.count(b"")
-            known = sum(int(size) for size in sizes if size)
-            block = Block(
-                offset, len(data), len(fields), known, b"", paths[0], paths[-1]
-            )
-            self._blocks.append(block)
-            names.append(folded(b"\n".join(paths)))
-        if not all(map(lt, self.paths(), islice(self.paths(), 1, None))) or may_meet(
-            names
+
+        def look(piece: tuple[int, int]) -> _Look:
+            return _look_at(piece[0], lines.read(*piece))
+
+        pieces = ((at, len(data)) for at, data in lines.cut(0, lines.size))
+        with Workers(look) as workers:
+            looks = list(workers.map(pieces))
+        self._blocks = [look.block for look in looks]
+        self.files = sum(block.files for block in self._blocks)
+        self.files_without_size = sum(look.files_without_size for look in looks)
+        if (
+            not all(look.ascends for look in looks)
+            or not follow_each_other(self._blocks)
+            or may_meet([look.names for look in looks])
         ):
             self._find_what_meets()
 
@@ -159,6 +167,29 @@ class ForeignManifest:
         return ManifestError(
             f'{self.name} {self._unit} {entry.place}: the path "{entry.path}" {reason}'
         )
+
+
+class _Look(NamedTuple):
+    """A block of records, and what was seen in it."""
+
+    block: Block
+    files_without_size: int
+    ascends: bool
+    names: Folded
+
+
+def _look_at(offset: int, data: bytes) -> _Look:
+    paths, _, sizes, _ = _columns(data)
+    known = sum(map(int, filter(None, sizes)))
+    block = Block(offset, len(data), len(paths), known, b"", paths[0], paths[-1])
+    ascends = all(map(lt, paths, islice(paths, 1, None)))
+    return _Look(block, sizes.count(b""), ascends, folded(b"\n".join(paths)))
+
+
+def _columns(data: bytes) -> list[list[bytes]]:
+    """Give the paths, places, sizes and digests of records."""
+    fields = data.replace(b"\n", b"\0").split(b"\0")[:-1]
+    return [fields[column::4] for column in range(4)]
 
 
 def shown(text: str) -> str:

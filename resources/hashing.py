@@ -20,7 +20,7 @@ _MAKERS = {"md5": hashlib.md5, "sha1": hashlib.sha1, "sha256": hashlib.sha256}
 class Digest(Protocol):
     """A running digest, as hashlib makes it."""
 
-    def update(self, data: bytes, /) -> object:
+    def update(self, data: bytes | memoryview, /) -> object:
         """Take the next bytes."""
 
     def hexdigest(self) -> str:
@@ -79,7 +79,7 @@ def md5_of_text(stream: BinaryIO) -> str:
     return digest.hexdigest()
 
 
-def digest_of(content: bytes, algorithm: str) -> str:
+def digest_of(content: bytes | memoryview, algorithm: str) -> str:
     """Give the digest of what was read already, in lower case hex digits.
 
     >>> digest_of(b"abc", "md5")

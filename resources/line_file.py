@@ -7,6 +7,7 @@ import io
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import pairwise
 from typing import BinaryIO, NamedTuple, cast
 
 from resources.errors import store_failure
@@ -78,19 +79,27 @@ class LineFile:
         finally:
             close_temporary(file)
 
-    def cut(self, start: int, end: int) -> Iterator[tuple[int, bytes]]:
-        """Yield the lines from one byte to another in blocks: offset, and content.
+    def cut(
+        self, start: int, end: int, *, after: bytes = b"\n"
+    ) -> Iterator[tuple[int, bytes]]:
+        """Yield what is between two bytes in blocks: offset, and content.
 
-        A block has about ``BLOCK_BYTES``, and ends with a line's end wherever a line
-        ends within so many bytes.
+        A block has about ``BLOCK_BYTES``, and ends with ``after`` wherever that is
+        found within so many bytes.
         """
         while start < end:
             data = self.read(start, min(BLOCK_BYTES, end - start))
-            data = data[: data.rfind(b"\n") + 1] or data
+            last = data.rfind(after)
+            data = data[: last + len(after)] if last >= 0 else data
             if not data:
                 return
             yield start, data
             start += len(data)
+
+
+def follow_each_other(blocks: list[Block]) -> bool:
+    """Say whether each block's paths come after those of the one before it."""
+    return all(a.last < b.first for a, b in pairwise(blocks))
 
 
 def block_digest(data: bytes) -> bytes:

@@ -109,7 +109,9 @@ class ObjectStore:
         """Open an object."""
         return self._bucket.open(f"versions/{version}/{path}")
 
-    def read_small(self, wanted: Iterable[tuple[str, Entry]]) -> Iterator[memoryview | None]:
+    def read_small(
+        self, wanted: Iterable[tuple[str, Entry]]
+    ) -> Iterator[memoryview | None]:
         """Nothing can be had at once from a server."""
         return (None for _ in wanted)
 

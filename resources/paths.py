@@ -63,15 +63,28 @@ _SUSPICIOUS = (
 _RESERVED_BYTES = re.compile(rb"/(?:con|prn|aux|nul|com[0-9]|lpt[0-9])[ ./]")
 
 
-def needs_a_closer_look(joined: bytes) -> bool:
+def are_harmless(paths: list[bytes], joined: bytes) -> bool:
+    """Say whether ``reason_against`` has nothing against any of many paths.
+
+    ``joined`` are the same, joined by line feeds; none has a control character.
+    """
+    if max(map(len, paths)) <= MAX_SEGMENT_BYTES and not _needs_a_closer_look(joined):
+        return True
+    try:
+        return not any(reason_against(path.decode()) for path in paths)
+    except UnicodeDecodeError:
+        return False
+
+
+def _needs_a_closer_look(joined: bytes) -> bool:
     r"""Say whether one of many paths may have to be refused, by one look at all.
 
     The paths are joined by line feeds, and none has a control character or more than
     ``MAX_SEGMENT_BYTES``. False is a proof: ``reason_against`` has nothing against any.
 
-    >>> needs_a_closer_look(b"img/a.png\nimg/b.png")
+    >>> _needs_a_closer_look(b"img/a.png\nimg/b.png")
     False
-    >>> needs_a_closer_look(b"img/a.png\nimg/../b.png")
+    >>> _needs_a_closer_look(b"img/a.png\nimg/../b.png")
     True
     """
     text = b"/%b/" % joined.lower().replace(b"\n", b"/")

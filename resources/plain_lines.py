@@ -12,15 +12,15 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import compress, islice, pairwise, repeat
+from itertools import compress, islice, repeat
 from operator import lt
 from typing import NamedTuple
 
 from resources.collisions import Folded, folded, may_meet
-from resources.line_file import Block, LineFile, block_digest
+from resources.line_file import Block, LineFile, block_digest, follow_each_other
 from resources.manifest import Entry, Header
 from resources.manifest_fields import MAX_LINE_BYTES
-from resources.paths import MAX_SEGMENT_BYTES, needs_a_closer_look, reason_against
+from resources.paths import are_harmless
 from resources.versions import is_version
 from resources.workers import Workers
 
@@ -82,7 +82,7 @@ def prove_manifest(
         end_line is None
         or (int(end_line[1]), end_line[2].decode()) != (files, digest.hexdigest())
         or (files, sum(block.total_bytes for block in blocks)) != header[2:]
-        or not _follow_each_other(blocks)
+        or not follow_each_other(blocks)
         or may_meet(names)
     ):
         return None
@@ -106,7 +106,7 @@ def prove_block(
         if not published or not is_version(held_in.decode()):
             return None
     joined = b"\n".join(paths)
-    if not _are_harmless(paths, joined):
+    if not are_harmless(paths, joined):
         return None
     block = Block(
         offset,
@@ -193,16 +193,3 @@ def _are_all_lines(data: bytes, matches: int) -> bool:
         and data.count(b"\n") == data.count(_BEGINNING) == matches
         and data.count(b"\n" + _BEGINNING) == matches - 1
     )
-
-
-def _follow_each_other(blocks: list[Block]) -> bool:
-    return all(a.last < b.first for a, b in pairwise(blocks))
-
-
-def _are_harmless(paths: list[bytes], joined: bytes) -> bool:
-    if max(map(len, paths)) <= MAX_SEGMENT_BYTES and not needs_a_closer_look(joined):
-        return True
-    try:
-        return not any(reason_against(path.decode()) for path in paths)
-    except UnicodeDecodeError:
-        return False

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
+from typing import BinaryIO
 
 from resources.line_file import (
     LineFile,
@@ -40,8 +41,11 @@ class Records:
     def fill_sorted(self, records: Iterable[bytes]) -> None:
         """Take the records in ascending order of their bytes."""
         with ExitStack() as runs:
-            sorted_runs = []
-            for run in _in_runs(records):
+            sorted_runs: list[BinaryIO] = []
+            for run, is_last in _in_runs(records):
+                if is_last and not sorted_runs:
+                    self.fill(run)
+                    return
                 file = temporary_file()
                 runs.callback(close_temporary, file)
                 write_temporary(file, run)
@@ -50,7 +54,8 @@ class Records:
             self.fill(heapq.merge(*sorted_runs))
 
 
-def _in_runs(records: Iterable[bytes]) -> Iterator[list[bytes]]:
+def _in_runs(records: Iterable[bytes]) -> Iterator[tuple[list[bytes], bool]]:
+    """Yield sorted runs, and whether one is the last."""
     run: list[bytes] = []
     run_bytes = 0
     for record in records:
@@ -58,7 +63,7 @@ def _in_runs(records: Iterable[bytes]) -> Iterator[list[bytes]]:
         run_bytes += len(record)
         if run_bytes >= RUN_BYTES:
             run.sort()
-            yield run
+            yield run, False
             run, run_bytes = [], 0
     run.sort()
-    yield run
+    yield run, True

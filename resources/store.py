@@ -101,7 +101,9 @@ class Store(Protocol):
     def open(self, version: str, path: str) -> BinaryIO:
         """Open an object. Raises MissingFileError or RefusedFileError."""
 
-    def read_small(self, wanted: Iterable[tuple[str, Entry]]) -> Iterator[memoryview | None]:
+    def read_small(
+        self, wanted: Iterable[tuple[str, Entry]]
+    ) -> Iterator[memoryview | None]:
         """Read objects whole, where that can be done at once; None for every other, for
         whatever reason. ``wanted`` are entries with the versions that hold them."""
 

@@ -190,7 +190,7 @@ def _is_intact(entry: Entry, version: str, store: Store) -> bool:
 def _send(
     entry: Entry,
     version: str,
-    content: bytes | None,
+    content: memoryview | None,
     release: SourceRelease,
     store: Store,
 ) -> None:
