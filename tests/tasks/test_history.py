@@ -9,6 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 
+from tasks.durations import usual_seconds
 from tasks.models import Task
 from tasks.pages import history
 from tasks.pages.statistics import MOST_RUNS, Run, figures, percentile
@@ -313,3 +314,13 @@ def test_a_page_is_read_along_an_index(staff, long_history, query, index):
         assert "Seq Scan" not in plan
         assert "SCAN tasks_task'" not in plan
         assert "TEMP B-TREE" not in plan
+
+
+def test_how_long_a_rare_type_takes_is_read_along_the_index_with_types(long_history):
+    with CaptureQueriesContext(connection) as asked:
+        assert usual_seconds(["full-sync"]) == {"full-sync": 0.0}
+    (statement,) = asked
+    explain = "EXPLAIN QUERY PLAN " if connection.vendor == "sqlite" else "EXPLAIN "
+    with connection.cursor() as cursor:
+        cursor.execute(explain + statement["sql"])
+        assert "task_by_creation_type" in str(cursor.fetchall())
