@@ -7,35 +7,24 @@ from django.contrib import admin
 from django.contrib.auth import admin as auth
 from django.contrib.auth.models import Group, User
 from django.db.models import ManyToManyField
-from django.forms import CheckboxSelectMultiple, ModelMultipleChoiceField
-from django.http import HttpRequest
+from django.forms import CheckboxSelectMultiple
 
 if TYPE_CHECKING:
-    AnyModelAdmin = admin.ModelAdmin[Any]
+    AnyUserAdmin = auth.UserAdmin[User]
 else:  # generic for the type checker only
-    AnyModelAdmin = admin.ModelAdmin
+    AnyUserAdmin = auth.UserAdmin
+
+TICKED: dict[Any, Any] = {ManyToManyField: {"widget": CheckboxSelectMultiple}}
 
 admin.site.unregister([User, Group])
 
 
-class Ticked(AnyModelAdmin):
-    """Groups and permissions are ticked."""
-
-    def formfield_for_manytomany(
-        self,
-        db_field: "ManyToManyField[Any, Any]",
-        request: HttpRequest,
-        **options: Any,
-    ) -> ModelMultipleChoiceField | None:
-        options["widget"] = CheckboxSelectMultiple
-        return super().formfield_for_manytomany(db_field, request, **options)
-
-
 @admin.register(User)
-class UserAdmin(Ticked, auth.UserAdmin):
+class UserAdmin(AnyUserAdmin):
     readonly_fields = ("last_login", "date_joined")
+    formfield_overrides = TICKED
 
 
 @admin.register(Group)
-class GroupAdmin(Ticked, auth.GroupAdmin):
-    """As Django's."""
+class GroupAdmin(auth.GroupAdmin):
+    formfield_overrides = TICKED

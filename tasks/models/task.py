@@ -81,7 +81,8 @@ class TaskQuerySet(models.QuerySet["Task"]):
             long: list[uuid.UUID] = []
             ended: list[datetime] = []
             count = 0
-            columns = lines.values_list("pk", "last_seq", "completed_at")
+            # Whatever has ended has a time of it, as the database sees to.
+            columns: Any = lines.values_list("pk", "last_seq", "completed_at")
             for task_id, last_seq, completed_at in columns:
                 count += last_seq
                 (short if count <= LINES_AT_ONCE else long).append(task_id)

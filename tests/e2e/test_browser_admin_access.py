@@ -48,7 +48,7 @@ def there_is(service):
     running = service.create("gate")
     service.wait_for(running, "running")
     waiting = service.create("gate")
-    service.manage("create_api_key", "wall display")
+    service.manage("create_api_key", "doorbell")
     code = (
         "from django.contrib.auth.models import User; from tasks.models import *;"
         "print(*(m.objects.first().pk for m in (AuditEvent, ApiKey, Runner, User)))"
