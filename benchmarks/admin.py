@@ -1,4 +1,4 @@
-"""How long the admin's lists take over a long history, as a table.
+"""How long the admin's lists and the history take over a long history, as a table.
 
     python admin.py [TASKS [LINES]]      (100,000 and 10,000,000)
 
@@ -32,6 +32,7 @@ from tasks.models import AuditEvent, Task  # noqa: E402
 WARM_UP, TIMES = 5, 21
 TASKS = "/admin/tasks/task/"
 AUDIT = "/admin/tasks/auditevent/"
+HISTORY = "/history"
 
 # A year of work: 8 types, one rare; 400 versions; 40 people and programs; a failure
 # in ten; each with a trail and a result as long as those of a real full-sync.
@@ -45,7 +46,7 @@ INSERT INTO tasks_task (
 SELECT
     {uuid}, {kind}, '{{"version": "v' || (n / 250) || '"}}', 'v' || (n / 250), {status},
     100, 6, 6, 'Publish all platforms', {trail}, {at}, {at}, {at},
-    {person}, {address}, {result}, NULL, {lines}, '', 1, '', {false}, {pinned}
+    {person}, {address}, {result}, {error}, {lines}, '', 1, '', {false}, {pinned}
 FROM numbers
 """
 FILL_LINES = """
@@ -86,6 +87,16 @@ PAGES = [
     ("audit: of a person", f"{AUDIT}?actor=person-7"),
     ("audit: search: nothing", f"{AUDIT}?q=no+such+thing"),
     ("admin's front page", "/admin/"),
+    ("the history", HISTORY),
+    ("history: of a type", f"{HISTORY}?type=full-sync"),
+    ("history: failed, of a rare type", f"{HISTORY}?status=failed&type=rollback"),
+    ("history: of a person", f"{HISTORY}?by=person-7"),
+    ("history: search: the beginning of an id", f"{HISTORY}?q={{start_of_id}}"),
+    ("history: search: a version", f"{HISTORY}?q=v399"),
+    ("history: search: a letter of all versions", f"{HISTORY}?q=v"),
+    ("history: search: words of a few errors", f"{HISTORY}?q=no+space+left"),
+    ("history: search: nothing", f"{HISTORY}?q=no+such+thing"),
+    ("home: recent: search: nothing", "/?recent-q=no+such+thing"),
 ]
 
 
@@ -120,6 +131,9 @@ def fill(tasks: int, lines: int) -> None:
         "WHEN 2 THEN 'sync-native' WHEN 3 THEN 'update-reuse' "
         "ELSE 'full-sync' END) END",
         "status": "CASE WHEN n % 10 = 3 THEN 'failed' ELSE 'completed' END",
+        "error": "CASE WHEN n % 1000 = 103 THEN 'Step 4 failed: no space left' "
+        "WHEN n % 10 = 3 THEN 'Step 6 (Publish all platforms) failed with exit code 1' "
+        "END",
         "person": "'person-' || (n % 40)",
         "address": "'10.0.0.7'::inet" if is_postgresql else "'10.0.0.7'",
         "trail": f"'[{rows}]'",

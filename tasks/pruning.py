@@ -8,10 +8,21 @@ import time
 import uuid
 from collections.abc import Iterator
 
-from tasks.models import LINES_AT_ONCE, LogLine, PrunedLog, Runner, Task
+from django.db import transaction
+
+from tasks.actors import Actor, record
+from tasks.description import iso
+from tasks.models import (
+    LINES_AT_ONCE,
+    AuditEvent,
+    LogLine,
+    PrunedLog,
+    Runner,
+    Task,
+)
 
 
-def prune(keep: int | None) -> Iterator[int]:
+def prune(keep: int | None, actor: Actor) -> Iterator[int]:
     """Forget finished tasks beyond the newest ``keep`` (None: forget none), and then
     all that is left of tasks forgotten before.
 
@@ -19,8 +30,8 @@ def prune(keep: int | None) -> Iterator[int]:
     pending, running or pinned never goes.
     """
     if keep is not None:
-        while deleted := Task.objects.prune(keep):
-            yield deleted
+        while tasks := Task.objects.beyond(keep):
+            yield _forget_tasks(tasks, keep, actor)
     for task_id in PrunedLog.objects.values_list("pk", flat=True):
         for _ in _forget_lines(task_id):
             yield 0
@@ -28,14 +39,31 @@ def prune(keep: int | None) -> Iterator[int]:
         yield 0
 
 
-def prune_at_leisure(keep: int) -> int:
+def prune_at_leisure(keep: int, actor: Actor) -> int:
     """The whole of it; returns how many tasks were deleted."""
     deleted, started = 0, time.monotonic()
-    for count in prune(keep):
+    for count in prune(keep, actor):
         deleted += count
         time.sleep(time.monotonic() - started)  # as long as that took
         started = time.monotonic()
     return deleted
+
+
+def _forget_tasks(tasks: list[uuid.UUID], keep: int, actor: Actor) -> int:
+    """Tasks, and in the same transaction the word of it that outlives them."""
+    with transaction.atomic():
+        ended = Task.objects.forget(tasks)
+        if ended:
+            record(
+                actor,
+                AuditEvent.Action.FORGET,
+                "finished tasks",
+                deleted=len(ended),
+                kept=keep,
+                firstEnded=iso(min(ended)),
+                lastEnded=iso(max(ended)),
+            )
+    return len(ended)
 
 
 def _forget_lines(task_id: uuid.UUID) -> Iterator[None]:

@@ -21,6 +21,7 @@ from django.conf import settings
 from django.db import DataError, Error, IntegrityError, connection
 from django.db.models.functions import Now
 
+from tasks.actors import Actor
 from tasks.catalog import catalog
 from tasks.claiming import claim
 from tasks.execution import Outcome
@@ -431,7 +432,8 @@ class TaskRunner:
         """Forget a little of what is old, and rest for at least as long as it took."""
         started = time.monotonic()
         if self._pruning is None:
-            self._pruning = prune(settings.TASK_RETENTION or None)
+            actor = Actor(f"runner:{self.row.name}")
+            self._pruning = prune(settings.TASK_RETENTION or None, actor)
             self._tasks_ended = False
         pruning, self._pruning = self._pruning, None
         try:

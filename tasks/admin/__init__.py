@@ -11,6 +11,7 @@ from tasks.admin import (  # noqa: F401 (they register their models)
     keys,
     runners,
     tasks,
+    users,
 )
 from tasks.sign_in_watch import SignInForm
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin import ShowFacets
+from django.contrib.admin.helpers import ActionForm
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import PAGE_VAR, ChangeList
 from django.core.exceptions import BadRequest, PermissionDenied
@@ -83,6 +84,14 @@ class LongChangeList(ChangeList):
         return Days(self)
 
 
+class TickedRows(ActionForm):
+    """What is done to the rows that were ticked, and never to all that a filter finds:
+    nobody has seen those, nor how many they are."""
+
+    def clean_select_across(self) -> bool:
+        return False
+
+
 class LongList(LookedAt):
     """A list that may have a hundred thousand rows and more."""
 
@@ -91,6 +100,7 @@ class LongList(LookedAt):
     show_facets = ShowFacets.NEVER  # each would be counted
     sortable_by = ()  # newest first is what the indexes have
     actions: Any = ("export_selected",)
+    action_form = TickedRows
     export_columns: Columns
     newest_by: str | None  # a time; None where keys are in that order, too
 

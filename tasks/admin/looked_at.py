@@ -22,6 +22,7 @@ class LookedAt(AnyModelAdmin):
     """Seen by those who may view it; added, edited and deleted by nobody."""
 
     show_full_result_count = False
+    empty_value_display = NOTHING
 
     class Media:
         css = {"all": ["css/tokens.css", "css/task.css", "css/log.css"]}

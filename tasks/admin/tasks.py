@@ -18,7 +18,6 @@ from django.utils.translation import gettext_lazy as _
 from tasks import lifecycle
 from tasks.admin.filters import PersonFilter, TypeFilter, VersionFilter
 from tasks.admin.long_list import LongList
-from tasks.admin.searching import holding
 from tasks.admin.task_fields import FIELDSETS, TaskFields
 from tasks.description import iso, shown_params
 from tasks.models import Task, ids_beginning_with
@@ -26,6 +25,7 @@ from tasks.pages.sayings import said
 from tasks.pages.shown import Shown
 from tasks.pages.staff import actor
 from tasks.pages.task_page import cancel_and_say
+from tasks.searching import holding
 from tasks.task_types import ParameterErrors
 
 COLUMNS = (

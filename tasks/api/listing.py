@@ -1,6 +1,5 @@
 """The list of tasks: filters, and pages that stay stable while new tasks arrive."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -11,9 +10,9 @@ from django.http import QueryDict
 
 from tasks.api.queries import Cursor, Query
 from tasks.models import Task, TaskQuerySet
+from tasks.searching import holds
 
 DEFAULT_LIMIT, MAX_LIMIT = 20, 100
-START_OF_ID = re.compile(r"[0-9a-f][0-9a-f-]*", re.IGNORECASE)
 MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -92,14 +91,3 @@ def _filtered(query: Query) -> TaskQuerySet:
     if text := query.text("q"):
         tasks = tasks.filter(holds(text))
     return tasks
-
-
-def holds(text: str) -> Q:
-    """Tasks in which people would find this text."""
-    found = (
-        Q(version__icontains=text)
-        | Q(type__icontains=text)
-        | Q(created_by__icontains=text)
-        | Q(error__icontains=text)
-    )
-    return found | Q(id__istartswith=text) if START_OF_ID.fullmatch(text) else found

@@ -11,6 +11,7 @@ from django.db.models import Case, Q, Value, When
 from django.db.models.functions import Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 API_KEY_PREFIX_LENGTH = 12
 
@@ -99,7 +100,7 @@ class ApiKey(models.Model):
     class State(models.TextChoices):
         USABLE = "usable", _("usable")
         EXPIRED = "expired", _("expired")
-        REVOKED = "revoked", _("revoked")
+        REVOKED = "revoked", pgettext_lazy("state", "revoked")
 
     name = models.CharField(_("name"), max_length=100)
     prefix = models.CharField(_("prefix"), max_length=12, unique=True)

@@ -8,6 +8,7 @@ from django.db import models
 from django.db.models import Case, Value, When
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 HEARTBEAT_SECONDS = 3.0
 CRASH_MINUTES = 10  # how long a crash is told of
@@ -73,7 +74,7 @@ class Runner(models.Model):
         ALIVE = "alive", _("alive")
         LOST = "lost", _("dead: no heartbeat")
         CRASHED = "crashed", _("dead: crashed")
-        STOPPED = "stopped", _("stopped")
+        STOPPED = "stopped", pgettext_lazy("state", "stopped")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.CharField(_("name"), max_length=200)

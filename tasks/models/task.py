@@ -60,31 +60,38 @@ class TaskQuerySet(models.QuerySet["Task"]):
             found = self.filter(pk=task_id).values_list("status", flat=True).first()
             raise StatusConflict(task_id, new, found)
 
-    def prune(self, keep: int) -> int:
-        """Delete some finished tasks beyond the newest ``keep``, in one small
-        transaction; returns how many, 0 when there are no more.
+    def beyond(self, keep: int) -> list[uuid.UUID]:
+        """Some finished tasks beyond the newest ``keep``, as many as go at once.
 
-        The lines of long logs are left, for later: PrunedLog says whose. A task that
-        is pending, running or pinned never goes.
+        A task that is pending, running or pinned is never among them.
         """
         old = self.finished().filter(pinned=False).order_by("-completed_at", "-id")
-        found = list(old.values_list("pk", flat=True)[keep : keep + TASKS_AT_ONCE])
-        if not found:
-            return 0
+        return list(old.values_list("pk", flat=True)[keep : keep + TASKS_AT_ONCE])
+
+    def forget(self, tasks: Sequence[uuid.UUID]) -> list[datetime]:
+        """Delete these, but for what is pinned by now, in one small transaction;
+        returns when those that are gone had ended.
+
+        The lines of long logs are left, for later: PrunedLog says whose.
+        """
         with transaction.atomic():
-            doomed = self.filter(pk__in=found, pinned=False)  # one may be pinned by now
+            doomed = self.filter(pk__in=tasks, pinned=False)
             lines = doomed.select_for_update().order_by("last_seq")
             short: list[uuid.UUID] = []
             long: list[uuid.UUID] = []
+            ended: list[datetime] = []
             count = 0
-            for task_id, last_seq in lines.values_list("pk", "last_seq"):
+            # Whatever has ended has a time of it, as the database sees to.
+            columns: Any = lines.values_list("pk", "last_seq", "completed_at")
+            for task_id, last_seq, completed_at in columns:
                 count += last_seq
                 (short if count <= LINES_AT_ONCE else long).append(task_id)
+                ended.append(completed_at)
             LogLine.objects.filter(task_id__in=short).delete()
             logs = [PrunedLog(task_id=task_id) for task_id in long]
             PrunedLog.objects.bulk_create(logs, ignore_conflicts=True)
             self.filter(pk__in=[*short, *long]).delete()
-        return len(short) + len(long)
+        return ended
 
 
 class Task(models.Model):
@@ -212,7 +219,9 @@ class Task(models.Model):
             # the others' rows. An index that began with it would tempt SQLite away
             # from the small ones below, in a claim.)
             models.Index("created_at", "id", "type", name="task_by_creation_type"),
-            # … of one version or person, of one end, and what is pinned
+            # … of one version or person, of a bad end, and what is pinned
+            # (Most tasks completed, so the list has the next soon. An index of those
+            # would tempt SQLite away from the one with the types.)
             models.Index("version", "created_at", "id", name="task_by_version"),
             models.Index("created_by", "created_at", "id", name="task_by_person"),
             *(
@@ -222,7 +231,7 @@ class Task(models.Model):
                     name=f"task_{status}",
                     condition=models.Q(status=status),
                 )
-                for status in ("completed", "failed", "cancelled")
+                for status in ("failed", "cancelled")
             ),
             models.Index(
                 "created_at",
@@ -308,7 +317,7 @@ class LogLine(models.Model):
 
     pk = models.CompositePrimaryKey("task_id", "seq")
     # No constraint in the database: checking it would halve the speed of COPY.
-    # Lines are deleted with their task by TaskQuerySet.prune.
+    # Lines are deleted with their task by TaskQuerySet.forget.
     task = models.ForeignKey(
         Task,
         on_delete=models.DO_NOTHING,

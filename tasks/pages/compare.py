@@ -17,6 +17,7 @@ from django.views.decorators.http import require_GET
 from tasks.log_diff import MOST_EDITS, MOST_LINES, Difference, difference_of
 from tasks.models import Task
 from tasks.pages.live import live_parts
+from tasks.pages.outcome import label, text
 from tasks.pages.shown import Shown
 from tasks.pages.staff import staff_page
 from tasks.pages.wording import duration_text
@@ -151,23 +152,23 @@ def _seconds(task: Task) -> dict[str, float]:
 
 def _outputs(task: Task) -> dict[str, Any]:
     outputs = (task.result or {}).get("outputs", {})
+    exit_code = _("Exit code")
     codes = {
-        f"{_(str(entry.get('name', '')))} · {_('exit code')}": entry.get("exitCode")
+        f"{_(str(entry.get('name', '')))} · {exit_code}": entry.get("exitCode")
         for entry in (task.result or {}).get("results", [])
     }
     return {**codes, **outputs}
 
 
 def _flat(values: Any, path: tuple[str, ...] = ()) -> dict[str, str]:
-    """``{"ios": {"new": 12}}`` as ``{"ios · new": "12"}``."""
+    """``{"ios": {"new": 12}}`` as ``{"iOS · new files": "12"}``."""
     if isinstance(values, dict):
         parts: Iterable[tuple[str, Any]] = values.items()
     elif isinstance(values, list):
         parts = ((str(number), value) for number, value in enumerate(values, 1))
     else:
-        is_number = isinstance(values, int) and not isinstance(values, bool)
-        shown = f"{values:,}" if is_number else str("" if values is None else values)
-        return {" · ".join(path): shown}
+        shown = "" if values is None else text(path[-1], values)
+        return {" · ".join(map(label, path)): shown}
     flat: dict[str, str] = {}
     for name, value in parts:
         flat |= _flat(value, (*path, str(name)))

@@ -8,11 +8,11 @@ from urllib.parse import urlencode
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 
-from tasks.api.listing import holds
 from tasks.api.queries import MAX_TEXT_LENGTH
 from tasks.catalog import catalog
 from tasks.models import Task, TaskQuerySet
 from tasks.pages.wording import SHAPES
+from tasks.searching import holding, holds
 
 NAMES = ("q", "type", "status", "version", "by", "from", "to")
 
@@ -66,6 +66,8 @@ class Filters:
         if self.errors:
             return tasks.none()
         tasks = tasks.filter(**self._conditions)
+        if by := self["by"]:
+            tasks = tasks.filter(holding(Task, "created_by", by))
         return tasks.filter(holds(self["q"])) if self["q"] else tasks
 
     def _read(self) -> dict[str, Any]:
@@ -82,7 +84,6 @@ class Filters:
             "type": self["type"],
             "status": self["status"],
             "version": self["version"],
-            "created_by__icontains": self["by"],
             "created_at__gte": first,
             "created_at__lt": last and last + timedelta(days=1),
         }

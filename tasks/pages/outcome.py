@@ -60,12 +60,13 @@ def outcome_of(result: dict[str, Any] | None) -> Outcome:
         if name not in objects and name not in in_table
     }
     return Outcome(
-        [(_label(name), _text(name, value)) for name, value in plain.items()],
+        [(label(name), text(name, value)) for name, value in plain.items()],
         _table(objects) if objects else None,
     )
 
 
-def _label(name: str) -> str:
+def label(name: str) -> str:
+    """What people call an output."""
     return _(LABELS[name]) if name in LABELS else name
 
 
@@ -76,13 +77,14 @@ def _is_row(value: Any) -> bool:
 def _table(objects: dict[str, dict[str, Any]]) -> Table:
     columns = list(dict.fromkeys(name for value in objects.values() for name in value))
     rows = [
-        (_label(name), [_text(column, value.get(column, "–")) for column in columns])
+        (label(name), [text(column, value.get(column, "–")) for column in columns])
         for name, value in objects.items()
     ]
-    return Table([_label(column) for column in columns], rows)
+    return Table([label(column) for column in columns], rows)
 
 
-def _text(name: str, value: Any) -> str:
+def text(name: str, value: Any) -> str:
+    """An output's value, as people read it."""
     # What several steps say in sum comes as texts.
     if isinstance(value, str) and value.isascii() and value.isdecimal():
         value = int(value)

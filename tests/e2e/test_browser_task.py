@@ -4,9 +4,9 @@ something dies."""
 import re
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from .barriers import barriers
 from .conftest import PATIENCE_MS, watched
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
@@ -291,16 +291,6 @@ def test_a_task_is_cancelled_by_keyboard(open_page, running):
     expect(watched(page)).to_have_attribute("data-status", "cancelled")
 
 
-def serious(page):
-    """What axe-core finds that keeps people out."""
-    violations = Axe().run(page).response["violations"]
-    return [
-        (found["id"], [node["html"][:200] for node in found["nodes"]])
-        for found in violations
-        if found["impact"] in {"serious", "critical"}
-    ]
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_nobody_is_kept_out_of_a_tasks_page(open_page, service, scheme, width):
@@ -319,7 +309,7 @@ def test_nobody_is_kept_out_of_a_tasks_page(open_page, service, scheme, width):
         viewport={"width": width, "height": 900},
     )
     expect(page.locator("[data-part=found]")).to_have_text("1 match")
-    assert serious(page) == []
+    assert barriers(page) == []
     width_used = page.evaluate("document.documentElement.scrollWidth")
     assert width_used <= width
 
@@ -327,4 +317,4 @@ def test_nobody_is_kept_out_of_a_tasks_page(open_page, service, scheme, width):
 def test_nobody_is_kept_out_of_a_running_tasks_page(open_page, running):
     page = open_page(f"/tasks/{running}", locale="zh-CN")
     wait_for_line(page, "line 3")
-    assert serious(page) == []
+    assert barriers(page) == []

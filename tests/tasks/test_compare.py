@@ -72,7 +72,7 @@ def test_what_was_asked_and_what_came_of_it_stand_side_by_side(staff, pair):
         "≠ differs: version v884 v885",
         "≠ differs: Status ✓ completed ✕ failed",
         "≠ differs: What failed – disk full",
-        "≠ differs: ios · new 1,200 7",
+        "≠ differs: iOS · new files 1,200 7",
         "Started by alice alice",
     ):
         assert part in text
@@ -141,3 +141,14 @@ def test_secrets_are_not_shown(staff, use_task_types):
 def test_a_task_that_still_runs_is_compared_as_it_is_so_far(staff, pair):
     running = TaskFactory(status="running")
     assert "It has not ended" in compare(staff, pair[0], running).text
+
+
+def test_in_chinese_the_outputs_have_chinese_names(staff, pair):
+    a, b = pair
+    answer = staff.get(
+        f"/compare?a={a.pk}&b={b.pk}", headers={"Accept-Language": "zh-CN"}
+    )
+    text = words(answer.text)
+    assert "iOS · 新增文件 1,200 7" in text
+    assert "Android · 退出码" in text
+    assert "xit code" not in text

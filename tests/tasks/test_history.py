@@ -9,6 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone, translation
 
+from tasks.durations import usual_seconds
 from tasks.models import Task
 from tasks.pages import history
 from tasks.pages.statistics import MOST_RUNS, Run, figures, percentile
@@ -253,9 +254,40 @@ def test_the_number_of_queries_does_not_grow_with_the_history(staff, query):
             staff.get(f"/history?{query}")
         return len(asked)
 
+    TaskFactory(status="failed", version="v77")
     few = queries()
-    TaskFactory.create_batch(80, status="completed")
-    assert queries() == few <= 12
+    TaskFactory.create_batch(80, status="failed", version="v77", error="It broke.")
+    assert queries() == few <= 17
+
+
+@pytest.mark.parametrize("text", ["nothing like it", "v77", "is full"])
+def test_a_search_reads_small_indexes_and_the_rows_of_what_failed(
+    staff, long_history, text
+):
+    for version in ("v1", "v77"):
+        TaskFactory(status="failed", version=version, error="The disk is full.")
+    with CaptureQueriesContext(connection) as asked:
+        staff.get("/history", {"q": text})
+    statements = [
+        each["sql"]
+        for each in asked
+        if "LIKE" in each["sql"] or "LIMIT 51" in each["sql"]
+    ]
+    assert len(statements) >= 5  # three kinds of names, two kinds of errors
+    is_sqlite = connection.vendor == "sqlite"
+    with connection.cursor() as cursor:
+        if not is_sqlite:  # in its eyes 5,000 rows are few: what matters is that it can
+            cursor.execute("SET LOCAL enable_seqscan = off")
+        for statement in statements:
+            sql = statement if is_sqlite else statement.replace("%", "%%")
+            explain = "EXPLAIN QUERY PLAN " if is_sqlite else "EXPLAIN "
+            cursor.execute(explain + sql)
+            for row in cursor.fetchall():
+                step = str(row[-1])
+                assert "Seq Scan" not in step
+                assert "SCAN tasks_task" not in step or re.search(
+                    "COVERING INDEX|task_failed|task_cancelled", step
+                ), step
 
 
 @pytest.mark.parametrize(
@@ -282,3 +314,13 @@ def test_a_page_is_read_along_an_index(staff, long_history, query, index):
         assert "Seq Scan" not in plan
         assert "SCAN tasks_task'" not in plan
         assert "TEMP B-TREE" not in plan
+
+
+def test_how_long_a_rare_type_takes_is_read_along_the_index_with_types(long_history):
+    with CaptureQueriesContext(connection) as asked:
+        assert usual_seconds(["full-sync"]) == {"full-sync": 0.0}
+    (statement,) = asked
+    explain = "EXPLAIN QUERY PLAN " if connection.vendor == "sqlite" else "EXPLAIN "
+    with connection.cursor() as cursor:
+        cursor.execute(explain + statement["sql"])
+        assert "task_by_creation_type" in str(cursor.fetchall())

@@ -4,15 +4,17 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
-from django.db import connection
+from django.db import DatabaseError, connection
 
 from tasks import pruning
-from tasks.models import LogLine, PrunedLog, Runner, Task
+from tasks.actors import Actor
+from tasks.models import AuditEvent, LogLine, PrunedLog, Runner, Task
 from tasks.models import task as task_module
 from tasks.pruning import prune, prune_at_leisure
-from tests.factories import RunnerFactory, TaskFactory, write_log
+from tests.factories import NOON, RunnerFactory, TaskFactory, write_log
 
 pytestmark = pytest.mark.django_db
+CRON = Actor("shell:cron")
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +33,7 @@ def finished(count, lines=0):
 
 def test_the_newest_stay_and_of_the_others_no_line_is_left():
     old, new = finished(7, lines=4), finished(2, lines=4)
-    assert prune_at_leisure(2) == 7
+    assert prune_at_leisure(2, CRON) == 7
     assert set(Task.objects.all()) == set(new)
     assert not LogLine.objects.filter(task__in=old).exists()
     assert LogLine.objects.count() == 8
@@ -42,7 +44,7 @@ def test_what_has_not_ended_and_what_is_pinned_stays():
     (old,) = finished(1)
     kept = {TaskFactory(), TaskFactory(status="running")}
     kept |= {TaskFactory(status="failed", pinned=True)}
-    assert prune_at_leisure(0) == 1
+    assert prune_at_leisure(0, CRON) == 1
     assert set(Task.objects.all()) == kept
     assert old not in kept
 
@@ -50,9 +52,9 @@ def test_what_has_not_ended_and_what_is_pinned_stays():
 def test_who_keeps_all_still_forgets_the_lines_of_what_was_deleted():
     finished(2)
     (gone,) = finished(1, lines=25)
-    Task.objects.filter(pk=gone.pk).prune(0)
+    Task.objects.forget([gone.pk])
     assert PrunedLog.objects.get().task_id == gone.pk
-    assert sum(prune(None)) == 0
+    assert sum(prune(None, CRON)) == 0
     assert Task.objects.count() == 2
     assert not LogLine.objects.exists()
 
@@ -65,7 +67,7 @@ def lines_of(*tasks):
 def test_no_step_deletes_more_than_a_few_lines():
     tasks = [*finished(5, lines=3), *finished(2, lines=35)]
     left = [lines_of(*tasks)]
-    for _ in prune(0):
+    for _ in prune(0, CRON):
         left.append(lines_of(*tasks))  # noqa: PERF401 (it is counted in between)
     assert left[0] == 85
     assert left[-1] == 0
@@ -74,7 +76,7 @@ def test_no_step_deletes_more_than_a_few_lines():
 
 def test_a_long_log_is_out_of_sight_at_once_and_goes_bit_by_bit():
     (task,) = finished(1, lines=25)
-    steps = prune(0)
+    steps = prune(0, CRON)
     assert next(steps) == 1
     assert not Task.objects.exists()
     assert lines_of(task) == 25
@@ -85,12 +87,12 @@ def test_a_long_log_is_out_of_sight_at_once_and_goes_bit_by_bit():
 @pytest.mark.parametrize("step", [1, 2, 3, 4])
 def test_what_was_left_in_the_middle_is_finished_by_the_next_one(step):
     tasks = finished(2, lines=25)
-    steps = prune(0)
+    steps = prune(0, CRON)
     for _ in range(step):
         next(steps)
     steps.close()  # whoever did this is dead
     assert PrunedLog.objects.exists()
-    assert prune_at_leisure(0) == 0
+    assert prune_at_leisure(0, CRON) == 0
     assert lines_of(*tasks) == 0
     assert not PrunedLog.objects.exists()
 
@@ -107,14 +109,55 @@ def test_a_task_that_is_pinned_at_the_last_moment_stays():
 
     pinned = []
     with connection.execute_wrapper(pin):
-        assert prune_at_leisure(0) == 0
+        assert prune_at_leisure(0, CRON) == 0
     assert lines_of(task) == 1
+
+
+def told():
+    events = AuditEvent.objects.order_by("pk").values_list("action", "actor", "details")
+    return [(action, actor, details) for action, actor, details in events]
+
+
+def test_the_audit_trail_says_how_many_went_and_when_they_had_ended():
+    for hour, count in ((8, 2), (9, 2), (10, 1)):
+        at = NOON.replace(hour=hour)
+        TaskFactory.create_batch(count, status="failed", completed_at=at)
+    TaskFactory(status="completed", completed_at=NOON.replace(hour=1), pinned=True)
+    prune_at_leisure(1, CRON)
+    # Three in a transaction, the newest of the old first.
+    said = [
+        {"deleted": count, "kept": 1, "firstEnded": first, "lastEnded": last}
+        for count, first, last in (
+            (3, "2025-11-26T08:00:00.000Z", "2025-11-26T09:00:00.000Z"),
+            (1, "2025-11-26T08:00:00.000Z", "2025-11-26T08:00:00.000Z"),
+        )
+    ]
+    assert told() == [("tasks.prune", "shell:cron", details) for details in said]
+
+
+def test_where_nothing_goes_nothing_is_said():
+    finished(2, lines=3)
+    assert prune_at_leisure(2, CRON) == 0
+    assert told() == []
+
+
+def test_what_the_audit_trail_does_not_take_is_not_deleted(monkeypatch):
+    (task,) = finished(1, lines=3)
+
+    def refuse(*_args, **_details):
+        raise DatabaseError("The disk is full.")
+
+    monkeypatch.setattr(pruning, "record", refuse)
+    with pytest.raises(DatabaseError):
+        prune_at_leisure(0, CRON)
+    assert Task.objects.filter(pk=task.pk).exists()
+    assert lines_of(task) == 3
 
 
 def test_a_rerun_outlives_what_it_was_a_rerun_of():
     (first,) = finished(1)
     again = TaskFactory(rerun_of=first)
-    assert prune_at_leisure(0) == 1
+    assert prune_at_leisure(0, CRON) == 1
     again.refresh_from_db()
     assert again.rerun_of is None
 
@@ -127,6 +170,6 @@ def test_runners_that_stopped_long_ago_are_forgotten_unless_a_task_names_them():
 
     old, named, recent = stopped(8), stopped(8), stopped(6)
     TaskFactory(status="completed", runner=named)
-    prune_at_leisure(9)
+    prune_at_leisure(9, CRON)
     assert set(Runner.objects.all()) == {living, named, recent}
     assert old not in Runner.objects.all()

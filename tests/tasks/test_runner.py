@@ -12,7 +12,7 @@ from django.db import Error, connection
 from tasks import execution, log_store
 from tasks.claiming import claim
 from tasks.lifecycle import Actor, request_cancel
-from tasks.models import PrunedLog, Runner, Task
+from tasks.models import AuditEvent, PrunedLog, Runner, Task
 from tasks.pages.sayings import said
 from tasks.reaper import reap
 from tasks.runner import LeaseLost, TaskRunner
@@ -447,6 +447,9 @@ def test_a_runner_forgets_a_long_log_while_it_stores_a_task(new_runner, settings
     work(runner, until=lambda: not old.lines.exists())
     work(runner, until=lambda: not PrunedLog.objects.exists())
     assert set(Task.objects.all()) == {new, task}
+    event = AuditEvent.objects.get()
+    assert (event.action, event.actor) == ("tasks.prune", f"runner:{runner.row.name}")
+    assert event.details["deleted"] == 1
     count = task.lines.count()
     work(runner, until=lambda: task.lines.count() > count)
 

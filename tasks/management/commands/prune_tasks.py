@@ -6,9 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
-from tasks.actors import record
 from tasks.management.options import TaskCommand, actor
-from tasks.models import AuditEvent
 from tasks.pruning import prune_at_leisure
 
 
@@ -39,10 +37,8 @@ class Command(TaskCommand):
                     "TASK_RETENTION is 0, so every task is kept; "
                     "say how many to keep by --keep."
                 )
-        deleted = prune_at_leisure(keep)
-        details = {"deleted": deleted, "kept": keep}
-        record(actor(), AuditEvent.Action.FORGET, "finished tasks", **details)
+        deleted = prune_at_leisure(keep, actor())
         if options["json"]:
-            self.say_json(details)
+            self.say_json({"deleted": deleted, "kept": keep})
         else:
             self.say(f"Deleted {deleted} finished tasks; the newest {keep} are kept.")

@@ -112,3 +112,11 @@ def test_making_and_revoking_take_a_csrf_token(root):
     assert root.post(KEYS, asked).status_code == 403
     assert root.post(f"{KEYS}add/", UNITY).status_code == 403
     assert ApiKey.objects.usable().count() == 1
+
+
+def test_in_chinese_a_key_was_revoked_at_a_time_and_is_revoked(root):
+    key = ApiKeyFactory(revoked_at=timezone.now())
+    chinese = {"Accept-Language": "zh-CN"}
+    page = root.get(f"{KEYS}{key.pk}/change/", headers=chinese).text
+    assert "⊘ 已吊销" in page
+    assert "吊销时间" in page

@@ -117,6 +117,29 @@ def test_an_empty_list_says_so_and_has_no_pages(root):
     assert (page.context["cl"].newer, page.context["cl"].older) == (None, None)
 
 
+@pytest.mark.parametrize(("make", "base"), [(history, TASKS), (events, AUDIT)])
+def test_a_list_is_sorted_in_one_way_and_offers_no_other(root, make, base):
+    make(60)
+    page = root.get(base)
+    assert "sortable" not in page.text
+    assert found(root, "?o=1.-2", base) == list(page.context["cl"].result_list)
+    older = root.get(f"{base}?o=2").context["cl"].older
+    assert len(found(root, older, base)) == 10
+
+
+# --- Ticked rows ----------------------------------------------------------------------
+
+
+def test_more_than_the_ticked_rows_is_neither_offered_nor_done(root, act):
+    tasks = history(60)
+    assert "across all pages" not in root.get(TASKS).text
+    act(root, "pin_selected", tasks[0], base=TASKS, select_across="1", index="0")
+    assert list(Task.objects.filter(pinned=True)) == [tasks[0]]
+    act(root, "cancel_selected", base=TASKS, select_across="1", index="0")
+    act(root, "rerun_selected", base=TASKS, select_across="1", index="0")
+    assert Task.objects.count() == 60
+
+
 # --- Filters and search ---------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from tasks.models import Runner, Task
 from tests.factories import RunnerFactory, TaskFactory
@@ -10,6 +11,7 @@ from tests.factories import RunnerFactory, TaskFactory
 pytestmark = pytest.mark.django_db
 
 RUNNERS = "/admin/tasks/runner/"
+CHINESE = {"Accept-Language": "zh-CN"}
 
 
 def test_runners_show_where_they_are_and_what_they_run(root):
@@ -55,3 +57,10 @@ def test_nobody_adds_edits_or_deletes_a_runner(root):
     assert root.post(f"{RUNNERS}{runner.pk}/change/", {"name": "x"}).status_code == 403
     assert root.post(f"{RUNNERS}{runner.pk}/delete/").status_code == 403
     assert Runner.objects.get() == runner
+
+
+def test_in_chinese_a_runner_has_stopped_at_a_time_and_is_stopped(root):
+    stopped = RunnerFactory(stopped_at=timezone.now())
+    page = root.get(f"{RUNNERS}{stopped.pk}/change/", headers=CHINESE).text
+    assert "⊘ 已停止" in page
+    assert "停止时间" in page

@@ -156,7 +156,7 @@ def test_a_task_shows_its_attempt_its_silence_and_the_force(root):
     )
     found = dict(fields)
     assert found["attempt"] == "2"
-    assert "3 p.m." in found["stalled_since"]
+    assert found["stalled_since"] == "2025-11-26 15:00:00 UTC"
     assert found["forced"] == "yes"
 
 
@@ -251,3 +251,11 @@ def test_the_admin_speaks_chinese(root, act):
     html = root.get(TASKS).text
     assert "资源同步" in html
     assert "重跑所选任务" in html
+
+
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+def test_moments_are_shown_to_the_second_and_in_their_zone(root, language):
+    task = TaskFactory(status="completed", created_at=NOON.replace(second=7))
+    headers = {"Accept-Language": language}
+    page = root.get(f"{TASKS}{task.pk}/change/", headers=headers).text
+    assert "2025-11-26 12:00:07 UTC" in page

@@ -6,6 +6,7 @@ from itertools import chain
 import pytest
 from django.utils import timezone
 
+from tasks import searching
 from tasks.models import Task
 from tests.factories import NOON, TaskFactory, write_log
 from tests.tasks.api.answers import problem_of
@@ -110,19 +111,38 @@ def test_entries_have_no_lines_and_cost_no_query_each(
         ("q=V885", True),
         ("q=integr", True),
         ("q=ALICE", True),
-        ("q=disk is full", True),
-        ("q=100%25", True),
-        ("q=1_0", False),
         ("q=nothing like it", False),
         ("q=", True),
         ("unknown=1", True),
     ],
 )
 def test_filters(program, query, matches):
-    task = TaskFactory(status="running", error="The disk is full: 100%.")
+    task = TaskFactory(status="running")
     assert ids(program.get(f"/api/tasks?{query}")) == (
         [str(task.pk)] if matches else []
     )
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled"])
+@pytest.mark.parametrize(
+    ("text", "matches"),
+    [("DISK is full", True), ("100%", True), ("1_0", False), ("v885", True)],
+)
+def test_q_finds_what_failed(program, status, text, matches):
+    task = TaskFactory(status=status, error="The disk is full: 100%.")
+    TaskFactory(status=status, error="No space.", version="v1")
+    found = ids(program.get("/api/tasks", {"q": text}))
+    assert found == ([str(task.pk)] if matches else [])
+
+
+def test_q_finds_more_names_and_errors_than_are_looked_up(program, monkeypatch):
+    monkeypatch.setattr(searching, "MOST_NAMES", 2)
+    monkeypatch.setattr(searching, "MOST_ERRORS", 2)
+    for n in range(4):
+        TaskFactory(version=f"v{n}", status="failed", error=f"Part {n} is missing.")
+    for text in ("v", "is missing"):
+        assert len(ids(program.get("/api/tasks", {"q": text}))) == 4
+    assert len(ids(program.get("/api/tasks", {"q": "part 3"}))) == 1
 
 
 @pytest.mark.parametrize("length", [1, 8, 13, 36])

@@ -2,6 +2,7 @@
 
 import pytest
 
+from tasks.actors import Actor
 from tasks.models import AuditEvent, Task
 from tasks.pruning import prune_at_leisure
 from tests.factories import TaskFactory
@@ -14,9 +15,9 @@ def test_a_pinned_task_outlives_the_retention_until_it_is_unpinned(program):
     task = TaskFactory(status="completed")
     path = f"/api/tasks/{task.pk}/pin"
     assert program.put(path).json()["pinned"] is True
-    assert prune_at_leisure(0) == 0
+    assert prune_at_leisure(0, Actor("alice")) == 0
     assert program.delete(path).json()["pinned"] is False
-    assert prune_at_leisure(0) == 1
+    assert prune_at_leisure(0, Actor("alice")) == 1
     assert not Task.objects.exists()
 
 

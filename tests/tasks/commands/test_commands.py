@@ -105,6 +105,7 @@ def test_prune_keeps_the_newest_and_what_has_not_ended():
     pinned = TaskFactory(status="failed", pinned=True)
     write_log(old, "x")
     assert "Deleted 1 " in run("prune_tasks", "--keep", "2")
+    assert AuditEvent.objects.get().actor.startswith("shell")
     assert set(Task.objects.all()) == {*kept, running, pinned}
     assert not LogLine.objects.exists()
 

@@ -1,0 +1,42 @@
+"""Finding tasks by a text, with a look at indexes instead of every row."""
+
+from django.db.models import Model, Q
+
+from tasks.models import Task, ids_beginning_with
+
+MOST_NAMES = MOST_ERRORS = 100
+
+
+def holds(text: str) -> Q:
+    """Tasks in which people would find this text: in a name, at the beginning of
+    their id, or in what failed."""
+    found = Q()
+    for column in ("version", "type", "created_by"):
+        found |= holding(Task, column, text)
+    # Nothing else has an error.
+    for status in (Task.Status.FAILED, Task.Status.CANCELLED):
+        found |= _failing(status, text)
+    ids = ids_beginning_with(text)
+    return found | Q(pk__range=ids) if ids else found
+
+
+def holding(model: type[Model], column: str, text: str) -> Q:
+    """Rows whose column holds this text, whatever its case.
+
+    The names come from the column's index, which is small beside the table. Where
+    there are very many of them the text is a common one, and walking through the rows
+    meets the next soon.
+    """
+    common = Q(**{f"{column}__icontains": text})
+    names = model._default_manager.filter(common).order_by().values_list(column)
+    found = [name for (name,) in names.distinct()[: MOST_NAMES + 1]]
+    return common if len(found) > MOST_NAMES else Q(**{f"{column}__in": found})
+
+
+def _failing(status: str, text: str) -> Q:
+    """Tasks of this end whose error holds the text: looked up as names are, in the
+    small index that each end has."""
+    common = Q(status=status, error__icontains=text)
+    tasks = Task.objects.filter(common).newest_first().values_list("pk", flat=True)
+    found = list(tasks[: MOST_ERRORS + 1])
+    return common if len(found) > MOST_ERRORS else Q(pk__in=found)
