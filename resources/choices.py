@@ -7,12 +7,12 @@ is made in a helper: other versions are read only around the block that it works
 from __future__ import annotations
 
 from array import array
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import NamedTuple
 
 from resources.errors import ConflictError
 from resources.line_file import Block
-from resources.manifest import Entry
 from resources.manifest_reader import Manifest
 from resources.store import Store
 
@@ -46,6 +46,32 @@ class Decided(NamedTuple):
     sizes: list[int]
 
 
+class _Choosing:
+    """Takes the choices for the files of a block, in any order."""
+
+    def __init__(self, sizes: list[int]) -> None:
+        self._sizes = sizes
+        self._codes = array("H", bytes(2 * len(sizes)))
+        self._made = Decided([], self._codes, [], [])
+
+    def choose(self, choice: Choice, places: Collection[int]) -> None:
+        """Make a choice for the files at these places, each named once in all."""
+        if not places:
+            return
+        code = len(self._made.choices)
+        for place in places:
+            self._codes[place] = code
+        self._made.choices.append(choice)
+        self._made.files.append(len(places))
+        self._made.sizes.append(sum([self._sizes[place] for place in places]))
+
+    def decided(self) -> Decided:
+        """Give the choices, once there is one for every file."""
+        if sum(self._made.files) != len(self._sizes):
+            raise RuntimeError("a file was chosen for twice, or not at all")
+        return self._made
+
+
 class NewChoices:
     """Chooses for the files of a version that isn't sealed yet."""
 
@@ -59,40 +85,35 @@ class NewChoices:
 
     def decide(self, block: Block) -> Decided:
         """Choose for each file of a block."""
-        entries = self.manifest.entries_of(block)
+        paths, sizes = self.manifest.paths_and_sizes(block)
         lines = self.manifest.content_lines(block)
-        choices: dict[int, Choice] = {}
+        choosing = _Choosing(sizes)
+        left: Sequence[int] = range(len(paths))
         for other in self.earlier:
-            if len(choices) == len(entries):
+            if not left:
                 break
-            holders = other.holders(block)
-            found = {
-                place: holders[line]
-                for place, line in enumerate(lines)
-                if line in holders and place not in choices
-            }
-            for place in self.there(entries, found):
-                choices[place] = Choice(found[place], other.version, there=True)
-        version = self.manifest.header.version
-        new = {n: version for n in range(len(entries)) if n not in choices}
-        there = self.there(entries, new) if self._is_begun else set()
-        for place in new:
-            choices[place] = Choice(None, None, place in there)
-        return _decided(entries, choices)
-
-    def there(self, entries: list[Entry], holders: dict[int, str]) -> set[int]:
-        """Say for which places an object of the entry's size lies in the version."""
+            for holder, places in _by_holder(other.holders(block), lines, left).items():
+                there = self.there(holder, places, paths, sizes)
+                choosing.choose(Choice(holder, other.version, there=True), there)
+                left = _without(left, there)
         there = set()
-        for version in set(holders.values()):
-            places = [place for place in holders if holders[place] == version]
-            paths = [entries[place].path for place in places]
-            sizes = self._store.sizes(version, paths)
-            there |= {
-                place
-                for place, size in zip(places, sizes, strict=True)
-                if size == entries[place].size
-            }
-        return there
+        if left and self._is_begun:
+            there = self.there(self.manifest.header.version, left, paths, sizes)
+        choosing.choose(Choice(None, None, there=True), there)
+        choosing.choose(Choice(None, None, there=False), _without(left, there))
+        return choosing.decided()
+
+    def there(
+        self,
+        holder: str,
+        places: Sequence[int],
+        paths: Sequence[str],
+        sizes: Sequence[int],
+    ) -> set[int]:
+        """Say for which places an object of the right size lies in a version."""
+        found = self._store.sizes(holder, [paths[place] for place in places])
+        pairs = zip(places, found, strict=True)
+        return {place for place, size in pairs if size == sizes[place]}
 
 
 class SealedChoices(NewChoices):
@@ -112,30 +133,40 @@ class SealedChoices(NewChoices):
 
     def decide(self, block: Block) -> Decided:
         """Give the choices that were sealed; raises ConflictError for other content."""
-        entries = self.manifest.entries_of(block)
+        paths, sizes = self.manifest.paths_and_sizes(block)
         lines = self.manifest.content_lines(block)
-        sealed = self._sealed.holders(block)
-        if not all(line in sealed for line in lines):
+        everything = range(len(lines))
+        held_in = _by_holder(self._sealed.holders(block), lines, everything)
+        if sum(map(len, held_in.values())) != len(lines):
             self._refuse()
-        held_in = {place: sealed[line] for place, line in enumerate(lines)}
-        version = self.manifest.header.version
-        reused = {place for place, holder in held_in.items() if holder != version}
-        seen_in: dict[int, str] = {}
+        choosing = _Choosing(sizes)
+        for holder, places in held_in.items():
+            there = self.there(holder, places, paths, sizes)
+            if holder == self.manifest.header.version:
+                choosing.choose(Choice(None, None, there=True), there)
+                missing = _without(places, there)
+                choosing.choose(Choice(None, None, there=False), missing)
+                continue
+            for seen_in, seen in self._seen_in(block, lines, places, holder):
+                for is_there in (True, False):
+                    those = [n for n in seen if (n in there) == is_there]
+                    choosing.choose(Choice(holder, seen_in, is_there), those)
+        return choosing.decided()
+
+    def _seen_in(
+        self, block: Block, lines: list[bytes], places: Sequence[int], holder: str
+    ) -> Iterator[tuple[str, Sequence[int]]]:
+        """Yield the earlier versions in whose manifests files are found first; what is
+        in none of them is as good as seen in the version that holds it."""
+        left = places
         for other in self.earlier:
-            if len(seen_in) == len(reused):
-                break
+            if not left:
+                return
             holders = other.holders(block)
-            for place in reused - seen_in.keys():
-                if lines[place] in holders:
-                    seen_in[place] = other.version
-        there = self.there(entries, held_in)
-        choices = {
-            place: Choice(held_in[place], seen_in.get(place, held_in[place]), is_there)
-            if place in reused
-            else Choice(None, None, is_there)
-            for place, is_there in ((n, n in there) for n in range(len(entries)))
-        }
-        return _decided(entries, choices)
+            seen = [place for place in left if lines[place] in holders]
+            yield other.version, seen
+            left = _without(left, set(seen))
+        yield holder, left
 
     def _refuse(self) -> None:
         sealed = self._sealed.manifest
@@ -173,13 +204,18 @@ class _Neighbour:
         return self._read[block.offset]
 
 
-def _decided(entries: list[Entry], choices: dict[int, Choice]) -> Decided:
-    places: dict[Choice, int] = {}
-    in_order = [choices[place] for place in range(len(entries))]
-    codes = array("H", [places.setdefault(c, len(places)) for c in in_order])
-    files = [0] * len(places)
-    sizes = [0] * len(places)
-    for entry, code in zip(entries, codes, strict=True):
-        files[code] += 1
-        sizes[code] += entry.size
-    return Decided(list(places), codes, files, sizes)
+def _by_holder(
+    holders: Mapping[bytes, str], lines: list[bytes], places: Iterable[int]
+) -> dict[str, list[int]]:
+    """Give the places of the lines that each version holds."""
+    found: dict[str, list[int]] = {}
+    for place in places:
+        if holder := holders.get(lines[place]):
+            found.setdefault(holder, []).append(place)
+    return found
+
+
+def _without(places: Sequence[int], others: Collection[int]) -> Sequence[int]:
+    if not others:
+        return places
+    return [place for place in places if place not in others]

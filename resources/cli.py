@@ -239,7 +239,7 @@ def _sync(
         for release, store in zip(releases, stores, strict=True)
     ]
     for plan, release, store in zip(plans, releases, stores, strict=True):
-        require_similar(release.manifest, store, options.guard, plan.others)
+        require_similar(release.manifest, store, options.guard, plan)
     report.expect(sum(plan.work_files for plan in plans))
     for plan in plans:
         _count_plan(plan, report)

@@ -28,7 +28,6 @@ from resources.isolated import run_isolated
 from resources.line_file import LineFile
 from resources.manifest_fields import MAX_SIZE
 from resources.paths import reason_against
-from resources.plain_cocos import read_plain
 from resources.records import Records
 from resources.strict_json import parse_document
 from resources.tree import Tree
@@ -73,6 +72,8 @@ def read_cocos(
     before it was written); ``tree`` holds the files, none of which is opened.
     Raises ManifestError.
     """
+    from resources.plain_cocos import read_plain  # slow to import
+
     file = LineFile(stream)
     reader = _Reader(name, documents, tree)
     if plain := read_plain(file, documents):

@@ -6,15 +6,14 @@ still nobody wants it published by accident.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import islice
-from types import MappingProxyType
 
 from resources.defaults import GUARD_OFF
 from resources.errors import InputError, MissingFileError
 from resources.line_file import Block
 from resources.manifest import path_of
 from resources.manifest_reader import BLOCKS_AT_ONCE, Manifest
+from resources.plan import Plan
 from resources.published import PublishedRelease
 from resources.store import Store
 from resources.workers import Workers
@@ -24,13 +23,13 @@ def require_similar(
     manifest: Manifest,
     store: Store,
     percent: int,
-    read: Mapping[str, Manifest] = MappingProxyType({}),
+    plan: Plan | None = None,
 ) -> None:
     """Make sure that few of the files served would be dropped or changed.
 
     Parameters: ``percent`` of the files served, 0 to 100, may be dropped or have other
-    content; ``read`` are manifests of the store that were read already. A first version
-    and the one that is served already are not compared.
+    content; ``plan`` is that of the version, which knows much of this already. A first
+    version and the one that is served already are not compared.
     Raises InputError, before anything is written.
     """
     platform, version = manifest.header.platform, manifest.header.version
@@ -41,16 +40,18 @@ def require_similar(
         f'If that is meant, run it with --guard {GUARD_OFF} (task parameter "guard").'
     )
     try:
-        served = (
-            read.get(pointer.version)
-            or PublishedRelease(store, platform, pointer.version).manifest
-        )
+        served = (plan and plan.others.get(pointer.version)) or PublishedRelease(
+            store, platform, pointer.version
+        ).manifest
     except MissingFileError:
         raise InputError(
             f"the guard can't compare {version} of {platform} with {pointer.version},"
             f" which is served: its manifest is missing. {way_out}"
         ) from None
     files = served.header.files
+    kept = plan.seen_in(pointer.version) if plan else 0  # of them, or more
+    if 100 * (files - kept) <= percent * files:
+        return
     dropped, changed = count_lost(served, manifest)
     if 100 * (dropped + changed) > percent * files:
         raise InputError(

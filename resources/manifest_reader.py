@@ -23,6 +23,7 @@ from resources.plain_lines import (
     plain_holders,
     plain_lines_held,
     plain_paths,
+    plain_paths_and_sizes,
     plain_selection,
     prove_manifest,
 )
@@ -160,6 +161,13 @@ class Manifest:
         start = bisect_left(blocks, first, key=attrgetter("last"))
         end = bisect_right(blocks, last, key=attrgetter("first"))
         return blocks[start:end]
+
+    def paths_and_sizes(self, block: Block) -> tuple[list[str], list[int]]:
+        """Read only the paths and sizes of a block's files."""
+        if self._plain:
+            return plain_paths_and_sizes(self._content(block))
+        entries = self.entries_of(block)
+        return [entry.path for entry in entries], [entry.size for entry in entries]
 
     def content_lines(self, block: Block) -> list[bytes]:
         """Read what a block's lines say of the files themselves; files of the same path

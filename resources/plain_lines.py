@@ -36,6 +36,7 @@ _END_LINE = re.compile(
     rb'\{"end": (0|[1-9][0-9]{0,14}), "sha256": "([0-9a-f]{64})"\}\n'
 )
 _PATH = re.compile(rb'\{"path": "([^"]++)')
+_PATH_AND_SIZE = re.compile(r'\{"path": "([^"]++)", "size": ([0-9]++)')
 _BYTES_LINE = re.compile(_LINE.encode())
 _TEXT_LINE = re.compile(_LINE)
 
@@ -123,6 +124,12 @@ def prove_block(
 def plain_paths(data: bytes) -> list[bytes]:
     """Read only the paths of a block that was proved to be harmless."""
     return _PATH.findall(data)
+
+
+def plain_paths_and_sizes(data: bytes) -> tuple[list[str], list[int]]:
+    """Read the paths of a harmless block, and the files' sizes."""
+    found = _PATH_AND_SIZE.findall(data.decode())
+    return [path for path, _ in found], [int(size) for _, size in found]
 
 
 # A path has no quote, so nothing else is taken for these.

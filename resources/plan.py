@@ -79,6 +79,15 @@ class Plan:
         """Say whether a sync looks at files of this choice closely, or sends them."""
         return not choice.there or not (self.sealed or choice.seen_in)
 
+    def seen_in(self, version: str) -> int:
+        """Count the files that were first found, unchanged, in an earlier version."""
+        return sum(
+            files
+            for decided in self.decided
+            for choice, files in zip(decided.choices, decided.files, strict=True)
+            if choice.seen_in == version
+        )
+
     def line(self) -> str:
         """The plan for people; a dry run writes just this."""
         reused = f"{self.reused_files} reused"

@@ -26,32 +26,34 @@ def make_whole(plan: Plan, release: SourceRelease, store: Store) -> int:
     Needs the lock. Raises StoreError when an earlier version has lost what it holds.
     """
 
-    def copy(entry: Entry) -> bool:
-        return store.copy(entry, plan.version)
+    def copied_of(entries: list[Entry]) -> int:
+        return sum(store.copy(entry, plan.version) for entry in entries)
 
-    def is_lacking(entry: Entry) -> bool:
-        return store.sizes(plan.version, [entry.path]) != [entry.size]
+    def lacking_of(entries: list[Entry]) -> int:
+        sizes = store.sizes(plan.version, [entry.path for entry in entries])
+        pairs = zip(entries, sizes, strict=True)
+        return sum(size != entry.size for entry, size in pairs)
 
     # By size, what an upload that was given up has left could be taken for a copy; once
     # a version was made whole, nothing of the kind is there.
-    if plan.sealed and not _count(is_lacking, plan, release):
+    if plan.sealed and not _count(lacking_of, plan, release):
         return 0
-    copied = _count(copy, plan, release)
+    copied = _count(copied_of, plan, release)
     if copied:
         store.settle(plan.version)
-        if _count(is_lacking, plan, release):
+        if _count(lacking_of, plan, release):
             raise StoreError(f"{plan.version} did not become whole in {store.name}")
     return copied
 
 
 def _count(
-    does_count: Callable[[Entry], bool], plan: Plan, release: SourceRelease
+    count_in: Callable[[list[Entry]], int], plan: Plan, release: SourceRelease
 ) -> int:
-    """Count those of the files held by earlier versions for which this is so."""
+    """Count among the files that earlier versions hold."""
 
     def count(piece: tuple[Block, Decided] | list[Entry]) -> int:
         entries = _held(release, *piece) if isinstance(piece, tuple) else piece
-        return sum(map(does_count, entries))
+        return count_in(entries)
 
     with Workers(count) as workers:
         return sum(workers.map(_pieces(plan, release)))
@@ -72,7 +74,8 @@ def _held(release: SourceRelease, block: Block, decided: Decided) -> list[Entry]
     held_in = [decided.choices[code].held_in for code in decided.codes]
     is_held = [holder is not None for holder in held_in]
     entries = release.manifest.selected(block, is_held)
+    make = tuple.__new__  # a third of the time that Entry(…) takes
     return [
-        Entry(*entry[:4], holder)
+        make(Entry, (*entry[:4], holder))
         for entry, holder in zip(entries, compress(held_in, is_held), strict=True)
     ]
