@@ -133,8 +133,9 @@ class Trees:
 def small(sizes: Sizes, changed_every: int = 0) -> Iterator[tuple[str, bytes]]:
     """Files of 1 to 32 KB; every ``changed_every``-th is another one."""
     for index in range(sizes.small_files):
-        is_other = changed_every and index % changed_every == 0
-        dice = random.Random(-index if is_other else index)
+        is_other = changed_every > 0 and index % changed_every == 0
+        # Not -index, which is the same seed.
+        dice = random.Random(index + is_other * sizes.small_files)
         name = f"assets/{index % 256:02x}/{index:06x}.bin"
         yield name, dice.randbytes(dice.randint(1024, 32 * 1024))
 
