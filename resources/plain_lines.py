@@ -37,8 +37,15 @@ _END_LINE = re.compile(
 )
 _PATH = re.compile(rb'\{"path": "([^"]++)')
 _PATH_AND_SIZE = re.compile(r'\{"path": "([^"]++)", "size": ([0-9]++)')
-_BYTES_LINE = re.compile(_LINE.encode())
 _TEXT_LINE = re.compile(_LINE)
+# The same for bytes, of which path and size are taken out.
+_PROOF = re.compile(
+    _LINE.replace("([0-9a-f]{", "(?:[0-9a-f]{").replace("([A-Z", "(?:[A-Z").encode()
+)
+# A path has no quote, so nothing else is taken for these.
+_MD5 = re.compile(rb', "md5": "[^"]++"')
+_HELD_IN = re.compile(rb', "in": "([^"]++)"')
+_FIXED_BYTES = len(b'{"path": "", "size": , "sha256": ""}\n') + 64
 
 
 class Proved(NamedTuple):
@@ -97,23 +104,28 @@ def prove_block(
 
     ``published`` allows entries to name another version.
     """
-    found = _BYTES_LINE.findall(data)
-    if not found or not _are_all_lines(data, len(found)):
+    found = _PROOF.findall(data)
+    if not found:
         return None
-    paths = [line[0] for line in found]
+    paths, sizes = zip(*found, strict=True)
+    joined = b"\n".join(paths)
+    shortest = len(joined) + 1 + len(b"".join(sizes)) + len(found) * (_FIXED_BYTES - 1)
+    # Matches don't overlap, so where the shortest there can be fill the block, there
+    # is nothing else in it.
+    if shortest != len(data) and not _are_all_lines(data, len(found)):
+        return None
     if not all(map(lt, paths, islice(paths, 1, None))):
         return None
-    for held_in in {line[4] for line in found} - {b""}:
+    for held_in in set(_HELD_IN.findall(data)):
         if not published or not is_version(held_in.decode()):
             return None
-    joined = b"\n".join(paths)
     if not are_harmless(paths, joined):
         return None
     block = Block(
         offset,
         len(data),
         len(found),
-        sum(map(int, [line[1] for line in found])),
+        sum(map(int, sizes)),
         block_digest(data),
         paths[0],
         paths[-1],
@@ -130,11 +142,6 @@ def plain_paths_and_sizes(data: bytes) -> tuple[list[str], list[int]]:
     """Read the paths of a harmless block, and the files' sizes."""
     found = _PATH_AND_SIZE.findall(data.decode())
     return [path for path, _ in found], [int(size) for _, size in found]
-
-
-# A path has no quote, so nothing else is taken for these.
-_MD5 = re.compile(rb', "md5": "[^"]++"')
-_HELD_IN = re.compile(rb', "in": "([^"]++)"')
 
 
 def plain_content_lines(data: bytes) -> list[bytes]:
