@@ -2,9 +2,25 @@
 
 from axe_playwright_python.sync_playwright import Axe
 
+# The colours of some buttons pass from one to the other.
+COLOURS_HAVE_CHANGED = """async () => {
+  await new Promise(requestAnimationFrame);
+  await Promise.allSettled(document.getAnimations().map(({ finished }) => finished));
+}"""
+
 
 def barriers(page):
-    """What axe-core finds that is serious or critical: the rule, and where."""
+    """What axe-core finds that is serious or critical, bright or dark."""
+    found = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        page.evaluate(COLOURS_HAVE_CHANGED)
+        found += [(scheme, *barrier) for barrier in _barriers(page)]
+    return found
+
+
+def _barriers(page):
+    """The rules that are broken, and where."""
     # Its copies of stylesheets, which no rule here needs, our policy would refuse.
     violations = Axe().run(page, options={"preload": False}).response["violations"]
     return [

@@ -48,9 +48,8 @@ def visit(open_page, tasks):
 
 
 @pages
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious(visit, path, scheme):
-    page = visit(path, color_scheme=scheme)
+def test_axe_finds_nothing_serious(visit, path):
+    page = visit(path)
     expect(page.locator("main")).to_be_visible()
     for details in page.locator("summary").all():
         details.click()

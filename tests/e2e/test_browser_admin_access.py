@@ -68,17 +68,15 @@ def there_is(service):
         service.wait_for(task_id)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("path", PAGES.values(), ids=PAGES.keys())
-def test_axe_finds_nothing_serious_in_the_admin(open_page, there_is, path, scheme):
-    page = open_page("about:blank", color_scheme=scheme)
+def test_axe_finds_nothing_serious_in_the_admin(open_page, there_is, path):
+    page = open_page("about:blank")
     assert page.goto(path.format(**there_is)).status == 200
     assert barriers(page) == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious_in_the_answers_to_forms(open_page, there_is, scheme):
-    page = open_page("/admin/tasks/apikey/add/", color_scheme=scheme)
+def test_axe_finds_nothing_serious_in_the_answers_to_forms(open_page, there_is):
+    page = open_page("/admin/tasks/apikey/add/")
     page.get_by_label("Addresses").fill("nowhere")
     page.get_by_role("button", name="Make the key").click()
     expect(page.locator(".errorlist").first).to_be_visible()
@@ -99,9 +97,8 @@ def test_axe_finds_nothing_serious_in_the_answers_to_forms(open_page, there_is, 
     assert barriers(page) == []
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_nothing_serious_at_the_door(open_page, scheme):
-    page = open_page("/admin/", color_scheme=scheme)
+def test_axe_finds_nothing_serious_at_the_door(open_page):
+    page = open_page("/admin/")
     page.context.clear_cookies()
     page.goto("/admin/")
     expect(page.locator("#id_username")).to_be_visible()
