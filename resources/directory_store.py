@@ -145,14 +145,14 @@ class DirectoryStore:
                     self._writing(verified(stream, entry), sync=True)(folder_fd, name)
 
         try:
-            # A link is there whole or not at all, so it needs no other name first.
-            with tree.made_folder(folder) as folder_fd:
-                is_linked = tree.link(source, folder_fd, name)
-            if not is_linked:
-                self._staging.replace(target, make)
-        except FileExistsError:
-            if tree.are_one(source, target):
-                return False
+            try:
+                # A link is there whole or not at all, so it needs no other name first.
+                with tree.made_folder(folder) as folder_fd:
+                    if tree.link(source, folder_fd, name):
+                        return True
+            except FileExistsError:
+                if tree.are_one(source, target):
+                    return False
             self._staging.replace(target, make)
         except (FileNotFoundError, MissingFileError, RefusedFileError, DifferenceError):
             raise StoreError(f"{source} in {self.name} is not whole") from None

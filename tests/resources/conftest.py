@@ -1,6 +1,7 @@
 """A small game's releases on disk, and the engine started as a program."""
 
 import contextlib
+import errno
 import hashlib
 import io
 import os
@@ -173,6 +174,19 @@ def published_game(game):
     game.lines("sync", "v884", "--platform", "ios")
     game.build("v885", NEW_FILES)
     return game
+
+
+@pytest.fixture
+def no_links(monkeypatch):
+    """Refuses every link, as Linux does where the file is another user's."""
+
+    def refuse(path, name, *, src_dir_fd, dst_dir_fd, follow_symlinks):
+        os.stat(path, dir_fd=src_dir_fd, follow_symlinks=follow_symlinks)
+        is_taken = os.access(name, os.F_OK, dir_fd=dst_dir_fd)
+        number = errno.EEXIST if is_taken else errno.EPERM
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", refuse)
 
 
 class GameInBucket(Game):
