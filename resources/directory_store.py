@@ -23,7 +23,7 @@ from resources.errors import (
 )
 from resources.hashing import CHUNK_BYTES, verified
 from resources.manifest import Entry
-from resources.new_file import Make, writing
+from resources.new_file import Make, copying, writing
 from resources.paths import MANIFEST_NAME
 from resources.staging import Staging
 from resources.store import Pointer
@@ -133,7 +133,7 @@ class DirectoryStore:
             raise store_failure(error, f"write {path} in {self.name}") from None
 
     def copy(self, entry: Entry, version: str) -> bool:
-        """Link the object, or copy and verify it where there can be no link."""
+        """Link the object; clone it where there can be no link, or copy and verify."""
         tree = self._folder.tree()
         source = f"versions/{entry.held_in}/{entry.path}"
         target = f"versions/{version}/{entry.path}"
@@ -142,7 +142,7 @@ class DirectoryStore:
         def make(folder_fd: int, name: str) -> None:
             if not tree.link(source, folder_fd, name):
                 with tree.open_file(source) as stream:
-                    self._writing(verified(stream, entry), sync=True)(folder_fd, name)
+                    copying(stream, entry, sync=self._durable)(folder_fd, name)
 
         try:
             try:

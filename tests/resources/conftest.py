@@ -26,6 +26,7 @@ from resources.paths import reason_against
 from resources.published import open_published
 from resources.settings import read_settings
 from resources.tree import Tree
+from tests.left_out import administrators_program, reason_against_disk
 from tests.resources import azure, s3
 from tests.resources.faulty_proxy import FaultyProxy
 
@@ -187,6 +188,25 @@ def no_links(monkeypatch):
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(os, "link", refuse)
+
+
+@pytest.fixture(params=["xfs", "btrfs"])
+def disk(request, tmp_path):
+    """A disk of its own, in a file, whose file system knows clones."""
+    if reason := reason_against_disk(request.param):
+        pytest.skip(reason)
+    image, folder = tmp_path / "image", tmp_path / "disk"
+    with image.open("wb") as stream:
+        stream.truncate(512 << 20)
+    folder.mkdir()
+    make = [administrators_program(f"mkfs.{request.param}"), "-q", image]
+    subprocess.run(make, check=True)
+    # The kernel gives the loop device back with the last that is open on the disk.
+    subprocess.run(["mount", "-o", "loop", image, folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 class GameInBucket(Game):
