@@ -7,10 +7,8 @@ that no reader ever sees half a file and a crash leaves what was there before.
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import itertools
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,14 +23,13 @@ from resources.errors import (
 )
 from resources.hashing import CHUNK_BYTES, verified
 from resources.manifest import Entry
+from resources.new_file import Make, copying, writing
 from resources.paths import MANIFEST_NAME
+from resources.staging import Staging
 from resources.store import Pointer
+from resources.store_folder import StoreFolder
 from resources.tree import Tree
 from resources.versions import is_version, natural_key
-
-# Makes a file in a folder, by the folder's descriptor and the file's name. Raises
-# FileExistsError when there is one of this name.
-_Make = Callable[[int, str], None]
 
 POINTER_NAME = "current.json"
 MAX_POINTER_BYTES = 4096
@@ -49,13 +46,11 @@ class DirectoryStore:
     def __init__(self, root: Path, *, durable: bool = True) -> None:
         self._durable = durable
         self._syncs_at_once = durable and can_sync_file_systems()
-        self._lock_fd: int | None = None
-        self._staging_fd = -1  # while the lock is held
-        self._unsealed: set[str] = set()  # seen to be so since then
-        self.name = str(root)
+        self._unsealed: set[str] = set()  # seen to be so since the lock is held
+        self._folder = StoreFolder(root)
+        self._staging = Staging(self._folder)
         self._root = root
-        self._opened: Tree | None = None
-        self._numbers = itertools.count()
+        self.name = self._folder.name
 
     def sealed_versions(self) -> list[str]:
         """Give the versions that have a manifest, in natural order."""
@@ -66,7 +61,7 @@ class DirectoryStore:
                 if is_version(folder.name) and (folder / MANIFEST_NAME).is_file()
             ]
         except (FileNotFoundError, NotADirectoryError):
-            self._require_still_there()
+            self._folder.require_still_there()
             return []
         except OSError as error:
             raise store_failure(error, f"list the versions of {self.name}") from None
@@ -81,64 +76,40 @@ class DirectoryStore:
         try:
             return (self._root / "versions" / version / name).open("rb")
         except (FileNotFoundError, NotADirectoryError):
-            self._require_still_there()
+            self._folder.require_still_there()
             raise MissingFileError from None
         except OSError as error:
             raise store_failure(error, f"read {name} of {version}") from None
 
     def size(self, version: str, path: str) -> int:
         """Give an object's size in bytes."""
-        return self._existing().size(f"versions/{version}/{path}")
+        return self._folder.tree().size(f"versions/{version}/{path}")
 
     def sizes(self, version: str, paths: list[str]) -> list[int | None]:
         """Give the sizes of many objects, quickest in ascending order."""
         try:
-            return self._existing().sizes(f"versions/{version}/", paths)
+            return self._folder.tree().sizes(f"versions/{version}/", paths)
         except MissingFileError:
             return [None] * len(paths)
 
     def open(self, version: str, path: str) -> BinaryIO:
         """Open an object."""
-        return self._existing().open_file(f"versions/{version}/{path}")
+        return self._folder.tree().open_file(f"versions/{version}/{path}")
 
     def read_small(
         self, wanted: Iterable[tuple[str, Entry]]
     ) -> Iterator[memoryview | None]:
         """Read objects whole; see ``tree.Tree``."""
         paths = ((f"versions/{v}/{entry.path}", entry.size) for v, entry in wanted)
-        return self._existing().read_small(paths, CHUNK_BYTES)
+        return self._folder.tree().read_small(paths, CHUNK_BYTES)
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Be the only publisher, and clear what a killed one left unfinished.
-
-        The kernel gives the lock back when its holder dies, however it dies.
-        """
-        self._require_still_there()
-        staging = self._root / ".staging"
-        try:
-            (staging / "unfinished").mkdir(parents=True, exist_ok=True)
-            (self._root / "versions").mkdir(exist_ok=True)
-            fd = os.open(staging / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise store_failure(error, f"write to the store {self.name}") from None
-        try:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise ConflictError(
-                    f"another publisher is writing to {self.name}"
-                ) from None
-            self._clear_unfinished()
+        """Be the only publisher, and clear what a killed one left unfinished."""
+        self._folder.require_still_there()
+        with self._staging.lock():
             self._unsealed.clear()
-            self._staging_fd = self._existing().folder_fd(".staging/unfinished")
-            self._lock_fd = fd
             yield
-        finally:
-            if self._lock_fd is not None:
-                os.close(self._staging_fd)
-            self._lock_fd = None
-            os.close(fd)
 
     def put(self, version: str, entry: Entry, source: BinaryIO) -> None:
         """Store ``source`` as ``entry.path`` of ``version``, all or nothing.
@@ -150,20 +121,20 @@ class DirectoryStore:
         path = f"versions/{version}/{entry.path}"
         write = self._writing(verified(source, entry), sync=not self._syncs_at_once)
         if self._is_sealed(version):
-            self._replace(path, write)
+            self._staging.replace(path, write)
             return
         folder, _, name = path.rpartition("/")
         try:
-            with self._existing().made_folder(folder) as folder_fd:
+            with self._folder.tree().made_folder(folder) as folder_fd:
                 write(folder_fd, name)
         except FileExistsError:
-            self._replace(path, write)
+            self._staging.replace(path, write)
         except OSError as error:
             raise store_failure(error, f"write {path} in {self.name}") from None
 
     def copy(self, entry: Entry, version: str) -> bool:
-        """Link the object, or copy and verify it where there can be no link."""
-        tree = self._existing()
+        """Link the object; clone it where there can be no link, or copy and verify."""
+        tree = self._folder.tree()
         source = f"versions/{entry.held_in}/{entry.path}"
         target = f"versions/{version}/{entry.path}"
         folder, _, name = target.rpartition("/")
@@ -171,18 +142,18 @@ class DirectoryStore:
         def make(folder_fd: int, name: str) -> None:
             if not tree.link(source, folder_fd, name):
                 with tree.open_file(source) as stream:
-                    self._writing(verified(stream, entry), sync=True)(folder_fd, name)
+                    copying(stream, entry, sync=self._durable)(folder_fd, name)
 
         try:
-            # A link is there whole or not at all, so it needs no other name first.
-            with tree.made_folder(folder) as folder_fd:
-                is_linked = tree.link(source, folder_fd, name)
-            if not is_linked:
-                self._replace(target, make)
-        except FileExistsError:
-            if tree.are_one(source, target):
-                return False
-            self._replace(target, make)
+            try:
+                # A link is there whole or not at all, so it needs no other name first.
+                with tree.made_folder(folder) as folder_fd:
+                    if tree.link(source, folder_fd, name):
+                        return True
+            except FileExistsError:
+                if tree.are_one(source, target):
+                    return False
+            self._staging.replace(target, make)
         except (FileNotFoundError, MissingFileError, RefusedFileError, DifferenceError):
             raise StoreError(f"{source} in {self.name} is not whole") from None
         except OSError as error:
@@ -191,8 +162,7 @@ class DirectoryStore:
 
     def put_document(self, version: str, name: str, chunks: Iterable[bytes]) -> None:
         """Store a manifest or reuse.json, all or nothing."""
-        path = f"versions/{version}/{name}"
-        self._replace(path, self._writing(chunks, sync=True), sync_folder=True)
+        self._replace_lastingly(f"versions/{version}/{name}", chunks)
         self._unsealed.discard(version)
 
     def settle(self, version: str) -> None:
@@ -201,8 +171,8 @@ class DirectoryStore:
         if not self._durable:
             return
         try:
-            if self._syncs_at_once and self._lock_fd is not None:
-                sync_file_system(self._lock_fd)
+            if self._syncs_at_once and self._staging.lock_fd is not None:
+                sync_file_system(self._staging.lock_fd)
                 return
             for *_, folder_fd in os.fwalk(self._root / "versions" / version):
                 os.fsync(folder_fd)
@@ -248,7 +218,7 @@ class DirectoryStore:
         for path in paths:
             self._unlink(version, path)
         try:
-            self._remove_empty_folders(version)
+            self._folder.remove_empty_folders("versions", version)
         except FileNotFoundError:
             return
         except OSError as error:
@@ -261,7 +231,7 @@ class DirectoryStore:
             with (self._root / POINTER_NAME).open("rb") as stream:
                 return Pointer.decode(stream.read(MAX_POINTER_BYTES))
         except (FileNotFoundError, NotADirectoryError):
-            self._require_still_there()
+            self._folder.require_still_there()
             return None
         except OSError as error:
             raise store_failure(error, f"read {POINTER_NAME}") from None
@@ -277,64 +247,14 @@ class DirectoryStore:
                 f" {expected.version if expected else 'nothing'} as before:"
                 " another publisher was first"
             )
-        content = self._writing([pointer.encode()], sync=True)
-        self._replace(POINTER_NAME, content, sync_folder=True)
+        self._replace_lastingly(POINTER_NAME, [pointer.encode()])
 
     def _unlink(self, version: str, path: str, *, sync_folder: bool = False) -> None:
-        """Delete a file if it is there, never through a link."""
-        folder, _, name = f"versions/{version}/{path}".rpartition("/")
         try:
-            folder_fd = self._existing().folder_fd(folder)
-            try:
-                os.unlink(name, dir_fd=folder_fd)
-                if sync_folder:
-                    os.fsync(folder_fd)
-            finally:
-                os.close(folder_fd)
-        except FileNotFoundError:
-            return
+            self._folder.unlink(f"versions/{version}/{path}", sync_folder=sync_folder)
         except OSError as error:
             what = f"delete {path} of {version} in {self.name}"
             raise store_failure(error, what) from None
-
-    def _remove_empty_folders(self, version: str) -> None:
-        versions_fd = self._existing().folder_fd("versions")
-        try:
-            for _, folders, _, fd in os.fwalk(
-                version, topdown=False, dir_fd=versions_fd
-            ):
-                for folder in folders:
-                    with contextlib.suppress(OSError):  # there is something in it
-                        os.rmdir(folder, dir_fd=fd)
-            with contextlib.suppress(OSError):
-                os.rmdir(version, dir_fd=versions_fd)
-        finally:
-            os.close(versions_fd)
-
-    def _require_still_there(self) -> None:
-        """Tell a store that has gone from one that is still empty: what was seen in it
-        before would else be taken for the work of another publisher."""
-        if self._opened is None:
-            return
-        fd = self._opened.folder_fd("")
-        try:
-            is_same = os.path.samestat(os.fstat(fd), self._root.stat())
-        except FileNotFoundError:
-            is_same = False
-        finally:
-            os.close(fd)
-        if not is_same:
-            raise StoreError(f"the store {self.name} is gone")
-
-    def _existing(self) -> Tree:
-        if self._opened is None:
-            try:
-                self._opened = Tree(self._root)
-            except (FileNotFoundError, NotADirectoryError):
-                raise MissingFileError from None
-            except OSError as error:
-                raise store_failure(error, f"open {self.name}") from None
-        return self._opened
 
     def _is_sealed(self, version: str) -> bool:
         if version not in self._unsealed:
@@ -343,56 +263,12 @@ class DirectoryStore:
             self._unsealed.add(version)
         return False
 
-    def _replace(self, path: str, make: _Make, *, sync_folder: bool = False) -> None:
-        """Make a file under another name, and give it its own when it is whole."""
-        temporary = f"{os.getpid()}-{next(self._numbers)}"
-        folder, _, name = path.rpartition("/")
-        staging_fd = self._staging_fd
-        try:
-            make(staging_fd, temporary)
-            with (
-                _unlinked_on_failure(staging_fd, temporary),
-                self._existing().made_folder(folder) as folder_fd,
-            ):
-                os.rename(temporary, name, src_dir_fd=staging_fd, dst_dir_fd=folder_fd)
-                if sync_folder and self._durable:
-                    os.fsync(folder_fd)
-        except OSError as error:
-            raise store_failure(error, f"write {path} in {self.name}") from None
+    def _replace_lastingly(self, path: str, chunks: Iterable[bytes]) -> None:
+        make = self._writing(chunks, sync=True)
+        self._staging.replace(path, make, sync_folder=self._durable)
 
-    def _writing(self, chunks: Iterable[bytes], sync: bool) -> _Make:
-        """Give what writes a new file, and leaves nothing when it fails."""
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-
-        def make(folder_fd: int, name: str) -> None:
-            fd = os.open(name, flags, 0o644, dir_fd=folder_fd)
-            with _unlinked_on_failure(folder_fd, name):
-                try:
-                    for chunk in chunks:
-                        rest = memoryview(chunk)
-                        while rest:
-                            rest = rest[os.write(fd, rest) :]
-                    if sync and self._durable:
-                        os.fsync(fd)
-                finally:
-                    os.close(fd)
-
-        return make
-
-    def _clear_unfinished(self) -> None:
-        for path in (self._root / ".staging" / "unfinished").iterdir():
-            with contextlib.suppress(OSError):
-                path.unlink()
-
-
-@contextlib.contextmanager
-def _unlinked_on_failure(folder_fd: int, name: str) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(name, dir_fd=folder_fd)
-        raise
+    def _writing(self, chunks: Iterable[bytes], *, sync: bool) -> Make:
+        return writing(chunks, sync=sync and self._durable)
 
 
 def _sync_folder(path: Path) -> None:

@@ -1,7 +1,8 @@
 """Make a version's folder hold all of its files, for clients that can't follow ``in``.
 
-Nothing is sent: what earlier versions hold is linked, or copied by the server. The
-manifest stays as it is, and ``prune`` takes the copies away with their version.
+Nothing is sent: what earlier versions hold is linked, cloned or copied within the
+store. The manifest stays as it is, and ``prune`` takes the copies away with their
+version.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ def left_out() -> list[str]:
         missing.append("Redis: TEST_REDIS_URL is not set")
     if not (shutil.which("chromium") or shutil.which("chromium-browser")):
         missing.append("the browser: there is no chromium")
-    if not (shutil.which("nginx") or Path("/usr/sbin/nginx").exists()):
+    if not administrators_program("nginx"):
         missing.append("nginx: the program is not there")
     if not shutil.which("pushpin"):
         missing.append("the push proxy: there is no pushpin")
@@ -28,7 +29,29 @@ def left_out() -> list[str]:
         missing.append("the Node client: there is no node")
     if not AZURITE.exists():
         missing.append("a store at Azure: azurite comes by `npm ci --prefix tests`")
+    missing += [
+        f"clones of files on {kind}: {reason}"
+        for kind in ("xfs", "btrfs")
+        if (reason := reason_against_disk(kind))
+    ]
     return missing
+
+
+def administrators_program(name: str) -> str | None:
+    """Where a program is; not everybody's PATH has the folder of root's."""
+    return shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
+
+
+def reason_against_disk(kind: str) -> str | None:
+    """Why no disk with such a file system can be made of a file here."""
+    losetup = administrators_program("losetup")
+    if not administrators_program(f"mkfs.{kind}"):
+        return f"there is no mkfs.{kind}"
+    if os.geteuid():
+        return "only root can mount a disk"
+    if not losetup or subprocess.run([losetup, "-f"], capture_output=True).returncode:
+        return "there is no loop device"
+    return None
 
 
 def postgres_programs() -> Path | None:

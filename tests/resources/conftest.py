@@ -1,6 +1,7 @@
 """A small game's releases on disk, and the engine started as a program."""
 
 import contextlib
+import errno
 import hashlib
 import io
 import os
@@ -25,6 +26,7 @@ from resources.paths import reason_against
 from resources.published import open_published
 from resources.settings import read_settings
 from resources.tree import Tree
+from tests.left_out import administrators_program, reason_against_disk
 from tests.resources import azure, s3
 from tests.resources.faulty_proxy import FaultyProxy
 
@@ -173,6 +175,38 @@ def published_game(game):
     game.lines("sync", "v884", "--platform", "ios")
     game.build("v885", NEW_FILES)
     return game
+
+
+@pytest.fixture
+def no_links(monkeypatch):
+    """Refuses every link, as Linux does where the file is another user's."""
+
+    def refuse(path, name, *, src_dir_fd, dst_dir_fd, follow_symlinks):
+        os.stat(path, dir_fd=src_dir_fd, follow_symlinks=follow_symlinks)
+        is_taken = os.access(name, os.F_OK, dir_fd=dst_dir_fd)
+        number = errno.EEXIST if is_taken else errno.EPERM
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", refuse)
+
+
+@pytest.fixture(params=["xfs", "btrfs"])
+def disk(request, tmp_path):
+    """A disk of its own, in a file, whose file system knows clones."""
+    if reason := reason_against_disk(request.param):
+        pytest.skip(reason)
+    image, folder = tmp_path / "image", tmp_path / "disk"
+    with image.open("wb") as stream:
+        stream.truncate(512 << 20)
+    folder.mkdir()
+    make = [administrators_program(f"mkfs.{request.param}"), "-q", image]
+    subprocess.run(make, check=True)
+    # The kernel gives the loop device back with the last that is open on the disk.
+    subprocess.run(["mount", "-o", "loop", image, folder], check=True)
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 class GameInBucket(Game):

@@ -5,9 +5,10 @@
 Python tells of each file it opens, renames or deletes before the system does it (PEP
 578), so every moment between two writes can be hit, and the engine itself knows
 nothing of it. ``kill`` is SIGKILL to the process group, ``stop`` is SIGSTOP, and
-``vanish`` removes FOLDER.
+``vanish`` removes FOLDER. With REFUSE_LINKS in the environment there is no link.
 """
 
+import errno
 import os
 import shutil
 import signal
@@ -15,6 +16,7 @@ import sys
 
 # An entry's name appears, changes or goes; what only reads isn't counted.
 CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "os.symlink"}
+CHANGES.add("fcntl.ioctl")  # a clone
 CREATING = os.O_CREAT | os.O_WRONLY | os.O_RDWR
 
 
@@ -23,6 +25,8 @@ class Disturber:
         self.left, self.action, self.folder = number, action, folder
 
     def hear(self, event, arguments):
+        if event == "os.link" and "REFUSE_LINKS" in os.environ:
+            raise OSError(errno.EPERM, os.strerror(errno.EPERM))
         is_change = event in CHANGES or (event == "open" and arguments[2] & CREATING)
         if not is_change or self.left <= 0:
             return

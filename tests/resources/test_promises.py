@@ -17,6 +17,7 @@ import pytest
 
 from resources.check import find_problem
 from resources.published import open_published
+from tests.resources.conftest import Game
 
 PROJECT = Path(__file__).parents[2]
 DISTURBED = Path(__file__).with_name("disturbed_engine.py")
@@ -108,6 +109,26 @@ def test_a_kill_between_any_two_writes_of_a_sync_leaves_a_version_whole(
         after = objects(game)
         assert not more or after.keys() >= NEW.keys()
         assert {path: after[path] for path in before} == before, "it was sent again"
+        assert list((game.store / "ios/.staging/unfinished").iterdir()) == []
+    assert kills > 5
+
+
+@pytest.mark.parametrize("disk", ["xfs"], indirect=True)
+def test_a_kill_between_any_two_steps_of_a_clone_leaves_nothing_half(disk):
+    game = Game(disk)
+    game.build("v884", OLD)
+    game.lines("sync", "v884", "--platform", "ios")
+    game.build("v885", NEW)
+    game.environment["REFUSE_LINKS"] = "1"
+    kills = 0
+    for code, _ in disturbed(game, "kill", *SYNC, "--reuse", "copy"):
+        kills += code == -signal.SIGKILL
+        for path in OLD.keys() - {"a.json"}:
+            own = game.store / "ios/versions/v885" / path
+            assert not own.exists() or own.read_bytes() == OLD[path]
+        game.lines(*SYNC, "--reuse", "copy")
+        assert game.served() == ("v885", NEW)
+        assert objects(game).keys() >= NEW.keys()
         assert list((game.store / "ios/.staging/unfinished").iterdir()) == []
     assert kills > 5
 

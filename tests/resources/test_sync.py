@@ -242,12 +242,12 @@ class DyingStore(DirectoryStore):
         super().put_document(version, name, dying())
         self.die_at("manifest")
 
-    def _writing(self, chunks, sync):
+    def _writing(self, chunks, *, sync):
         def dying(what):
             yield from chunks
             self.die_at(what)
 
-        return super()._writing(dying(f"middle of {self.writes}"), sync)
+        return super()._writing(dying(f"middle of {self.writes}"), sync=sync)
 
     def move_pointer(self, pointer, expected):
         self.writes = "the pointer"

@@ -5,11 +5,12 @@ import os
 
 import pytest
 
-from resources.tree import Tree
+from resources.errors import StoreError
 from tests.resources.conftest import NEW_FILES, OLD_FILES, entry_of
 
 IOS = ("--platform", "ios")
 SYNC = ("sync", "v885", *IOS, "--reuse", "copy")
+PICTURE = entry_of("img/b.png", b"picture")._replace(held_in="v884")
 
 
 def own_files(game, version="v885"):
@@ -101,18 +102,38 @@ def test_in_a_folder_a_copy_is_a_link_and_takes_no_room(published_game):
     assert list((game.store / "ios/.staging/unfinished").iterdir()) == []
 
 
-def test_where_there_are_no_links_it_is_copied_and_verified(
-    published_game, monkeypatch
-):
+def test_where_there_can_be_no_link_it_is_copied(published_game, no_links):
     game = published_game
-    monkeypatch.setattr(Tree, "link", lambda *args: False)
     store = game.open_store()
-    entry = entry_of("img/b.png", b"picture")._replace(held_in="v884")
     with store.lock():
-        store.copy(entry, "v885")
+        assert store.copy(PICTURE, "v885")
     own = game.store / "ios/versions/v885/img/b.png"
     assert own.read_bytes() == b"picture"
     assert own.stat().st_nlink == 1
+    assert list((game.store / "ios/.staging/unfinished").iterdir()) == []
+
+
+@pytest.mark.parametrize("found", [None, b"half"])
+@pytest.mark.parametrize("held", [None, b"pic", b"pictures"])
+def test_a_damaged_file_of_an_earlier_version_becomes_no_file_of_a_later(
+    published_game, no_links, held, found
+):
+    game = published_game
+    source, own = (
+        game.store / "ios/versions" / version / "img/b.png"
+        for version in ("v884", "v885")
+    )
+    source.unlink()
+    if held:
+        source.write_bytes(held)
+    own.parent.mkdir(parents=True)
+    if found:
+        own.write_bytes(found)
+    store = game.open_store()
+    with store.lock(), pytest.raises(StoreError, match=r"img/b.png in .* is not whole"):
+        store.copy(PICTURE, "v885")
+    assert (own.read_bytes() if own.exists() else None) == found
+    assert list((game.store / "ios/.staging/unfinished").iterdir()) == []
 
 
 def test_a_symbolic_link_in_an_earlier_version_is_no_file_of_a_later(
