@@ -6,7 +6,7 @@ import re
 from functools import partial
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from resources import line_file
@@ -76,6 +76,8 @@ def test_what_generators_write_is_read_by_the_piece(outcome, form, asset):
         assert outcome(content) == outcome(written_otherwise(content))
 
 
+# A look in helpers takes as long as the machine lets it.
+@settings(deadline=None)
 @given(
     st.lists(st.lists(st.sampled_from(SEGMENTS), min_size=1, max_size=3), max_size=5),
     st.sampled_from(ASSETS),
@@ -96,6 +98,8 @@ WHOLE = json.dumps(
 ).encode()
 
 
+# A look in helpers takes as long as the machine lets it.
+@settings(deadline=None)
 @given(
     st.binary(max_size=8) | st.sampled_from([b'"', b"}", b"},", b"{", b'"a": 1, ']),
     st.integers(0, len(WHOLE)),
