@@ -53,6 +53,10 @@ export class LogView {
     return this.lines.total;
   }
 
+  get newest() {
+    return this.lines.get(this.total);
+  }
+
   // What the server wrote into the page.
   adopt(total) {
     for (const row of this.list.children) {

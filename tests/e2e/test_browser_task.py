@@ -118,6 +118,42 @@ def test_time_left_comes_from_tasks_before(open_page, service, stopped_later):
     )
 
 
+def open_later(page, path, seconds):
+    """Open a page that takes the server's clock for so much later than it is."""
+
+    def answer(route):
+        response = route.fetch()
+        text = re.sub(
+            r'data-now="(\d+)"',
+            lambda found: f'data-now="{int(found[1]) + seconds}"',
+            response.text(),
+        )
+        route.fulfill(response=response, body=text)
+
+    page.route(f"**{path}", answer)
+    page.goto(path)
+
+
+def test_a_silence_is_said_with_what_is_usual_for_its_step(
+    open_page, service, stopped_later
+):
+    silent = service.create("musing", name="never")
+    stopped_later.append(silent)
+    service.wait_for(silent, "running")
+    page = open_page("/")
+    open_later(page, f"/tasks/{silent}", 240)
+    # Nobody knows yet what is usual.
+    expect(connection(page)).to_have_text(re.compile(r"^no output for 4 m \d+ s$"))
+    for _ in range(3):
+        service.wait_for(service.create("musing", name="task_types.toml"))
+    page.reload()
+    said = re.compile(r"^no output for 4 m \d+ s; usually at most \d s here$")
+    expect(connection(page)).to_have_text(said)
+    page.unroute_all()
+    page.reload()
+    expect(connection(page)).to_have_text("live")
+
+
 def test_the_result_is_a_table_when_the_task_has_ended(open_page, service):
     output = '::set-output name=ios,type=json::{"new": 1200, "bytes": 4300000}\n'
     (service.data_dir / "outputs").write_text("hello\n" * 3 + output)

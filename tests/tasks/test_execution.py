@@ -390,3 +390,14 @@ def test_a_task_that_ran_before_goes_on_from_there(kind):
     assert running.lines[0][0] == 10
     assert running.trail == [*before, (9, 1, "step 1", 50, None)]
     running.kill()
+
+
+def test_each_step_says_how_long_it_was_silent_at_most(kind):
+    speaking = "for n in 1 2 3 4 5; do sleep 0.1; echo $n; done"
+    silent = "echo up; sleep 0.2; echo ::progress::50; sleep 0.2; echo down"
+    head = 'stall_after = "0.1s"'
+    running = run(kind(steps(speaking, silent, "sleep 0.4", head=head)))
+    found = [result["longestSilenceMs"] for result in running.results]
+    assert 100 <= found[0] < 400 <= min(found[1:])
+    took = [result["durationMs"] for result in running.results]
+    assert all(silence <= whole for silence, whole in zip(found, took, strict=True))
