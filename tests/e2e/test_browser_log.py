@@ -470,6 +470,20 @@ def test_colours_of_programs_are_shown_and_other_escapes_are_not(open_page, show
     expect(page.locator("#L8 .m")).to_have_text("<img src=x onerror=alert(1)>")
 
 
+def test_a_colour_runs_on_wherever_one_looks(open_page, show):
+    text = "plain\n\x1b[31mred\n" + "".join(f"{n}\n" for n in range(3000))
+    task_id = show(text + "last\x1b[0m\nplain\n", "running.txt")
+    page = open_page(f"/tasks/{task_id}")
+    last = wait_until_seen(page, 3004)
+    expect(last.locator(".ansi-red-fg")).to_have_text("last")
+    expect(page.locator("#L3005 .m")).to_have_text("plain")
+    expect(page.locator("#L3005 .ansi-red-fg")).to_have_count(0)
+    page.evaluate("location.hash = '#L1504'")
+    expect(wait_until_seen(page, 1504).locator(".ansi-red-fg")).to_have_text("1500")
+    page.goto(f"/tasks/{task_id}?q=2000&only=1")
+    expect(page.locator("#L2004 .ansi-red-fg")).to_have_text("2000")
+
+
 def test_a_line_redrawn_by_carriage_returns_is_one_line(open_page, show):
     task_id = show("10 %\r50 %\r100 %\ndone\n", "redrawn.txt")
     page = open_page(f"/tasks/{task_id}")

@@ -392,6 +392,30 @@ def test_a_task_that_ran_before_goes_on_from_there(kind):
     running.kill()
 
 
+def test_a_colour_goes_on_in_its_own_stream_until_the_steps_end(kind):
+    words = r"""
+        printf "\033[31mred\nstill\n"
+        printf "\033[32mgreen\n" >&2
+        echo ::notice::plain
+        printf "still\n\033[0mnot any more\nplain\n"
+        echo green too >&2
+    """
+    running = run(kind(steps(words, "echo another")))
+    assert [(level, text) for *_, level, text in running.lines[1:-1]][-2:] == [
+        ("info", "Executing: sh -c 'echo another'"),
+        ("stdout", "another"),
+    ]
+    assert lines(running, "stdout")[:-1] == [
+        "\x1b[31mred",
+        "\x1b[31mstill",
+        "\x1b[31mstill",
+        "\x1b[31m\x1b[0mnot any more",
+        "plain",
+    ]
+    assert lines(running, "stderr") == ["\x1b[32mgreen", "\x1b[32mgreen too"]
+    assert "plain" in lines(running, "info")
+
+
 def test_each_step_says_how_long_it_was_silent_at_most(kind):
     speaking = "for n in 1 2 3 4 5; do sleep 0.1; echo $n; done"
     silent = "echo up; sleep 0.2; echo ::progress::50; sleep 0.2; echo down"
