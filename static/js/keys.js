@@ -21,7 +21,7 @@ function open(id) {
 }
 
 function isTyping(target) {
-  return target.matches?.("input, textarea, select, [contenteditable]");
+  return target.matches?.("input:not([type=checkbox]), textarea, select, [contenteditable]");
 }
 
 // What the keys of a log and its task do; panel() is the one on the page now, if any.

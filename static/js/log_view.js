@@ -90,7 +90,7 @@ export class LogView {
     this.part("scroll").addEventListener("keydown", (event) => this.pressed(event));
     for (const tool of [follow, wrap, times]) tool.hidden = false;
     new ResizeObserver(() => this.resized()).observe(this.part("scroll"));
-    if (this.finder.words || this.finder.level.value) this.finder.start();
+    if (this.finder.words || this.finder.levels.value) this.finder.start();
     else this.finder.say();
     if (this.chosen.lines) this.goTo(this.chosen.lines.from);
     else this.stay();
@@ -202,6 +202,7 @@ export class LogView {
     this.rearrange(() => {
       this.base = matches ? matches.ranges : Ranges.all(this.total);
     });
+    if (this.awaited) this.goTo(this.awaited);
   }
 
   // --- Where the reader is -----------------------------------------------------------
@@ -217,7 +218,14 @@ export class LogView {
     const line = Math.max(1, Math.min(seq, this.total));
     this.following = false;
     if (this.folds.reveal(line)) this.rearrange(() => {});
-    if (!this.rows.has(line) && this.finder.base) this.finder.showAll();
+    this.awaited = null;
+    if (!this.rows.has(line) && this.finder.base) {
+      if (!this.finder.base.knows(line)) {
+        this.awaited = line;
+        return;
+      }
+      this.finder.showAll();
+    }
     const row = this.rows.indexOf(line);
     if (!this.isInSight(row)) this.scroller.showCentred(row);
     this.redrawAll();
@@ -246,6 +254,7 @@ export class LogView {
 
   moved() {
     this.finder.stay();
+    this.awaited = null;
     const { isAtEnd } = this.scroller;
     if (isAtEnd !== this.following) {
       this.following = isAtEnd;

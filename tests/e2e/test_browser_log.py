@@ -362,17 +362,67 @@ def test_a_search_finds_lines_that_come_later(open_page, service, stopped_later)
     expect(found).to_have_text(re.compile(r"of 1\d$"))
 
 
-def test_one_level_is_shown_and_the_address_says_so(open_page, show):
-    task_id = show("one\n::error::first\ntwo\n::error::second\nthree\n", "levels.txt")
-    page = open_page(f"/tasks/{task_id}")
-    page.get_by_label("Level").select_option("error")
-    expect(log(page).locator("li")).to_have_count(2)
-    assert page.locator("ol.log .m").all_text_contents() == ["first", "second"]
+def levels(page):
+    """The list of levels, open."""
+    place = page.locator("[data-part=levels]")
+    if place.get_attribute("open") is None:
+        place.locator("summary").click()
+    return page.get_by_role("group", name="Levels")
+
+
+def test_any_levels_are_shown_and_the_address_says_which(open_page, show):
+    text = "one\n::error::first\ntwo\n::error::second\n::notice::three\n"
+    page = open_page(f"/tasks/{show(text, 'levels.txt')}")
+    messages = page.locator("ol.log .m")
+    levels(page).get_by_label("error").check()
+    expect(messages).to_have_text(["first", "second"])
     assert "level=error" in page.url
+    levels(page).get_by_label("stdout").check()
+    expect(messages).to_have_text(["one", "first", "two", "second"])
+    expect(page.locator("[data-part=levels] summary")).to_have_text("stdout, error")
     page.reload()
-    expect(log(page).locator("li")).to_have_count(2)
-    page.get_by_label("Level").select_option("stderr")
+    expect(messages).to_have_text(["one", "first", "two", "second"])
+    levels(page).get_by_label("stdout").uncheck()
+    levels(page).get_by_label("error").uncheck()
+    expect(page.locator("[data-part=levels] summary")).to_have_text("all levels")
+    expect(log(page).locator("li")).to_have_count(7)
+    assert "level" not in page.url
+    levels(page).get_by_label("stderr").check()
     expect(page.get_by_text("No line of this log is like that.")).to_be_visible()
+
+
+def test_a_search_among_some_levels_counts_only_those(open_page, show):
+    text = "one a\n::error::two a\n::notice::three a\n"
+    task_id = show(text, "among.txt")
+    page = open_page(f"/tasks/{task_id}?q=a&level=stdout,error,nothing")
+    expect(page.locator("[data-part=found]")).to_have_text(re.compile("of 2$"))
+    expect(page.locator("ol.log .m")).to_have_text(["one a", "two a"])
+
+
+def test_a_link_to_a_line_keeps_the_levels_that_it_is_among(open_page, show):
+    text = "fine\n" * 400 + "::error::first\n" + "fine\n" * 400
+    task_id = show(text, "keeps.txt")
+    page = open_page(f"/tasks/{task_id}?level=error#L402")
+    wait_until_seen(page, 402)
+    expect(log(page).locator("li")).to_have_count(1)
+    page.goto(f"/tasks/{task_id}?level=error#L300")
+    wait_until_seen(page, 300)
+    expect(page.locator("[data-part=levels] summary")).to_have_text("all levels")
+
+
+def test_the_list_of_levels_is_used_by_keyboard(open_page, long_log):
+    page = open_page(f"/tasks/{long_log}")
+    place = page.locator("[data-part=levels]")
+    place.locator("summary").press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    expect(place.locator("summary")).to_have_text("info")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("group", name="Levels")).to_be_hidden()
+    expect(place.locator("summary")).to_be_focused()
+    levels(page)
+    page.locator("[data-part=count]").click()
+    expect(page.get_by_role("group", name="Levels")).to_be_hidden()
 
 
 # --- Links to lines ------------------------------------------------------------------
