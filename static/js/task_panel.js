@@ -28,7 +28,7 @@ export class TaskPanel {
     this.skew = Number(root.dataset.now) * 1000 - Date.now();
     this.log = new LogView(root, { inAddress: isPage });
     this.facts = new TaskFacts(this);
-    this.silence = new TaskSilence(this.log.newest, Date.now() + this.skew);
+    this.silence = new TaskSilence(this.log.lines.newest, Date.now() + this.skew);
     this.cancel = new TaskCancel(this);
     if (this.hasEnded) return;
     if (isPage) this.notify = new Notify(this.part("notify"), this.name);

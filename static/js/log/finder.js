@@ -8,8 +8,8 @@ import { Matches } from "./matches.js";
 const PAUSE_MS = 250; // while somebody types
 
 export class Finder {
-  // view: sought() draws anew, narrowed(matches or null, query) shows only those,
-  // goTo(seq), from(): {seq, isAtEnd} where the reader is, focus()
+  // view: redrawAll(), narrowed(matches or null, query) shows only those,
+  // focus(), reader: goTo(seq), from(): {seq, isAtEnd}
   constructor(part, api, view, { inAddress }) {
     this.api = api;
     this.view = view;
@@ -129,13 +129,13 @@ export class Finder {
   step(direction) {
     this.stay();
     if (!this.search?.count) return;
-    const { seq, isAtEnd } = this.view.from();
+    const { seq, isAtEnd } = this.view.reader.from();
     if (this.current === null) {
       const isBack = direction < 0 || (direction === 0 && isAtEnd);
       this.current = isBack ? this.search.previous(seq) : this.search.next(seq - 1);
     } else if (direction < 0) this.current = this.search.previous(this.current);
     else this.current = this.search.next(this.current);
-    this.view.goTo(this.current);
+    this.view.reader.goTo(this.current);
     this.say();
   }
 
@@ -145,7 +145,7 @@ export class Finder {
     const hasNone = !search?.count;
     this.buttons.previous.disabled = this.buttons.next.disabled = hasNone;
     this.buttons.only.disabled = !search;
-    this.view.sought();
+    this.view.redrawAll();
   }
 
   wordsFor({ count, ranges, isDone, isCut }) {

@@ -44,6 +44,13 @@ export class Scroller {
     return { row: this.first + place, offset: (rows[place]?.offsetTop ?? 0) - top };
   }
 
+  isInSight(row) {
+    const element = row >= this.first && row < this.last && this.list.children[row - this.first];
+    if (!element) return false;
+    const top = this.y + element.offsetTop - this.at;
+    return top >= 0 && top + element.offsetHeight <= this.seen;
+  }
+
   resized() {
     this.seen = this.frame.clientHeight;
     this.at = this.frame.scrollTop;
