@@ -1,6 +1,7 @@
 // A log on a page: however long, only the lines around the reader are there.
 
 import { Around } from "./log/around.js";
+import { Choosing } from "./log/choosing.js";
 import { Chosen } from "./log/chosen.js";
 import { Drawing } from "./log/drawing.js";
 import { Finder } from "./log/finder.js";
@@ -45,8 +46,10 @@ export class LogView {
     this.chosen = new Chosen(part, api, {
       changed: () => this.redrawAll(),
       opened: (lines) => this.reader.goTo(lines.from),
+      lineAt: (seq) => this.lines.get(seq),
     });
     this.finder = new Finder(part, api, this, { inAddress });
+    this.choosing = new Choosing(part("scroll"), this);
     this.looks = new Looks(part, this.list, () => this.redrawAll());
     this.mount();
     this.landmarks.load(this.total);
@@ -196,7 +199,7 @@ export class LogView {
   openFirstError(event) {
     event.preventDefault();
     const { seq } = this.landmarks.firstError;
-    this.chosen.choose({ from: seq, to: seq });
+    this.chosen.choose(seq);
     this.reader.goTo(seq);
   }
 
@@ -210,7 +213,7 @@ export class LogView {
   clickedNumber(event, seq) {
     if (event.ctrlKey || event.metaKey) return; // a new tab
     event.preventDefault();
-    this.chosen.choose({ from: seq, to: seq }, { isLonger: event.shiftKey });
+    this.chosen.choose(seq, { isLonger: event.shiftKey });
   }
 
   clickedButton(act, seq) {

@@ -477,6 +477,69 @@ def test_lines_are_chosen_by_click_copied_and_let_go(open_page, long_log):
     assert "#" not in page.url
 
 
+def test_lines_are_chosen_by_keyboard(open_page, long_log):
+    page = open_page(f"/tasks/{long_log}#L500")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    wait_until_seen(page, 500)
+    page.locator(".log-scroll").focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    expect(page).to_have_url(re.compile("#L502$"))
+    expect(page.locator("#announcer")).to_have_text("Line 502: 501")
+    for _ in range(40):  # further than what is seen
+        page.keyboard.press("Shift+ArrowDown")
+    expect(page).to_have_url(re.compile("#L502-L542$"))
+    expect(page.locator("#announcer")).to_have_text("Lines 502 to 542: 541")
+    expect(page.locator("#L542.chosen")).to_be_in_viewport(ratio=1)
+    page.keyboard.press("y")
+    expect(page.get_by_text("The link is copied.").first).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == page.url
+    for _ in range(42):
+        page.keyboard.press("Shift+ArrowUp")
+    expect(page).to_have_url(re.compile("#L500-L502$"))
+    expect(page.locator("#L500.chosen")).to_be_in_viewport(ratio=1)
+    page.keyboard.press("ArrowUp")
+    expect(page).to_have_url(re.compile("#L499$"))
+    page.keyboard.press("Escape")
+    expect(page.locator("ol.log .chosen")).to_have_count(0)
+    assert "#" not in page.url
+    page.go_back()
+    expect(page).to_have_url(re.compile("#L499$"))
+
+
+def test_choosing_by_keyboard_begins_with_what_is_in_sight(open_page, long_log):
+    page = open_page(f"/tasks/{long_log}")
+    wait_until_seen(page, 100_002)
+    page.locator(".log-scroll").press("ArrowUp")
+    expect(page).to_have_url(re.compile("#L100002$"))
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowUp")
+    expect(page).to_have_url(re.compile("#L100001$"))
+    page.keyboard.press("Escape")
+    page.keyboard.press("Home")
+    wait_until_seen(page, 1)
+    page.keyboard.press("ArrowDown")
+    expect(page).to_have_url(re.compile("#L1$"))
+
+
+def test_the_keyboard_goes_from_one_shown_line_to_the_next(open_page, long_log):
+    page = open_page(f"/tasks/{long_log}?q=777&only=1#L778")
+    wait_until_seen(page, 1778)
+    page.locator(".log-scroll").press("ArrowDown")
+    expect(page).to_have_url(re.compile("only=1#L1778$"))
+    page.keyboard.press("Shift+ArrowDown")
+    expect(page).to_have_url(re.compile("#L1778-L2778$"))
+
+
+def test_a_browser_that_copies_nothing_is_told_of(open_page, long_log):
+    page = open_page(f"/tasks/{long_log}#L500")
+    wait_until_seen(page, 500)
+    page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(); }")
+    page.keyboard.press("y")
+    told = page.locator("[data-part=chosen-lines]")
+    expect(told).to_have_text("Nothing was copied: the browser does not allow it.")
+
+
 # --- How lines look ------------------------------------------------------------------
 
 
