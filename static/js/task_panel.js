@@ -4,6 +4,7 @@ import { announce } from "./announce.js";
 import { LogView } from "./log_view.js";
 import { Notify } from "./notify.js";
 import { fetchPart, isSignedOut } from "./session.js";
+import { ENDED } from "./status.js";
 import { TaskStream } from "./stream.js";
 import { TaskCancel } from "./task_cancel.js";
 import { TaskFacts } from "./task_facts.js";
@@ -12,7 +13,6 @@ import { TaskWait } from "./task_wait.js";
 import { clock, duration, language, text, ticking } from "./text.js";
 
 const SHAPES = { pending: "◌", running: "●", completed: "✓", failed: "✕", cancelled: "⊘" };
-const ENDED = new Set(["completed", "failed", "cancelled"]);
 
 export class TaskPanel {
   constructor(root, { ended = () => {}, isPage = false } = {}) {
@@ -81,6 +81,7 @@ export class TaskPanel {
     delete this.part("connection").dataset.state;
     delete this.root.dataset.connection;
     this.stopClocks();
+    this.log.shown();
     this.ended();
   }
 

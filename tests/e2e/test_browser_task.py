@@ -154,6 +154,18 @@ def test_a_silence_is_said_with_what_is_usual_for_its_step(
     expect(connection(page)).to_have_text("live")
 
 
+def test_a_log_without_lines_says_what_it_is(open_page, service, stopped_later):
+    gate = service.create("gate")
+    stopped_later.append(gate)
+    service.wait_for(gate, "running")
+    task_id = service.create("three-steps")
+    page = open_page(f"/tasks/{task_id}")
+    expect(page.get_by_text("What the task prints appears here.")).to_be_visible()
+    service.request("POST", f"/api/tasks/{task_id}/cancel")
+    expect(watched(page)).to_have_attribute("data-status", "cancelled")
+    expect(page.get_by_text("The task printed nothing.")).to_be_visible()
+
+
 def test_the_result_is_a_table_when_the_task_has_ended(open_page, service):
     output = '::set-output name=ios,type=json::{"new": 1200, "bytes": 4300000}\n'
     (service.data_dir / "outputs").write_text("hello\n" * 3 + output)

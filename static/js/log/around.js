@@ -4,9 +4,9 @@
 import { counted, text } from "../text.js";
 
 export class Around {
-  constructor(part, landmarks) {
-    this.part = part;
-    this.landmarks = landmarks;
+  // hasEnded(): whether no more lines come
+  constructor(part, landmarks, hasEnded) {
+    Object.assign(this, { part, landmarks, hasEnded });
   }
 
   // seq: of the line at the top, 0 if there is none; unseen: how many lines are new;
@@ -17,9 +17,15 @@ export class Around {
     if (unseen) this.part("more").textContent = `↓ ${counted("newLine", "newLines", unseen)}`;
     this.part("follow").setAttribute("aria-pressed", String(following));
     this.part("log").style.setProperty("--digits", Math.max(4, String(total).length));
-    this.part("none").hidden = !isEmpty;
+    this.showNone(total, isEmpty);
     this.showHead(seq);
     this.showFirstError();
+  }
+
+  showNone(total, isEmpty) {
+    this.part("none").hidden = total > 0 && !isEmpty;
+    const none = this.hasEnded() ? "noneAtAll" : "noneYet";
+    this.part("none").textContent = text(total ? "noneLike" : none);
   }
 
   showHead(seq) {
