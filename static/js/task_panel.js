@@ -72,7 +72,7 @@ export class TaskPanel {
   }
 
   line(log) {
-    this.silence.line(log);
+    this.silence.line(Date.now() + this.skew);
     this.log.append(log);
   }
 
@@ -198,8 +198,9 @@ export class TaskPanel {
   left(now) {
     if (this.status !== "running" || !this.usual || !this.started) return "";
     const milliseconds = this.started + this.usual - now;
-    if (milliseconds < 0) return text("longerThanUsual", { time: ticking(this.usual) });
-    return text("timeLeft", { time: ticking(Math.max(milliseconds, 1000)) });
+    const said = (length) => ({ time: ticking(Math.max(length, 1000)) });
+    if (milliseconds < 0) return text("longerThanUsual", said(this.usual));
+    return text("timeLeft", said(milliseconds));
   }
 
   watchSilence(now) {

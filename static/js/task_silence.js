@@ -8,15 +8,15 @@ const SAID_FROM_MS = 30_000;
 export class TaskSilence {
   // newest: the last line that is known, if any; times are the server's
   constructor(newest, now) {
-    this.since = now;
+    this.since = newest ? Date.parse(newest.timestamp) : now;
     this.stalled = null;
     this.step = "";
     this.usual = JSON.parse(document.getElementById("usual-silences")?.textContent ?? "{}");
-    if (newest) this.line(newest);
   }
 
-  line({ timestamp }) {
-    this.since = Date.parse(timestamp);
+  // One has come.
+  line(now) {
+    this.since = now;
   }
 
   // The line that says that a step is silent doesn't end its silence.

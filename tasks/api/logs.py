@@ -99,10 +99,10 @@ class LogViewSet(ViewSetMixin, ApiView):
 
     @described(
         "Search a log",
-        "Which lines have one of some levels and hold a text, as ranges of `seq`, first and last "
-        "included. A long log is looked through in several answers: ask again with "
-        "`after` = `next` until that is null. While the task runs, look on later with "
-        "`after` = `through`.",
+        "Which lines have one of some levels and hold a text, as ranges of `seq`, "
+        "first and last included. A long log is looked through in several answers: ask "
+        "again with `after` = `next` until that is null. While the task runs, look on "
+        "later with `after` = `through`.",
         operation_id="searchTaskLog",
         parameters=(TASK_ID, AFTER, LEVEL, TEXT),
         answers={200: LogMatchesSerializer},

@@ -149,6 +149,8 @@ def test_a_silence_is_said_with_what_is_usual_for_its_step(
     page.reload()
     said = re.compile(r"^no output for 4 m \d+ s; usually at most \d s here$")
     expect(connection(page)).to_have_text(said)
+    left = page.locator("[data-part=left]")
+    expect(left).to_have_text("longer than usual (1 s)")
     page.unroute_all()
     page.reload()
     expect(connection(page)).to_have_text("live")
