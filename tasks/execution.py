@@ -17,7 +17,6 @@ from typing import Any, Literal
 from django.conf import settings
 
 from tasks.child import Child, Stream
-from tasks.colours import ESCAPE, Colours
 from tasks.keeper import Keeper, Program
 from tasks.task_types import MASK, Step, TaskType, fill
 from tasks.workflow import Command, NotJson, json_of, parse
@@ -86,7 +85,6 @@ class Execution:
         self._log_size_bytes = self._dropped_lines = 0
         self._is_log_full = False
         self._complaint = ""  # the step's last ::error::
-        self._colours: dict[Stream, Colours] = {}
         self._total_weight = sum(step.weight for step in kind.steps)
 
     # --- What the runner calls ------------------------------------------------------
@@ -177,7 +175,6 @@ class Execution:
     def _start_step(self) -> None:
         step = self._step
         self._complaint, self._step_timed_out = "", False
-        self._colours = {"stdout": Colours(), "stderr": Colours()}
         self._step_started_at = self._last_output_at = time.monotonic()
         self._last_line_at, self._longest_silence_seconds = self._step_started_at, 0.0
         self._note_change()
@@ -360,15 +357,13 @@ class Execution:
         self.has_spoken = True
         if self._stall_seconds is not None:
             self._end_stall()
-        before, colours = self.line_count, self._colours[stream]
+        before = self.line_count
         for line in lines:
             if line[:2] == "::" and (command := parse(line)):
                 self._obey(command, line)
             elif self.kind.limits_log and self._is_beyond_limit(line):
                 self._dropped_lines += 1
             else:
-                if colours.is_on or ESCAPE in line:
-                    line = colours.carried_into(line)
                 self._say(stream, line, at_ms)
         if self.line_count > before:
             self._end_silence()

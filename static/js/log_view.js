@@ -22,7 +22,7 @@ export class LogView {
     this.part = part;
     this.list = part("log");
     this.started = Number(panel.dataset.started || 0) * 1000;
-    this.lines = new Lines(api, () => this.redraw());
+    this.lines = new Lines(api, () => this.loaded());
     this.lines.adopt(this.list.children, Number(panel.dataset.lines));
     this.landmarks = new Landmarks(api, () => this.landmarksGrew());
     this.folds = new Folds(this.landmarks);
@@ -102,6 +102,12 @@ export class LogView {
   isSelecting() {
     const selection = getSelection();
     return !selection.isCollapsed && this.list.contains(selection.anchorNode);
+  }
+
+  // Lines that were wanted have come, maybe above others.
+  loaded() {
+    this.drawing.colours.forget();
+    this.redraw();
   }
 
   landmarksGrew() {

@@ -583,18 +583,87 @@ def test_colours_of_programs_are_shown_and_other_escapes_are_not(open_page, show
     expect(page.locator("#L8 .m")).to_have_text("<img src=x onerror=alert(1)>")
 
 
-def test_a_colour_runs_on_wherever_one_looks(open_page, show):
-    text = "plain\n\x1b[31mred\n" + "".join(f"{n}\n" for n in range(3000))
-    task_id = show(text + "last\x1b[0m\nplain\n", "running.txt")
+def test_a_colour_runs_on_until_it_is_turned_off(open_page, show):
+    text = (
+        "\x1b[31mred\nstill red\n\n\x1b[1mred and bold\nstill both\x1b[0m\nnone\n"
+        "\x1b[32;4mgreen\x1b[39m\nunderlined\n\x1b[24mnone again\n"
+        "\x1b[48;2;1;2;3mtrue\nstill true\x1b[m\nnone at last\n"
+    )
+    page = open_page(f"/tasks/{show(text, 'on.txt')}")
+    expect(page.locator("#L3 .ansi-red-fg")).to_have_text("still red")
+    both = page.locator("#L6 .ansi-red-fg.ansi-bold")
+    expect(both).to_have_text("still both")
+    expect(page.locator("#L9 .ansi-underline")).to_have_text("underlined")
+    expect(page.locator("#L9 .ansi-green-fg")).to_have_count(0)
+    true = page.locator("#L12 .m span")
+    expect(true).to_have_css("background-color", "rgb(1, 2, 3)")
+    expect(true).to_have_class("")
+    for seq, words in ((7, "none"), (10, "none again"), (13, "none at last")):
+        expect(page.locator(f"#L{seq} .m")).to_have_text(words)
+        expect(page.locator(f"#L{seq} .m [class*=ansi]")).to_have_count(0)
+        expect(page.locator(f"#L{seq} .m [style]")).to_have_count(0)
+
+
+def test_a_colour_is_that_of_one_output_of_one_step(open_page, service):
+    task_id = service.create("coloured")
+    service.wait_for(task_id)
     page = open_page(f"/tasks/{task_id}")
-    last = wait_until_seen(page, 3004)
-    expect(last.locator(".ansi-red-fg")).to_have_text("last")
-    expect(page.locator("#L3005 .m")).to_have_text("plain")
-    expect(page.locator("#L3005 .ansi-red-fg")).to_have_count(0)
+    shown = {
+        "still red": "ansi-bold ansi-red-fg",
+        "still green": "ansi-underline ansi-green-fg",
+        "plain out": "m",
+        "plain err": "m",
+        "another step": "m",
+        "its errors": "m",
+    }
+    for words, name in shown.items():
+        expect(log(page).get_by_text(words, exact=True)).to_have_class(name)
+
+
+def test_a_colour_runs_on_into_lines_that_come_live(open_page, service, stopped_later):
+    task_id = service.create("reddening")
+    stopped_later.append(task_id)
+    page = open_page(f"/tasks/{task_id}")
+    reds = page.locator("ol.log .ansi-red-fg")
+    page.wait_for_function(
+        "() => document.querySelectorAll('ol.log .ansi-red-fg').length > 5"
+    )
+    expect(reds.last).to_have_text("red")
+
+
+def test_older_lines_that_come_colour_those_below_them(open_page, show):
+    text = "plain\n" * 395 + "\x1b[31mred\n" + "words\n" * 204
+    page = open_page(f"/tasks/{show(text, 'older.txt')}")
+    expect(wait_until_seen(page, 601).locator(".m")).to_have_text("words")
+    expect(page.locator("#L601 .ansi-red-fg")).to_have_count(0)
+    page.evaluate("location.hash = '#L403'")
+    expect(page.locator("#L403 .ansi-red-fg")).to_have_text("words")
+    expect(page.locator("#L410 .ansi-red-fg")).to_be_in_viewport()
+    page.keyboard.press("G")
+    expect(wait_until_seen(page, 601).locator(".ansi-red-fg")).to_have_text("words")
+    page.keyboard.press("g")
+    expect(wait_until_seen(page, 1).locator(".m span")).to_have_count(0)
+
+
+def test_what_is_far_from_a_colours_beginning_has_none(open_page, show):
+    text = "\x1b[31mred\n" + "words\n" * 3000
+    page = open_page(f"/tasks/{show(text, 'far.txt')}")
     page.evaluate("location.hash = '#L1504'")
-    expect(wait_until_seen(page, 1504).locator(".ansi-red-fg")).to_have_text("1500")
-    page.goto(f"/tasks/{task_id}?q=2000&only=1")
-    expect(page.locator("#L2004 .ansi-red-fg")).to_have_text("2000")
+    expect(wait_until_seen(page, 1504).locator(".m")).to_have_text("words")
+    expect(page.locator("ol.log .ansi-red-fg")).to_have_count(0)
+
+
+def test_a_match_has_the_colours_of_the_lines_that_are_there(open_page, show):
+    found = "\x1b[31mneedle\nbetween\nneedle again\n"
+    text = "words\n" * 500 + found + "words\n" * 500
+    page = open_page(f"/tasks/{show(text, 'match.txt')}?q=needle&only=1")
+    again = page.locator("#L504 .m")
+    expect(again).to_have_text("needle again")
+    expect(page.locator("#L502 .ansi-red-fg")).to_have_text("needle")
+    expect(again.locator(".ansi-red-fg")).to_have_count(0)
+    page.get_by_role("button", name="Only matches").click()
+    expect(again.locator(".ansi-red-fg")).to_have_text("needle again")
+    expect(again.locator("mark")).to_have_text("needle")
 
 
 def test_a_line_redrawn_by_carriage_returns_is_one_line(open_page, show):

@@ -392,28 +392,16 @@ def test_a_task_that_ran_before_goes_on_from_there(kind):
     running.kill()
 
 
-def test_a_colour_goes_on_in_its_own_stream_until_the_steps_end(kind):
-    words = r"""
-        printf "\033[31mred\nstill\n"
-        printf "\033[32mgreen\n" >&2
-        echo ::notice::plain
-        printf "still\n\033[0mnot any more\nplain\n"
-        echo green too >&2
-    """
-    running = run(kind(steps(words, "echo another")))
-    assert [(level, text) for *_, level, text in running.lines[1:-1]][-2:] == [
-        ("info", "Executing: sh -c 'echo another'"),
-        ("stdout", "another"),
+def test_lines_are_what_the_program_wrote_with_every_escape(kind):
+    words = [
+        r"\033[31mred",
+        "still",
+        r"\033[1mbold\033[22m, \033[Kand not any more\033[0m",
+        r"\033]0;a title\007",
     ]
-    assert lines(running, "stdout")[:-1] == [
-        "\x1b[31mred",
-        "\x1b[31mstill",
-        "\x1b[31mstill",
-        "\x1b[31m\x1b[0mnot any more",
-        "plain",
-    ]
-    assert lines(running, "stderr") == ["\x1b[32mgreen", "\x1b[32mgreen too"]
-    assert "plain" in lines(running, "info")
+    running = run(kind(steps("printf '" + r"\n".join(words) + "'")))
+    written = [w.replace(r"\033", "\x1b").replace(r"\007", "\x07") for w in words]
+    assert lines(running, "stdout") == written
 
 
 def test_each_step_says_how_long_it_was_silent_at_most(kind):

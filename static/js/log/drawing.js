@@ -1,12 +1,14 @@
 // The elements of rows: each is drawn once, and again when something that it depends on
 // is another.
 
+import { Colours } from "./colours.js";
 import { rowOf } from "./row.js";
 
 export class Drawing {
   // look(): {times, started, needle, current, isChosen(seq)} of all rows, as it is now
   constructor(list, { lines, landmarks, folds, look }) {
     Object.assign(this, { list, lines, landmarks, folds, look });
+    this.colours = new Colours(lines);
     this.drawn = new Map(); // seq → what it was drawn from, and its element
     this.generation = 0; // of what all rows depend on
     this.wholes = new Set(); // long lines that are shown to their end
@@ -16,13 +18,15 @@ export class Drawing {
     const { times, started, needle, current, isChosen } = this.look();
     const line = this.lines.get(seq);
     const previous = times === "previous" ? this.lines.get(seq - 1) : undefined;
+    const open = this.colours.before(seq);
+    const from = { line, previous, open, generation: this.generation };
     const kept = this.drawn.get(seq);
-    const isSame = kept && kept.line === line && kept.previous === previous;
-    if (isSame && kept.generation === this.generation) return kept.element;
+    if (kept && Object.keys(from).every((name) => kept[name] === from[name])) return kept.element;
     const element = rowOf(seq, line, {
       times,
       started,
       previous,
+      open,
       needle,
       isWhole: this.wholes.has(seq),
       group: this.folds.headAt(seq),
@@ -30,7 +34,7 @@ export class Drawing {
     });
     element.classList.toggle("chosen", isChosen(seq));
     element.classList.toggle("current", seq === current);
-    this.drawn.set(seq, { line, previous, generation: this.generation, element });
+    this.drawn.set(seq, { ...from, element });
     return element;
   }
 
