@@ -9,7 +9,6 @@ export class TaskSilence {
   // newest: the last line that is known, if any; times are the server's
   constructor(newest, now) {
     this.since = newest ? Date.parse(newest.timestamp) : now;
-    this.stalled = null;
     this.step = "";
     this.usual = JSON.parse(document.getElementById("usual-silences")?.textContent ?? "{}");
   }
@@ -19,15 +18,16 @@ export class TaskSilence {
     this.since = now;
   }
 
-  // The line that says that a step is silent doesn't end its silence.
+  // The line that says that a step is silent doesn't end its silence, nor does what is
+  // no line: progress ends only what is called a stall.
   update({ step, stalledSince }) {
     this.step = step.name;
-    this.stalled = stalledSince && Date.parse(stalledSince);
+    if (stalledSince) this.since = Math.min(this.since, Date.parse(stalledSince));
   }
 
   // What to say of it; null while that is nothing.
   at(now) {
-    const silence = now - (this.stalled ?? this.since);
+    const silence = now - this.since;
     if (silence < SAID_FROM_MS) return null;
     const time = ticking(silence);
     const seconds = this.usual[this.step];

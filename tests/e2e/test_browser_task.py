@@ -156,6 +156,28 @@ def test_a_silence_is_said_with_what_is_usual_for_its_step(
     expect(connection(page)).to_have_text("live")
 
 
+def test_only_a_line_ends_the_silence_of_a_stall(open_page, service, stopped_later):
+    task_id = service.create("brooding")
+    stopped_later.append(task_id)
+    service.wait_for(task_id, "running")
+    page = open_page("/")
+    open_later(page, f"/tasks/{task_id}", 240)
+    expect(connection(page)).to_have_text("live")
+    (service.data_dir / f"{task_id}.quiet").touch()
+    stalled = page.locator("[data-part=stalled]")
+    expect(stalled).to_have_text(re.compile(r"^Silent since [\d:]+ \(4 m \d+ s\)$"))
+    silence = re.compile(r"^no output for 4 m \d+ s")
+    expect(connection(page)).to_have_text(silence)
+    (service.data_dir / f"{task_id}.idea").touch()
+    expect(page.locator("[data-part=percent]")).to_have_text("50 %")
+    expect(stalled).to_be_hidden()
+    expect(connection(page)).not_to_have_text(connection(page).inner_text())
+    expect(connection(page)).to_have_text(silence)
+    (service.data_dir / f"{task_id}.word").touch()
+    wait_for_line(page, "aha")
+    expect(connection(page)).to_have_text("live")
+
+
 def test_a_log_without_lines_says_what_it_is(open_page, service, stopped_later):
     gate = service.create("gate")
     stopped_later.append(gate)
