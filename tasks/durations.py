@@ -1,4 +1,4 @@
-"""How long tasks of a type usually take, by what they took before."""
+"""How long tasks of a type usually take, and are silent, by what came before."""
 
 from collections.abc import Iterable
 from statistics import median
@@ -24,3 +24,26 @@ def usual_seconds(types: Iterable[str]) -> dict[str, float]:
         if len(seconds) >= LEAST_RUNS:
             usual[name] = median(seconds)
     return usual
+
+
+def usual_silences(type_name: str) -> dict[str, float]:
+    """For each step of a type the longest silence, in seconds, that its newest
+    completed runs had there; steps that hardly ever ran are left out."""
+    done = Task.objects.filter(type=type_name, status=Task.Status.COMPLETED)
+    runs = done.newest_first().values_list("result__results", flat=True)[:RUNS]
+    found: dict[str, list[float]] = {}
+    for results in runs:
+        run: dict[str, float] = {}
+        for entry in results or ():
+            milliseconds = entry.get("longestSilenceMs")
+            # An attempt that failed may have hung until its time was over.
+            if milliseconds is not None and entry.get("exitCode") == 0:
+                name = entry["name"]
+                run[name] = max(milliseconds / 1000, run.get(name, 0))
+        for name, seconds in run.items():
+            found.setdefault(name, []).append(seconds)
+    return {
+        name: max(seconds)
+        for name, seconds in found.items()
+        if len(seconds) >= LEAST_RUNS
+    }

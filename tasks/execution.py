@@ -80,6 +80,8 @@ class Execution:
         self.has_spoken = False  # any program of it
         self._last_output_at = time.monotonic()
         self._stalled_ms: int | None = None  # since then, milliseconds since 1970
+        self._last_line_at = time.monotonic()
+        self._longest_silence_seconds = 0.0  # of the step, between its lines
         self._log_size_bytes = self._dropped_lines = 0
         self._is_log_full = False
         self._complaint = ""  # the step's last ::error::
@@ -174,6 +176,7 @@ class Execution:
         step = self._step
         self._complaint, self._step_timed_out = "", False
         self._step_started_at = self._last_output_at = time.monotonic()
+        self._last_line_at, self._longest_silence_seconds = self._step_started_at, 0.0
         self._note_change()
         self._say("info", f"Executing: {step.shown(self.values)}")
         folder = fill(step.cwd, self.values) if step.cwd else "."
@@ -198,6 +201,7 @@ class Execution:
             self._take(stream, lines)
         self.child = None
         self._end_stall()
+        self._end_silence()
         if child.killed and self._stop is None and not self._step_timed_out:
             count = "1 process" if child.killed == 1 else f"{child.killed} processes"
             were = "it was" if child.killed == 1 else "they were"
@@ -224,6 +228,7 @@ class Execution:
                 "exitCode": 128 - status if status < 0 else status,
                 "signal": _signal_name(-status) if status < 0 else None,
                 "durationMs": round((time.monotonic() - self._step_started_at) * 1000),
+                "longestSilenceMs": round(self._longest_silence_seconds * 1000),
                 "attempt": self._attempt,
             }
         )
@@ -337,6 +342,14 @@ class Execution:
             self._stalled_ms = None
             self._note_change()
 
+    def _end_silence(self) -> None:
+        """A line has come, or the step's end."""
+        now = time.monotonic()
+        silence_seconds = now - self._last_line_at
+        if silence_seconds > self._longest_silence_seconds:
+            self._longest_silence_seconds = silence_seconds
+        self._last_line_at = now
+
     # --- Output ---------------------------------------------------------------------
 
     def _take(self, stream: Stream, lines: list[str]) -> None:
@@ -344,6 +357,7 @@ class Execution:
         self.has_spoken = True
         if self._stall_seconds is not None:
             self._end_stall()
+        before = self.line_count
         for line in lines:
             if line[:2] == "::" and (command := parse(line)):
                 self._obey(command, line)
@@ -351,6 +365,8 @@ class Execution:
                 self._dropped_lines += 1
             else:
                 self._say(stream, line, at_ms)
+        if self.line_count > before:
+            self._end_silence()
 
     def _is_beyond_limit(self, line: str) -> bool:
         """Whether a line is one more than the type's log may have. The first one ends

@@ -7,7 +7,7 @@ searches has the first places at once.
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypedDict
 
 from django.db import connection
@@ -61,14 +61,15 @@ class Landmarks(NamedTuple):
 
 
 def matches(
-    task_id: uuid.UUID, after: int, last_seq: int, level: str | None, q: str
+    task_id: uuid.UUID, after: int, last_seq: int, levels: Sequence[str], q: str
 ) -> Matches:
-    """Which lines behind ``after`` have a level and hold a text. Look on from
+    """Which lines behind ``after`` have one of these levels (any, where there
+    are none) and hold a text. Look on from
     ``through``, where that is less than ``last_seq``."""
     ranges: list[tuple[int, int]] = []
     through = after
     for start, end in _pieces(after, last_seq):
-        lines = log_store.filtered(task_id, start, end, level, q).order_by()
+        lines = log_store.filtered(task_id, start, end, levels, q).order_by()
         sql, values = lines.values("seq").query.sql_with_params()
         with connection.cursor() as cursor:
             cursor.execute(RANGES.format(sql), values)

@@ -117,36 +117,41 @@ def page(
     task_id: uuid.UUID,
     after: int,
     limit: int,
-    level: str | None = None,
+    levels: Sequence[str] = (),
     q: str = "",
     upto: int | None = None,
 ) -> list[LineJson]:
-    """Lines as the API shows them, after a seq; filtered by level and by a text
-    that the message holds (case doesn't matter)."""
-    if level is None and not q:
+    """Lines as the API shows them, after a seq; filtered by levels, if there
+    are any, and by a text that the message holds (case doesn't matter)."""
+    if not levels and not q:
         return [as_json(line) for line in read(task_id, after, upto, limit)]
-    lines = filtered(task_id, after, upto, level, q).order_by("seq")[:limit]
+    lines = filtered(task_id, after, upto, levels, q).order_by("seq")[:limit]
     return [as_json(Line(*row)) for row in lines.values_list(*Line._fields)]
 
 
 def page_before(
-    task_id: uuid.UUID, before: int, limit: int, level: str | None = None, q: str = ""
+    task_id: uuid.UUID,
+    before: int,
+    limit: int,
+    levels: Sequence[str] = (),
+    q: str = "",
 ) -> list[LineJson]:
     """The same for the nearest lines before a seq; ascending, too."""
-    lines = filtered(task_id, 0, before - 1, level, q).order_by("-seq")[:limit]
+    lines = filtered(task_id, 0, before - 1, levels, q).order_by("-seq")[:limit]
     rows = list(lines.values_list(*Line._fields))
     return [as_json(Line(*row)) for row in reversed(rows)]
 
 
 def filtered(
-    task_id: uuid.UUID, after: int, upto: int | None, level: str | None, q: str
+    task_id: uuid.UUID, after: int, upto: int | None, levels: Sequence[str], q: str
 ) -> QuerySet[LogLine]:
-    """Lines with ``after < seq <= upto``, of a level, whose message holds a text."""
+    """Lines with ``after < seq <= upto``, of these levels (or any, where there are
+    none), whose message holds a text."""
     lines = LogLine.objects.filter(task_id=task_id, seq__gt=after)
     if upto is not None:
         lines = lines.filter(seq__lte=upto)
-    if level is not None:
-        lines = lines.filter(level=level)
+    if levels:
+        lines = lines.filter(level__in=levels)
     if q:
         lines = lines.filter(message__icontains=q)
     return lines

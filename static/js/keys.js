@@ -21,19 +21,20 @@ function open(id) {
 }
 
 function isTyping(target) {
-  return target.matches?.("input, textarea, select, [contenteditable]");
+  return target.matches?.("input:not([type=checkbox]), textarea, select, [contenteditable]");
 }
 
 // What the keys of a log and its task do; panel() is the one on the page now, if any.
 export function panelKeys(panel) {
   return {
-    g: () => panel()?.log.top(),
-    G: () => panel()?.log.follow(true),
-    f: () => panel()?.log.buttons.follow.click(),
+    g: () => panel()?.log.reader.top(),
+    G: () => panel()?.log.reader.follow(true),
+    f: () => panel()?.log.toggleFollow(),
     n: () => panel()?.log.finder.step(1),
     N: () => panel()?.log.finder.step(-1),
-    t: () => panel()?.log.nextTimes(),
-    w: () => panel()?.log.toggleWrap(),
+    y: () => panel()?.log.chosen.copyLink(),
+    t: () => panel()?.log.looks.nextTimes(),
+    w: () => panel()?.log.looks.toggleWrap(),
     c: () => panel()?.cancel.ask(),
     r: () => panel()?.rerun(),
   };

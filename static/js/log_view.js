@@ -1,122 +1,101 @@
 // A log on a page: however long, only the lines around the reader are there.
 
+import { Around } from "./log/around.js";
+import { Choosing } from "./log/choosing.js";
 import { Chosen } from "./log/chosen.js";
+import { Drawing } from "./log/drawing.js";
 import { Finder } from "./log/finder.js";
 import { Folds } from "./log/folds.js";
 import { Landmarks } from "./log/landmarks.js";
 import { Lines } from "./log/lines.js";
+import { Looks } from "./log/looks.js";
+import { Pace } from "./log/pace.js";
 import { Ranges } from "./log/ranges.js";
-import { rowOf } from "./log/row.js";
+import { Reader } from "./log/reader.js";
 import { Scroller } from "./log/scroller.js";
-import { MODES } from "./log/times.js";
-import { counted, text } from "./text.js";
-import { remember, remembered } from "./theme_switch.js";
-
-const SHARE_OF_TIME = 4; // a fifth of the time at most goes into drawing a flood
-const HIDDEN_MS = 500; // a page in the background gets no frames
+import { ENDED } from "./status.js";
 
 export class LogView {
-  constructor(panel, { inAddress = false, grown = () => {} } = {}) {
+  constructor(panel, { inAddress = false } = {}) {
     const part = (name) => panel.querySelector(`[data-part="${name}"]`);
     const { api } = panel.dataset;
     this.part = part;
-    this.grown = grown; // landmarks: there are more
     this.list = part("log");
-    this.buttons = { follow: part("follow"), wrap: part("wrap"), times: part("times") };
-    this.elements = new Map(); // seq → what it was drawn from, and its element
-    this.generation = 0; // of what all rows depend on
-    this.wholes = new Set(); // long lines that are shown to their end
     this.started = Number(panel.dataset.started || 0) * 1000;
-    this.following = true;
-    this.lines = new Lines(api, () => this.redraw());
-    this.adopt(Number(panel.dataset.lines));
+    this.lines = new Lines(api, () => this.loaded());
+    this.lines.adopt(this.list.children, Number(panel.dataset.lines));
     this.landmarks = new Landmarks(api, () => this.landmarksGrew());
     this.folds = new Folds(this.landmarks);
-    this.base = this.rows = Ranges.all(this.lines.total);
-    const places = { frame: part("scroll"), space: part("space"), list: this.list };
-    this.scroller = new Scroller(places, {
-      count: () => this.rows.count,
-      draw: (row) => this.draw(this.rows.at(row)),
-      drawn: () => this.drawn(),
-      moved: () => this.moved(),
-    });
+    this.base = this.rows = Ranges.all(this.total);
+    const { lines, landmarks, folds } = this;
+    const look = () => this.look();
+    this.drawing = new Drawing(this.list, { lines, landmarks, folds, look });
+    this.pace = new Pace(() => this.grow());
+    const hasEnded = () => ENDED.has(panel.dataset.status);
+    this.around = new Around(part, this.landmarks, hasEnded);
+    this.list.replaceChildren();
+    this.list.classList.add("virtual");
+    this.scroller = new Scroller(
+      { frame: part("scroll"), space: part("space"), list: this.list },
+      {
+        count: () => this.rows.count,
+        draw: (row) => this.drawing.draw(this.rows.at(row)),
+        drawn: () => this.drawn(),
+        moved: () => this.reader.moved(),
+      },
+    );
+    this.reader = new Reader(this.scroller, this);
     this.chosen = new Chosen(part, api, {
       changed: () => this.redrawAll(),
-      opened: (lines) => this.goTo(lines.from),
+      opened: (lines) => this.reader.goTo(lines.from),
+      lineAt: (seq) => this.lines.get(seq),
     });
     this.finder = new Finder(part, api, this, { inAddress });
+    this.choosing = new Choosing(part("scroll"), this);
+    this.looks = new Looks(part, this.list, () => this.redrawAll());
     this.mount();
-    this.landmarks.load(this.lines.total);
+    this.landmarks.load(this.total);
   }
 
   get total() {
     return this.lines.total;
   }
 
-  // What the server wrote into the page.
-  adopt(total) {
-    for (const row of this.list.children) {
-      this.lines.add({
-        seq: Number(row.id.slice(1)),
-        timestamp: row.querySelector("time").dateTime,
-        level: row.dataset.level,
-        message: row.lastElementChild.textContent,
-      });
-    }
-    this.lines.total = Math.max(this.lines.total, total);
-    this.seenTotal = this.lines.total;
-    this.list.replaceChildren();
-    this.list.classList.add("virtual");
-  }
-
   mount() {
-    const { follow, wrap, times } = this.buttons;
-    this.setWrap(remembered("log.wrap") !== "false");
-    this.setTimes(MODES.find((mode) => mode === remembered("log.times")) ?? "off");
-    follow.addEventListener("click", () => this.follow(!this.following));
-    wrap.addEventListener("click", () => this.toggleWrap());
-    times.addEventListener("change", () => this.setTimes(times.value));
-    this.part("fold").addEventListener("click", () => this.foldAll());
-    this.part("more").addEventListener("click", () => this.follow(true));
-    this.part("first-error").addEventListener("click", (event) => {
-      event.preventDefault();
-      this.openLine(this.landmarks.firstError.seq);
-    });
+    const { part } = this;
+    part("follow").hidden = false;
+    part("follow").addEventListener("click", () => this.toggleFollow());
+    part("more").addEventListener("click", () => this.reader.follow(true));
+    part("fold").addEventListener("click", () => this.foldAll());
+    part("first-error").addEventListener("click", (event) => this.openFirstError(event));
     this.list.addEventListener("click", (event) => this.clicked(event));
-    this.part("scroll").addEventListener("keydown", (event) => this.pressed(event));
-    for (const tool of [follow, wrap, times]) tool.hidden = false;
-    new ResizeObserver(() => this.resized()).observe(this.part("scroll"));
-    if (this.finder.words || this.finder.level.value) this.finder.start();
+    part("scroll").addEventListener("keydown", (event) => this.pressed(event));
+    new ResizeObserver(() => this.resized()).observe(part("scroll"));
+    if (this.finder.words || this.finder.levels.value) this.finder.start();
     else this.finder.say();
-    if (this.chosen.lines) this.goTo(this.chosen.lines.from);
-    else this.stay();
+    if (this.chosen.lines) this.reader.goTo(this.chosen.lines.from);
+    else this.reader.stay();
   }
 
-  // --- Lines that come ---------------------------------------------------------------
+  // --- Which rows there are ----------------------------------------------------------
 
   append(line) {
     this.lines.add(line);
     this.landmarks.take(line);
-    if (this.frame) return;
-    const flush = () => this.flush();
-    this.frame = document.hidden
-      ? setTimeout(flush, HIDDEN_MS)
-      : setTimeout(() => requestAnimationFrame(flush), (this.cost ?? 0) * SHARE_OF_TIME);
+    this.pace.soon();
   }
 
-  flush() {
-    const began = performance.now();
-    this.frame = null;
+  // Rows of the lines that came.
+  grow() {
     const before = this.rows.count;
     if (!this.finder.base) this.base.add(1, this.total);
-    this.rows = this.base.without(this.folds.holes(this.total));
+    this.fold();
     this.finder.grow(this.total);
-    if (this.following && this.isSelecting()) this.following = false;
-    if (this.following) this.stay();
+    if (this.reader.following && this.isSelecting()) this.reader.following = false;
+    if (this.reader.following) this.reader.stay();
     else if (this.scroller.last >= before) this.scroller.refresh();
     else this.scroller.lengthen();
     this.shown();
-    this.cost = performance.now() - began;
   }
 
   // Somebody who marks text with the pointer holds it fast.
@@ -125,56 +104,20 @@ export class LogView {
     return !selection.isCollapsed && this.list.contains(selection.anchorNode);
   }
 
-  landmarksGrew() {
-    this.generation += 1;
-    this.rows = this.base.without(this.folds.holes(this.total));
-    this.grown();
-    if (!this.frame) this.redraw();
-  }
-
-  // --- Rows --------------------------------------------------------------------------
-
-  draw(seq) {
-    const line = this.lines.get(seq);
-    const previous = this.mode === "previous" ? this.lines.get(seq - 1) : undefined;
-    const kept = this.elements.get(seq);
-    const isSame = kept && kept.line === line && kept.previous === previous;
-    if (isSame && kept.generation === this.generation) return kept.element;
-    const element = rowOf(seq, line, {
-      times: this.mode,
-      started: this.started,
-      previous,
-      needle: this.finder.needle,
-      isWhole: this.wholes.has(seq),
-      group: this.folds.headAt(seq),
-      isInGroup: Boolean(this.landmarks.groupAt(seq)),
-    });
-    element.classList.toggle("chosen", this.chosen.has(seq));
-    element.classList.toggle("current", seq === this.finder.current);
-    this.elements.set(seq, { line, previous, generation: this.generation, element });
-    return element;
-  }
-
-  // The window is another: forget the rows that left it, load what is missing in it.
-  drawn() {
-    for (const [seq, { element }] of this.elements) {
-      if (!element.isConnected) this.elements.delete(seq);
-    }
-    const { first, last } = this.scroller;
-    const seqs = [];
-    for (let row = first; row < last; row++) seqs.push(this.rows.at(row));
-    this.lines.want(seqs);
-  }
-
-  redraw() {
-    if (this.following) this.stay();
-    else this.scroller.refresh();
-    this.shown();
-  }
-
-  redrawAll() {
-    this.generation += 1;
+  // Lines that were wanted have come, maybe above others.
+  loaded() {
+    this.drawing.colours.forget();
     this.redraw();
+  }
+
+  landmarksGrew() {
+    this.fold();
+    this.drawing.outdate();
+    if (!this.pace.isWaiting) this.redraw();
+  }
+
+  fold() {
+    this.rows = this.base.without(this.folds.holes(this.total));
   }
 
   // Other rows: the line at the top stays there, or the one that follows it.
@@ -182,15 +125,11 @@ export class LogView {
     const { row, offset } = this.scroller.anchor;
     const seq = this.rows.count ? this.rows.at(row) : 1;
     change();
-    this.rows = this.base.without(this.folds.holes(this.total));
-    this.generation += 1;
-    if (this.following) this.stay();
+    this.fold();
+    this.drawing.outdate();
+    if (this.reader.following) this.reader.stay();
     else this.scroller.refresh({ row: this.rows.indexOf(seq), offset });
     this.shown();
-  }
-
-  sought() {
-    if (this.scroller) this.redrawAll();
   }
 
   narrowed(matches, query) {
@@ -198,72 +137,39 @@ export class LogView {
     this.rearrange(() => {
       this.base = matches ? matches.ranges : Ranges.all(this.total);
     });
+    this.reader.arrive();
   }
 
-  // --- Where the reader is -----------------------------------------------------------
+  // --- How they are shown ------------------------------------------------------------
 
-  from() {
-    const { row } = this.scroller.anchor;
-    const isAtEnd = this.following || this.scroller.isAtEnd;
-    return { seq: isAtEnd ? this.total + 1 : this.rows.at(row), isAtEnd };
+  look() {
+    return {
+      times: this.looks.times,
+      started: this.started,
+      needle: this.finder.needle,
+      current: this.finder.current,
+      isChosen: (seq) => this.chosen.has(seq),
+    };
   }
 
-  goTo(seq) {
-    this.finder.stay();
-    const line = Math.max(1, Math.min(seq, this.total));
-    this.following = false;
-    if (this.folds.reveal(line)) this.rearrange(() => {});
-    if (!this.rows.has(line) && this.finder.base) this.finder.showAll();
-    const row = this.rows.indexOf(line);
-    if (!this.isInSight(row)) this.scroller.showCentred(row);
-    this.redrawAll();
+  // The window is another: forget the rows that left it, load what is missing in it.
+  drawn() {
+    this.drawing.dropGone();
+    const { first, last } = this.scroller;
+    const seqs = [];
+    for (let row = first; row < last; row++) seqs.push(this.rows.at(row));
+    this.lines.want(seqs);
   }
 
-  isInSight(row) {
-    const { first, last, at, y, seen } = this.scroller;
-    const element = row >= first && row < last && this.list.children[row - first];
-    if (!element) return false;
-    const top = y + element.offsetTop - at;
-    return top >= 0 && top + element.offsetHeight <= seen;
-  }
-
-  openLine(seq) {
-    this.chosen.choose({ from: seq, to: seq });
-    this.goTo(seq);
-  }
-
-  focus() {
-    this.part("scroll").focus();
-  }
-
-  stay() {
-    if (this.following) this.scroller.showEnd();
-  }
-
-  moved() {
-    this.finder.stay();
-    const { isAtEnd } = this.scroller;
-    if (isAtEnd !== this.following) {
-      this.following = isAtEnd;
-      if (!isAtEnd) this.seenTotal = this.total;
-    }
+  redraw() {
+    if (this.reader.following) this.reader.stay();
+    else this.scroller.refresh();
     this.shown();
   }
 
-  follow(on) {
-    this.finder.stay();
-    this.following = on;
-    this.seenTotal = this.total;
-    this.stay();
-    this.shown();
-  }
-
-  top() {
-    this.finder.stay();
-    this.following = false;
-    this.seenTotal = this.total;
-    this.scroller.show(0);
-    this.shown();
+  redrawAll() {
+    this.drawing.outdate();
+    this.redraw();
   }
 
   resized() {
@@ -271,23 +177,58 @@ export class LogView {
     this.redraw();
   }
 
-  // --- Tools -------------------------------------------------------------------------
+  shown() {
+    const { groups } = this.landmarks;
+    this.part("fold").hidden = !groups.size;
+    this.part("fold").setAttribute("aria-pressed", String(this.folds.areAll));
+    this.around.show({
+      total: this.total,
+      unseen: this.reader.unseen,
+      following: this.reader.following,
+      seq: this.reader.seq,
+      isEmpty: this.rows.count === 0 && Boolean(this.finder.base?.isDone),
+    });
+  }
+
+  // --- What the reader does ----------------------------------------------------------
+
+  focus() {
+    this.part("scroll").focus();
+  }
+
+  toggleFollow() {
+    this.reader.follow(!this.reader.following);
+  }
+
+  foldAll() {
+    this.rearrange(() => this.folds.toggleAll());
+  }
+
+  openFirstError(event) {
+    event.preventDefault();
+    const { seq } = this.landmarks.firstError;
+    this.chosen.choose(seq);
+    this.reader.goTo(seq);
+  }
 
   clicked(event) {
     const act = event.target.closest("[data-act], a.n");
     if (!act) return;
-    if (act.matches("a.n")) {
-      if (event.ctrlKey || event.metaKey) return; // a new tab
-      event.preventDefault();
-      const seq = Number(act.textContent);
-      this.chosen.choose({ from: seq, to: seq }, { isLonger: event.shiftKey });
-      return;
-    }
-    const seq = Number(act.dataset.seq);
-    this.following = false;
+    if (act.matches("a.n")) this.clickedNumber(event, Number(act.textContent));
+    else this.clickedButton(act.dataset.act, Number(act.dataset.seq));
+  }
+
+  clickedNumber(event, seq) {
+    if (event.ctrlKey || event.metaKey) return; // a new tab
+    event.preventDefault();
+    this.chosen.choose(seq, { isLonger: event.shiftKey });
+  }
+
+  clickedButton(act, seq) {
+    this.reader.following = false;
     this.rearrange(() => {
-      if (act.dataset.act === "group") this.folds.toggle(seq);
-      else this.wholes.add(seq);
+      if (act === "group") this.folds.toggle(seq);
+      else this.drawing.wholes.add(seq);
     });
     this.list.querySelector(`[data-seq="${seq}"]`)?.focus({ preventScroll: true });
   }
@@ -296,66 +237,7 @@ export class LogView {
   pressed(event) {
     if (event.key !== "Home" && event.key !== "End") return;
     event.preventDefault();
-    if (event.key === "Home") this.top();
-    else this.follow(true);
-  }
-
-  foldAll() {
-    this.rearrange(() => this.folds.toggleAll());
-  }
-
-  toggleWrap() {
-    this.setWrap(this.buttons.wrap.getAttribute("aria-pressed") !== "true");
-  }
-
-  setWrap(on) {
-    this.buttons.wrap.setAttribute("aria-pressed", String(on));
-    this.list.classList.toggle("with-wrap", on);
-    remember("log.wrap", String(on));
-    this.redraw();
-  }
-
-  nextTimes() {
-    this.setTimes(MODES[(MODES.indexOf(this.mode) + 1) % MODES.length]);
-  }
-
-  setTimes(mode) {
-    this.mode = this.buttons.times.value = mode;
-    this.list.classList.toggle("with-times", mode !== "off");
-    remember("log.times", mode);
-    this.redrawAll();
-  }
-
-  // --- What is said around the lines ---------------------------------------------------
-
-  shown() {
-    const { total, rows, following } = this;
-    const unseen = following ? 0 : total - this.seenTotal;
-    if (following) this.seenTotal = total;
-    this.part("count").textContent = counted("line", "lines", total);
-    this.part("more").hidden = !unseen;
-    if (unseen) this.part("more").textContent = `↓ ${counted("newLine", "newLines", unseen)}`;
-    this.buttons.follow.setAttribute("aria-pressed", String(following));
-    this.list.style.setProperty("--digits", Math.max(4, String(total).length));
-    this.part("none").hidden = rows.count > 0 || !this.finder.base?.isDone;
-    this.showHead();
-  }
-
-  // What the line at the top belongs to, and the first error.
-  showHead() {
-    const { firstError, groups } = this.landmarks;
-    const seq = this.rows.count ? this.rows.at(this.scroller.anchor.row) : 0;
-    const step = this.landmarks.stepAt(seq);
-    const group = this.landmarks.groupAt(seq);
-    const words = [step?.message, group?.title].filter(Boolean).join(" · ");
-    if (this.part("where").textContent !== words) this.part("where").textContent = words;
-    this.part("fold").hidden = !groups.size;
-    this.part("fold").setAttribute("aria-pressed", String(this.folds.areAll));
-    const link = this.part("first-error");
-    link.hidden = !firstError;
-    if (firstError) {
-      link.href = `#L${firstError.seq}`;
-      link.textContent = text("firstError", { n: firstError.seq, message: firstError.message });
-    }
+    if (event.key === "Home") this.reader.top();
+    else this.reader.follow(true);
   }
 }

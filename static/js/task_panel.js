@@ -4,15 +4,15 @@ import { announce } from "./announce.js";
 import { LogView } from "./log_view.js";
 import { Notify } from "./notify.js";
 import { fetchPart, isSignedOut } from "./session.js";
+import { ENDED } from "./status.js";
 import { TaskStream } from "./stream.js";
 import { TaskCancel } from "./task_cancel.js";
 import { TaskFacts } from "./task_facts.js";
+import { TaskSilence } from "./task_silence.js";
 import { TaskWait } from "./task_wait.js";
 import { clock, duration, language, text, ticking } from "./text.js";
 
 const SHAPES = { pending: "◌", running: "●", completed: "✓", failed: "✕", cancelled: "⊘" };
-const ENDED = new Set(["completed", "failed", "cancelled"]);
-const SILENCE_SECONDS = 30;
 
 export class TaskPanel {
   constructor(root, { ended = () => {}, isPage = false } = {}) {
@@ -26,9 +26,9 @@ export class TaskPanel {
     this.usual = Number(root.dataset.usual || 0) * 1000;
     // What the clocks of server and browser differ by.
     this.skew = Number(root.dataset.now) * 1000 - Date.now();
-    this.lastLine = Date.now();
     this.log = new LogView(root, { inAddress: isPage });
     this.facts = new TaskFacts(this);
+    this.silence = new TaskSilence(this.log.lines.newest, Date.now() + this.skew);
     this.cancel = new TaskCancel(this);
     if (this.hasEnded) return;
     if (isPage) this.notify = new Notify(this.part("notify"), this.name);
@@ -72,7 +72,7 @@ export class TaskPanel {
   }
 
   line(log) {
-    this.lastLine = Date.now();
+    this.silence.line(Date.now() + this.skew);
     this.log.append(log);
   }
 
@@ -81,13 +81,14 @@ export class TaskPanel {
     delete this.part("connection").dataset.state;
     delete this.root.dataset.connection;
     this.stopClocks();
+    this.log.shown();
     this.ended();
   }
 
-  say(key, values) {
+  say(key, values, state = key) {
     this.part("connection").textContent = text(key, values);
-    this.part("connection").dataset.state = key;
-    const isLost = key === "lost" || key === "signedOut";
+    this.part("connection").dataset.state = state;
+    const isLost = state === "lost" || state === "signedOut";
     this.root.dataset.connection = isLost ? "lost" : "there";
   }
 
@@ -104,6 +105,7 @@ export class TaskPanel {
     this.showAttempt(task);
     this.showStep(task);
     this.showSince("stalled", this.hasEnded ? null : task.stalledSince);
+    this.silence.update(task);
     this.showStoredError(task.error);
     this.cancelling(task);
     this.facts.update(task);
@@ -182,7 +184,7 @@ export class TaskPanel {
       place.textContent = text(saying, { time, duration: ticking(now - since * 1000), name });
     }
     if (!this.hasEnded) this.facts.tick(now);
-    this.watchSilence();
+    this.watchSilence(now);
   }
 
   elapsed(now) {
@@ -196,17 +198,17 @@ export class TaskPanel {
   left(now) {
     if (this.status !== "running" || !this.usual || !this.started) return "";
     const milliseconds = this.started + this.usual - now;
-    if (milliseconds < 0) return text("longerThanUsual", { time: ticking(this.usual) });
-    return text("timeLeft", { time: ticking(Math.max(milliseconds, 1000)) });
+    const said = (length) => ({ time: ticking(Math.max(length, 1000)) });
+    if (milliseconds < 0) return text("longerThanUsual", said(this.usual));
+    return text("timeLeft", said(milliseconds));
   }
 
-  watchSilence() {
+  watchSilence(now) {
     const { state } = this.part("connection").dataset;
     if (this.status !== "running" || !["live", "silent"].includes(state)) return;
-    const seconds = (Date.now() - this.lastLine) / 1000;
-    if (seconds < SILENCE_SECONDS) {
-      if (state === "silent") this.say("live");
-    } else this.say("silent", { time: duration(seconds) });
+    const found = this.silence.at(now);
+    if (found) this.say(found.key, found.values, "silent");
+    else if (state === "silent") this.say("live");
   }
 
   rerun() {

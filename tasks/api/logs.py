@@ -30,7 +30,13 @@ AFTER = query(
     {"type": "integer", "minimum": 0, "default": 0},
     "Lines whose seq is greater.",
 )
-LEVEL = query("level", str, "Lines of this level.", enum=LogLine.Level.values)
+LEVEL = query(
+    "level",
+    {"type": "array", "items": {"type": "string", "enum": LogLine.Level.values}},
+    "Lines of this level; or of any of several, with commas between.",
+    style="form",
+    explode=False,
+)
 TEXT = query(
     "q",
     {"type": "string", "maxLength": MAX_TEXT_LENGTH},
@@ -74,18 +80,18 @@ class LogViewSet(ViewSetMixin, ApiView):
         after = asked.number("after", 0, 0, MAX_SEQ)
         before = asked.number("before", 0, 1, MAX_SEQ)
         limit = asked.number("limit", DEFAULT_LINES, 1, MAX_LINES)
-        level = asked.choice("level", LogLine.Level.values)
+        levels = asked.choices("level", LogLine.Level.values)
         text = asked.text("q")
         asked.check()
         task = task_of(id)
         if before and "after" not in asked.given:
-            lines = log_store.page_before(task.pk, before, limit + 1, level, text)
+            lines = log_store.page_before(task.pk, before, limit + 1, levels, text)
             has_more = len(lines) > limit
             lines = lines[-limit:]
             previous = lines[0]["seq"] if has_more else None
             return Response({"logs": lines, "next": None, "previous": previous})
         upto = before - 1 if before else None
-        lines = log_store.page(task.pk, after, limit + 1, level, text, upto)
+        lines = log_store.page(task.pk, after, limit + 1, levels, text, upto)
         has_more = len(lines) > limit
         del lines[limit:]
         following = lines[-1]["seq"] if has_more else None
@@ -93,10 +99,10 @@ class LogViewSet(ViewSetMixin, ApiView):
 
     @described(
         "Search a log",
-        "Which lines have a level and hold a text, as ranges of `seq`, first and last "
-        "included. A long log is looked through in several answers: ask again with "
-        "`after` = `next` until that is null. While the task runs, look on later with "
-        "`after` = `through`.",
+        "Which lines have one of some levels and hold a text, as ranges of `seq`, "
+        "first and last included. A long log is looked through in several answers: ask "
+        "again with `after` = `next` until that is null. While the task runs, look on "
+        "later with `after` = `through`.",
         operation_id="searchTaskLog",
         parameters=(TASK_ID, AFTER, LEVEL, TEXT),
         answers={200: LogMatchesSerializer},
@@ -105,11 +111,11 @@ class LogViewSet(ViewSetMixin, ApiView):
     def matches(self, request: Request, id: str) -> Response:  # noqa: A002
         asked = Query(request._request.GET)
         after = asked.number("after", 0, 0, MAX_SEQ)
-        level = asked.choice("level", LogLine.Level.values)
+        levels = asked.choices("level", LogLine.Level.values)
         text = asked.text("q")
         asked.check()
         task = task_of(id)
-        found = log_search.matches(task.pk, after, task.last_seq, level, text)
+        found = log_search.matches(task.pk, after, task.last_seq, levels, text)
         return Response(
             {
                 "count": found.line_count,

@@ -79,14 +79,7 @@ class Query:
     def choices(self, name: str, there_are: list[str]) -> list[str]:
         """Any of some words, given with commas between or several times."""
         words = ",".join(self.given.getlist(name)).split(",")
-        return self._among(there_are, name, [w.strip() for w in words if w.strip()])
-
-    def choice(self, name: str, there_are: list[str]) -> str | None:
-        """One of some words, or None."""
-        word = self.given.get(name)
-        return self._among(there_are, name, [word])[0] if word else None
-
-    def _among(self, there_are: list[str], name: str, words: list[str]) -> list[str]:
+        words = [word.strip() for word in words if word.strip()]
         if not set(words) <= set(there_are):
             self.errors[name] = [
                 _("It must be one of: %(choices)s.") % {"choices": ", ".join(there_are)}

@@ -39,6 +39,9 @@ class StepResultSerializer(serializers.Serializer[Any]):
     command = serializers.CharField()
     exitCode = serializers.IntegerField(allow_null=True)  # noqa: N815 (the API's name)
     durationMs = serializers.IntegerField()  # noqa: N815
+    longestSilenceMs = serializers.IntegerField(  # noqa: N815
+        required=False, help_text="between two lines, or one and the step's ends"
+    )
 
 
 class TaskResultSerializer(serializers.Serializer[Any]):

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_noop
 
 from tasks.catalog import catalog
 from tasks.description import shown_params
-from tasks.durations import usual_seconds
+from tasks.durations import usual_seconds, usual_silences
 from tasks.models import LogLine, Task
 from tasks.pages.chain import Link, chain_of
 from tasks.pages.outcome import Outcome, outcome_of
@@ -125,6 +125,12 @@ class Shown:
             if self.task.has_ended
             else usual_seconds([self.task.type]).get(self.task.type)
         )
+
+    @property
+    def silences(self) -> dict[str, float]:
+        """For how many seconds each step is usually silent at most; none where nobody
+        knows, and of a task that has ended."""
+        return {} if self.task.has_ended else usual_silences(self.task.type)
 
     @property
     def time_left(self) -> str:

@@ -362,17 +362,68 @@ def test_a_search_finds_lines_that_come_later(open_page, service, stopped_later)
     expect(found).to_have_text(re.compile(r"of 1\d$"))
 
 
-def test_one_level_is_shown_and_the_address_says_so(open_page, show):
-    task_id = show("one\n::error::first\ntwo\n::error::second\nthree\n", "levels.txt")
-    page = open_page(f"/tasks/{task_id}")
-    page.get_by_label("Level").select_option("error")
-    expect(log(page).locator("li")).to_have_count(2)
-    assert page.locator("ol.log .m").all_text_contents() == ["first", "second"]
+def levels(page):
+    """The list of levels, open."""
+    place = page.locator("[data-part=levels]")
+    if place.get_attribute("open") is None:
+        place.locator("summary").click()
+    return page.get_by_role("group", name="Levels")
+
+
+def test_any_levels_are_shown_and_the_address_says_which(open_page, show):
+    text = "one\n::error::first\ntwo\n::error::second\n::notice::three\n"
+    page = open_page(f"/tasks/{show(text, 'levels.txt')}")
+    messages = page.locator("ol.log .m")
+    levels(page).get_by_label("error").check()
+    expect(messages).to_have_text(["first", "second"])
     assert "level=error" in page.url
+    levels(page).get_by_label("stdout").check()
+    expect(messages).to_have_text(["one", "first", "two", "second"])
+    expect(page.locator("[data-part=levels] summary")).to_have_text("stdout, error")
     page.reload()
-    expect(log(page).locator("li")).to_have_count(2)
-    page.get_by_label("Level").select_option("stderr")
+    expect(messages).to_have_text(["one", "first", "two", "second"])
+    levels(page).get_by_label("stdout").uncheck()
+    levels(page).get_by_label("error").uncheck()
+    expect(page.locator("[data-part=levels] summary")).to_have_text("all levels")
+    expect(log(page).locator("li")).to_have_count(7)
+    assert "level" not in page.url
+    levels(page).get_by_label("stderr").check()
     expect(page.get_by_text("No line of this log is like that.")).to_be_visible()
+
+
+def test_a_search_among_some_levels_counts_only_those(open_page, show):
+    text = "one a\n::error::two a\n::notice::three a\n"
+    task_id = show(text, "among.txt")
+    page = open_page(f"/tasks/{task_id}?q=a&level=stdout,error,nothing")
+    expect(page.locator("[data-part=found]")).to_have_text(re.compile("of 2$"))
+    expect(page.locator("ol.log .m")).to_have_text(["one a", "two a"])
+
+
+def test_a_link_to_a_line_keeps_the_levels_that_it_is_among(open_page, show):
+    text = "fine\n" * 400 + "::error::first\n" + "fine\n" * 400
+    task_id = show(text, "keeps.txt")
+    page = open_page(f"/tasks/{task_id}?level=error#L402")
+    wait_until_seen(page, 402)
+    expect(log(page).locator("li")).to_have_count(1)
+    page.goto(f"/tasks/{task_id}?level=error#L300")
+    wait_until_seen(page, 300)
+    expect(page.locator("[data-part=levels] summary")).to_have_text("all levels")
+
+
+def test_the_list_of_levels_is_used_by_keyboard(open_page, long_log):
+    page = open_page(f"/tasks/{long_log}")
+    place = page.locator("[data-part=levels]")
+    place.locator("summary").press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Space")
+    expect(place.locator("summary")).to_have_text("info")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("group", name="Levels")).to_be_hidden()
+    expect(place.locator("summary")).to_be_focused()
+    levels(page)
+    place.locator("summary").blur()  # not every browser gives it the focus by a click
+    page.locator("[data-part=count]").click()
+    expect(page.get_by_role("group", name="Levels")).to_be_hidden()
 
 
 # --- Links to lines ------------------------------------------------------------------
@@ -427,6 +478,69 @@ def test_lines_are_chosen_by_click_copied_and_let_go(open_page, long_log):
     assert "#" not in page.url
 
 
+def test_lines_are_chosen_by_keyboard(open_page, long_log):
+    page = open_page(f"/tasks/{long_log}#L500")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    wait_until_seen(page, 500)
+    page.locator(".log-scroll").focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    expect(page).to_have_url(re.compile("#L502$"))
+    expect(page.locator("#announcer")).to_have_text("Line 502: 501")
+    for _ in range(40):  # further than what is seen
+        page.keyboard.press("Shift+ArrowDown")
+    expect(page).to_have_url(re.compile("#L502-L542$"))
+    expect(page.locator("#announcer")).to_have_text("Lines 502 to 542: 541")
+    expect(page.locator("#L542.chosen")).to_be_in_viewport(ratio=1)
+    page.keyboard.press("y")
+    expect(page.get_by_text("The link is copied.").first).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == page.url
+    for _ in range(42):
+        page.keyboard.press("Shift+ArrowUp")
+    expect(page).to_have_url(re.compile("#L500-L502$"))
+    expect(page.locator("#L500.chosen")).to_be_in_viewport(ratio=1)
+    page.keyboard.press("ArrowUp")
+    expect(page).to_have_url(re.compile("#L499$"))
+    page.keyboard.press("Escape")
+    expect(page.locator("ol.log .chosen")).to_have_count(0)
+    assert "#" not in page.url
+    page.go_back()
+    expect(page).to_have_url(re.compile("#L499$"))
+
+
+def test_choosing_by_keyboard_begins_with_what_is_in_sight(open_page, long_log):
+    page = open_page(f"/tasks/{long_log}")
+    wait_until_seen(page, 100_002)
+    page.locator(".log-scroll").press("ArrowUp")
+    expect(page).to_have_url(re.compile("#L100002$"))
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowUp")
+    expect(page).to_have_url(re.compile("#L100001$"))
+    page.keyboard.press("Escape")
+    page.keyboard.press("Home")
+    wait_until_seen(page, 1)
+    page.keyboard.press("ArrowDown")
+    expect(page).to_have_url(re.compile("#L1$"))
+
+
+def test_the_keyboard_goes_from_one_shown_line_to_the_next(open_page, long_log):
+    page = open_page(f"/tasks/{long_log}?q=777&only=1#L778")
+    wait_until_seen(page, 1778)
+    page.locator(".log-scroll").press("ArrowDown")
+    expect(page).to_have_url(re.compile("only=1#L1778$"))
+    page.keyboard.press("Shift+ArrowDown")
+    expect(page).to_have_url(re.compile("#L1778-L2778$"))
+
+
+def test_a_browser_that_copies_nothing_is_told_of(open_page, long_log):
+    page = open_page(f"/tasks/{long_log}#L500")
+    wait_until_seen(page, 500)
+    page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(); }")
+    page.keyboard.press("y")
+    told = page.locator("[data-part=chosen-lines]")
+    expect(told).to_have_text("Nothing was copied: the browser does not allow it.")
+
+
 # --- How lines look ------------------------------------------------------------------
 
 
@@ -468,6 +582,89 @@ def test_colours_of_programs_are_shown_and_other_escapes_are_not(open_page, show
     expect(page.locator("#L7 .m")).to_have_text("no link")
     expect(page.locator("#L7 .m a")).to_have_count(0)
     expect(page.locator("#L8 .m")).to_have_text("<img src=x onerror=alert(1)>")
+
+
+def test_a_colour_runs_on_until_it_is_turned_off(open_page, show):
+    text = (
+        "\x1b[31mred\nstill red\n\n\x1b[1mred and bold\nstill both\x1b[0m\nnone\n"
+        "\x1b[32;4mgreen\x1b[39m\nunderlined\n\x1b[24mnone again\n"
+        "\x1b[48;2;1;2;3mtrue\nstill true\x1b[m\nnone at last\n"
+    )
+    page = open_page(f"/tasks/{show(text, 'on.txt')}")
+    expect(page.locator("#L3 .ansi-red-fg")).to_have_text("still red")
+    both = page.locator("#L6 .ansi-red-fg.ansi-bold")
+    expect(both).to_have_text("still both")
+    expect(page.locator("#L9 .ansi-underline")).to_have_text("underlined")
+    expect(page.locator("#L9 .ansi-green-fg")).to_have_count(0)
+    true = page.locator("#L12 .m span")
+    expect(true).to_have_css("background-color", "rgb(1, 2, 3)")
+    expect(true).to_have_class("")
+    for seq, words in ((7, "none"), (10, "none again"), (13, "none at last")):
+        expect(page.locator(f"#L{seq} .m")).to_have_text(words)
+        expect(page.locator(f"#L{seq} .m [class*=ansi]")).to_have_count(0)
+        expect(page.locator(f"#L{seq} .m [style]")).to_have_count(0)
+
+
+def test_a_colour_is_that_of_one_output_of_one_step(open_page, service):
+    task_id = service.create("coloured")
+    service.wait_for(task_id)
+    page = open_page(f"/tasks/{task_id}")
+    shown = {
+        "still red": "ansi-bold ansi-red-fg",
+        "still green": "ansi-underline ansi-green-fg",
+        "plain out": "m",
+        "plain err": "m",
+        "another step": "m",
+        "its errors": "m",
+    }
+    for words, name in shown.items():
+        expect(log(page).get_by_text(words, exact=True)).to_have_class(name)
+
+
+def test_a_colour_runs_on_into_lines_that_come_live(open_page, service, stopped_later):
+    task_id = service.create("reddening")
+    stopped_later.append(task_id)
+    page = open_page(f"/tasks/{task_id}")
+    reds = page.locator("ol.log .ansi-red-fg")
+    page.wait_for_function(
+        "() => document.querySelectorAll('ol.log .ansi-red-fg').length > 5"
+    )
+    expect(reds.last).to_have_text("red")
+
+
+def test_older_lines_that_come_colour_those_below_them(open_page, show):
+    text = "plain\n" * 395 + "\x1b[31mred\n" + "words\n" * 204
+    page = open_page(f"/tasks/{show(text, 'older.txt')}")
+    expect(wait_until_seen(page, 601).locator(".m")).to_have_text("words")
+    expect(page.locator("#L601 .ansi-red-fg")).to_have_count(0)
+    page.evaluate("location.hash = '#L403'")
+    expect(page.locator("#L403 .ansi-red-fg")).to_have_text("words")
+    expect(page.locator("#L410 .ansi-red-fg")).to_be_in_viewport()
+    page.keyboard.press("G")
+    expect(wait_until_seen(page, 601).locator(".ansi-red-fg")).to_have_text("words")
+    page.keyboard.press("g")
+    expect(wait_until_seen(page, 1).locator(".m span")).to_have_count(0)
+
+
+def test_what_is_far_from_a_colours_beginning_has_none(open_page, show):
+    text = "\x1b[31mred\n" + "words\n" * 3000
+    page = open_page(f"/tasks/{show(text, 'far.txt')}")
+    page.evaluate("location.hash = '#L1504'")
+    expect(wait_until_seen(page, 1504).locator(".m")).to_have_text("words")
+    expect(page.locator("ol.log .ansi-red-fg")).to_have_count(0)
+
+
+def test_a_match_has_the_colours_of_the_lines_that_are_there(open_page, show):
+    found = "\x1b[31mneedle\nbetween\nneedle again\n"
+    text = "words\n" * 500 + found + "words\n" * 500
+    page = open_page(f"/tasks/{show(text, 'match.txt')}?q=needle&only=1")
+    again = page.locator("#L504 .m")
+    expect(again).to_have_text("needle again")
+    expect(page.locator("#L502 .ansi-red-fg")).to_have_text("needle")
+    expect(again.locator(".ansi-red-fg")).to_have_count(0)
+    page.get_by_role("button", name="Only matches").click()
+    expect(again.locator(".ansi-red-fg")).to_have_text("needle again")
+    expect(again.locator("mark")).to_have_text("needle")
 
 
 def test_a_line_redrawn_by_carriage_returns_is_one_line(open_page, show):

@@ -118,6 +118,78 @@ def test_time_left_comes_from_tasks_before(open_page, service, stopped_later):
     )
 
 
+def open_later(page, path, seconds):
+    """Open a page that takes the server's clock for so much later than it is."""
+
+    def answer(route):
+        response = route.fetch()
+        text = re.sub(
+            r'data-now="(\d+)"',
+            lambda found: f'data-now="{int(found[1]) + seconds}"',
+            response.text(),
+        )
+        route.fulfill(response=response, body=text)
+
+    page.route(f"**{path}", answer)
+    page.goto(path)
+
+
+def test_a_silence_is_said_with_what_is_usual_for_its_step(
+    open_page, service, stopped_later
+):
+    silent = service.create("musing", name="never")
+    stopped_later.append(silent)
+    service.wait_for(silent, "running")
+    page = open_page("/")
+    open_later(page, f"/tasks/{silent}", 240)
+    # Nobody knows yet what is usual.
+    expect(connection(page)).to_have_text(re.compile(r"^no output for 4 m \d+ s$"))
+    for _ in range(3):
+        service.wait_for(service.create("musing", name="task_types.toml"))
+    page.reload()
+    said = re.compile(r"^no output for 4 m \d+ s; usually at most \d s here$")
+    expect(connection(page)).to_have_text(said)
+    left = page.locator("[data-part=left]")
+    expect(left).to_have_text("longer than usual (1 s)")
+    page.unroute_all()
+    page.reload()
+    expect(connection(page)).to_have_text("live")
+
+
+def test_only_a_line_ends_the_silence_of_a_stall(open_page, service, stopped_later):
+    task_id = service.create("brooding")
+    stopped_later.append(task_id)
+    service.wait_for(task_id, "running")
+    page = open_page("/")
+    open_later(page, f"/tasks/{task_id}", 240)
+    expect(connection(page)).to_have_text("live")
+    (service.data_dir / f"{task_id}.quiet").touch()
+    stalled = page.locator("[data-part=stalled]")
+    expect(stalled).to_have_text(re.compile(r"^Silent since [\d:]+ \(4 m \d+ s\)$"))
+    silence = re.compile(r"^no output for 4 m \d+ s")
+    expect(connection(page)).to_have_text(silence)
+    (service.data_dir / f"{task_id}.idea").touch()
+    expect(page.locator("[data-part=percent]")).to_have_text("50 %")
+    expect(stalled).to_be_hidden()
+    expect(connection(page)).not_to_have_text(connection(page).inner_text())
+    expect(connection(page)).to_have_text(silence)
+    (service.data_dir / f"{task_id}.word").touch()
+    wait_for_line(page, "aha")
+    expect(connection(page)).to_have_text("live")
+
+
+def test_a_log_without_lines_says_what_it_is(open_page, service, stopped_later):
+    gate = service.create("gate")
+    stopped_later.append(gate)
+    service.wait_for(gate, "running")
+    task_id = service.create("three-steps")
+    page = open_page(f"/tasks/{task_id}")
+    expect(page.get_by_text("What the task prints appears here.")).to_be_visible()
+    service.request("POST", f"/api/tasks/{task_id}/cancel")
+    expect(watched(page)).to_have_attribute("data-status", "cancelled")
+    expect(page.get_by_text("The task printed nothing.")).to_be_visible()
+
+
 def test_the_result_is_a_table_when_the_task_has_ended(open_page, service):
     output = '::set-output name=ios,type=json::{"new": 1200, "bytes": 4300000}\n'
     (service.data_dir / "outputs").write_text("hello\n" * 3 + output)

@@ -390,3 +390,27 @@ def test_a_task_that_ran_before_goes_on_from_there(kind):
     assert running.lines[0][0] == 10
     assert running.trail == [*before, (9, 1, "step 1", 50, None)]
     running.kill()
+
+
+def test_lines_are_what_the_program_wrote_with_every_escape(kind):
+    words = [
+        r"\033[31mred",
+        "still",
+        r"\033[1mbold\033[22m, \033[Kand not any more\033[0m",
+        r"\033]0;a title\007",
+    ]
+    running = run(kind(steps("printf '" + r"\n".join(words) + "'")))
+    written = [w.replace(r"\033", "\x1b").replace(r"\007", "\x07") for w in words]
+    assert lines(running, "stdout") == written
+
+
+def test_each_step_says_how_long_it_was_silent_at_most(kind):
+    speaking = "for n in 1 2 3 4 5; do sleep 0.1; echo $n; done"
+    silent = "echo up; sleep 0.2; echo ::progress::50; sleep 0.2; echo down"
+    head = 'stall_after = "0.1s"'
+    running = run(kind(steps(speaking, silent, "sleep 0.4", head=head)))
+    found = [result["longestSilenceMs"] for result in running.results]
+    took = [result["durationMs"] for result in running.results]
+    assert 100 <= found[0] < took[0] - 50
+    assert min(found[1:]) >= 400
+    assert all(silence <= whole for silence, whole in zip(found, took, strict=True))

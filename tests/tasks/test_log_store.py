@@ -48,7 +48,7 @@ def test_pages_follow_each_other_without_gap_or_overlap():
 def test_lines_are_filtered_by_level_and_text():
     task = TaskFactory(status="running")
     write_log(task, "Alpha", ("stderr", "alpha 2"), ("error", "100%_"), "beta")
-    assert [x["seq"] for x in log_store.page(task.pk, 0, 9, level="stderr")] == [2]
+    assert [x["seq"] for x in log_store.page(task.pk, 0, 9, levels=["stderr"])] == [2]
     assert [x["seq"] for x in log_store.page(task.pk, 0, 9, q="ALPHA")] == [1, 2]
     assert [x["seq"] for x in log_store.page(task.pk, 0, 9, q="%_")] == [3]
 

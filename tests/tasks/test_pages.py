@@ -241,6 +241,15 @@ def test_a_task_that_is_gone_gets_a_page_that_says_so(staff):
     assert answer["Content-Type"].startswith("text/html")
 
 
+def test_who_lacks_a_permission_gets_a_page_that_leads_on(client, alice):
+    client.force_login(alice)
+    answer = client.get("/admin/tasks/task/")
+    assert answer.status_code == 403
+    text = answer.content.decode()
+    assert "Your account lacks the permission for it." in text
+    assert '<a class="act" href="/">' in text
+
+
 def test_cancel_asks_first_and_then_cancels(staff):
     task = TaskFactory()
     assert "Cancel check-integrity v885?" in staff.get(f"/tasks/{task.pk}/cancel").text

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone, translation
 
-from tasks.durations import LEAST_RUNS, RUNS, usual_seconds
+from tasks.durations import LEAST_RUNS, RUNS, usual_seconds, usual_silences
 from tasks.models import Task
 from tasks.pages.outcome import outcome_of
 from tasks.pages.shown import Shown
@@ -137,6 +137,40 @@ def test_the_usual_time_is_the_median_of_the_last_tasks():
     for _ in range(RUNS):
         completed(50)
     assert usual_seconds(["check-integrity"]) == {"check-integrity": 50}
+
+
+def silent(*entries, status=Task.Status.COMPLETED):
+    """A task that was silent: (step, exit code, milliseconds) of each attempt."""
+    results = [
+        {"name": name, "exitCode": code, "longestSilenceMs": silence}
+        for name, code, silence in entries
+    ]
+    return TaskFactory(type="three", status=status, result={"results": results})
+
+
+def test_a_steps_usual_silence_is_the_longest_of_the_last_tasks(three):
+    for silence in (1500, 20_000, 300):
+        silent(("one", 0, silence), ("two", 1, 99_000), ("two", 0, 250))
+    silent(("one", 0, 88_000), status=Task.Status.FAILED)
+    assert usual_silences("three") == {"one": 20, "two": 0.25}
+    for _ in range(RUNS):
+        silent(("one", 0, 700))
+    assert usual_silences("three") == {"one": 0.7}
+
+
+def test_of_silences_in_too_few_tasks_nothing_is_said(three, staff):
+    for _ in range(LEAST_RUNS - 1):
+        silent(("one", 0, 1500), ("two", 0, 20))
+    TaskFactory(type="three", status=Task.Status.COMPLETED, result=None)
+    TaskFactory(
+        type="three",
+        status=Task.Status.COMPLETED,  # by a runner that did not listen for it
+        result={"results": [{"name": "one", "exitCode": 0}]},
+    )
+    assert usual_silences("three") == {}
+    task = TaskFactory(type="three", status=Task.Status.RUNNING)
+    place = '<script id="usual-silences" type="application/json">{}</script>'
+    assert place in staff.get(f"/tasks/{task.pk}").text
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,29 @@
 
 import { AnsiUp } from "../../vendor/ansi_up/ansi_up.js";
 
+export const PLAIN = ""; // no colour is open
+
+const COLOURS = /\x1b\[[\d;]*m/g;
+const RESETS = ["\x1b[0m", "\x1b[m"];
 const ESCAPES = /\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])/g;
 
 class Pieces extends AnsiUp {
-  of(message) {
+  // What is open, as a text that can be compared.
+  get open() {
+    const { bold, faint, italic, underline, fg, bg } = this;
+    const isPlain = !(bold || faint || italic || underline || fg || bg);
+    return isPlain ? PLAIN : JSON.stringify({ bold, faint, italic, underline, fg, bg });
+  }
+
+  set open(open) {
+    this.ansi_to_html(RESETS[0]);
+    if (open) Object.assign(this, JSON.parse(open));
+  }
+
+  of(message, open) {
+    this.open = open;
     this.found = [];
-    this.ansi_to_html(`\x1b[0m${message.replace(ESCAPES, onlyColoursAndLinks)}`);
+    this.ansi_to_html(message.replace(ESCAPES, onlyColoursAndLinks));
     // An escape that never ends: what follows it is text, and of this line.
     const rest = this._buffer.replaceAll("\x1b", "");
     this._buffer = "";
@@ -39,9 +56,20 @@ export function plain(message) {
   return message.includes("\x1b") ? message.replace(ESCAPES, "") : message;
 }
 
-// Elements for a message; write(text) makes the nodes of one piece's text.
-export function coloured(message, write) {
-  return pieces.of(message).map((piece) => {
+// The colours that are open behind a message that begins in some.
+export function openBehind(message, open) {
+  const last = message.lastIndexOf("\x1b[");
+  if (last < 0) return open;
+  if (RESETS.some((reset) => message.startsWith(reset, last))) return PLAIN;
+  pieces.open = open;
+  pieces.ansi_to_html((message.match(COLOURS) ?? []).join(""));
+  return pieces.open;
+}
+
+// Elements for a message that begins in colours that are open; write(text) makes the
+// nodes of one piece's text.
+export function coloured(message, open, write) {
+  return pieces.of(message, open).map((piece) => {
     const element = document.createElement(piece.url ? "a" : "span");
     if (piece.url) {
       element.href = piece.url;

@@ -7,22 +7,28 @@ import { plain } from "./ansi.js";
 import { hashOf, linesOf } from "./permalink.js";
 
 const MOST_COPIED = 10_000; // lines
+const REST_MS = 150; // browsers refuse an address that changes with each key
+const LONGEST_SAID = 200; // characters of a line
 
 export class Chosen {
   // changed(): others are chosen; opened(lines): a link to them was followed
-  constructor(part, api, { changed, opened }) {
+  // lineAt(seq): its message, if it is there
+  constructor(part, api, { changed, opened, lineAt }) {
     this.api = api;
+    this.lineAt = lineAt;
     this.changed = changed;
     this.bar = part("chosen");
     this.said = part("chosen-lines");
-    this.lines = linesOf(location.hash);
+    this.take(linesOf(location.hash));
     part("copy").addEventListener("click", () => this.copy());
     part("copy-link").addEventListener("click", () => this.copyLink());
     part("choose-none").addEventListener("click", () => this.choose(null));
     const follow = () => {
       const lines = linesOf(location.hash);
+      clearTimeout(this.timer);
       if (lines && hashOf(lines) === (this.lines && hashOf(this.lines))) return;
-      this.show(lines);
+      this.take(lines);
+      this.show();
       if (lines) opened(lines);
     };
     window.addEventListener("hashchange", follow);
@@ -34,27 +40,61 @@ export class Chosen {
     return this.lines !== null && this.lines.from <= seq && seq <= this.lines.to;
   }
 
-  // From the line that was chosen first, if the range is to be longer.
-  choose(lines, { isLonger = false } = {}) {
-    const wanted = isLonger && this.lines ? span(this.lines.from, lines.from) : lines;
-    const hash = wanted ? hashOf(wanted) : location.pathname + location.search;
-    history.pushState(history.state, "", hash);
-    this.show(wanted);
+  // A line or none, or from the one that was chosen first to this one.
+  choose(seq, { isLonger = false } = {}) {
+    clearTimeout(this.timer);
+    this.take(seq && this.spanTo(seq, isLonger), seq);
+    history.pushState(history.state, "", this.link);
+    this.show();
   }
 
-  show(lines) {
+  // The same step by step, of which the way back has only one.
+  move(seq, { isLonger = false } = {}) {
+    if (!this.lines) this.choose(seq);
+    this.take(this.spanTo(seq, isLonger), seq);
+    this.show();
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => {
+      history.replaceState(history.state, "", this.link);
+      announce(this.words);
+    }, REST_MS);
+  }
+
+  spanTo(seq, isLonger) {
+    if (!isLonger || !this.lines) this.anchor = seq;
+    return { from: Math.min(this.anchor, seq), to: Math.max(this.anchor, seq) };
+  }
+
+  // head: the end of the range that moves
+  take(lines, head = lines?.to) {
     this.lines = lines;
+    this.head = head;
+    if (lines) this.anchor = lines.from === head ? lines.to : lines.from;
+  }
+
+  show() {
     this.say();
     this.changed();
   }
 
+  get link() {
+    return location.pathname + location.search + (this.lines ? hashOf(this.lines) : "");
+  }
+
   say() {
-    const { lines } = this;
-    this.bar.hidden = !lines;
-    if (!lines) return;
-    const [from, to] = [number(lines.from), number(lines.to)];
-    this.said.textContent =
-      lines.from === lines.to ? text("oneChosen", { n: from }) : text("chosen", { from, to });
+    this.bar.hidden = !this.lines;
+    if (this.lines) this.said.textContent = this.range;
+  }
+
+  get range() {
+    const [from, to] = [number(this.lines.from), number(this.lines.to)];
+    return from === to ? text("oneChosen", { n: from }) : text("chosen", { from, to });
+  }
+
+  // For those who hear: with the line at the end that moves.
+  get words() {
+    const message = plain(this.lineAt(this.head)?.message ?? "");
+    return [this.range, message.slice(0, LONGEST_SAID)].filter(Boolean).join(": ");
   }
 
   async copy() {
@@ -68,8 +108,8 @@ export class Chosen {
       words.push(...answer.logs.map((line) => `${plain(line.message)}\n`));
       after = answer.next;
     }
-    await toClipboard(words.join(""));
-    this.tell(
+    await this.put(
+      words.join(""),
       last < to
         ? text("copiedFirst", { n: number(MOST_COPIED) })
         : text(words.length === 1 ? "copiedOne" : "copied", { n: number(words.length) }),
@@ -77,8 +117,12 @@ export class Chosen {
   }
 
   async copyLink() {
-    await toClipboard(location.href);
-    this.tell(text("copiedLink"));
+    if (this.lines) await this.put(location.origin + this.link, text("copiedLink"));
+  }
+
+  async put(words, done) {
+    const isDone = await toClipboard(words);
+    this.tell(isDone ? done : text("notCopied"));
   }
 
   tell(words) {
@@ -87,18 +131,20 @@ export class Chosen {
   }
 }
 
-function span(one, other) {
-  return { from: Math.min(one, other), to: Math.max(one, other) };
-}
-
 // Without TLS browsers have no clipboard for pages, except by this old way.
 async function toClipboard(words) {
-  if (navigator.clipboard) return navigator.clipboard.writeText(words);
+  if (navigator.clipboard) {
+    return navigator.clipboard.writeText(words).then(
+      () => true,
+      () => false,
+    );
+  }
   const field = document.createElement("textarea");
   field.className = "unseen";
   field.value = words;
   document.body.append(field);
   field.select();
-  document.execCommand("copy");
+  const isDone = document.execCommand("copy");
   field.remove();
+  return isDone;
 }

@@ -1,14 +1,15 @@
-// Search over the whole log, and the choice of what is shown: a level, or only what
+// Search over the whole log, and the choice of what is shown: some levels, or only what
 // was found.
 
 import { number, text } from "../text.js";
+import { Levels } from "./levels.js";
 import { Matches } from "./matches.js";
 
 const PAUSE_MS = 250; // while somebody types
 
 export class Finder {
-  // view: sought() draws anew, narrowed(matches or null, query) shows only those,
-  // goTo(seq), from(): {seq, isAtEnd} where the reader is, focus()
+  // view: redrawAll(), narrowed(matches or null, query) shows only those,
+  // focus(), reader: goTo(seq), from(): {seq, isAtEnd}
   constructor(part, api, view, { inAddress }) {
     this.api = api;
     this.view = view;
@@ -18,7 +19,7 @@ export class Finder {
     this.current = null; // seq
     this.box = part("search");
     this.found = part("found");
-    this.level = part("level");
+    this.levels = new Levels(part("levels"), () => this.start());
     this.buttons = { previous: part("previous"), next: part("next"), only: part("only") };
     this.mount();
     part("finder").hidden = false;
@@ -40,7 +41,6 @@ export class Finder {
     const { previous, next, only } = this.buttons;
     this.box.addEventListener("input", () => this.soon());
     this.box.addEventListener("keydown", (event) => this.key(event));
-    this.level.addEventListener("change", () => this.start());
     previous.addEventListener("click", () => this.step(-1));
     next.addEventListener("click", () => this.step(1));
     only.addEventListener("click", () => {
@@ -85,15 +85,15 @@ export class Finder {
   }
 
   get query() {
-    const level = this.level.value;
+    const level = this.levels.value;
     const all = { ...(this.words && { q: this.words }), ...(level && { level }) };
     return String(new URLSearchParams(all));
   }
 
-  // Show only what was found, or one level, or all.
+  // Show only what was found, or some levels, or all.
   narrow() {
     if (this.base !== this.search) this.base?.close();
-    const level = this.level.value && `level=${this.level.value}`;
+    const level = this.levels.value && `level=${this.levels.value}`;
     const isOnly = this.search && this.isOnly;
     if (isOnly) this.base = this.search;
     else if (!level) this.base = null;
@@ -109,7 +109,7 @@ export class Finder {
   }
 
   showAll() {
-    this.level.value = "";
+    this.levels.value = "";
     this.buttons.only.setAttribute("aria-pressed", "false");
     this.start();
   }
@@ -129,13 +129,13 @@ export class Finder {
   step(direction) {
     this.stay();
     if (!this.search?.count) return;
-    const { seq, isAtEnd } = this.view.from();
+    const { seq, isAtEnd } = this.view.reader.from();
     if (this.current === null) {
       const isBack = direction < 0 || (direction === 0 && isAtEnd);
       this.current = isBack ? this.search.previous(seq) : this.search.next(seq - 1);
     } else if (direction < 0) this.current = this.search.previous(this.current);
     else this.current = this.search.next(this.current);
-    this.view.goTo(this.current);
+    this.view.reader.goTo(this.current);
     this.say();
   }
 
@@ -145,7 +145,7 @@ export class Finder {
     const hasNone = !search?.count;
     this.buttons.previous.disabled = this.buttons.next.disabled = hasNone;
     this.buttons.only.disabled = !search;
-    this.view.sought();
+    this.view.redrawAll();
   }
 
   wordsFor({ count, ranges, isDone, isCut }) {
@@ -158,14 +158,13 @@ export class Finder {
   readAddress() {
     const asked = new URLSearchParams(location.search);
     this.box.value = asked.get("q") ?? "";
-    this.level.value = asked.get("level") ?? "";
-    if (!this.level.value) this.level.value = "";
+    this.levels.value = asked.getAll("level").join(",");
     this.buttons.only.setAttribute("aria-pressed", String(asked.has("only")));
   }
 
   writeAddress() {
     const asked = new URLSearchParams(location.search);
-    const wanted = { q: this.words, level: this.level.value, only: this.isOnly && "1" };
+    const wanted = { q: this.words, level: this.levels.value, only: this.isOnly && "1" };
     for (const [name, value] of Object.entries(wanted)) {
       if (value) asked.set(name, value);
       else asked.delete(name);

@@ -42,6 +42,23 @@ export class Lines {
     page.lines[place] = line;
   }
 
+  // What the server wrote into the page, of so many.
+  adopt(rows, total) {
+    for (const row of rows) {
+      this.add({
+        seq: Number(row.id.slice(1)),
+        timestamp: row.querySelector("time").dateTime,
+        level: row.dataset.level,
+        message: row.lastElementChild.textContent,
+      });
+    }
+    this.total = Math.max(this.total, total);
+  }
+
+  get newest() {
+    return this.get(this.total);
+  }
+
   // What is on the page now, first to last.
   want(seqs) {
     this.wanted = seqs;

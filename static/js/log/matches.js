@@ -25,6 +25,11 @@ export class Matches {
     return this.ranges.count;
   }
 
+  // Whether it is known if a line is among them.
+  knows(seq) {
+    return this.isDone || seq <= this.through;
+  }
+
   get isCut() {
     return this.ranges.from.length >= MOST_RANGES;
   }

@@ -10,8 +10,9 @@ const GROUP = "::group::";
 const model = modelRow();
 
 // What the element depends on beside the line: `times`, `started` and `previous` (see
-// times.js), `needle` (in lower case), `isWhole` (however long), `group` (null, or
-// whether it is folded, for the line that heads one), `isInGroup`.
+// times.js), `open` (the colours that it begins in), `needle` (in lower case), `isWhole`
+// (however long), `group` (null, or whether it is folded, for the line that heads one),
+// `isInGroup`.
 export function rowOf(seq, line, shown) {
   const row = model.cloneNode(true);
   const [anchor, time, mark, message] = row.children;
@@ -49,11 +50,12 @@ export function titleOfGroup(message) {
   return plain(message.slice(GROUP.length)).trim() || text("group");
 }
 
-function write(place, seq, message, { needle, isWhole }) {
+function write(place, seq, message, { open, needle, isWhole }) {
   const isLong = !isWhole && message.length > LONGEST_SHOWN;
   const shown = isLong ? message.slice(0, LONGEST_SHOWN) : message;
   const marked = (words) => withMarks(words, needle);
-  place.append(...(message.includes("\x1b") ? coloured(shown, marked) : marked(shown)));
+  const isColoured = open || message.includes("\x1b");
+  place.append(...(isColoured ? coloured(shown, open, marked) : marked(shown)));
   if (!isLong) return;
   const rest = number(message.length - LONGEST_SHOWN);
   place.append(button("rest", seq, text("moreCharacters", { n: rest })));

@@ -44,6 +44,13 @@ export class Scroller {
     return { row: this.first + place, offset: (rows[place]?.offsetTop ?? 0) - top };
   }
 
+  isInSight(row) {
+    const element = row >= this.first && row < this.last && this.list.children[row - this.first];
+    if (!element) return false;
+    const top = this.y + element.offsetTop - this.at;
+    return top >= 0 && top + element.offsetHeight <= this.seen;
+  }
+
   resized() {
     this.seen = this.frame.clientHeight;
     this.at = this.frame.scrollTop;
@@ -62,6 +69,27 @@ export class Scroller {
   showEnd() {
     this.fill(this.count() - 1);
     this.settle(Infinity, this.size - this.seen);
+  }
+
+  // Brings a row into sight by the shortest way.
+  showNear(row) {
+    if (this.isInSight(row)) return;
+    const isAbove = row <= this.anchor.row;
+    const top = this.fill(row);
+    const element = this.list.children[row - this.first];
+    const offset = isAbove ? 0 : Math.max(0, this.seen - element.offsetHeight);
+    this.settle(this.ideal(row, offset), top - offset);
+  }
+
+  // The first and the last row that are in sight as a whole, or else the one at the top.
+  get inSight() {
+    const { row } = this.anchor;
+    let first = row;
+    while (first + 1 < this.last && !this.isInSight(first)) first++;
+    if (!this.isInSight(first)) return { first: row, last: row };
+    let last = first;
+    while (this.isInSight(last + 1)) last++;
+    return { first, last };
   }
 
   // Fills the window anew; what is at the top stays there, and so does the bar, which

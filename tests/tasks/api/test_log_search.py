@@ -50,6 +50,7 @@ def tiny_pieces(monkeypatch):
         ("level=stderr", [[5, 5]]),
         ("level=stdout", [[3, 4], [7, 7]]),
         ("level=stdout&q=c.png", [[7, 7]]),
+        ("level=stderr,stdout", [[3, 5], [7, 7]]),
         ("q=verified&after=3", [[4, 4], [7, 7]]),
         ("", [[1, 10]]),
     ],

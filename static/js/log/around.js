@@ -1,0 +1,46 @@
+// What is said around the lines: how many there are and how many are new, what the line
+// at the top belongs to, and the first error.
+
+import { counted, text } from "../text.js";
+
+export class Around {
+  // hasEnded(): whether no more lines come
+  constructor(part, landmarks, hasEnded) {
+    Object.assign(this, { part, landmarks, hasEnded });
+  }
+
+  // seq: of the line at the top, 0 if there is none; unseen: how many lines are new;
+  // isEmpty: no line is like what is asked for
+  show({ total, unseen, following, seq, isEmpty }) {
+    this.part("count").textContent = counted("line", "lines", total);
+    this.part("more").hidden = !unseen;
+    if (unseen) this.part("more").textContent = `↓ ${counted("newLine", "newLines", unseen)}`;
+    this.part("follow").setAttribute("aria-pressed", String(following));
+    this.part("log").style.setProperty("--digits", Math.max(4, String(total).length));
+    this.showNone(total, isEmpty);
+    this.showHead(seq);
+    this.showFirstError();
+  }
+
+  showNone(total, isEmpty) {
+    this.part("none").hidden = total > 0 && !isEmpty;
+    const none = this.hasEnded() ? "noneAtAll" : "noneYet";
+    this.part("none").textContent = text(total ? "noneLike" : none);
+  }
+
+  showHead(seq) {
+    const step = this.landmarks.stepAt(seq);
+    const group = this.landmarks.groupAt(seq);
+    const words = [step?.message, group?.title].filter(Boolean).join(" · ");
+    if (this.part("where").textContent !== words) this.part("where").textContent = words;
+  }
+
+  showFirstError() {
+    const { firstError } = this.landmarks;
+    const link = this.part("first-error");
+    link.hidden = !firstError;
+    if (!firstError) return;
+    link.href = `#L${firstError.seq}`;
+    link.textContent = text("firstError", { n: firstError.seq, message: firstError.message });
+  }
+}
