@@ -52,6 +52,7 @@ from tests.factories import ApiKeyFactory, UserFactory  # noqa: E402
 IN_THE_FIRST_RUN = {
     *("test_examples.py", "test_nginx.py", "test_security.py", "test_start.py"),
     "test_stream_crowds.py",
+    "test_events.py",
 }
 IN_THE_SECOND_RUN = {"test_grip.py", "test_web_processes.py"}
 

@@ -77,7 +77,7 @@ def test_what_generators_write_is_read_by_the_piece(outcome, form, asset):
 
 
 # A look in helpers takes as long as the machine lets it.
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(
     st.lists(st.lists(st.sampled_from(SEGMENTS), min_size=1, max_size=3), max_size=5),
     st.sampled_from(ASSETS),
@@ -99,7 +99,7 @@ WHOLE = json.dumps(
 
 
 # A look in helpers takes as long as the machine lets it.
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(
     st.binary(max_size=8) | st.sampled_from([b'"', b"}", b"},", b"{", b'"a": 1, ']),
     st.integers(0, len(WHOLE)),
