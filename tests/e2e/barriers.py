@@ -3,7 +3,7 @@
 from axe_playwright_python.sync_playwright import Axe
 
 # All else is the same in the dark.
-ONLY_COLOURS = {"runOnly": {"type": "tag", "values": ["cat.color"]}}
+ONLY_COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast"]}}
 # The colours of some buttons pass from one to the other.
 COLOURS_HAVE_CHANGED = """async () => {
   await new Promise(requestAnimationFrame);
