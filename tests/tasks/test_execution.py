@@ -411,6 +411,7 @@ def test_each_step_says_how_long_it_was_silent_at_most(kind):
     running = run(kind(steps(speaking, silent, "sleep 0.4", head=head)))
     found = [result["longestSilenceMs"] for result in running.results]
     took = [result["durationMs"] for result in running.results]
-    assert 100 <= found[0] < took[0] - 50
-    assert min(found[1:]) >= 400
+    # Half of it, if the progress ended a silence; a line may be heard some time late.
+    assert 80 <= found[0] < took[0] - 50
+    assert min(found[1:]) >= 300
     assert all(silence <= whole for silence, whole in zip(found, took, strict=True))
