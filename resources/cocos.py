@@ -76,7 +76,8 @@ def read_cocos(
 
     file = LineFile(stream)
     reader = _Reader(name, documents, tree)
-    if plain := read_plain(file, documents):
+    is_small = file.size <= MAX_FILE_BYTES
+    if is_small and (plain := read_plain(file, documents)):
         reader.check_search_paths(plain.values)
         with suppress(ManifestError):  # which says less than what is raised below
             return _manifest(name, plain.records, documents)

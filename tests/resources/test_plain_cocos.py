@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from resources import line_file
+from resources import cocos, line_file
 from resources.cocos import read_cocos
 from resources.errors import ManifestError
 from resources.line_file import LineFile
@@ -148,6 +148,14 @@ def test_what_is_only_nearly_plain_is_taken_or_refused_as_the_whole_is(
 ):
     content = content.replace(b"%s", MD5.encode())
     assert outcome(content) == outcome(written_otherwise(content))
+
+
+def test_a_plain_manifest_may_be_no_larger_than_another(outcome, monkeypatch):
+    monkeypatch.setattr(cocos, "MAX_FILE_BYTES", len(WHOLE) - 1)
+    assert is_plain(WHOLE)
+    assert "is larger than" in outcome(WHOLE)
+    monkeypatch.setattr(cocos, "MAX_FILE_BYTES", len(WHOLE))
+    assert len(outcome(WHOLE)) == 2
 
 
 @pytest.fixture
