@@ -75,7 +75,8 @@ class Files(Protocol[E_contra]):
 
     def read_small(self, entries: Sequence[E_contra]) -> Iterator[memoryview | None]:
         """Read files whole, where that can be done at once and they have the sizes that
-        their entries say; None where they can't or haven't, for whatever reason."""
+        their entries say; None where they can't or haven't, for whatever reason. What
+        is yielded holds until the next file is read."""
 
 
 class Release(Files[E], Protocol[E]):

@@ -65,6 +65,20 @@ class _Choosing:
         self._made.files.append(len(places))
         self._made.sizes.append(sum([self._sizes[place] for place in places]))
 
+    def choose_by_presence(
+        self,
+        held_in: str | None,
+        seen_in: str | None,
+        places: Sequence[int],
+        there: Collection[int],
+    ) -> None:
+        """Make one choice for those of the places that are ``there``, and one for the
+        others."""
+        present = [place for place in places if place in there]
+        self.choose(Choice(held_in, seen_in, there=True), present)
+        missing = _without(places, there)
+        self.choose(Choice(held_in, seen_in, there=False), missing)
+
     def decided(self) -> Decided:
         """Give the choices, once there is one for every file."""
         if sum(self._made.files) != len(self._sizes):
@@ -99,8 +113,7 @@ class NewChoices:
         there = set()
         if left and self._is_begun:
             there = self.there(self.manifest.header.version, left, paths, sizes)
-        choosing.choose(Choice(None, None, there=True), there)
-        choosing.choose(Choice(None, None, there=False), _without(left, there))
+        choosing.choose_by_presence(None, None, left, there)
         return choosing.decided()
 
     def there(
@@ -143,14 +156,10 @@ class SealedChoices(NewChoices):
         for holder, places in held_in.items():
             there = self.there(holder, places, paths, sizes)
             if holder == self.manifest.header.version:
-                choosing.choose(Choice(None, None, there=True), there)
-                missing = _without(places, there)
-                choosing.choose(Choice(None, None, there=False), missing)
+                choosing.choose_by_presence(None, None, places, there)
                 continue
             for seen_in, seen in self._seen_in(block, lines, places, holder):
-                for is_there in (True, False):
-                    those = [n for n in seen if (n in there) == is_there]
-                    choosing.choose(Choice(holder, seen_in, is_there), those)
+                choosing.choose_by_presence(holder, seen_in, seen, there)
         return choosing.decided()
 
     def _seen_in(

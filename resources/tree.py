@@ -101,6 +101,9 @@ class Tree:
         within = _OpenFolder()
         try:
             for path, size in wanted:
+                if size is not None and size > most_bytes:
+                    yield None
+                    continue
                 folder, _, name = path.rpartition("/")
                 try:
                     if within.name != folder:

@@ -1,10 +1,12 @@
 """Finding tasks by a text, with a look at indexes instead of every row."""
 
-from django.db.models import Model, Q
+from typing import Any
+
+from django.db.models import Model, Q, QuerySet
 
 from tasks.models import Task, ids_beginning_with
 
-MOST_NAMES = MOST_ERRORS = 100
+MOST_LOOKED_UP = 100
 
 
 def holds(text: str) -> Q:
@@ -28,15 +30,19 @@ def holding(model: type[Model], column: str, text: str) -> Q:
     meets the next soon.
     """
     common = Q(**{f"{column}__icontains": text})
-    names = model._default_manager.filter(common).order_by().values_list(column)
-    found = [name for (name,) in names.distinct()[: MOST_NAMES + 1]]
-    return common if len(found) > MOST_NAMES else Q(**{f"{column}__in": found})
+    rows = model._default_manager.filter(common).order_by()
+    return _looked_up(common, column, rows.values_list(column, flat=True).distinct())
 
 
 def _failing(status: str, text: str) -> Q:
     """Tasks of this end whose error holds the text: looked up as names are, in the
     small index that each end has."""
     common = Q(status=status, error__icontains=text)
-    tasks = Task.objects.filter(common).newest_first().values_list("pk", flat=True)
-    found = list(tasks[: MOST_ERRORS + 1])
-    return common if len(found) > MOST_ERRORS else Q(pk__in=found)
+    tasks = Task.objects.filter(common).newest_first()
+    return _looked_up(common, "pk", tasks.values_list("pk", flat=True))
+
+
+def _looked_up(common: Q, column: str, values: "QuerySet[Any, Any]") -> Q:
+    """These values of a column; what they were found by, where they are very many."""
+    found = list(values[: MOST_LOOKED_UP + 1])
+    return common if len(found) > MOST_LOOKED_UP else Q(**{f"{column}__in": found})

@@ -136,8 +136,7 @@ def test_q_finds_what_failed(program, status, text, matches):
 
 
 def test_q_finds_more_names_and_errors_than_are_looked_up(program, monkeypatch):
-    monkeypatch.setattr(searching, "MOST_NAMES", 2)
-    monkeypatch.setattr(searching, "MOST_ERRORS", 2)
+    monkeypatch.setattr(searching, "MOST_LOOKED_UP", 2)
     for n in range(4):
         TaskFactory(version=f"v{n}", status="failed", error=f"Part {n} is missing.")
     for text in ("v", "is missing"):
