@@ -13,7 +13,6 @@ import { Pace } from "./log/pace.js";
 import { Ranges } from "./log/ranges.js";
 import { Reader } from "./log/reader.js";
 import { Scroller } from "./log/scroller.js";
-import { ENDED } from "./status.js";
 
 export class LogView {
   constructor(panel, { inAddress = false } = {}) {
@@ -31,8 +30,7 @@ export class LogView {
     const look = () => this.look();
     this.drawing = new Drawing(this.list, { lines, landmarks, folds, look });
     this.pace = new Pace(() => this.grow());
-    const hasEnded = () => ENDED.has(panel.dataset.status);
-    this.around = new Around(part, this.landmarks, hasEnded);
+    this.around = new Around(part, this.landmarks, () => panel.dataset.status);
     this.list.replaceChildren();
     this.list.classList.add("virtual");
     this.scroller = new Scroller(

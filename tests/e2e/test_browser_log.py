@@ -743,6 +743,29 @@ def test_the_first_error_stands_above_the_log_and_leads_to_it(open_page, show):
     expect(page.locator("#L402")).to_have_class(re.compile("chosen"))
 
 
+def test_that_somebody_cancelled_it_is_not_an_error(open_page, service):
+    task_id = service.create("slowly", n="9999")
+    page = open_page(f"/tasks/{task_id}")
+    expect(log(page)).to_contain_text("line 1")
+    service.request("POST", f"/api/tasks/{task_id}/cancel")
+    expect(log(page)).to_contain_text("Cancelled by key:bootstrap.")
+    expect(watched(page)).to_have_attribute("data-status", "cancelled")
+    expect(page.get_by_role("link", name="First error")).to_have_count(0)
+    page.reload()
+    expect(log(page)).to_contain_text("Cancelled by key:bootstrap.")
+    expect(page.get_by_role("link", name="First error")).to_have_count(0)
+
+
+def test_an_error_before_it_was_cancelled_is_one(open_page, service):
+    task_id = service.create("complains")
+    page = open_page(f"/tasks/{task_id}")
+    error = page.get_by_role("link", name="First error, line 2: the disk is full")
+    expect(error).to_be_visible()
+    service.request("POST", f"/api/tasks/{task_id}/cancel")
+    expect(watched(page)).to_have_attribute("data-status", "cancelled")
+    expect(error).to_be_visible()
+
+
 def test_the_step_that_is_being_read_stands_above_the_log(open_page, long_log):
     page = open_page(f"/tasks/{long_log}#L50000")
     expect(page.locator("[data-part=where]")).to_have_text("Executing: seq 100000")

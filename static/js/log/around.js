@@ -1,12 +1,13 @@
 // What is said around the lines: how many there are and how many are new, what the line
 // at the top belongs to, and the first error.
 
+import { ENDED } from "../status.js";
 import { counted, text } from "../text.js";
 
 export class Around {
-  // hasEnded(): whether no more lines come
-  constructor(part, landmarks, hasEnded) {
-    Object.assign(this, { part, landmarks, hasEnded });
+  // status(): that of the task
+  constructor(part, landmarks, status) {
+    Object.assign(this, { part, landmarks, status });
   }
 
   // seq: of the line at the top, 0 if there is none; unseen: how many lines are new;
@@ -19,12 +20,12 @@ export class Around {
     this.part("log").style.setProperty("--digits", Math.max(4, String(total).length));
     this.showNone(total, isEmpty);
     this.showHead(seq);
-    this.showFirstError();
+    this.showFirstError(total);
   }
 
   showNone(total, isEmpty) {
     this.part("none").hidden = total > 0 && !isEmpty;
-    const none = this.hasEnded() ? "noneAtAll" : "noneYet";
+    const none = ENDED.has(this.status()) ? "noneAtAll" : "noneYet";
     this.part("none").textContent = text(total ? "noneLike" : none);
   }
 
@@ -35,11 +36,13 @@ export class Around {
     if (this.part("where").textContent !== words) this.part("where").textContent = words;
   }
 
-  showFirstError() {
+  // The last line of a cancelled task says who cancelled it; that is no error.
+  showFirstError(total) {
     const { firstError } = this.landmarks;
+    const isCancel = this.status() === "cancelled" && firstError?.seq === total;
     const link = this.part("first-error");
-    link.hidden = !firstError;
-    if (!firstError) return;
+    link.hidden = !firstError || isCancel;
+    if (link.hidden) return;
     link.href = `#L${firstError.seq}`;
     link.textContent = text("firstError", { n: firstError.seq, message: firstError.message });
   }
