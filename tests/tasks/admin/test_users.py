@@ -25,6 +25,24 @@ def test_permissions_are_ticked(root):
     assert list(Group.objects.get().permissions.all()) == [view]
 
 
+def test_permissions_are_named_in_the_readers_language(root):
+    labels = {
+        "en": ("Tasks | task | may look at", "Tasks | API key | may change"),
+        "zh-hans": ("任务 | 任务 | 可查看", "任务 | API 密钥 | 可修改"),
+    }
+    for language, expected in labels.items():
+        page = root.get(f"{GROUPS}add/", headers={"Accept-Language": language}).text
+        for label in expected:
+            assert label in page
+        assert "Can add" not in page
+
+
+def test_a_permission_of_no_known_act_has_its_own_name(root):
+    kind = Permission.objects.get(codename="view_task").content_type
+    Permission.objects.create(content_type=kind, codename="sing", name="Can sing")
+    assert "task | Can sing" in root.get(f"{GROUPS}add/").text
+
+
 def test_groups_are_ticked(root, alice):
     group = Group.objects.create(name="onlookers")
     form = {"username": "alice", "is_active": "on", "groups": [group.pk]}
