@@ -24,24 +24,23 @@ from resources.paths import are_harmless
 from resources.versions import is_version
 from resources.workers import Workers
 
-# Each part takes only what the fields' own checks take; paths are looked at apart.
-# Possessive, because a part that fits is never shorter than it can be.
+# Each part takes only what the fields' own checks take; paths are looked at apart, and
+# digests all at once, which takes half as long. Possessive, because a part that fits is
+# never shorter than it can be.
 _BEGINNING = b'{"path": "'
 _LINE = (
     r'\{"path": "([^\x00-\x1f"\\\x7f]++)", "size": (0|[1-9][0-9]{0,14}+),'
-    r' "sha256": "([0-9a-f]{64})"(?:, "md5": "([0-9a-f]{32})")?+'
+    r' "sha256": "(.{64})"(?:, "md5": "(.{32})")?+'
     r'(?:, "in": "([A-Za-z0-9._-]{1,64}+)")?+\}\n'
 )
+_PROOF = re.compile(_LINE.encode())
+_TEXT_LINE = re.compile(_LINE)
+_HEX_DIGITS = b"0123456789abcdef"
 _END_LINE = re.compile(
     rb'\{"end": (0|[1-9][0-9]{0,14}), "sha256": "([0-9a-f]{64})"\}\n'
 )
 _PATH = re.compile(rb'\{"path": "([^"]++)')
 _PATH_AND_SIZE = re.compile(r'\{"path": "([^"]++)", "size": ([0-9]++)')
-_TEXT_LINE = re.compile(_LINE)
-# The same for bytes, of which path and size are taken out.
-_PROOF = re.compile(
-    _LINE.replace("([0-9a-f]{", "(?:[0-9a-f]{").replace("([A-Z", "(?:[A-Z").encode()
-)
 # A path has no quote, so nothing else is taken for these.
 _MD5 = re.compile(rb', "md5": "[^"]++"')
 _HELD_IN = re.compile(rb', "in": "([^"]++)"')
@@ -107,7 +106,9 @@ def prove_block(
     found = _PROOF.findall(data)
     if not found:
         return None
-    paths, sizes = zip(*found, strict=True)
+    paths, sizes, sha256s, md5s, holders = zip(*found, strict=True)
+    if b"".join((*sha256s, *md5s)).translate(None, _HEX_DIGITS):
+        return None
     joined = b"\n".join(paths)
     shortest = len(joined) + 1 + len(b"".join(sizes)) + len(found) * (_FIXED_BYTES - 1)
     # Matches don't overlap, so where the shortest there can be fill the block, there
@@ -116,7 +117,7 @@ def prove_block(
         return None
     if not all(map(lt, paths, islice(paths, 1, None))):
         return None
-    for held_in in set(_HELD_IN.findall(data)):
+    for held_in in set(filter(None, holders)):
         if not published or not is_version(held_in.decode()):
             return None
     if not are_harmless(paths, joined):

@@ -161,7 +161,14 @@ def test_paths_out_of_order_are_refused(paths):
         (entry("a", sha256=DIGEST.upper()), '"sha256" is not a digest'),
         (entry("a", sha256=DIGEST[1:]), '"sha256" is not a digest'),
         (entry("a", sha256=DIGEST + "\n"), '"sha256" is not a digest'),
+        (entry("a", sha256=DIGEST[1:] + "g"), '"sha256" is not a digest'),
+        (entry("a", sha256=DIGEST[1:] + "é"), '"sha256" is not a digest'),
         (entry("a", md5="0" * 31), '"md5" is not a digest'),
+        (entry("a", md5="0" * 31 + "A"), '"md5" is not a digest'),
+        (
+            entry("a", md5="0" * 32).replace(b"0" * 32, b"0" * 21 + b'", "in": "v'),
+            '"md5" is not a digest',
+        ),
         (entry("a", mode="0777"), 'the key "mode" is unknown'),
         (entry(["a"]), 'has nested values under "path"'),
         (entry(7), '"path" is not a text'),
@@ -178,7 +185,7 @@ def test_paths_out_of_order_are_refused(paths):
         (b"", "is not one JSON object"),
         (b" " * 9000, "is longer than 8192 bytes"),
     ],
-    ids=range(27),
+    ids=range(31),
 )
 def test_a_line_that_is_no_entry_is_refused(line, reason):
     message = refusal(sealed([header(1), line]))
