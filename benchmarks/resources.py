@@ -80,8 +80,10 @@ class Trees:
     def __init__(self, folder: Path, sizes: Sizes) -> None:
         self.folder, self.sizes = folder, sizes
         self.source, self.store = folder / "source", folder / "store"
+        # With compiled modules, as anybody who starts it a second time has them.
+        left_out = ("RESOURCE_", "PYTHONDONTWRITEBYTECODE")
         self.env = {
-            **{k: v for k, v in os.environ.items() if not k.startswith("RESOURCE_")},
+            **{k: v for k, v in os.environ.items() if not k.startswith(left_out)},
             "RESOURCE_SOURCE": str(self.source),
             "RESOURCE_STORE": str(self.store),
             "AWS_ACCESS_KEY_ID": "bench",
