@@ -165,14 +165,31 @@ class Bucket:
 
         def request() -> Stored:
             etag = EtagDigest(part_bytes)
-            done = requests.obstore.put(
-                requests.client_for_parts,
-                key,
-                self._in_turns(read(), part_bytes, etag),
-                use_multipart=True,
-                chunk_size=part_bytes,
-                max_concurrency=PARTS_AT_ONCE,
-            )
+            reason: Exception | None = None
+
+            def parts() -> Iterator[bytes]:
+                nonlocal reason
+                try:
+                    yield from self._in_turns(read(), part_bytes, etag)
+                except Exception as error:
+                    reason = error
+                    raise
+
+            try:
+                done = requests.obstore.put(
+                    requests.client_for_parts,
+                    key,
+                    parts(),
+                    use_multipart=True,
+                    chunk_size=part_bytes,
+                    max_concurrency=PARTS_AT_ONCE,
+                )
+            except Exception:
+                # Of an upload that is given up, parts under way or the giving up itself
+                # may fail; the library then tells that instead.
+                if reason is not None:
+                    raise reason from None
+                raise
             state = _state(done["e_tag"], done["version"])
             return Stored(state, etag.matches(state.get("e_tag")))
 

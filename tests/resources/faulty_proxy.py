@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce it.</Message></Error>"
 QUOTA = b"<Error><Code>QuotaExceeded</Code><Message>No room.</Message></Error>"
 
+NO_UPLOAD = b"<Error><Code>NoSuchUpload</Code><Message>Gone.</Message></Error>"
 SKEWED = (
     b"<Error><Code>RequestTimeTooSkewed</Code>"
     b"<Message>The difference is too large.</Message></Error>"
@@ -23,6 +24,7 @@ FAULTS = {
     "too many": "429 without a word",
     "go away": "no request arrives any more, this one and all after it",
     "skewed": "403 RequestTimeTooSkewed",
+    "no upload": "404 NoSuchUpload",
     "quota": "403 QuotaExceeded",
     "slow": "a fifth of a second passes first",
     "truncate": "half of the answer arrives",
@@ -170,6 +172,9 @@ class FaultyProxy:
                     return
                 elif fault == "quota":
                     self.answer(403, {}, QUOTA)
+                    return
+                elif fault == "no upload":
+                    self.answer(404, {}, NO_UPLOAD)
                     return
                 elif fault == "damage":
                     body = bytes([body[0] ^ 1]) + body[1:]
