@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin
 from django.contrib.auth import admin as auth
 from django.contrib.auth.models import Group, Permission, User
-from django.db.models import ManyToManyField, Model
+from django.db.models import ManyToManyField
 from django.forms import CheckboxSelectMultiple, ModelMultipleChoiceField
 from django.utils.translation import gettext_lazy as _
 
 if TYPE_CHECKING:
     AnyUserAdmin = auth.UserAdmin[User]
+    AnyChoices = ModelMultipleChoiceField[Group | Permission]
 else:  # generic for the type checker only
     AnyUserAdmin = auth.UserAdmin
+    AnyChoices = ModelMultipleChoiceField
 
 # Django keeps the names of permissions in the database, in English.
 ACTS = {
@@ -24,10 +26,10 @@ ACTS = {
 }
 
 
-class Choices(ModelMultipleChoiceField):
+class Choices(AnyChoices):
     """Groups, and permissions in the reader's language."""
 
-    def label_from_instance(self, obj: Model) -> str:
+    def label_from_instance(self, obj: Group | Permission) -> str:
         if not isinstance(obj, Permission):
             return super().label_from_instance(obj)
         act = obj.codename.partition("_")[0]
