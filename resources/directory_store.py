@@ -21,14 +21,14 @@ from resources.errors import (
     StoreError,
     store_failure,
 )
-from resources.hashing import CHUNK_BYTES, verified
+from resources.hashing import CHUNK_BYTES, require_content, verified
 from resources.manifest import Entry
-from resources.new_file import Make, copying, writing
+from resources.new_file import Finish, Make, copying, linked, writing
 from resources.paths import MANIFEST_NAME
 from resources.staging import Staging
 from resources.store import Pointer
 from resources.store_folder import StoreFolder
-from resources.tree import Tree
+from resources.tree import MadeFolder, Tree
 from resources.versions import is_version, natural_key
 
 POINTER_NAME = "current.json"
@@ -46,6 +46,9 @@ class DirectoryStore:
     def __init__(self, root: Path, *, durable: bool = True) -> None:
         self._durable = durable
         self._syncs_at_once = durable and can_sync_file_systems()
+        # What becomes of a file once it is written, and of one that ``settle`` syncs.
+        self._finish: Finish = os.fsync if durable else _leave
+        self._finish_put = _leave if self._syncs_at_once else self._finish
         self._unsealed: set[str] = set()  # seen to be so since the lock is held
         self._folder = StoreFolder(root)
         self._staging = Staging(self._folder)
@@ -118,38 +121,59 @@ class DirectoryStore:
         written in its place: what a kill leaves of it, the next run finds to be
         damaged. That takes a quarter less than writing it elsewhere first (measured).
         """
+        with self._folder.tree().made_folders() as made_folder:
+            self._put(version, entry, verified(source, entry), made_folder)
+
+    def put_small(self, files: Iterable[tuple[str, Entry, memoryview]]) -> None:
+        """Store files that were read already, as ``put`` does."""
+        with self._folder.tree().made_folders() as made_folder:
+            for version, entry, content in files:
+                require_content(content, entry)
+                self._put(version, entry, (content,), made_folder)
+
+    def copy(self, entries: Iterable[Entry], version: str) -> int:
+        """Link the objects; clone those of which there can be no link, or copy and
+        verify them."""
+        with self._folder.tree().made_folders() as made_folder:
+            return sum(self._copy(entry, version, made_folder) for entry in entries)
+
+    def _put(
+        self,
+        version: str,
+        entry: Entry,
+        chunks: Iterable[bytes | memoryview],
+        made_folder: MadeFolder,
+    ) -> None:
         path = f"versions/{version}/{entry.path}"
-        write = self._writing(verified(source, entry), sync=not self._syncs_at_once)
+        write = self._writing(chunks, self._finish_put)
         if self._is_sealed(version):
             self._staging.replace(path, write)
             return
         folder, _, name = path.rpartition("/")
         try:
-            with self._folder.tree().made_folder(folder) as folder_fd:
-                write(folder_fd, name)
+            write(made_folder(folder), name)
         except FileExistsError:
             self._staging.replace(path, write)
         except OSError as error:
             raise store_failure(error, f"write {path} in {self.name}") from None
 
-    def copy(self, entry: Entry, version: str) -> bool:
-        """Link the object; clone it where there can be no link, or copy and verify."""
+    def _copy(self, entry: Entry, version: str, made_folder: MadeFolder) -> bool:
+        """Returns False where it is the same object already."""
         tree = self._folder.tree()
         source = f"versions/{entry.held_in}/{entry.path}"
         target = f"versions/{version}/{entry.path}"
         folder, _, name = target.rpartition("/")
 
         def make(folder_fd: int, name: str) -> None:
-            if not tree.link(source, folder_fd, name):
+            if not linked(tree, source, entry, folder_fd, name):
                 with tree.open_file(source) as stream:
-                    copying(stream, entry, sync=self._durable)(folder_fd, name)
+                    copying(stream, entry, self._finish)(folder_fd, name)
 
         try:
             try:
                 # A link is there whole or not at all, so it needs no other name first.
-                with tree.made_folder(folder) as folder_fd:
-                    if tree.link(source, folder_fd, name):
-                        return True
+                if linked(tree, source, entry, made_folder(folder), name):
+                    return True
             except FileExistsError:
                 if tree.are_one(source, target):
                     return False
@@ -264,11 +288,15 @@ class DirectoryStore:
         return False
 
     def _replace_lastingly(self, path: str, chunks: Iterable[bytes]) -> None:
-        make = self._writing(chunks, sync=True)
+        make = self._writing(chunks, self._finish)
         self._staging.replace(path, make, sync_folder=self._durable)
 
-    def _writing(self, chunks: Iterable[bytes], *, sync: bool) -> Make:
-        return writing(chunks, sync=sync and self._durable)
+    def _writing(self, chunks: Iterable[bytes | memoryview], finish: Finish) -> Make:
+        return writing(chunks, finish)
+
+
+def _leave(_fd: int) -> None:
+    """Let the system decide when a file reaches the disk."""
 
 
 def _sync_folder(path: Path) -> None:

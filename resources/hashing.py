@@ -103,6 +103,17 @@ def sha256_of(stream: BinaryIO) -> tuple[int, str]:
     return size, digest
 
 
+def require_content(content: memoryview, entry: Entry) -> None:
+    """Make sure that what was read of a file is what its entry says.
+
+    Raises DifferenceError, as ``verified`` does.
+    """
+    check_alive()
+    sha256 = digest_of(content, "sha256")
+    if (len(content), sha256) != (entry.size, entry.sha256):
+        raise _difference(entry, sha256)
+
+
 def verified(source: BinaryIO, entry: Entry) -> Iterator[bytes]:
     """Yield a file's bytes from its first, and no more than its entry says.
 
@@ -123,7 +134,11 @@ def verified(source: BinaryIO, entry: Entry) -> Iterator[bytes]:
             )
         yield chunk
     if (size, digest.hexdigest()) != (entry.size, entry.sha256):
-        raise DifferenceError(
-            f"the source's {entry.path} is not what its manifest says:"
-            f" expected {entry.sha256}, got {digest.hexdigest()}"
-        )
+        raise _difference(entry, digest.hexdigest())
+
+
+def _difference(entry: Entry, sha256: str) -> DifferenceError:
+    return DifferenceError(
+        f"the source's {entry.path} is not what its manifest says:"
+        f" expected {entry.sha256}, got {sha256}"
+    )

@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Callable, Iterable, Iterator
+import stat
+from collections.abc import Callable, Iterable
 from typing import BinaryIO
 
 from resources.errors import DifferenceError
 from resources.hashing import verified
 from resources.manifest import Entry
+from resources.tree import Tree
 
+# What is done with a file's descriptor when all is written. Raises OSError.
+Finish = Callable[[int], object]
 # Makes a file in a folder, by the folder's descriptor and the file's name. Raises
 # FileExistsError when there is one of this name.
 Make = Callable[[int, str], None]
@@ -20,12 +24,12 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FICLONE = 0x40049409  # fcntl.FICLONE in later Pythons; elsewhere than Linux an error
 
 
-def writing(chunks: Iterable[bytes], *, sync: bool) -> Make:
+def writing(chunks: Iterable[bytes | memoryview], finish: Finish) -> Make:
     """Give what writes a new file, and leaves nothing when it fails."""
-    return _filling(lambda fd: _write(fd, chunks), sync)
+    return _filling(lambda fd: _write(fd, chunks), finish)
 
 
-def copying(source: BinaryIO, entry: Entry, *, sync: bool) -> Make:
+def copying(source: BinaryIO, entry: Entry, finish: Finish) -> Make:
     """Give what makes a new file of ``source``, and leaves nothing when it fails.
 
     A clone shares the source's blocks, where the file system can do that, and is its
@@ -35,35 +39,52 @@ def copying(source: BinaryIO, entry: Entry, *, sync: bool) -> Make:
     """
 
     def fill(fd: int) -> None:
-        if not _is_cloned(fd, source):
+        if _is_cloned(fd, source):
+            _require_size(entry, os.fstat(fd))
+        else:
             _write(fd, verified(source, entry))
-        elif (size := os.fstat(fd).st_size) != entry.size:
-            raise DifferenceError(
-                f"{entry.path} has {size} bytes instead of {entry.size}"
-            )
 
-    return _filling(fill, sync)
+    return _filling(fill, finish)
 
 
-def _filling(fill: Callable[[int], None], sync: bool) -> Make:
+def linked(tree: Tree, source: str, entry: Entry, folder_fd: int, name: str) -> bool:
+    """Make a file one more name of ``source``, and leave nothing when that fails.
+
+    Returns False where there can be no link, and raises as ``tree.Tree.link``;
+    DifferenceError when the source hasn't the size that the entry says.
+    """
+    if not tree.link(source, folder_fd, name):
+        return False
+    with unlinked_on_failure(folder_fd, name):
+        _require_size(entry, os.stat(name, dir_fd=folder_fd, follow_symlinks=False))
+    return True
+
+
+def _require_size(entry: Entry, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode) or status.st_size != entry.size:
+        raise DifferenceError(
+            f"{entry.path} has {status.st_size} bytes instead of {entry.size}"
+        )
+
+
+def _filling(fill: Callable[[int], None], finish: Finish) -> Make:
     def make(folder_fd: int, name: str) -> None:
         fd = os.open(name, _NEW, 0o644, dir_fd=folder_fd)
         with unlinked_on_failure(folder_fd, name):
             try:
                 fill(fd)
-                if sync:
-                    os.fsync(fd)
+                finish(fd)
             finally:
                 os.close(fd)
 
     return make
 
 
-def _write(fd: int, chunks: Iterable[bytes]) -> None:
+def _write(fd: int, chunks: Iterable[bytes | memoryview]) -> None:
     for chunk in chunks:
-        rest = memoryview(chunk)
-        while rest:
-            rest = rest[os.write(fd, rest) :]
+        written = os.write(fd, chunk)
+        while written < len(chunk):
+            written += os.write(fd, memoryview(chunk)[written:])
 
 
 def _is_cloned(fd: int, source: BinaryIO) -> bool:
@@ -79,12 +100,16 @@ def _is_cloned(fd: int, source: BinaryIO) -> bool:
     return True
 
 
-@contextlib.contextmanager
-def unlinked_on_failure(folder_fd: int, name: str) -> Iterator[None]:
+class unlinked_on_failure:  # noqa: N801 - named as contextlib's are, and faster
     """Delete a file when what follows its making fails."""
-    try:
-        yield
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(name, dir_fd=folder_fd)
-        raise
+
+    def __init__(self, folder_fd: int, name: str) -> None:
+        self._folder_fd, self._name = folder_fd, name
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(self._name, dir_fd=self._folder_fd)

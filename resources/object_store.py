@@ -25,7 +25,7 @@ from resources.errors import (
     RefusedFileError,
     StoreError,
 )
-from resources.hashing import sha256_of, verified
+from resources.hashing import require_content, sha256_of, verified
 from resources.lease import Lease
 from resources.listing import Listing
 from resources.manifest import Entry
@@ -143,8 +143,18 @@ class ObjectStore:
             chunks = partial(verified, source, entry)
             self._upload_parts(key, chunks, entry.size, entry.sha256)
 
-    def copy(self, entry: Entry, version: str) -> bool:
-        """Let the server copy the object."""
+    def put_small(self, files: Iterable[tuple[str, Entry, memoryview]]) -> None:
+        """Store files that were read already, as ``put`` does."""
+        for version, entry, content in files:
+            require_content(content, entry)
+            key = f"versions/{version}/{entry.path}"
+            self._upload(key, bytes(content), entry.sha256)
+
+    def copy(self, entries: Iterable[Entry], version: str) -> int:
+        """Let the server copy the objects."""
+        return sum(self._copy(entry, version) for entry in entries)
+
+    def _copy(self, entry: Entry, version: str) -> bool:
         source = f"versions/{entry.held_in}/{entry.path}"
         try:
             if self.size(str(entry.held_in), entry.path) != entry.size:

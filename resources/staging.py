@@ -62,8 +62,9 @@ class Staging:
             make(staging_fd, temporary)
             with (
                 unlinked_on_failure(staging_fd, temporary),
-                self._store.tree().made_folder(folder) as folder_fd,
+                self._store.tree().made_folders() as made_folder,
             ):
+                folder_fd = made_folder(folder)
                 os.rename(temporary, name, src_dir_fd=staging_fd, dst_dir_fd=folder_fd)
                 if sync_folder:
                     os.fsync(folder_fd)

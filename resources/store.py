@@ -117,11 +117,18 @@ class Store(Protocol):
         not what the entry says. Needs the lock.
         """
 
-    def copy(self, entry: Entry, version: str) -> bool:
-        """Make the object that ``entry.held_in`` holds one of ``version``, too, all or
-        nothing and without sending it. Needs the lock.
+    def put_small(self, files: Iterable[tuple[str, Entry, memoryview]]) -> None:
+        """Store files that were read already, each as ``put`` does. Needs the lock.
 
-        Returns False where it is the same object already. Raises StoreError when the
+        ``files`` are versions, entries and what is in the files; it holds until the
+        next one is taken.
+        """
+
+    def copy(self, entries: Iterable[Entry], version: str) -> int:
+        """Make the object that each entry's ``held_in`` holds one of ``version``, too,
+        all or nothing and without sending it. Needs the lock.
+
+        Returns how many weren't the same object already. Raises StoreError when an
         object isn't there with the entry's size.
         """
 

@@ -10,7 +10,6 @@ import json
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from io import BytesIO
 from itertools import compress
 from typing import NamedTuple
 
@@ -69,12 +68,21 @@ def send_files(
         if isinstance(piece, tuple):
             piece = _wanted(plan, release, *piece)
         sent_bytes = 0
-        contents = release.read_small([entry for entry, _ in piece])
-        for (entry, choice), content in zip(piece, contents, strict=True):
-            version = choice.held_in or plan.version
-            if not (choice.there and _is_intact(entry, version, store)):
-                _send(entry, version, content, release, store)
+
+        def at_hand() -> Iterator[tuple[str, Entry, memoryview]]:
+            nonlocal sent_bytes
+            contents = release.read_small([entry for entry, _ in piece])
+            for (entry, choice), content in zip(piece, contents, strict=True):
+                version = choice.held_in or plan.version
+                if choice.there and _is_intact(entry, version, store):
+                    continue
+                if content is None:
+                    _send(entry, version, release, store)
+                else:
+                    yield version, entry, content
                 sent_bytes += entry.size
+
+        store.put_small(at_hand())
         return Sent(len(piece), sent_bytes)
 
     verified_files = sent_bytes = 0
@@ -190,15 +198,10 @@ def _is_intact(entry: Entry, version: str, store: Store) -> bool:
 def _send(
     entry: Entry,
     version: str,
-    content: memoryview | None,
     release: SourceRelease,
     store: Store,
 ) -> None:
-    """Store a file, by what was read of it already or from its first byte on."""
     try:
-        if content is not None:
-            store.put(version, entry, BytesIO(content))
-            return
         with release.open(entry) as source:
             store.put(version, entry, source)
     except MissingFileError:

@@ -12,7 +12,7 @@ import io
 import os
 import stat
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -33,6 +33,10 @@ _KINDS = {
     stat.S_IFBLK: "is a device",
     stat.S_IFCHR: "is a device",
 }
+
+
+# Gives a folder's descriptor, to be used until the next is asked for. Raises OSError.
+MadeFolder = Callable[[str], int]
 
 
 class _OpenFolder:
@@ -64,7 +68,6 @@ class Tree:
         # Paths come sorted, so the last folder is nearly always the next one, too. The
         # lock keeps a thread from closing it while another opens a file there.
         self._read = _OpenFolder()
-        self._made = _OpenFolder()
         self._lock = threading.RLock()
 
     def open_file(self, path: str) -> BinaryIO:
@@ -201,7 +204,6 @@ class Tree:
     def close(self) -> None:
         """Give the descriptors back."""
         self._read.forget()
-        self._made.forget()
         os.close(self._fd)
 
     def folder_fd(self, folder: str, *, create: bool = False) -> int:
@@ -219,16 +221,23 @@ class Tree:
         return fd
 
     @contextlib.contextmanager
-    def made_folder(self, folder: str) -> Iterator[int]:
-        """Open a folder, made where it is missing, to write into it. Raises OSError.
+    def made_folders(self) -> Iterator[MadeFolder]:
+        """Give what opens folders to write into them, made where they are missing.
 
-        The last one stays open, as files that are written one after the other mostly
-        lie in one folder.
+        Each stays open until another one is asked for, as files that are written one
+        after the other mostly lie in one folder.
         """
-        with self._lock:
-            if self._made.name != folder:
-                self._made.keep(folder, self.folder_fd(folder, create=True))
-            yield self._made.fd
+        last = _OpenFolder()
+
+        def made_folder(folder: str) -> int:
+            if last.name != folder:
+                last.keep(folder, self.folder_fd(folder, create=True))
+            return last.fd
+
+        try:
+            yield made_folder
+        finally:
+            last.forget()
 
     def link(self, path: str, folder_fd: int, name: str) -> bool:
         """Make a hard link of a file, never of what a symbolic link leads to.

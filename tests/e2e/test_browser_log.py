@@ -748,11 +748,11 @@ def test_that_somebody_cancelled_it_is_not_an_error(open_page, service):
     page = open_page(f"/tasks/{task_id}")
     expect(log(page)).to_contain_text("line 1")
     service.request("POST", f"/api/tasks/{task_id}/cancel")
-    expect(log(page)).to_contain_text("Cancelled by key:bootstrap.")
+    expect(log(page)).to_contain_text("Cancelled by bootstrap.")
     expect(watched(page)).to_have_attribute("data-status", "cancelled")
     expect(page.get_by_role("link", name="First error")).to_have_count(0)
     page.reload()
-    expect(log(page)).to_contain_text("Cancelled by key:bootstrap.")
+    expect(log(page)).to_contain_text("Cancelled by bootstrap.")
     expect(page.get_by_role("link", name="First error")).to_have_count(0)
 
 

@@ -43,8 +43,8 @@ def asked(tmp_path, monkeypatch):
 
 def publish(store):
     with store.lock():
-        for path in ("a", "b/c"):
-            store.put("v1", entry_of(path, b"x"), io.BytesIO(b"x"))
+        store.put("v1", entry_of("a", b"x"), io.BytesIO(b"x"))
+        store.put_small([("v1", entry_of("b/c", b"x"), memoryview(b"x"))])
         store.settle("v1")
         store.put_document("v1", "manifest.jsonl", [b"m"])
 

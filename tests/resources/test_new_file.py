@@ -42,7 +42,7 @@ def free_bytes(folder):
 
 def copy(store):
     with store.lock():
-        return store.copy(ENTRY, "v885")
+        return store.copy([ENTRY], "v885")
 
 
 def test_where_there_can_be_no_link_a_clone_takes_no_room(game_on_disk):
@@ -91,7 +91,7 @@ def no_clones(request, monkeypatch):
 
 
 def test_whatever_refuses_a_clone_it_is_copied(published_game, no_links, no_clones):
-    assert copy(published_game.open_store())
+    assert copy(published_game.open_store()) == 1
     assert own_file(published_game).read_bytes() == b"picture"
     assert nothing_unfinished(published_game)
 

@@ -53,6 +53,17 @@ def put(store, version, path, content):
     store.put(version, entry_of(path, content), io.BytesIO(content))
 
 
+def put_stream(store, version, entry, content):
+    store.put(version, entry, io.BytesIO(content))
+
+
+def put_what_was_read(store, version, entry, content):
+    store.put_small([(version, entry, memoryview(content))])
+
+
+both_ways = pytest.mark.parametrize("put_as", [put_stream, put_what_was_read])
+
+
 def read(store, version, path):
     with store.open(version, path) as stream:
         return stream.read()
@@ -234,13 +245,14 @@ def test_a_name_that_leads_elsewhere_is_refused(any_game, path):
     assert read(store, "v2", "a") == b"x"
 
 
+@both_ways
 @pytest.mark.parametrize("arrives", [b"OTHER", b"cont", b"contents", b""])
-def test_what_differs_from_its_entry_leaves_nothing(any_game, arrives):
+def test_what_differs_from_its_entry_leaves_nothing(any_game, arrives, put_as):
     store = any_game.open_store()
     entry = entry_of("a", b"conte")
     with store.lock():
         with pytest.raises(DifferenceError, match="a is not what its manifest says"):
-            store.put("v1", entry, io.BytesIO(arrives))
+            put_as(store, "v1", entry, arrives)
         store.settle("v1")
     with pytest.raises(MissingFileError):
         store.open("v1", "a")
@@ -271,12 +283,21 @@ def test_a_file_without_an_end_is_given_up(any_game, size):
             store.open("v1", "a")
 
 
-def test_what_differs_from_its_entry_leaves_what_was_there(any_game):
+def test_why_an_upload_is_given_up_is_said_also_when_that_fails(game_on_moto):
+    store = game_on_moto.open_store()
+    content = bytes(20 << 20)
+    game_on_moto.proxy.harm("no upload", "DELETE", "uploadId")
+    with store.lock(), pytest.raises(DifferenceError, match="it has more than"):
+        store.put("v1", entry_of("a", content[:-1]), io.BytesIO(content))
+
+
+@both_ways
+def test_what_differs_from_its_entry_leaves_what_was_there(any_game, put_as):
     store = any_game.open_store()
     with store.lock():
         put(store, "v1", "a", b"before")
         with pytest.raises(DifferenceError):
-            store.put("v1", entry_of("a", b"after"), io.BytesIO(b"AFTER"))
+            put_as(store, "v1", entry_of("a", b"after"), b"AFTER")
     assert read(store, "v1", "a") == b"before"
 
 

@@ -223,10 +223,14 @@ class DyingStore(DirectoryStore):
         if self.stage == stage:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def put(self, version, entry, source):
-        if entry.path == "snd/d.mp3":
-            self.die_at("second file")
-        super().put(version, entry, source)
+    def put_small(self, files):
+        def dying():
+            for file in files:
+                if file[1].path == "snd/d.mp3":
+                    self.die_at("second file")
+                yield file
+
+        super().put_small(dying())
 
     def settle(self, version):
         self.die_at("all files")
@@ -242,12 +246,12 @@ class DyingStore(DirectoryStore):
         super().put_document(version, name, dying())
         self.die_at("manifest")
 
-    def _writing(self, chunks, *, sync):
+    def _writing(self, chunks, finish):
         def dying(what):
             yield from chunks
             self.die_at(what)
 
-        return super()._writing(dying(f"middle of {self.writes}"), sync=sync)
+        return super()._writing(dying(f"middle of {self.writes}"), finish)
 
     def move_pointer(self, pointer, expected):
         self.writes = "the pointer"

@@ -106,18 +106,21 @@ def test_where_there_can_be_no_link_it_is_copied(published_game, no_links):
     game = published_game
     store = game.open_store()
     with store.lock():
-        assert store.copy(PICTURE, "v885")
+        assert store.copy([PICTURE], "v885") == 1
     own = game.store / "ios/versions/v885/img/b.png"
     assert own.read_bytes() == b"picture"
     assert own.stat().st_nlink == 1
     assert list((game.store / "ios/.staging/unfinished").iterdir()) == []
 
 
+@pytest.mark.parametrize("can_link", [True, False])
 @pytest.mark.parametrize("found", [None, b"half"])
 @pytest.mark.parametrize("held", [None, b"pic", b"pictures"])
 def test_a_damaged_file_of_an_earlier_version_becomes_no_file_of_a_later(
-    published_game, no_links, held, found
+    published_game, held, found, can_link, request
 ):
+    if not can_link:
+        request.getfixturevalue("no_links")
     game = published_game
     source, own = (
         game.store / "ios/versions" / version / "img/b.png"
@@ -131,7 +134,7 @@ def test_a_damaged_file_of_an_earlier_version_becomes_no_file_of_a_later(
         own.write_bytes(found)
     store = game.open_store()
     with store.lock(), pytest.raises(StoreError, match=r"img/b.png in .* is not whole"):
-        store.copy(PICTURE, "v885")
+        store.copy([PICTURE], "v885")
     assert (own.read_bytes() if own.exists() else None) == found
     assert list((game.store / "ios/.staging/unfinished").iterdir()) == []
 
@@ -148,6 +151,17 @@ def test_a_symbolic_link_in_an_earlier_version_is_no_file_of_a_later(
     game.run(*SYNC)
     own = game.store / "ios/versions/v885/img/b.png"
     assert not os.path.lexists(own) or not own.is_symlink()
+
+
+def test_nor_does_one_that_was_put_in_its_place_meanwhile(published_game, tmp_path):
+    game = published_game
+    held = game.store / "ios/versions/v884/img/b.png"
+    held.unlink()
+    held.symlink_to("picture")  # as long as the file itself
+    store = game.open_store()
+    with store.lock(), pytest.raises(StoreError, match=r"img/b.png in .* is not whole"):
+        store.copy([PICTURE], "v885")
+    assert not os.path.lexists(game.store / "ios/versions/v885/img/b.png")
 
 
 def test_no_platform_is_served_before_all_are_whole(published_game):
