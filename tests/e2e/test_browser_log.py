@@ -64,7 +64,8 @@ def in_order(seqs):
 def long_log(service):
     """A task that has ended, with 100,000 numbers in lines 2 to 100,001."""
     task_id = service.create("count", n="100000")
-    assert service.wait_for(task_id)["logCount"] == 100_002
+    task = service.wait_for(task_id)
+    assert (task["status"], task["logCount"]) == ("completed", 100_002), task["error"]
     return task_id
 
 
