@@ -637,6 +637,8 @@ def main() -> None:
     )
     parser.add_argument("--folder", help="where the trees are made (TMPDIR)")
     options = parser.parse_args()
+    if options.folder:
+        Path(options.folder).mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="bench-", dir=options.folder))
     try:
         trees = Trees(folder, QUICK if options.quick else FULL)

@@ -50,15 +50,20 @@ from tests.factories import ApiKeyFactory, UserFactory  # noqa: E402
 # What is between a client and the server, or around both, is the same with either
 # database, so it is tested in one of the two runs.
 IN_THE_FIRST_RUN = {
-    *("test_examples.py", "test_nginx.py", "test_security.py", "test_start.py"),
-    "test_stream_crowds.py",
-    "test_events.py",
+    *("e2e/test_events.py", "e2e/test_examples.py", "e2e/test_nginx.py"),
+    *("e2e/test_runner.py", "e2e/test_security.py", "e2e/test_start.py"),
+    *("e2e/test_stream.py", "e2e/test_stream_crowds.py", "streaming/test_hub.py"),
 }
-IN_THE_SECOND_RUN = {"test_grip.py", "test_web_processes.py"}
+IN_THE_SECOND_RUN = {"e2e/test_grip.py", "e2e/test_web_processes.py"}
+
+
+def place_of(item: pytest.Item) -> str:
+    """Its folder and file."""
+    return "/".join(item.path.parts[-2:])
 
 
 def asks_a_database(item: pytest.Item) -> bool:
-    if item.get_closest_marker("browser") or item.path.name in IN_THE_FIRST_RUN:
+    if item.get_closest_marker("browser") or place_of(item) in IN_THE_FIRST_RUN:
         return False
     fixtures = {"db", "transactional_db", "new_database_url", "cluster"}
     return bool(
@@ -73,7 +78,7 @@ def pytest_collection_modifyitems(config, items):
     if os.environ.get("TESTED_BEFORE"):
         left = {item for item in items if not asks_a_database(item)}
     elif os.environ.get("TESTED_LATER"):
-        left = {item for item in items if item.path.name in IN_THE_SECOND_RUN}
+        left = {item for item in items if place_of(item) in IN_THE_SECOND_RUN}
     else:
         return
     config.hook.pytest_deselected(items=list(left))
