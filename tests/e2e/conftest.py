@@ -1,6 +1,6 @@
 """The product as its users meet it: real Daphne, a real runner, real databases."""
 
-import atexit
+import fcntl
 import json
 import os
 import re
@@ -12,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from functools import cache
 from pathlib import Path
 
 import psutil
@@ -267,23 +266,34 @@ def manage(*arguments: str, **settings: str) -> None:
     subprocess.run(command, env=environ, check=True)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _found_data(tmp_path_factory):
+    """Where all test processes of a run find what one of them made."""
+    global found_data
+    own = tmp_path_factory.getbasetemp()
+    found_data = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
 # These take seconds, and dozens of products are made: all are copies of one.
-@cache
 def migrated_sqlite() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="migrated-"))
-    atexit.register(shutil.rmtree, folder)
-    places = {"DATA_DIR": str(folder), "LOG_DIR": str(folder / "logs")}
-    manage("migrate", DATABASE_URL="", **places)
-    return folder / "db.sqlite3"
+    return made_once("migrated", "migrate") / "db.sqlite3"
 
 
-@cache
 def collected_static() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix="static-"))
-    atexit.register(shutil.rmtree, folder)
-    places = {"DATA_DIR": str(folder), "LOG_DIR": str(folder / "logs")}
-    manage("collectstatic", "--noinput", DATABASE_URL="", **places)
-    return folder / "static"
+    return made_once("collected", "collectstatic", "--noinput") / "static"
+
+
+def made_once(name: str, *command: str) -> Path:
+    """The data folder of a product on which only this command was run."""
+    folder = found_data / name
+    with found_data.joinpath(f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            half = Path(tempfile.mkdtemp(prefix=name, dir=found_data))
+            places = {"DATA_DIR": str(half), "LOG_DIR": str(half / "logs")}
+            manage(*command, DATABASE_URL="", **places)
+            half.rename(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -294,5 +294,5 @@ def test_any_interleaving_delivers_each_line_once(monkeypatch):
     monkeypatch.setattr(states, "LIVE_LINES", 10)
     run_state_machine_as_test(
         Story,
-        settings=settings(max_examples=300, stateful_step_count=60, deadline=None),
+        settings=settings(max_examples=150, stateful_step_count=60, deadline=None),
     )
