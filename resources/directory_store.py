@@ -23,7 +23,7 @@ from resources.errors import (
 )
 from resources.hashing import CHUNK_BYTES, require_content, verified
 from resources.manifest import Entry
-from resources.new_file import Finish, Make, copying, linked, writing
+from resources.new_file import Finish, copying, linked, writing
 from resources.paths import MANIFEST_NAME
 from resources.staging import Staging
 from resources.store import Pointer
@@ -145,7 +145,7 @@ class DirectoryStore:
         made_folder: MadeFolder,
     ) -> None:
         path = f"versions/{version}/{entry.path}"
-        write = self._writing(chunks, self._finish_put)
+        write = writing(chunks, self._finish_put)
         if self._is_sealed(version):
             self._staging.replace(path, write)
             return
@@ -288,11 +288,8 @@ class DirectoryStore:
         return False
 
     def _replace_lastingly(self, path: str, chunks: Iterable[bytes]) -> None:
-        make = self._writing(chunks, self._finish)
+        make = writing(chunks, self._finish)
         self._staging.replace(path, make, sync_folder=self._durable)
-
-    def _writing(self, chunks: Iterable[bytes | memoryview], finish: Finish) -> Make:
-        return writing(chunks, finish)
 
 
 def _leave(_fd: int) -> None:

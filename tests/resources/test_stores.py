@@ -50,7 +50,7 @@ ODD_NAMES = [
 
 
 def put(store, version, path, content):
-    store.put(version, entry_of(path, content), io.BytesIO(content))
+    put_stream(store, version, entry_of(path, content), content)
 
 
 def put_stream(store, version, entry, content):

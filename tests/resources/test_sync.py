@@ -219,6 +219,18 @@ class DyingStore(DirectoryStore):
     stage = ""
     writes = "a file"
 
+    def __init__(self, root):
+        super().__init__(root)
+        self._finish = self.dying_before(self._finish)
+        self._finish_put = self.dying_before(self._finish_put)
+
+    def dying_before(self, finish):
+        def finish_or_die(fd):
+            self.die_at(f"middle of {self.writes}")
+            finish(fd)
+
+        return finish_or_die
+
     def die_at(self, stage):
         if self.stage == stage:
             os.kill(os.getpid(), signal.SIGKILL)
@@ -245,13 +257,6 @@ class DyingStore(DirectoryStore):
 
         super().put_document(version, name, dying())
         self.die_at("manifest")
-
-    def _writing(self, chunks, finish):
-        def dying(what):
-            yield from chunks
-            self.die_at(what)
-
-        return super()._writing(dying(f"middle of {self.writes}"), finish)
 
     def move_pointer(self, pointer, expected):
         self.writes = "the pointer"
