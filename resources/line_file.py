@@ -12,7 +12,7 @@ from typing import BinaryIO, NamedTuple, cast
 
 from resources.errors import store_failure
 
-BLOCK_BYTES = 1 << 17  # some 900 lines; a helper is busy with it for a moment
+BLOCK_BYTES = 1 << 16  # some 450 lines; a helper is busy with it for a moment
 COPY_BYTES = 1 << 20
 
 
