@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import Any
 
 from resource_sync.addresses import bound_socket, listen
+from resource_sync.garbage import imports_are_no_garbage
 
 # Where the hard limit is "unlimited", macOS takes no more than its OPEN_MAX.
 OPEN_MAX = 10_240
@@ -20,15 +21,16 @@ OPEN_MAX = 10_240
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "resource_sync.settings")
-    from django.conf import settings
+    with imports_are_no_garbage():
+        from django.conf import settings
 
-    host, port = settings.HOST, settings.PORT
-    allow_many_files()
-    bound = bound_socket(host, port, shared=settings.WEB_PROCESSES > 1)
-    endpoint = inherited(bound)
-    # All that is slow comes before: once it listens, it gets connections.
-    import_module("resource_sync.asgi")
-    look_after_runners()
+        host, port = settings.HOST, settings.PORT
+        allow_many_files()
+        bound = bound_socket(host, port, shared=settings.WEB_PROCESSES > 1)
+        endpoint = inherited(bound)
+        # All that is slow comes before: once it listens, it gets connections.
+        import_module("resource_sync.asgi")
+        look_after_runners()
     listen(bound, host, port)
     bound.detach()  # Daphne's from here: it takes a copy and closes this one
     serve(endpoint)

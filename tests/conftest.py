@@ -5,6 +5,7 @@ is named here and not in pyproject.toml, where pytest-django would read it too e
 """
 
 import atexit
+import gc
 import os
 import secrets
 import shutil
@@ -83,6 +84,11 @@ def pytest_collection_modifyitems(config, items):
         return
     config.hook.pytest_deselected(items=list(left))
     items[:] = [item for item in items if item not in left]
+
+
+def pytest_collection_finish():
+    """What is there now is no garbage; looking through it takes a tenth of the time."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
