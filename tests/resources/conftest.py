@@ -27,8 +27,8 @@ from resources.published import open_published
 from resources.settings import read_settings
 from resources.tree import Tree
 from tests.left_out import administrators_program, reason_against_disk
-from tests.resources import azure, s3
-from tests.resources.faulty_proxy import FaultyProxy
+from tests.resources import azure, google, s3
+from tests.resources.faulty_proxy import FaultyProxy, forward_to
 
 PROJECT = Path(__file__).parents[2]
 
@@ -266,7 +266,7 @@ def azurite(tmp_path_factory):
         yield f"127.0.0.1:{port}"
 
 
-@pytest.fixture(params=["directory", "moto", "rclone", "azurite"])
+@pytest.fixture(params=["directory", "moto", "rclone", "azurite", "google"])
 def any_game(request, tmp_path):
     """A game on each kind of store."""
     if request.param == "directory":
@@ -290,10 +290,22 @@ def game_on_azurite(azurite, tmp_path, monkeypatch):
     yield from game_in_bucket(azurite, tmp_path, monkeypatch, azure, "?retry=2")
 
 
+@pytest.fixture
+def game_on_google(moto, tmp_path, monkeypatch):
+    """Moto's S3, told what was asked of Google; nothing else speaks its XML API."""
+    forward = google.Google(moto).forward
+    yield from game_behind(forward, tmp_path, monkeypatch, google, "?retry=2")
+
+
 def game_in_bucket(upstream, root, monkeypatch, kind, options):
+    forward = forward_to(upstream)
+    yield from game_behind(forward, root, monkeypatch, kind, options)
+
+
+def game_behind(forward, root, monkeypatch, kind, options):
     # What a test asks of a store in this process must not keep other tests from forks.
     monkeypatch.setattr(workers, "_may_fork", True)
-    with FaultyProxy(upstream) as proxy:
+    with FaultyProxy(forward) as proxy:
         game = GameInBucket(root, proxy, kind, options)
         for name, value in game.environment.items():
             monkeypatch.setenv(name, value)

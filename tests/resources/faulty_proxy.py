@@ -39,11 +39,29 @@ class Request(NamedTuple):
     query: str
 
 
-class FaultyProxy:
-    """A proxy in front of ``upstream`` (HOST:PORT), with a log of all requests."""
+def forward_to(upstream):
+    """Give what asks a server (HOST:PORT) just what was asked of the proxy."""
 
-    def __init__(self, upstream):
-        self.upstream = upstream
+    def forward(method, path, headers, body):
+        server = http.client.HTTPConnection(upstream, timeout=20)
+        try:
+            server.request(method, path, body, headers)
+            answer = server.getresponse()
+            return answer.status, dict(answer.getheaders()), answer.read()
+        finally:
+            server.close()
+
+    return forward
+
+
+class FaultyProxy:
+    """A proxy in front of a server, with a log of all requests.
+
+    ``forward`` gives the server's answer to a request: status, headers and content.
+    """
+
+    def __init__(self, forward):
+        self._forward = forward
         self.requests = []
         self.held = threading.Event()
         self.release = threading.Event()
@@ -181,7 +199,9 @@ class FaultyProxy:
                 elif fault in ("drop", "go away"):
                     self.close_connection = True
                     return
-                status, headers, answer = self.forward(body)
+                status, headers, answer = proxy._forward(
+                    self.command, self.path, dict(self.headers), body
+                )
                 if fault == "lose answer":
                     self.close_connection = True
                     return
@@ -190,15 +210,6 @@ class FaultyProxy:
                     answer = answer[: len(answer) // 2]
                     self.close_connection = True
                 self.answer(status, headers, answer)
-
-            def forward(self, body):
-                upstream = http.client.HTTPConnection(proxy.upstream, timeout=20)
-                try:
-                    upstream.request(self.command, self.path, body, dict(self.headers))
-                    answer = upstream.getresponse()
-                    return answer.status, dict(answer.getheaders()), answer.read()
-                finally:
-                    upstream.close()
 
             def answer(self, status, headers, content):
                 self.send_response_only(status)

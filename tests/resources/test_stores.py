@@ -26,6 +26,7 @@ from resources.settings import read_settings
 from resources.source import open_release
 from resources.store import Pointer
 from resources.sync_platforms import PlatformSync, sync_platforms
+from tests.resources import azure, google, s3
 from tests.resources.conftest import (
     BUCKET,
     NEW_FILES,
@@ -337,12 +338,12 @@ def test_the_second_of_two_publishers_is_told(any_game):
 # Buckets only.
 
 
-@pytest.fixture(params=["moto", "rclone", "azurite"])
+@pytest.fixture(params=["moto", "rclone", "azurite", "google"])
 def bucket_game(request):
     return request.getfixturevalue(f"game_on_{request.param}")
 
 
-@pytest.fixture(params=["moto", "azurite"])
+@pytest.fixture(params=["moto", "azurite", "google"])
 def guarded_game(request):
     """A game in a bucket whose server honours conditions."""
     return request.getfixturevalue(f"game_on_{request.param}")
@@ -791,6 +792,28 @@ def test_missing_credentials_cost_one_line(game, environment, message):
     assert result.returncode == 2
     assert result.stderr.startswith("error: no credentials for s3://games/x: ")
     assert message in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("s3://games/x", "AWS_ENDPOINT_URL_S3"),
+        ("s3://games/x", "AWS_ENDPOINT_URL"),
+        ("az://games/x", "AZURE_STORAGE_ENDPOINT"),
+        ("gs://games/x", "GOOGLE_BASE_URL"),
+    ],
+)
+def test_a_server_without_a_scheme_is_refused_with_what_would_be_right(url, name):
+    environment = {
+        **s3.environment("http://127.0.0.1"),
+        **azure.environment("http://127.0.0.1"),
+        **google.environment("http://127.0.0.1"),
+        "RESOURCE_STORE_IOS": url,
+        name: "files.example.com:9000",
+    }
+    message = f'{name} is "files.example.com:9000"; for {url} write it as https://HOST'
+    with pytest.raises(InputError, match=re.escape(message)):
+        read_settings(environment, source=None, store=None)
 
 
 def wait_until(condition, seconds=15):
