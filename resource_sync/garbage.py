@@ -9,8 +9,8 @@ from contextlib import contextmanager
 def imports_are_no_garbage() -> Iterator[None]:
     """What is made meanwhile is never looked through again.
 
-    There are some 150,000 objects after the imports. To look through them takes a third
-    of a start, and 70 ms each time later, in which a web process sends nothing.
+    There are some 150,000 objects after the imports. To look through them takes up to a
+    third of a start, and 70 ms each time later, in which a web process sends nothing.
     """
     gc.disable()
     try:
