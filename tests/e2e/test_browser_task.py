@@ -1,6 +1,7 @@
 """A task's page in a real browser: what goes on beside the log, and what happens when
 something dies."""
 
+import json
 import re
 
 import pytest
@@ -201,6 +202,41 @@ def test_the_result_is_a_table_when_the_task_has_ended(open_page, service):
     expect(table.get_by_role("row", name="iOS")).to_contain_text("4.3 MB")
     raw = page.get_by_role("link", name="JSON")
     expect(raw).to_have_attribute("href", f"/api/tasks/{task_id}")
+
+
+def a_full_syncs_result(service):
+    """A task with all that a full sync tells of its three platforms."""
+    numbers = ("filesChecked", "failed", "new", "reused", "bytes", "bytesReused")
+    names = (*numbers, "bytesUploaded", "copied")
+    told = {"version": "v885", "served": "v885", "previous": "v884"}
+    told |= dict.fromkeys(names, 123_456_789)
+    lines = [
+        f"::set-output name={platform},type=json::{json.dumps(told)}\n"
+        for platform in ("ios", "android", "facebook")
+    ]
+    (service.data_dir / "outputs").write_text("".join(lines))
+    task_id = service.create("like-full-sync", version="v885")
+    service.wait_for(task_id)
+    return task_id
+
+
+@pytest.mark.parametrize("size", [(1200, 900), (1366, 768)])
+def test_all_of_the_result_is_in_sight(open_page, service, size):
+    task_id = a_full_syncs_result(service)
+    page = open_page(
+        f"/tasks/{task_id}", viewport={"width": size[0], "height": size[1]}
+    )
+    table = page.get_by_role("table", name="Result")
+    for place in (table.locator("tr").last, table.get_by_role("columnheader").last):
+        expect(place).to_be_in_viewport(ratio=1)
+
+
+def test_on_a_phone_the_title_is_one_line(open_page, service):
+    task_id = a_full_syncs_result(service)
+    page = open_page(f"/tasks/{task_id}", viewport={"width": 412, "height": 800})
+    expect(page.get_by_role("link", name="Rerun with changes")).to_be_visible()
+    title = page.get_by_role("heading", level=1)
+    assert title.bounding_box()["height"] < 2 * 24  # its line height
 
 
 # --- Whoever looks elsewhere ----------------------------------------------------------
