@@ -38,6 +38,9 @@ class Cluster:
             settings.write(
                 f"port = {port}\nunix_socket_directories = '{self._data}'\n"
                 f"fsync = off\nmax_connections = {connections}\n"
+                # What no commit waits for is not flushed by the way, five times a
+                # second, so that a crash takes some of it for sure.
+                "wal_writer_delay = 10s\nwal_writer_flush_after = 64MB\n"
             )
         self._run("pg_ctl", "start", "--wait", f"--log={self._data}/log")
         self.url = f"postgres://postgres@127.0.0.1:{port}/postgres"
