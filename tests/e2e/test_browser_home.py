@@ -166,9 +166,20 @@ def test_a_task_comes_moves_and_goes_while_one_looks_on(open_page, service):
     expect(recent(page).first).to_contain_text("completed")
 
 
-def test_progress_is_shown_without_asking_the_server_again(open_page, service):
+def nothing_goes_on(service):
+    """Whether no task of a test before is about to change."""
+    found = [
+        service.request("GET", f"/api/tasks?status={status}").json()["tasks"]
+        for status in ("pending", "running")
+    ]
+    return not any(found)
+
+
+def test_progress_is_shown_without_asking_the_server_again(open_page, service, demo):
+    wait_until(lambda: nothing_goes_on(service), "the tasks of other tests to end")
     page = open_page("/")
     is_live(page)
+    expect(page.locator("#releases [data-unanswered]")).to_have_count(0)
     task_id = service.create("progressing", n="600", pause="0.01")
     bar = row(page, task_id).locator("[data-part=progress]")
     expect(bar).to_be_visible()
