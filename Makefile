@@ -22,16 +22,27 @@ run: $(VENV)/installed ## prepare, then run web and runner in the foreground
 start: $(VENV)/installed ## the same in the background
 	@exec $(BIN) -m resource_sync.start start
 
-stop: $(VENV)/installed ## end what `make start` started
-	@exec $(BIN) -m resource_sync.start stop
+# Without preparing anything, and where .venv is broken without Python, too.
+OF_WHAT_RUNS = if $(BIN) -c 'import dotenv, psutil' 2>/dev/null; \
+	then $(BIN) -m resource_sync.start $(1); else sh deploy/stop.sh $(1); fi
 
-restart: stop start ## after an update
+stop: ## end what `make start` started
+	@$(call OF_WHAT_RUNS,stop)
 
-status: $(VENV)/installed ## what runs
-	@exec $(BIN) -m resource_sync.start status
+# What is to be installed is looked for before anything is stopped, and installed after.
+restart: ## after an update; what runs comes to its end first
+	@cmp -s requirements.txt $(VENV)/installed || ! $(BIN) -c 'import pip' 2>/dev/null || { \
+		echo "Looking for the new requirements…"; \
+		$(PIP) --dry-run -r requirements.txt; } || { \
+		echo "Nothing was stopped: the requirements can't be installed." >&2; exit 1; }
+	@$(call OF_WHAT_RUNS,let-end)
+	@$(MAKE) --no-print-directory start
 
-logs: $(VENV)/installed ## follow the logs
-	@exec $(BIN) -m resource_sync.start logs
+status: ## what runs
+	@$(call OF_WHAT_RUNS,status)
+
+logs: ## follow the logs
+	@$(call OF_WHAT_RUNS,logs)
 
 test: $(VENV)/installed-dev ## the whole test suite; PYTEST_ARGS="-k name" narrows it
 	@echo "--- SQLite"
@@ -59,6 +70,16 @@ format: $(VENV)/installed-dev ## let the tools format
 	$(BIN) -m ruff check --fix
 	$(BIN) -m ruff format
 	$(BIN) -m djlint --reformat --quiet templates
+
+# The system's Python may have been replaced or removed under it.
+ifneq ($(wildcard $(VENV)),)
+ifneq ($(filter run start test lint format $(VENV)/%,$(MAKECMDGOALS)),)
+ifneq ($(shell $(BIN) -c 'import pip; print("works")' 2>/dev/null),works)
+$(info $(VENV) is broken (was Python replaced?); it is made anew.)
+$(shell rm -rf $(VENV))
+endif
+endif
+endif
 
 $(BIN):
 	@test -n "$(PYTHON)" || { \

@@ -5,12 +5,23 @@ import os
 import sys
 
 from resource_sync.garbage import imports_are_no_garbage
+from resource_sync.private_files import refuse_another_account
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "resource_sync.settings")
     with imports_are_no_garbage():
         import django
+        from django.conf import settings
         from django.core.management import execute_from_command_line
+        from django.db import InterfaceError, OperationalError
 
+        refuse_another_account(settings)
         django.setup()
-    execute_from_command_line(sys.argv)
+    try:
+        execute_from_command_line(sys.argv)
+    except (InterfaceError, OperationalError) as error:
+        if "--traceback" in sys.argv:
+            raise
+        from tasks.news import why_unreachable
+
+        sys.exit(f"CommandError: The database can't be used: {why_unreachable(error)}")

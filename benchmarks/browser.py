@@ -31,9 +31,10 @@ EVERY_MICROSECONDS = 200  # 5,000 lines a second
 PATIENCE_MS = 60_000
 LAST_ROW = "ol.virtual li:last-child:not(.absent)"
 SIGN_IN = """
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from tasks.sign_in import sign_in_link
 user = User.objects.create_user("reader", password=None, is_staff=True)
+user.groups.add(Group.objects.get(name="viewer"))
 print(sign_in_link(user, "{url}"))
 """
 # Each frame scrolls on; what it took is between it and the one before.

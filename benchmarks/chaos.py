@@ -1,4 +1,5 @@
-"""The whole product while whatever can die is killed: is anything stuck, lost, doubled?
+"""The whole product while whatever can die is killed, and what it stands on fails for a
+while: is anything stuck, lost, torn, doubled, or failed without need?
 
     .venv/bin/python benchmarks/chaos.py [--minutes 10] [--database sqlite|postgres]
                                          [--web 2] [--seed N]
@@ -23,6 +24,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from http.client import HTTPException
+from itertools import zip_longest
 from math import inf
 from pathlib import Path
 from subprocess import SubprocessError
@@ -32,6 +34,7 @@ import psycopg
 import requests
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from faults import Disk, WallClock, may_mount, stopped, trees, write_lock
 from rows import markdown
 from servers import end_in_order_on_signals
 
@@ -43,6 +46,10 @@ RUNNERS, AT_A_TIME = 2, 8
 MOST_OPEN = 30  # tasks that wait or run: more would only make the calm end longer
 MOST_VIEWERS = 20
 BETWEEN_TASKS, BETWEEN_CANCELS, BETWEEN_KILLS = (0.1, 0.5), (0.5, 3.0), (2.0, 6.0)
+BETWEEN_FAULTS = (3.0, 8.0)
+# How long a fault lasts, and by how much the clock is wrong, in seconds.
+LOCKED, ABSENT, FULL, FROZEN, SUSPENDED = (1, 5, 15, 30), (3, 15, 40), (1, 3, 8), 5, 20
+CLOCK_OFFSETS = (-3_600, -60, -14, 0, 14, 60, 3_600)
 CONNECTIONS = 60  # of two runners and several web processes, also while they restart
 CALM_SECONDS = 180  # for everything to end, once nothing is killed any more
 # What was shown, but is not on PostgreSQL's disk yet, only the runner has: without both
@@ -91,6 +98,12 @@ for i in $(seq 30); do echo line $i; sleep 0.1; done""",
     "late": ('timeout = "1s"', "echo waiting; sleep 1000"),
 }
 RUNNER_DIED = re.compile(r"The runner (\S+) stopped at about ")
+# What these print, as often as they are allowed to end by themselves.
+PRINTED = {
+    "chatty": [str(number) for number in range(1, 1_001)] * 5,
+    "steady": [f"line {number}" for number in range(1, 21)],
+    "locked": ["in", "out"],
+}
 
 
 class Watcher(Viewer):
@@ -128,17 +141,29 @@ class Chaos:
     """One run. Everything that happens is counted here."""
 
     def __init__(
-        self, service: Service, web: int, cluster: Cluster | None, seed: int
+        self,
+        service: Service,
+        web: int,
+        cluster: Cluster | None,
+        seed: int,
+        clock: WallClock,
+        disk: Disk | None,
     ) -> None:
         self.service, self.cluster, self._seed = service, cluster, seed
+        self.clock, self.disk = clock, disk
         self.mark = service.data_dir.name
-        self.ran = service.data_dir / "ran"
+        # Not on the disk that is full at times: what the programs do is not judged.
+        self.ran = Path(tempfile.mkstemp(prefix="chaos-ran-")[1])
         self.webs = [f"web-{number}" for number in range(1, web + 1)]
         self.runners = [f"runner-{number}" for number in range(1, RUNNERS + 1)]
         self.tasks: dict[str, str] = {}  # id to type
         self.viewers: dict[str, list[Watcher]] = {}
         self.threads: list[threading.Thread] = []
         self.kills: Counter[str] = Counter()
+        self.faults: Counter[str] = Counter()
+        self._cluster_lock = threading.Lock()  # one thing at a time happens to it
+        # Whoever is started while all stand still would see others stand still.
+        self._processes_lock = threading.Lock()
         self.cancels: Counter[str] = Counter()
         self.refusals: Counter[str] = Counter()
         self.own_ends: Counter[str] = Counter()
@@ -200,8 +225,8 @@ class Chaos:
     # --- What happens all the while -------------------------------------------------
 
     def rage(self, seconds: float) -> None:
-        everything = (self._submit, self._cancel, self._kill)
-        ranges = (BETWEEN_TASKS, BETWEEN_CANCELS, BETWEEN_KILLS)
+        everything = (self._submit, self._cancel, self._kill, self._fail)
+        ranges = (BETWEEN_TASKS, BETWEEN_CANCELS, BETWEEN_KILLS, BETWEEN_FAULTS)
         threads = [
             threading.Thread(
                 target=self._again_and_again,
@@ -219,10 +244,12 @@ class Chaos:
         self._is_calm.set()
         for thread in threads:
             thread.join()
+        self.clock.step_to(0)
 
     def _so_far(self) -> str:
         runs = self.ran.read_text().count("\n") if self.ran.exists() else 0
-        return f"{len(self.tasks)} tasks, {runs} runs, kills: {dict(self.kills)}"
+        happened = f"kills: {dict(self.kills)}, faults: {dict(self.faults)}"
+        return f"{len(self.tasks)} tasks, {runs} runs, {happened}"
 
     def _again_and_again(
         self,
@@ -275,6 +302,10 @@ class Chaos:
             raise RuntimeError(f"{answer.status_code} {answer.text}")
 
     def _kill(self, dice: random.Random) -> None:
+        with self._processes_lock:
+            self._kill_one(dice)
+
+    def _kill_one(self, dice: random.Random) -> None:
         self._start_what_has_ended()
         kinds = {self._kill_a_web: 2}
         now = time.monotonic()
@@ -321,16 +352,72 @@ class Chaos:
 
     def _kill_a_backend(self, _dice: random.Random) -> None:
         # It may be on its way up from the last time.
-        with suppress(psycopg.Error, psutil.Error):
+        with self._cluster_lock, suppress(psycopg.Error, psutil.Error):
             self.cluster.kill_a_backend()
             self.kills["PostgreSQL: a backend"] += 1
             self._crashed = time.monotonic()
 
     def _crash_postgresql(self, _dice: random.Random) -> None:
-        with suppress(SubprocessError):
+        with self._cluster_lock, suppress(SubprocessError):
             self.cluster.restart("immediate")
             self.kills["PostgreSQL: all of it"] += 1
             self._crashed = time.monotonic()
+
+    # --- What fails for a while, and is then as it was ------------------------------
+
+    def _fail(self, dice: random.Random) -> None:
+        faults = [self._step_the_clock, self._freeze_a_web, self._suspend_everything]
+        faults.append(self._freeze_a_runner)
+        if self.disk is not None:
+            faults.append(self._fill_the_disk)
+        if self.cluster is None:
+            faults.append(self._lock_sqlite)
+        else:
+            faults.append(self._take_postgresql_away)
+        dice.choice(faults)(dice)
+
+    def _step_the_clock(self, dice: random.Random) -> None:
+        self.clock.step_to(dice.choice(CLOCK_OFFSETS))
+        self.faults["the clock was stepped"] += 1
+
+    def _freeze_a_web(self, dice: random.Random) -> None:
+        self._freeze(dice.choice(self.webs), "a web process")
+
+    def _freeze_a_runner(self, dice: random.Random) -> None:
+        """For less than a lease: longer, its tasks may be taken from it."""
+        self._freeze(dice.choice(self.runners), "a runner")
+
+    def _freeze(self, name: str, what: str) -> None:
+        process = self.service.processes.get(name)
+        if process is not None:  # it may be dead just now
+            with suppress(psutil.Error), stopped([psutil.Process(process.pid)]):
+                self.faults[f"{what} was stopped for {FROZEN} s"] += 1
+                time.sleep(FROZEN)
+
+    def _suspend_everything(self, _dice: random.Random) -> None:
+        """As a laptop that is closed: the product and its programs stand still."""
+        with self._processes_lock:
+            pids = [process.pid for process in self.service.processes.values()]
+            with stopped(trees(pids)):
+                self.faults[f"all was stopped for {SUSPENDED} s"] += 1
+                time.sleep(SUSPENDED)
+
+    def _fill_the_disk(self, dice: random.Random) -> None:
+        with self.disk.full():
+            self.faults["the disk was full"] += 1
+            time.sleep(dice.choice(FULL))
+
+    def _lock_sqlite(self, dice: random.Random) -> None:
+        with write_lock(self.service.data_dir / "db.sqlite3"):
+            self.faults["SQLite's write lock was held"] += 1
+            time.sleep(dice.choice(LOCKED))
+
+    def _take_postgresql_away(self, dice: random.Random) -> None:
+        with self._cluster_lock:
+            self.cluster.stop()
+            self.faults["PostgreSQL was away"] += 1
+            time.sleep(dice.choice(ABSENT))
+            self.cluster.start()
 
     # --- The calm end ---------------------------------------------------------------
 
@@ -359,6 +446,8 @@ class Chaos:
         left = Verdict("processes left")
         trees = Verdict("processes left by a killed runner after a minute")
         broken = Verdict("requests that failed")
+        needless = Verdict("tasks failed though their runner lived")
+        altered = Verdict("logs that are not what was printed")
         endless.bad = self.calm_down()
         deadline = time.monotonic() + LEAVE_SECONDS
         while (found := self._steps_left()) and time.monotonic() < deadline:
@@ -374,6 +463,8 @@ class Chaos:
                 doubled.bad.append(f"{about}: {runs[task_id]} runs")
             if task["status"] == "completed" and not runs[task_id]:
                 unrun.bad.append(about)
+            if task["status"] == "failed" and not self._may_fail(kind, task["error"]):
+                needless.bad.append(about)
             if task_id in endless.bad:
                 continue
             fresh = Watcher(self.service, task_id)
@@ -389,14 +480,32 @@ class Chaos:
                     what = f"{error!r}"[:500]
                     verdict.bad.append(f"{about}: gone {viewer.gone} {what}")
                 else:
-                    orphaned += self._after_deaths(lines) if viewer is fresh else ()
+                    if viewer is fresh:
+                        orphaned += self._after_deaths(lines)
+                        if task["status"] == "completed" and kind in PRINTED:
+                            altered.bad += self._altered(about, PRINTED[kind], lines)
         self.service.stop()
         found += [one for one in self.processes_left() if one not in found]
         left.bad = [self._described(one) for one in found]
         trees.bad = self.trees_left
         broken.bad = self.failures
-        verdicts = [endless, doubled, unrun, left, trees, torn, inexact, broken]
-        return states, orphaned, verdicts
+        verdicts = [endless, doubled, unrun, needless, left, trees, torn, altered]
+        return states, orphaned, [*verdicts, inexact, broken]
+
+    def _may_fail(self, kind: str, error: str) -> bool:
+        """Whether that is how a task of this type may fail in all this."""
+        if kind == "late" and error.startswith("Timed out"):
+            return True
+        death = RUNNER_DIED.search(error)
+        return bool(death and death[1] in self.killed_at)
+
+    def _altered(self, about: str, printed: list[str], lines: list[dict]) -> list[str]:
+        """The first line that is another than was printed, if there is one."""
+        logged = [line["message"] for line in lines if line["level"] == "stdout"]
+        for number, (there, here) in enumerate(zip_longest(printed, logged)):
+            if there != here:
+                return [f"{about}: line {number + 1} is {here!r}, not {there!r}"]
+        return []
 
     def _steps_left(self) -> list[psutil.Process]:
         mark = f"CHAOS_MARK={self.mark}"
@@ -406,11 +515,16 @@ class Chaos:
         """How long each runner of a task was dead when that was noted in its log."""
         found = [(RUNNER_DIED.search(line["message"]), line) for line in lines]
         return [
-            datetime.fromisoformat(line["timestamp"]).timestamp()
-            - self.killed_at[match[1]]
+            self._seconds_after(self.killed_at[match[1]], line["timestamp"])
             for match, line in found
             if match and match[1] in self.killed_at
         ]
+
+    def _seconds_after(self, death: float, timestamp: str) -> float:
+        """The least that it can have been, where the clock showed this time twice."""
+        shown = datetime.fromisoformat(timestamp).timestamp()
+        delays = [at - death for at in self.clock.true_times(shown)]
+        return min((delay for delay in delays if delay >= 0), default=0.0)
 
     def _described(self, process: psutil.Process) -> str:
         with suppress(psutil.Error):
@@ -461,6 +575,7 @@ def tables(
     returns = sum(max(0, viewer.connections - 1) for viewer in viewers)
     happened = [["", ""], ["---", "---:"]]
     happened += [[f"killed: {kind}", f"{n:,}"] for kind, n in chaos.kills.items()]
+    happened += [[kind, f"{n:,}"] for kind, n in chaos.faults.items()]
     happened += [[f"cancels: {kind}", f"{n:,}"] for kind, n in chaos.cancels.items()]
     happened += [[f"ended by itself: {x}", f"{n:,}"] for x, n in chaos.own_ends.items()]
     happened += [[f"asked again: {x}", f"{n:,}"] for x, n in chaos.refusals.items()]
@@ -492,9 +607,15 @@ def run(minutes: float, database: str, web: int, seed: int) -> bool:
     """Whether every verdict is good."""
     folder = Path(tempfile.mkdtemp(prefix="chaos-"))
     with ExitStack() as stack:
-        cluster = None
+        clock, disk, cluster = WallClock(), None, None
+        stack.callback(clock.remove)
+        if may_mount():
+            disk = Disk(folder)
+            stack.callback(disk.remove)
+        else:
+            print("Left out: a full disk, which only root can try.", file=sys.stderr)
         if database == "postgres":
-            cluster = Cluster(connections=CONNECTIONS)
+            cluster = Cluster(connections=CONNECTIONS, env=clock.env)
             stack.callback(cluster.remove)
         service = Service(
             folder,
@@ -503,11 +624,13 @@ def run(minutes: float, database: str, web: int, seed: int) -> bool:
             RATE_LIMIT_READ="0",
             TASK_RETENTION="0",
             WEB_PROCESSES=str(web),
+            **clock.env,
         )
-        chaos = Chaos(service, web, cluster, seed)
+        chaos = Chaos(service, web, cluster, seed, clock, disk)
         stack.callback(chaos.remove_what_is_left)
         chaos.write_types()
         service.prepare()
+        service.manage("migrate")
         chaos.start()
         chaos.rage(60 * minutes)
         states, orphaned, verdicts = chaos.verdicts()
@@ -516,12 +639,19 @@ def run(minutes: float, database: str, web: int, seed: int) -> bool:
         for verdict in verdicts:
             for example in verdict.bad[:SHOWN]:
                 print(f"{verdict.title}: {example}", file=sys.stderr)
-    is_well = not any(verdict.bad for verdict in verdicts)
-    if is_well:
-        shutil.rmtree(folder)
-    else:
-        print(f"What the product said is in {folder}.", file=sys.stderr)
+        is_well = not any(verdict.bad for verdict in verdicts)
+        if not is_well:
+            kept = Path(tempfile.mkdtemp(prefix="chaos-kept-"))
+            shutil.copytree(folder, kept, dirs_exist_ok=True, ignore=sockets)
+            print(f"What the product said is in {kept}.", file=sys.stderr)
+        chaos.ran.unlink()
+    shutil.rmtree(folder)
     return is_well
+
+
+def sockets(folder: str, names: list[str]) -> list[str]:
+    """Which of these can't be copied."""
+    return [name for name in names if (Path(folder) / name).is_socket()]
 
 
 def main() -> None:

@@ -72,6 +72,8 @@ function follow({ taskId, streamUrl }) {
       const { index, count, name } = task.step ?? {};
       const step = name ? ` (step ${index} of ${count}: ${name})` : "";
       console.log(`${task.status}, progress ${task.progress} %${step}`);
+    } else if (event.type === "degraded") {
+      console.error(`${event.reason} Waiting for the rest.`);
     } else if (event.type === "end") {
       source.close();
       clearTimeout(timer);
@@ -87,7 +89,7 @@ function follow({ taskId, streamUrl }) {
       stop(`The stream of task ${taskId} is closed to us (HTTP ${code}).`);
     }
     console.error(`Connection lost (${message ?? "the server closed it"}); trying again.`);
-    if (source.readyState === EventSource.CLOSED) wait(RETRY_MS);
+    if (source.readyState === EventSource.CLOSED) wait(RETRY_MS * (0.5 + Math.random()));
   }
 
   process.on("SIGINT", () => {

@@ -10,6 +10,7 @@ line that was received.
 
 import json
 import os
+import random
 import re
 import sys
 import time
@@ -79,7 +80,7 @@ def events(task_id: str, stream_url: str) -> Iterator[dict[str, Any]]:
         except (requests.RequestException, json.JSONDecodeError):
             pass  # gone, perhaps in the middle of an event
         print("Connection lost; trying again.", file=sys.stderr)
-        time.sleep(RETRY_SECONDS)
+        time.sleep(RETRY_SECONDS * random.uniform(0.5, 1.5))  # noqa: S311
 
 
 def show(event: dict[str, Any], task: dict[str, Any]) -> None:
@@ -94,6 +95,8 @@ def show(event: dict[str, Any], task: dict[str, Any]) -> None:
             step = task["step"] or {}
             place = " (step {index} of {count}: {name})".format(**step) if step else ""
             print(f"{task['status']}, progress {task['progress']} %{place}")
+        case "degraded":
+            print(f"{event['reason']} Waiting for the rest.", file=sys.stderr)
         case "end":
             what = task["error"] or f"{event['logCount']} lines"
             print(f"The task is {event['status']}: {what}")

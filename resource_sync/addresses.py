@@ -3,9 +3,6 @@
 import socket
 from contextlib import suppress
 
-# An address that means "every one of mine" is no name to open in a browser.
-LOCAL_NAMES = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 (shown, not bound)
-
 BACKLOG = 4096  # connections that wait to be accepted: all viewers may return at once
 
 

@@ -14,13 +14,14 @@ from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.urls import re_path  # noqa: E402
 
 from resource_sync.edge import edge  # noqa: E402
-from resource_sync.threads import RequestThreads  # noqa: E402
+from resource_sync.handler import RequestHandler  # noqa: E402
 from streaming.board import events  # noqa: E402
+from streaming.several import several  # noqa: E402
 from streaming.shutdown import answer_held_requests_before_shutdown  # noqa: E402
 from streaming.stream import stream  # noqa: E402
 
 answer_held_requests_before_shutdown()
-django_app: Any = RequestThreads()
+django_app: Any = RequestHandler()
 
 
 def unless_preflight(app: Any) -> Any:
@@ -38,18 +39,14 @@ def unless_preflight(app: Any) -> Any:
     return answer
 
 
-async def no_websocket(scope: Any, receive: Any, send: Any) -> None:
-    await send({"type": "websocket.close"})
-
-
-# With a page behind it where a push proxy goes on (streaming.grip).
-STREAM = r"^api/tasks/(?P<task_id>[^/]+)/stream(?:/(?P<page>[^/]+))?$"
+STREAM = r"^api/tasks/(?P<task_id>[^/]+)/stream$"
 http = URLRouter(
     [
         re_path(STREAM, unless_preflight(stream)),
         re_path(r"^api/events$", unless_preflight(events)),
+        re_path(r"^api/streams$", unless_preflight(several), {"several": True}),
         re_path(r"", django_app),
     ]
 )
 
-application = edge(ProtocolTypeRouter({"http": http, "websocket": no_websocket}))
+application = edge(ProtocolTypeRouter({"http": http}))

@@ -4,8 +4,7 @@ Behind it nobody reads a forwarding header: the address, scheme and host in the 
 are right already, and the headers are gone.
 """
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import (
     IPv4Address,
     IPv4Network,
@@ -23,12 +22,16 @@ from asgiref.typing import (
     Scope,
 )
 from django.conf import settings
+from django.utils.translation import gettext_lazy as _
+
+from streaming.refusals import raw_headers, refusal
 
 Address = IPv4Address | IPv6Address
 Networks = Sequence[IPv4Network | IPv6Network]
 Headers = Iterable[tuple[bytes, bytes]]
 
-OPEN_TO_ALL = frozenset({"/health"})  # a load balancer's probe has no fixed address
+# A load balancer's probe has no fixed address.
+OPEN_TO_ALL = frozenset({"/health", "/health/live", "/health/ready"})
 
 
 def edge(app: ASGI3Application) -> ASGI3Application:
@@ -41,11 +44,10 @@ def edge(app: ASGI3Application) -> ASGI3Application:
             await app(scope, receive, send)
             return
         seen = believed(scope, settings.TRUSTED_PROXIES)
-        host = seen["client"][0] if seen["client"] else ""
-        if may_enter(host, seen["path"], settings.IP_ALLOWLIST):
-            await app(seen, receive, send)
+        if is_allowed(seen):
+            await app(for_any_host(seen), receive, send)
         else:
-            await _forbid(host, send)
+            await _forbid(seen, send)
 
     return checked
 
@@ -115,8 +117,7 @@ def _believe(
     if scheme in {"http", "https"}:
         changed["scheme"] = scheme
     if host := _last(headers, b"x-forwarded-host"):
-        others = [pair for pair in changed["headers"] if pair[0].lower() != b"host"]
-        changed["headers"] = [*others, (b"host", host.encode("latin-1"))]
+        changed.update(with_host(changed, host.encode("latin-1")))
 
 
 def _forwards(name: bytes) -> bool:
@@ -134,6 +135,26 @@ def _last(headers: Headers, name: bytes) -> str:
     return _joined(headers, name).rpartition(",")[2].strip()
 
 
+def is_allowed(seen: HTTPScope) -> bool:
+    """Return whether the client of a believed scope may come in."""
+    host = seen["client"][0] if seen["client"] else ""
+    return may_enter(host, seen["path"], settings.IP_ALLOWLIST)
+
+
+def for_any_host(seen: HTTPScope) -> HTTPScope:
+    """Return a scope whose host is one of ours, where every host may be asked: a
+    probe asks by address."""
+    if seen["path"] not in OPEN_TO_ALL:
+        return seen
+    host = settings.ALLOWED_HOSTS[0].lstrip("*.") or "localhost"
+    return with_host(seen, host.encode())  # type: ignore[return-value]
+
+
+def with_host(scope: Mapping[str, Any], host: bytes) -> dict[str, Any]:
+    others = [pair for pair in scope["headers"] if pair[0].lower() != b"host"]
+    return {**scope, "headers": [*others, (b"host", host)]}
+
+
 def may_enter(client: str, path: str, allowed: Networks) -> bool:
     if not allowed or path in OPEN_TO_ALL:
         return True
@@ -141,25 +162,18 @@ def may_enter(client: str, path: str, allowed: Networks) -> bool:
     return address is not None and is_in(address, allowed)
 
 
-async def _forbid(client: str, send: ASGISendCallable) -> None:
-    problem = {
-        "type": "about:blank",
-        "title": "Forbidden",
-        "status": 403,
-        "detail": f"The address {client or '(unknown)'} is not allowed here.",
-    }
-    body = json.dumps(problem).encode()
+async def _forbid(scope: HTTPScope, send: ASGISendCallable) -> None:
+    client = scope["client"][0] if scope["client"] else ""
+    text = _("The address %(address)s is not allowed here.")
+    response = refusal(scope, 403, text, {"address": client or "–"})
     await send(
         {
             "type": "http.response.start",
             "status": 403,
-            "headers": [
-                (b"content-type", b"application/problem+json"),
-                (b"content-length", str(len(body)).encode()),
-                (b"cache-control", b"no-store"),
-                (b"x-content-type-options", b"nosniff"),
-            ],
+            "headers": raw_headers(response),
             "trailers": False,
         }
     )
-    await send({"type": "http.response.body", "body": body, "more_body": False})
+    await send(
+        {"type": "http.response.body", "body": response.content, "more_body": False}
+    )

@@ -6,24 +6,22 @@ takes. The table of variables is in README.md and ``.env.example``.
 
 import hashlib
 import ipaddress
+import os
 import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
-import dj_database_url
 from dotenv import load_dotenv
 from environs import Env
 
+from resource_sync import private_files
+from resource_sync.database import WrongUrl, database, without_password
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION = "1.0.0"
-
-# Into the real environment, because programs started from here read it, too: AWS_*,
-# RESOURCE_*. What is set already wins.
-load_dotenv(BASE_DIR / ".env")
-env = Env()
 
 T = TypeVar("T")
 
@@ -32,14 +30,39 @@ class SettingError(SystemExit):
     """Stops the start with one line, as the shell shows it."""
 
 
+# Every process of the service comes by here before it writes its first file.
+os.umask(private_files.UMASK)
+
+# Into the real environment, because programs started from here read it, too: AWS_*,
+# RESOURCE_*. What is set already wins.
+try:
+    load_dotenv(BASE_DIR / ".env")
+except (OSError, UnicodeError) as error:
+    raise SettingError(
+        f"{BASE_DIR / '.env'} can't be read ({getattr(error, 'strerror', error)}); it "
+        "takes a text in UTF-8 that the account of the service can read."
+    ) from error
+# Django sets TZ to its own, which is not what programs started from here should have.
+HOST_TZ = os.environ.get("TZ")
+env = Env()
+
+
+VARIABLES: set[str] = set()  # all that are read here
+
+
 def setting(name: str, default: str, parse: Callable[[str], T], takes: str) -> T:
     """The value of a variable, or a stop that says what the variable takes."""
+    VARIABLES.add(name)
     raw = env.str(name, default).strip()
     try:
         return parse(raw)
     except (ValueError, TypeError) as error:
-        shown = raw if len(raw) <= 80 else raw[:80] + "…"
-        message = f"{name}: {shown!r} is not valid; it takes {takes}."
+        shown = without_password(raw)
+        shown = repr(shown if len(shown) <= 80 else shown[:80] + "…")
+        if parse is a_secret:  # what nobody reads over a shoulder or in a log
+            shown = f"a value of {len(raw)} characters"
+        wrong = str(error) if isinstance(error, WrongUrl) else f"{shown} is not valid"
+        message = f"{name}: {wrong}; it takes {takes}."
         raise SettingError(message) from error
 
 
@@ -102,17 +125,27 @@ def a_folder(raw: str) -> Path:
     return (BASE_DIR / Path(raw).expanduser()).resolve()
 
 
+def folders(raw: str) -> list[Path]:
+    if not names(raw):
+        raise ValueError
+    return [a_folder(part) for part in names(raw)]
+
+
+def a_duration(raw: str) -> float:
+    found = re.fullmatch(r"([0-9]{1,6})([smh]?)", raw)
+    if not found:
+        raise ValueError
+    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
+
+
+def a_umask(raw: str) -> int:
+    if not re.fullmatch(r"0?[0-7]{3}", raw):
+        raise ValueError
+    return int(raw, 8)
+
+
 def a_redis_url(raw: str) -> str:
     if raw and urlsplit(raw).scheme not in {"redis", "rediss", "unix"}:
-        raise ValueError
-    return raw
-
-
-def a_grip_url(raw: str) -> str:
-    parts = urlsplit(raw)
-    key = parse_qs(parts.query).get("key", [""])[0]
-    is_proxy = parts.scheme in {"http", "https"} and parts.netloc and len(key) >= 32
-    if raw and not is_proxy:
         raise ValueError
     return raw
 
@@ -127,16 +160,20 @@ def a_secret(raw: str) -> str:
 MOST_WEB_PROCESSES = 64 if sys.platform == "linux" else 1
 
 
-def a_number_of_web_processes(raw: str) -> int:
-    if not 1 <= int(raw) <= MOST_WEB_PROCESSES:
-        raise ValueError
-    return int(raw)
+def from_one_to(most: int) -> Callable[[str], int]:
+    def parse(raw: str) -> int:
+        if not 1 <= int(raw) <= most:
+            raise ValueError
+        return int(raw)
+
+    return parse
 
 
 YES_OR_NO = "on or off (1, true, yes; 0, false, no)"
 CIDRS = "addresses or CIDRs with commas between, e.g. 10.0.0.0/8,192.168.1.7"
 RATE = "COUNT/PERIOD with s, m, h or d, e.g. 30/m, or 0 for no limit"
 A_FOLDER = "a folder's path"
+LONG_ENOUGH = "at least 32 random characters"
 
 # --- Where it listens and lives ---------------------------------------------------
 
@@ -145,7 +182,7 @@ PORT = setting("PORT", "3000", a_port, "a port from 1 to 65535")
 WEB_PROCESSES = setting(
     "WEB_PROCESSES",
     "1",
-    a_number_of_web_processes,
+    from_one_to(MOST_WEB_PROCESSES),
     f"a number from 1 to {MOST_WEB_PROCESSES}"
     if MOST_WEB_PROCESSES > 1
     else "1 on this system (only Linux shares a port evenly)",
@@ -155,8 +192,12 @@ LOG_DIR = setting("LOG_DIR", "./logs", a_folder, A_FOLDER)
 LOG_LEVEL = setting("LOG_LEVEL", "INFO", a_log_level, "DEBUG, INFO, WARNING or ERROR")
 DEBUG = setting("DEBUG", "off", a_switch, YES_OR_NO)
 HTTPS = setting("HTTPS", "off", a_switch, YES_OR_NO)
+HSTS_PRELOAD = setting("HSTS_PRELOAD", "off", a_switch, YES_OR_NO)
 TASK_TYPES_FILE = setting(
-    "TASK_TYPES_FILE", "./task_types.toml", a_folder, "the path of a TOML file"
+    "TASK_TYPES_FILE",
+    "./task_types.toml,./task_types.d",
+    folders,
+    "paths of TOML files, or of folders of them, with commas between",
 )
 for folder in (DATA_DIR, LOG_DIR):
     try:
@@ -167,8 +208,15 @@ for folder in (DATA_DIR, LOG_DIR):
             f"{name}: {str(folder)!r} cannot be made ({error.strerror}); "
             f"it takes {A_FOLDER} that can be written."
         ) from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        name = "DATA_DIR" if folder == DATA_DIR else "LOG_DIR"
+        raise SettingError(
+            f"{name}: {str(folder)!r} can't be written by this account "
+            f"({private_files.account(os.geteuid())}); it takes {A_FOLDER} that can be."
+        )
+    private_files.make_private(folder)
 
-SECRET_KEY = setting("SECRET_KEY", "", a_secret, "at least 32 random characters")
+SECRET_KEY = setting("SECRET_KEY", "", a_secret, LONG_ENOUGH)
 if not SECRET_KEY:
     raise SettingError(
         "SECRET_KEY: it is missing; it takes at least 32 random characters "
@@ -177,7 +225,7 @@ if not SECRET_KEY:
 
 # --- Who may come in --------------------------------------------------------------
 
-API_KEY = env.str("API_KEY", "").strip()
+API_KEY = setting("API_KEY", "", a_secret, LONG_ENOUGH)
 ALLOWED_HOSTS = setting(
     "ALLOWED_HOSTS",
     "localhost,127.0.0.1,[::1]",
@@ -187,6 +235,7 @@ ALLOWED_HOSTS = setting(
 if HOST not in {"0.0.0.0", "::", *ALLOWED_HOSTS}:  # noqa: S104 (compared, not bound)
     ALLOWED_HOSTS.append(HOST)
 IP_ALLOWLIST = setting("IP_ALLOWLIST", "", networks, CIDRS)
+METRICS_ALLOWLIST = setting("METRICS_ALLOWLIST", "127.0.0.0/8,::1", networks, CIDRS)
 TRUSTED_PROXIES = setting("TRUSTED_PROXIES", "", networks, CIDRS)
 CORS_ALLOWED_ORIGINS = setting(
     "CORS_ALLOWED_ORIGINS",
@@ -199,14 +248,25 @@ RATE_LIMIT_READ = setting("RATE_LIMIT_READ", "600/m", a_rate, RATE)
 TASK_RETENTION = setting(
     "TASK_RETENTION", "100", a_count, "how many finished tasks are kept, 0 for all"
 )
+RUNNERS = setting("RUNNERS", "1", from_one_to(64), "a number from 1 to 64")
+RUNNER_CONCURRENCY = setting(
+    "RUNNER_CONCURRENCY", "4", from_one_to(1000), "a number from 1 to 1000"
+)
+RUNNER_DRAIN = setting(
+    "RUNNER_DRAIN", "0", a_duration, "seconds, or a duration in s, m or h, e.g. 30m"
+)
+# Of the jobs' programs: web servers of other accounts read what they publish.
+STEP_UMASK = setting("STEP_UMASK", "022", a_umask, "an octal number such as 022 or 077")
+# The web server refuses what is longer while it comes (streaming.http_channel).
 BODY_LIMIT_BYTES = 64 * 1024
-DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # admin forms; the API has its own limit
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # of the forms that people send, to:
+FORM_URLS_REGEX = r"^/((admin|accounts|i18n|tasks)/.*|sign-.*)?$"
 
 # --- Django -----------------------------------------------------------------------
 
 INSTALLED_APPS = [
     "daphne",
-    "django.contrib.admin",
+    "tasks.apps.AdminConfig",  # Django's admin, for those in the groups
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -225,6 +285,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "resource_sync.https.refuse_plain_acts",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
@@ -244,7 +305,6 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LOGIN_URL = "admin:login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "/"
-APPEND_SLASH = False
 
 TEMPLATES = [
     {
@@ -258,11 +318,15 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "csp.context_processors.nonce",
+                "tasks.rights.for_templates",
             ],
+            "libraries": {"modules": "resource_sync.modules"},
         },
     },
 ]
 
+# Names and passwords as Django has them; permissions by the groups' rights.
+AUTHENTICATION_BACKENDS = ["tasks.backends.RightsBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{validator}"}
     for validator in (
@@ -276,46 +340,17 @@ AUTH_PASSWORD_VALIDATORS = [
 # --- Database ---------------------------------------------------------------------
 
 
-def database(raw: str) -> dict[str, Any]:
-    if not raw:
-        return {"ENGINE": "django.db.backends.sqlite3", "NAME": DATA_DIR / "db.sqlite3"}
-    if urlsplit(raw).scheme not in {"postgres", "postgresql", "sqlite"}:
-        raise ValueError
-    return dict(dj_database_url.parse(raw))
-
-
 DATABASES = {
     "default": setting(
         "DATABASE_URL",
         "",
-        database,
-        "postgres://USER:PASSWORD@HOST:PORT/NAME or sqlite:///PATH",
+        lambda raw: database(raw, DATA_DIR),
+        "postgres://USER:PASSWORD@HOST:PORT/NAME, with options as psql takes them "
+        "(?sslmode=verify-full), or sqlite:///PATH",
     )
 }
-if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-    DATABASES["default"]["OPTIONS"] = {
-        # A reader that turns writer would fail at once instead of waiting.
-        "transaction_mode": "IMMEDIATE",
-        "timeout": 20,  # seconds to wait for another writer
-        "init_command": (
-            "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
-            "PRAGMA busy_timeout=20000; PRAGMA cache_size=-16000;"
-        ),
-    }
-    # Requests' threads are used again (resource_sync.threads), and what they opened.
-    DATABASES["default"]["CONN_MAX_AGE"] = None
-    DATABASES["default"]["TEST"] = {"NAME": DATA_DIR / "test.sqlite3"}
-else:
-    # Not CONN_MAX_AGE: idle threads would keep what others wait for; a pool does not.
-    DATABASES["default"]["OPTIONS"] = {
-        "pool": {
-            "min_size": 1,
-            "max_size": 8,
-            "max_idle": 10,  # seconds, after which one that nobody uses is closed
-            "timeout": 5,  # seconds for a free one, or a request is answered by 503
-            "num_workers": 1,  # threads that open and mend connections
-        }
-    }
+if DATABASES["default"]["ENGINE"] == "tasks.sqlite3":
+    private_files.make_database_private(Path(DATABASES["default"]["NAME"]))
 
 # --- Cache (rate limits, the state of several web processes) ------------------------
 
@@ -336,6 +371,8 @@ CACHES: dict[str, dict[str, Any]] = {
 }
 # LocMem is right for one web process; tasks.checks warns of several without Redis.
 SILENCED_SYSTEM_CHECKS = ["django_ratelimit.E003", "django_ratelimit.W001"]
+# HSTS_PRELOAD is the operator's choice.
+SILENCED_SYSTEM_CHECKS += ["security.W005", "security.W021"]
 
 # --- Languages and time -------------------------------------------------------------
 
@@ -378,16 +415,17 @@ SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_NAME = "resource_sync_session"
 CSRF_COOKIE_NAME = "resource_sync_csrf"
-CSRF_FAILURE_VIEW = "tasks.api.problems.csrf_failure"
+CSRF_FAILURE_VIEW = "tasks.pages.failures.csrf_failure"
 # Behind TLS (HTTPS=on) the edge (resource_sync.edge) has already set the scheme
 # from a trusted proxy's X-Forwarded-Proto.
 SECURE_SSL_REDIRECT = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^health$"]
+SECURE_REDIRECT_EXEMPT = [r"^health(/live|/ready)?$", r"^metrics$"]
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
-SECURE_HSTS_PRELOAD = HTTPS
+# What speaks for other hosts too, and for good, comes only when it is asked for.
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS and HSTS_PRELOAD
+SECURE_HSTS_PRELOAD = HTTPS and HSTS_PRELOAD
 
 CORS_ALLOW_ALL_ORIGINS = "*" in CORS_ALLOWED_ORIGINS
 CORS_ALLOWED_ORIGINS = [origin for origin in CORS_ALLOWED_ORIGINS if origin != "*"]
@@ -436,13 +474,6 @@ SPECTACULAR_SETTINGS = {
 
 EVENTSTREAM_STORAGE_CLASS = "streaming.bridge.LogLineStorage"
 EVENTSTREAM_CHANNELMANAGER_CLASS = "streaming.bridge.TaskChannelManager"
-# A push proxy that holds the viewers' connections; django_grip reads it, too.
-GRIP_URL = setting(
-    "GRIP_URL",
-    "",
-    a_grip_url,
-    "http://HOST:PORT?iss=NAME&key=KEY, the key with at least 32 characters",
-)
 
 # --- Logs ---------------------------------------------------------------------------
 
@@ -465,7 +496,7 @@ LOGGING = {
     "disable_existing_loggers": False,
     "formatters": {
         "json": {
-            "()": "pythonjsonlogger.json.JsonFormatter",
+            "()": "resource_sync.log_formats.SafeJsonFormatter",
             "format": "%(asctime)s %(levelname)s %(name)s %(process)d %(message)s",
             "rename_fields": {
                 "asctime": "time",
@@ -475,7 +506,10 @@ LOGGING = {
             },
             "json_ensure_ascii": False,
         },
-        "plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"},
+        "plain": {
+            "()": "resource_sync.log_formats.SafeFormatter",
+            "format": "%(asctime)s %(levelname)s %(name)s: %(message)s",
+        },
     },
     "handlers": {
         "combined": log_file("combined.log", LOG_LEVEL),
@@ -490,8 +524,13 @@ LOGGING = {
     "loggers": {
         # One line a listener at INFO would be one line a viewer.
         "django_eventstream": {"level": "WARNING"},
-        "psycopg.pool": {"level": "WARNING"},  # nor one a connection that is closed
-        "daphne": {"level": "INFO"},
+        # Nor one a connection that is closed, or could not be opened: whoever wanted it
+        # says so.
+        "psycopg.pool": {"level": "ERROR"},
+        # At INFO it tells of HTTP/2, which nginx speaks, and of inner endpoints.
+        "daphne": {"level": "WARNING"},
         "django.server": {"handlers": [], "propagate": True},
+        # Not Django's own: they print and mail whole requests.
+        "django": {"handlers": [], "propagate": True},
     },
 }

@@ -6,83 +6,89 @@ of Django is imported before ``.env`` exists and the settings are known to be go
 """
 
 import argparse
+import errno
 import gc
 import hashlib
 import os
 import re
 import secrets
+import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from functools import partial
+from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
-from resource_sync.addresses import LOCAL_NAMES, refuse_taken_port
+from resource_sync import running
+from resource_sync.addresses import refuse_taken_port
+from resource_sync.closed_pipes import forgiven
+from resource_sync.env_file import write_env_file
+from resource_sync.private_files import UMASK, account, refuse_another_account
+from resource_sync.running import only_start, refuse_second_start
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 ROOT = Path(__file__).resolve().parent.parent
 ENV_FILE = ROOT / ".env"
-DATABASE_PATIENCE_SECONDS = 5
-
-T = TypeVar("T")
 
 
 def main(arguments: list[str] | None = None) -> int:
     os.chdir(ROOT)
+    os.umask(UMASK)
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "resource_sync.settings")
     parser = argparse.ArgumentParser(prog="python -m resource_sync.start")
     commands: dict[str, Callable[[], int]] = {
-        "run": run, "start": start, "stop": stop, "status": status, "logs": logs,
-        "prepare": prepare_only,
+        "run": run, "start": start, "prepare": prepare_only,
+        "stop": running.stop, "let-end": running.let_end,
+        "status": running.status, "logs": running.follow_logs,
     }  # fmt: skip
     parser.add_argument("command", nargs="?", choices=commands, default="run")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal in Latin-1 has no "…"
+    command = commands[parser.parse_args(arguments).command]
     try:
-        return commands[parser.parse_args(arguments).command]()
+        return command()
     except KeyboardInterrupt:
         return 130
+    except OSError as error:
+        raise refuse(why(error)) from error
 
 
 def run() -> int:
     """Prepare, then turn into the supervisor, in the foreground."""
-    say(banner(*prepare(), how_to_stop="Ctrl-C"))
-    from resource_sync import supervise
+    refuse_second_start()
+    only_start()
+    text = banner(prepare(), how_to_stop="Ctrl-C")
+    from resource_sync import greeting, supervise
 
+    greeting.say_when_it_answers(text)
     supervise.become_foreground()
 
 
 def start() -> int:
     """Prepare, then leave web and runner running in the background."""
-    say(banner(*prepare(), how_to_stop="make stop (make status, make logs)"))
-    from resource_sync import supervise
+    refuse_second_start()
+    lock = only_start()
+    text = banner_of_a_daemon(prepare())
+    from resource_sync import greeting, supervise
 
-    return supervise.start_daemon()
-
-
-def stop() -> int:
-    from resource_sync import supervise
-
-    return supervise.stop_daemon()
-
-
-def status() -> int:
-    from resource_sync import supervise
-
-    return supervise.show_status()
-
-
-def logs() -> int:
-    from resource_sync import supervise
-
-    return supervise.follow_logs()
+    if code := supervise.start_daemon(lock):
+        return code
+    if why := greeting.wait_for_health(greeting.address()):
+        sys.stderr.write(f"Not ready yet: {why} See make status, make logs.\n")
+        return 1
+    say(f"{text}\nRunning in the background.")
+    return 0
 
 
 def say(text: str) -> None:
-    sys.stdout.write(text + "\n")
-    sys.stdout.flush()
+    with forgiven(1):
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
 
 
 def refuse(message: object) -> SystemExit:
@@ -90,106 +96,102 @@ def refuse(message: object) -> SystemExit:
     return SystemExit(" ".join(str(message).split()))
 
 
+def why(error: OSError) -> str:
+    """Return one sentence on what the system refused, and what would help."""
+    reason = (error.strerror or str(error)).lower()
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return f"There is no room on the disk of DATA_DIR or LOG_DIR ({reason})."
+    return f"{error.filename or 'A file'} can't be used by this account ({reason})."
+
+
 def prepare_only() -> int:
-    """Database, administrator and static files, for who starts the rest otherwise."""
-    prepare(port_is_needed=False)
+    """Database, administrator and static files, for who starts the rest otherwise.
+    Shows once what it made."""
+    refuse_root_in_another_s_folder(ROOT)
+    prepared = prepare(port_is_needed=False)
+    if prepared.is_first:
+        say(banner(prepared))
+    say("Prepared. `manage.py sign_in_link` prints a link that signs you in.")
     return 0
 
 
-def prepare(*, port_is_needed: bool = True) -> "tuple[User, str]":
-    """Returns the administrator and what to show as the password."""
+def refuse_root_in_another_s_folder(folder: Path) -> None:
+    """Stop root where the product was given to an account of its own, before files are
+    made that this account can neither read nor replace."""
+    owner = folder.stat().st_uid
+    if owner and not os.geteuid():
+        name = account(owner)
+        raise refuse(
+            f"{folder} belongs to the account {name}, and this is root: run it as "
+            f"{name} (runuser -u {name} -- …)."
+        )
+
+
+class Prepared(NamedTuple):
+    """The administrator and the secrets that a start shows."""
+
+    administrator: "User"
+    password: str
+    is_first: bool  # it made secrets, or the administrator
+
+
+def prepare(*, port_is_needed: bool = True) -> Prepared:
     gc.disable()  # importing makes no garbage; looking for it took a third of the time
-    write_env_file(ENV_FILE)
+    made = write_env_file(ENV_FILE)
     from django.conf import settings
 
-    settings.DATA_DIR  # noqa: B018 (a wrong value stops here, with one line)
+    refuse_another_account(settings)
+    for name in ("combined.log", "error.log"):
+        (settings.LOG_DIR / name).open("a").close()  # who can't write it is told here
     if port_is_needed:
-        from resource_sync.supervise import refuse_second_start
-
         refuse_taken_port(settings.HOST, settings.PORT)
-        refuse_second_start()
 
     import django
     from django.db import DatabaseError
 
     django.setup()
+    from tasks.sign_in import first_administrator
+
     check()
     demo = start_demo(os.environ, settings.DATA_DIR)
     try:
         migrate()
+        is_first = bool(made) or first_administrator() is None
         user, password = admin_user(os.environ.get("ADMIN_PASSWORD", "").strip())
     except DatabaseError as error:
-        raise refuse(f"DATABASE_URL: the database can't be used: {error}") from error
+        raise refuse(why_no_database(error)) from error
     collect_static(settings.DATA_DIR / "run" / "static-files")
     finish_demo(demo, settings.DATA_DIR)
-    return user, password
-
-
-# --- Secrets ------------------------------------------------------------------------
-
-
-def write_env_file(path: Path) -> None:
-    """Make ``.env`` with secrets of its own; give an old one its missing SECRET_KEY."""
-    try:
-        if path.exists():
-            _add_secret_key(path)
-        else:
-            _create(path)
-    except OSError as error:
-        if not os.environ.get("SECRET_KEY"):
-            raise refuse(f"{path} can't be written: {error.strerror}.") from error
-
-
-def _create(path: Path) -> None:
-    content = (
-        "# Made by the first start. The environment wins over this file;\n"
-        "# .env.example has every variable.\n"
-        f"SECRET_KEY={secrets.token_urlsafe(48)}\n"
-        f"API_KEY=rs_{secrets.token_urlsafe(32)}\n"
-        f"ADMIN_PASSWORD={secrets.token_urlsafe(12)}\n"
-    )
-    # mkstemp makes it 0600; link() fails where somebody was faster, so that nothing
-    # is ever overwritten and nobody sees half a file.
-    handle, name = tempfile.mkstemp(prefix=".env.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            os.link(name, path)
-    finally:
-        Path(name).unlink()
-
-
-def _add_secret_key(path: Path) -> None:
-    from dotenv import dotenv_values
-
-    if os.environ.get("SECRET_KEY") or dotenv_values(path).get("SECRET_KEY"):
-        return
-    text = path.read_text()
-    with path.open("a") as file:
-        file.write("" if text.endswith("\n") or not text else "\n")
-        file.write(f"SECRET_KEY={secrets.token_urlsafe(48)}\n")
+    return Prepared(user, password, is_first)
 
 
 # --- Checks -------------------------------------------------------------------------
 
 
 def check() -> None:
-    """Django's system checks; the first error stops the start with one line, and a
-    warning about several web processes is a line."""
+    """Django's system checks; the first error stops the start with one line, and each
+    warning is a line, as is each variable of ``.env`` that nothing reads."""
     from django.core import checks
+    from dotenv import dotenv_values
+
+    from resource_sync.settings import VARIABLES
+    from resource_sync.variables import misspelt
+    from resources.served import all_platforms
 
     errors = [found for found in checks.run_checks() if found.is_serious()]
     if errors:
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
         hint = f" {errors[0].hint}" if errors[0].hint else ""
         raise refuse(f"{errors[0].msg}{hint}{more}")
-    for warning in checks.run_checks(
+    warnings = [found for found in checks.run_checks() if not found.is_serious()]
+    warnings += checks.run_checks(
         tags=["web_processes"], include_deployment_checks=True
-    ):
+    )
+    for warning in warnings:
         say(f"Warning: {warning.msg} {warning.hint}")
+    stores = {f"RESOURCE_STORE_{name.upper()}" for name in all_platforms()}
+    for sentence in misspelt(dotenv_values(ENV_FILE), VARIABLES | stores):
+        say(f"Warning: {sentence}")
 
 
 # --- Database -----------------------------------------------------------------------
@@ -200,24 +202,33 @@ def migrate() -> None:
     from django.db import connection
 
     if connection.vendor == "postgresql":
-        reach_postgresql(connection.settings_dict)
+        reach_postgresql()
     call_command("migrate", interactive=False, verbosity=0)
 
 
-def reach_postgresql(database: dict[str, Any]) -> None:
+def why_no_database(error: Exception) -> str:
+    """Return one sentence on why the database can't be used: SQLite's file is named,
+    because nobody has set DATABASE_URL there."""
+    from django.conf import settings
+
+    database = settings.DATABASES["default"]
+    if not database["ENGINE"].endswith("sqlite3"):
+        return f"DATABASE_URL: the database can't be used: {error}"
+    return (
+        f"The database {database['NAME']} can't be used ({error}); it has to be a file "
+        "of SQLite that this account can write, on a disk with room."
+    )
+
+
+def reach_postgresql() -> None:
     """Connect once without the pool, which would try for half a minute."""
     import psycopg
     from django.db import OperationalError
 
+    from tasks.news import connection_of_its_own
+
     try:
-        psycopg.connect(
-            host=database["HOST"] or None,
-            port=database["PORT"] or None,
-            user=database["USER"] or None,
-            password=database["PASSWORD"] or None,
-            dbname=database["NAME"] or None,
-            connect_timeout=DATABASE_PATIENCE_SECONDS,
-        ).close()
+        connection_of_its_own().close()
     except psycopg.Error as error:
         raise OperationalError(str(error)) from error
 
@@ -229,8 +240,9 @@ def admin_user(password: str) -> "tuple[User, str]":
     """
     from django.contrib.auth.models import User
 
-    admins = User.objects.filter(is_superuser=True, is_active=True).order_by("pk")
-    user = admins.filter(username="admin").first() or admins.first()
+    from tasks.sign_in import first_administrator
+
+    user = first_administrator()
     if user is None:
         shown = password or secrets.token_urlsafe(12)
         return User.objects.create_superuser("admin", password=shown), shown
@@ -262,11 +274,15 @@ def start_demo(
     own = [name for name in environ if re.match(r"RESOURCE_(SOURCE|STORE)", name)]
     if (data_dir / "run" / "demo").exists() or any(environ[name] for name in own):
         return None
+    from resource_sync.supervise import end_with
+
     say("Making the demo resources (v884 and v885)…")
     return subprocess.Popen(
         [sys.executable, "-m", "resources", "demo"],
         env={**environ, "DATA_DIR": str(data_dir)},
         stdout=subprocess.DEVNULL,
+        # A start that ends early leaves nothing that goes on writing, or says so.
+        preexec_fn=partial(end_with, os.getpid(), signal.SIGKILL),
     )
 
 
@@ -322,36 +338,42 @@ def write_stamp(path: Path, text: str) -> None:
 # --- What the person sees -------------------------------------------------------------
 
 
-def base_url() -> str:
-    """Where people open the page, as far as the settings say it (without ``/``)."""
+def banner_of_a_daemon(prepared: Prepared) -> str:
+    """The same without secrets, but for the first time: what restarts a daemon has a
+    log that others read."""
+    from tasks.own_url import own_url
+
+    how_to_stop = "make stop (make status, make logs)"
+    if prepared.is_first:
+        return banner(prepared, how_to_stop)
+    return framed(
+        ("Page", f"{own_url()}/"),
+        ("Sign in", ".venv/bin/python manage.py sign_in_link prints a link"),
+        ("Secrets", f"in {ENV_FILE}"),
+        ("Stop", how_to_stop),
+    )
+
+
+def banner(prepared: Prepared, how_to_stop: str = "") -> str:
     from django.conf import settings
 
-    host = settings.HOST
-    local = LOCAL_NAMES.get(host, f"[{host}]" if ":" in host else host)
-    names = [name.lstrip(".") for name in settings.ALLOWED_HOSTS if name != "*"]
-    public = [name for name in names if name not in {"localhost", "127.0.0.1", "[::1]"}]
-    if settings.HTTPS and public:
-        return f"https://{public[0]}"
-    if local not in names and "*" not in settings.ALLOWED_HOSTS and names:
-        local = names[0]
-    return f"http://{local}:{settings.PORT}"
-
-
-def banner(user: "User", password: str, how_to_stop: str) -> str:
-    from django.conf import settings
-
-    from resource_sync.settings import VERSION
+    from tasks.own_url import own_url
     from tasks.sign_in import sign_in_link
 
-    url = base_url()
-    lines = [
+    url, user = own_url(), prepared.administrator
+    return framed(
         ("Page", f"{url}/"),
-        ("Sign in", f"{sign_in_link(user, url)}   (works once)"),
+        ("Sign in", f"{sign_in_link(user, url)}   (works once, within an hour)"),
         ("API key", settings.API_KEY or "none; see manage.py create_api_key"),
-        ("Admin", f"{url}/admin/   {user.get_username()}   {password}"),
+        ("Admin", f"{url}/admin/   {user.get_username()}   {prepared.password}"),
         ("Stop", how_to_stop),
-    ]
-    rows = "\n".join(f"  {name:<9}{text}" for name, text in lines)
+    )
+
+
+def framed(*lines: tuple[str, str]) -> str:
+    from resource_sync.settings import VERSION
+
+    rows = "\n".join(f"  {name:<9}{text}" for name, text in lines if text)
     return f"\nResource Sync {VERSION}\n\n{rows}\n"
 
 

@@ -4,9 +4,9 @@ Both use deploy/supervisor/supervisord.conf, which takes what differs between
 installations from the environment that is put together here.
 """
 
+import ctypes
 import hashlib
 import hmac
-import http.client
 import os
 import signal
 import stat
@@ -16,57 +16,162 @@ import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from resource_sync.addresses import LOCAL_NAMES
+from supervisor import loggers  # type: ignore[import-untyped]
+from supervisor.medusa.asyncore_25 import ExitNow  # type: ignore[import-untyped]
+from supervisor.options import ServerOptions  # type: ignore[import-untyped]
+from supervisor.states import (  # type: ignore[import-untyped]
+    ProcessStates,
+    SupervisorStates,
+)
+from supervisor.supervisord import Supervisor  # type: ignore[import-untyped]
 
-ROOT = Path(__file__).resolve().parent.parent
-CONFIG = ROOT / "deploy" / "supervisor" / "supervisord.conf"
+from resource_sync.closed_pipes import forgiven
+from resource_sync.running import CONFIG, ROOT, run_folder
+
 # sun_path holds 104 bytes on macOS, and supervisor first binds "NAME.PID".
 MAX_SOCKET_PATH_BYTES = 92
-STOP_PATIENCE_SECONDS = 60.0  # above both programs' stopwaitsecs together
-START_PATIENCE_SECONDS = 30.0
-NOT_RUNNING = 3  # the exit code that Linux's service scripts use for it
+STOPS = {signal.SIGTERM, signal.SIGINT, signal.SIGQUIT}
+# One wish to stop may come as several signals: from the terminal, make and systemd.
+SAME_WISH_SECONDS = 0.5
+PR_SET_PDEATHSIG = 1
 
 
-# --- In the foreground --------------------------------------------------------------
+# --- How it is started --------------------------------------------------------------
 
 
 def become_foreground() -> NoReturn:
     """Turn this process into the supervisor."""
-    os.environ.update(environment(console=True))
+    command = [sys.executable, "-m", "resource_sync.supervise"]
+    environ = whole_environment(console=True)
     sys.stdout.flush()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # none is lost in between
     # A fresh interpreter: the supervisor needs none of Django's memory.
-    os.execv(sys.executable, [sys.executable, "-m", "resource_sync.supervise"])  # noqa: S606
+    os.execve(sys.executable, command, environ)  # noqa: S606
 
 
-def foreground() -> int:
-    """What runs in the place of ``make run`` until somebody ends it."""
-    from supervisor import options, supervisord  # type: ignore[import-untyped]
+def start_daemon(lock: int) -> int:
+    """Leave a supervisor in the background, which keeps the lock; returns an exit
+    code."""
+    return subprocess.run(
+        [sys.executable, "-m", "resource_sync.supervise", "daemon"],
+        env=whole_environment(console=False),
+        pass_fds=[lock],
+        check=False,
+    ).returncode
 
-    class ForegroundOptions(options.ServerOptions):  # type: ignore[misc]
-        def get_signal(self) -> int | None:
-            """Asked at least once a second."""
-            received: int | None = super().get_signal()
-            if received == signal.SIGHUP:
-                # The terminal is gone: to the stock supervisor, "restart". With
-                # nohup it is to be ignored.
-                return None if nohup else signal.SIGTERM
-            if received is None and parent.wants_end():
-                return signal.SIGTERM
-            return received
 
-    nohup = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
-    parent = Parent()
-    with terminal_of_its_own():
-        server = ForegroundOptions()
-        server.realize(["-n", *arguments()])
-        server.first, server.test = True, False
-        supervisord.go(server)
-        server.close_httpservers()
-        server.close_logger()
-    sys.stdout.write("Stopped.\n")
+def main(*how: str) -> int:
+    """The supervisor itself, until somebody ends it."""
+    loggers.Handler.handleError = take_error
+    server = Options() if "daemon" in how else ForegroundOptions()
+    server.realize([*server.arguments, *arguments()])
+    server.first, server.test = True, False
+    with suppress(ExitNow):
+        server.supervisor.main()
+    server.close_httpservers()
+    server.close_logger()
     return 0
+
+
+# --- The supervisor -----------------------------------------------------------------
+
+
+class Options(ServerOptions):  # type: ignore[misc]
+    """supervisor's, but that no child outlives it or misses a signal, and that who asks
+    it twice to stop need not wait."""
+
+    arguments: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.supervisor = Supervisor(self)
+        self._asked_at: float | None = None
+        self._is_pressing = False
+
+    def fork(self) -> int:
+        """Start a child that ends when the supervisor dies, and hears each signal.
+
+        Until a child has turned into its program it has the supervisor's handlers,
+        which would take a signal and forget it: it was sent 40 s of patience for
+        nothing. So signals are held back until it has none.
+        """
+        supervisor = os.getpid()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+        pid = os.fork()
+        if pid == 0:
+            for number in STOPS:
+                signal.signal(number, signal.SIG_DFL)
+            end_with(supervisor)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return pid
+
+    def get_signal(self) -> int | None:
+        """The next signal. A second wish to stop goes to those who are stopping: the
+        runner then gives its tasks no grace; a third kills."""
+        received: int | None = super().get_signal()
+        if received not in STOPS:
+            # By SIGHUP the stock supervisor would start everything anew.
+            return None if received == signal.SIGHUP else received
+        now = time.monotonic()
+        is_new = self._asked_at is None or now - self._asked_at > SAME_WISH_SECONDS
+        is_first, self._asked_at = self._asked_at is None, now
+        if is_new and not is_first:
+            self._press_on()
+        return received
+
+    def _press_on(self) -> None:
+        number = signal.SIGKILL if self._is_pressing else signal.SIGTERM
+        self._is_pressing = True
+        for group in self.supervisor.process_groups.values():
+            for process in group.processes.values():
+                if process.get_state() == ProcessStates.STOPPING and process.pid:
+                    self.kill(process.pid, number)
+
+
+def end_with(parent: int, by: signal.Signals = signal.SIGTERM) -> None:
+    """Have Linux send this process a signal when its parent dies, by kill -9 too. On
+    other systems `make stop` finds it."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, by, 0, 0, 0)
+        if os.getppid() != parent:
+            os._exit(1)
+
+
+class ForegroundOptions(Options):
+    """The same for ``make run``: it ends with its terminal, and with its make."""
+
+    arguments = ("-n",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._nohup = signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        self._parent = Parent()
+
+    def get_signal(self) -> int | None:
+        """Asked at least once a second."""
+        received = super().get_signal()
+        is_up = self.mood >= SupervisorStates.RUNNING
+        if received is None and is_up and self._parent.wants_end():
+            self._asked_at = time.monotonic()
+            return signal.SIGTERM
+        return received
+
+    def setsignals(self) -> None:
+        """The hangup of a terminal ends it, but for one that was started by nohup."""
+        super().setsignals()
+        signal.signal(signal.SIGHUP, self._hang_up)
+
+    def _hang_up(self, *_: object) -> None:
+        if not self._nohup:
+            self.signal_receiver.receive(signal.SIGTERM, None)
+
+    def cleanup(self) -> None:
+        super().cleanup()
+        with forgiven(1):
+            sys.stdout.write("Stopped.\n")
+            sys.stdout.flush()
 
 
 class Parent:
@@ -105,132 +210,19 @@ def blocked_signals(pid: int) -> set[int]:
     return set()
 
 
-class terminal_of_its_own:  # noqa: N801 (a context manager, used like a function)
-    """Makes Ctrl-C reach this process only, as a shell does it for each job.
-
-    A ``make`` that gets the signal too dies by it after everything has stopped in
-    order, and its exit code then says failure.
-    """
-
-    def __enter__(self) -> None:
-        self.shell_group: int | None = None
-        if not (os.isatty(0) and os.isatty(1)):
-            return
-        with suppress(OSError):
-            if os.tcgetpgrp(0) != os.getpgrp():
-                return
-            # Writing to the terminal or giving it back from the background would
-            # stop this process; Ctrl-Z would stop it where no shell sees it.
-            signal.signal(signal.SIGTTOU, signal.SIG_IGN)
-            signal.signal(signal.SIGTSTP, signal.SIG_IGN)
-            former = os.getpgrp()
-            os.setpgid(0, 0)
-            os.tcsetpgrp(0, os.getpgrp())
-            self.shell_group = former
-
-    def __exit__(self, *_: object) -> None:
-        if self.shell_group is not None:
-            with suppress(OSError):
-                os.tcsetpgrp(0, self.shell_group)
+print_error = loggers.Handler.handleError
 
 
-# --- As a daemon --------------------------------------------------------------------
-
-
-def start_daemon() -> int:
-    command = [sys.executable, "-m", "supervisor.supervisord", *arguments()]
-    code = subprocess.run(
-        command, env={**os.environ, **environment(console=False)}, check=False
-    ).returncode
-    if code:
-        return code
-    deadline = time.monotonic() + START_PATIENCE_SECONDS
-    while not is_healthy():
-        if time.monotonic() > deadline:
-            sys.stderr.write("It does not answer yet; see make status, make logs.\n")
-            return 1
-        time.sleep(0.2)
-    sys.stdout.write("Running in the background.\n")
-    return 0
-
-
-def stop_daemon() -> int:
-    pid = running_pid()
-    if pid is None:
-        sys.stdout.write("Resource Sync is not running.\n")
-        return 0
-    os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + STOP_PATIENCE_SECONDS
-    while running_pid() == pid:
-        if time.monotonic() > deadline:
-            sys.stderr.write(f"Process {pid} has not ended yet.\n")
-            return 1
-        time.sleep(0.1)
-    sys.stdout.write("Stopped.\n")
-    return 0
-
-
-def show_status() -> int:
-    if running_pid() is None:
-        sys.stdout.write("Resource Sync is not running.\n")
-        return NOT_RUNNING
-    command = [sys.executable, "-m", "supervisor.supervisorctl", "-c", str(CONFIG)]
-    return subprocess.run(
-        [*command, "status"],
-        env={**os.environ, **environment(console=False)},
-        check=False,
-    ).returncode
-
-
-def follow_logs() -> int:
-    from django.conf import settings
-
-    numbers = range(1, settings.WEB_PROCESSES + 1)
-    web = [f"web-{number}.log" for number in numbers]
-    publisher = ["publisher.log"] if settings.GRIP_URL else []
-    names = ("combined.log", *web, "runner.log", *publisher, "supervisord.log")
-    files = [str(settings.LOG_DIR / name) for name in names]
-    for file in files:
-        Path(file).touch()
-    os.execvp("tail", ["tail", "-n", "20", "-F", *files])  # noqa: S606, S607 (by PATH)
-
-
-def running_pid() -> int | None:
-    """The supervisor of this DATA_DIR, if it lives."""
-    import psutil
-    from django.conf import settings
-
-    try:
-        pid = int((run_folder(settings.DATA_DIR) / "supervisord.pid").read_text())
-        command = " ".join(psutil.Process(pid).cmdline())
-    except (OSError, ValueError, psutil.Error):
-        return None
-    # After a crash the number may be another program's by now.
-    ours = "supervisor.supervisord" in command or "resource_sync.supervise" in command
-    return pid if ours else None
-
-
-def refuse_second_start() -> None:
-    if pid := running_pid():
-        raise SystemExit(
-            f"Resource Sync is already running with this DATA_DIR (process {pid}); "
-            "`make stop` ends it."
-        )
-
-
-def is_healthy() -> bool:
-    from django.conf import settings
-
-    host = LOCAL_NAMES.get(settings.HOST, settings.HOST).strip("[]")
-    names = [name.lstrip(".") for name in settings.ALLOWED_HOSTS if name != "*"]
-    connection = http.client.HTTPConnection(host, settings.PORT, timeout=5)
-    try:
-        connection.request("GET", "/health", headers={"Host": (names or [host])[0]})
-        return connection.getresponse().status == http.HTTPStatus.OK
-    except (OSError, http.client.HTTPException):
-        return False
-    finally:
-        connection.close()
+def take_error(handler: Any) -> None:
+    """Handle an error of the supervisor's logs. The stock supervisor prints each, and
+    dies where that can't be printed either."""
+    error = sys.exc_info()[1]
+    if isinstance(error, BrokenPipeError):
+        with forgiven(handler.stream.fileno()):
+            raise error
+    else:
+        with forgiven(2):
+            print_error(handler)
 
 
 # --- What both need -----------------------------------------------------------------
@@ -239,6 +231,16 @@ def is_healthy() -> bool:
 def arguments() -> list[str]:
     # As root it warns unless it is told that root is meant.
     return ["-c", str(CONFIG), *(["-u", "0"] if os.getuid() == 0 else [])]
+
+
+def whole_environment(*, console: bool) -> dict[str, str]:
+    """Return the environment of the supervisor: that of this process, with the time
+    zone that it was started with."""
+    from django.conf import settings
+
+    found = {**os.environ, **environment(console=console)}
+    found.pop("TZ", None)  # Django's
+    return found if settings.HOST_TZ is None else {**found, "TZ": settings.HOST_TZ}
 
 
 def environment(*, console: bool) -> dict[str, str]:
@@ -257,16 +259,15 @@ def environment(*, console: bool) -> dict[str, str]:
         "SUPERVISE_PASSWORD": password.hexdigest(),
         "SUPERVISE_LOGS": str(settings.LOG_DIR),
         "SUPERVISE_WEB_PROCESSES": str(settings.WEB_PROCESSES),
-        "SUPERVISE_PUBLISHERS": "1" if settings.GRIP_URL else "0",
-        "SUPERVISE_PUBLISHER_OUTPUT": (
-            "/dev/fd/1" if to_console else f"{logs}/publisher.log"
-        ),
+        "SUPERVISE_RUNNERS": str(settings.RUNNERS),
         # Each its own file: rotated by one, it would be lost to the others. The
         # supervisor fills the number in, so other percent signs are doubled.
         "SUPERVISE_WEB_OUTPUT": (
             "/dev/fd/1" if to_console else f"{logs}/web-%(process_num)d.log"
         ),
-        "SUPERVISE_RUNNER_OUTPUT": "/dev/fd/1" if to_console else f"{logs}/runner.log",
+        "SUPERVISE_RUNNER_OUTPUT": (
+            "/dev/fd/1" if to_console else f"{logs}/runner-%(process_num)d.log"
+        ),
         # A terminal or pipe can't be rotated.
         "SUPERVISE_OUTPUT_BYTES": "0" if to_console else "10MB",
     }
@@ -284,12 +285,6 @@ def console_can_be_opened() -> bool:
     return True
 
 
-def run_folder(data_dir: Path) -> Path:
-    folder = data_dir / "run"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder
-
-
 def socket_path(run: Path) -> Path:
     """Where the control socket is: beside the data, or, where that path is too long
     for a socket, in the system's folder for temporary files."""
@@ -305,4 +300,4 @@ def socket_path(run: Path) -> Path:
 
 
 if __name__ == "__main__":
-    sys.exit(foreground())
+    sys.exit(main(*sys.argv[1:]))

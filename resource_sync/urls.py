@@ -5,7 +5,7 @@ from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, URLResolver, include, path
 
 from tasks import sign_in
-from tasks.pages import compare, console, history, live, task_page
+from tasks.pages import compare, console, history, live, rerun, task_page
 
 urlpatterns: list[URLPattern | URLResolver] = [
     # People's doors
@@ -17,7 +17,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("tasks/<uuid:task_id>", task_page.task_page, name="task"),
     path("tasks/<uuid:task_id>/panel", task_page.panel, name="task-panel"),
     path("tasks/<uuid:task_id>/facts", task_page.facts, name="task-facts"),
-    path("tasks/<uuid:task_id>/rerun", task_page.rerun, name="task-rerun"),
+    path("tasks/<uuid:task_id>/why", task_page.why_waiting, name="task-why"),
+    path("tasks/<uuid:task_id>/rerun", rerun.rerun, name="task-rerun"),
     path("tasks/<uuid:task_id>/cancel", task_page.cancel, name="task-cancel"),
     path("sign-in/<str:uidb64>/<str:token>", sign_in.sign_in, name="sign-in"),
     path("sign-out", LogoutView.as_view(), name="sign-out"),
@@ -27,7 +28,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
 ]
 
 # Problem details for programs, pages for people.
-handler400 = "tasks.api.problems.bad_request"
-handler403 = "tasks.api.problems.permission_denied"
-handler404 = "tasks.api.problems.not_found"
-handler500 = "tasks.api.problems.server_error"
+handler400 = "tasks.pages.failures.bad_request"
+handler403 = "tasks.pages.failures.permission_denied"
+handler404 = "tasks.pages.failures.not_found"
+handler500 = "tasks.pages.failures.server_error"

@@ -5,6 +5,7 @@ says why each has its own socket.
 """
 
 import asyncio
+import logging
 import os
 import resource
 import socket
@@ -12,8 +13,12 @@ from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
+from resource_sync import memory
 from resource_sync.addresses import bound_socket, listen
 from resource_sync.garbage import imports_are_no_garbage
+from resource_sync.private_files import refuse_another_account
+
+logger = logging.getLogger(__name__)
 
 # Where the hard limit is "unlimited", macOS takes no more than its OPEN_MAX.
 OPEN_MAX = 10_240
@@ -24,16 +29,33 @@ def main() -> None:
     with imports_are_no_garbage():
         from django.conf import settings
 
+        refuse_another_account(settings)
         host, port = settings.HOST, settings.PORT
         allow_many_files()
+        memory.keep_few_arenas()
         bound = bound_socket(host, port, shared=settings.WEB_PROCESSES > 1)
         endpoint = inherited(bound)
         # All that is slow comes before: once it listens, it gets connections.
         import_module("resource_sync.asgi")
+        read_task_types()
         look_after_runners()
+        give_memory_back()
     listen(bound, host, port)
+    logger.info("Listening on %s, port %d.", host, port)
     bound.detach()  # Daphne's from here: it takes a copy and closes this one
     serve(endpoint)
+
+
+def read_task_types() -> None:
+    """Read them now, so that a later change counts from the next start on, as it does
+    for the runner."""
+    from tasks.catalog import catalog
+    from tasks.toml_tables import CatalogError
+
+    try:
+        catalog()
+    except CatalogError as error:
+        raise SystemExit(str(error)) from error
 
 
 def allow_many_files() -> None:
@@ -78,21 +100,38 @@ def look_after_runners() -> None:
 
     def look() -> Deferred[None]:
         done = django_app.between_requests(watchman.look_or_log)
-        return Deferred.fromFuture(asyncio.wrap_future(done))
+        return Deferred.fromFuture(asyncio.ensure_future(done))
 
     reactor: Any = installed  # which one is only known at run time
     reactor.callWhenRunning(LoopingCall(look).start, WATCH_SECONDS)
+
+
+def give_memory_back() -> None:
+    """Give back what was only needed for a while, every few seconds."""
+    from twisted.internet import reactor as installed
+    from twisted.internet.task import LoopingCall
+    from twisted.internet.threads import deferToThread
+
+    trim = LoopingCall(deferToThread, memory.give_back)
+    reactor: Any = installed  # which one is only known at run time
+    reactor.callWhenRunning(trim.start, memory.TRIM_SECONDS, now=False)
 
 
 def serve(endpoint: str) -> None:
     """Until a signal ends it."""
     from daphne.cli import CommandLineInterface
 
+    from resource_sync.body_policy import BodyPolicy
+    from streaming.http_server import Server, limit_requests
+
+    limit_requests(BodyPolicy())
     # No --http-timeout: it cuts running streams. No --proxy-headers: they believe
     # what the client wrote (resource_sync.edge reads them instead). -v 0: no access
     # log.
     options = ["-v", "0", "--no-server-name", "-e", endpoint]
-    CommandLineInterface().run([*options, "resource_sync.asgi:application"])
+    command = CommandLineInterface()
+    command.server_class = Server
+    command.run([*options, "resource_sync.asgi:application"])
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ from typing import NoReturn
 
 from resources.defaults import GUARD_OFF, GUARD_PERCENT, KEPT_VERSIONS
 from resources.errors import InputError
-from resources.versions import PLATFORMS, is_version
+from resources.platforms import all_platforms
+from resources.versions import is_version
 
 THE_STORE = object()  # what a bare --store names: the one of the settings
 
@@ -29,6 +30,9 @@ def make_parser() -> argparse.ArgumentParser:
     )
     _add_check(commands)
     sync = _command(commands, "sync", "bring a version into the store and serve it")
+    _add_yes_or_no(
+        sync, "--allow-extra", "leave files without an entry in the manifest behind"
+    )
     sync.add_argument(
         "--dry-run", action="store_true", help="write the plan and change nothing"
     )
@@ -43,7 +47,7 @@ def make_parser() -> argparse.ArgumentParser:
         " them, or they are also linked or copied within the store, for clients that"
         " know only the version's own folder",
     )
-    _command(commands, "reuse", "write down what earlier versions hold already")
+    reuse = _command(commands, "reuse", "write down what earlier versions hold already")
     publishing = _command(commands, "publish", "serve a version that is in the store")
     for command in (sync, publishing):
         command.add_argument(
@@ -54,10 +58,41 @@ def make_parser() -> argparse.ArgumentParser:
             help="stop when more of a platform's files that are served would be dropped"
             f" or changed ({GUARD_PERCENT}; {GUARD_OFF}: no guard)",
         )
+        _add_yes_or_no(
+            command,
+            "--allow-older",
+            "serve a version that is older than what is served, or that Cocos clients"
+            " would not take for newer",
+        )
+    sync.set_defaults(allow_older=None)  # see cli
+    for command in (sync, publishing, reuse):
+        _add_allow_empty(command)
+    repairing = _command(commands, "repair", "send again what is damaged in the store")
+    repairing.add_argument(
+        "--from",
+        dest="origin",
+        metavar="URL",
+        help="another store that has the version, instead of the source",
+    )
+    repairing.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="say what can be mended",
+    )
     _command(commands, "rollback", "serve an earlier version again")
     _add_prune(commands)
     _add_manifest(commands)
     _add_places(commands.add_parser("demo", help="make the demo releases"))
+    headers = commands.add_parser(
+        "headers", help="print the headers of what is published", allow_abbrev=False
+    )
+    headers.add_argument(
+        "--nginx",
+        action="store_true",
+        required=True,
+        help="as nginx's configuration, for a store in a folder",
+    )
+    headers.set_defaults(json=False, json_fd=None, progress=False)
     return parser
 
 
@@ -82,9 +117,18 @@ def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
     command.add_argument("--published", action="store_true", help=argparse.SUPPRESS)
     command.add_argument(
         "--strict-extra",
-        action="store_true",
-        help="files without an entry are failures, not warnings",
+        dest="allow_extra",
+        action="store_const",
+        const="no",
+        help="the same as --allow-extra=no",
     )
+    _add_yes_or_no(
+        command,
+        "--allow-extra",
+        "whether files without an entry are warnings (yes) or failures",
+        default="yes",
+    )
+    _add_allow_empty(command)
     _add_output(command)
 
 
@@ -110,7 +154,13 @@ def _add_prune(commands: argparse._SubParsersAction[_Parser]) -> None:
         default=[],
         help="stays as well; may be given several times",
     )
+    command.add_argument(
+        "--uploads",
+        action="store_true",
+        help="remove uploads to a bucket that were never ended, and nothing else",
+    )
     _add_yes_or_no(command, "--force", "remove more than half of a store, too")
+    _add_allow_empty(command)
     command.add_argument(
         "--dry-run", action="store_true", help="write the plan and change nothing"
     )
@@ -136,7 +186,9 @@ def _add_manifest(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     manifest.add_argument("folder", metavar="DIR")
     manifest.add_argument(
-        "--platform", choices=list(PLATFORMS), help="without it, DIR's parent's name"
+        "--platform",
+        choices=list(all_platforms()),
+        help="without it, DIR's parent's name",
     )
     manifest.add_argument(
         "--version", metavar="VERSION", type=_version, help="without it, DIR's name"
@@ -150,6 +202,7 @@ def _add_manifest(commands: argparse._SubParsersAction[_Parser]) -> None:
         metavar="FILE",
         help="only what this project.manifest or checksum file lists, and verify it",
     )
+    _add_allow_empty(manifest)
     _add_output(manifest)
 
 
@@ -159,15 +212,23 @@ def _add_platform(command: _Parser) -> None:
         action="extend",
         type=_platforms,
         metavar="PLATFORM",
-        help=f"{', '.join(PLATFORMS)} or all; several with commas between, or by giving"
-        " it several times; without it, all platforms",
+        help=f"{', '.join(all_platforms())} or all; several with commas between, or by"
+        " giving it several times; without it, all platforms",
     )
 
 
-def _add_yes_or_no(command: argparse._ActionsContainer, name: str, text: str) -> None:
+def _add_allow_empty(command: _Parser) -> None:
+    _add_yes_or_no(
+        command, "--allow-empty", "take it for success that there is no file"
+    )
+
+
+def _add_yes_or_no(
+    command: argparse._ActionsContainer, name: str, text: str, default: str = "no"
+) -> None:
     """A switch that a task type's parameter can turn, too: ``--force=no``."""
     command.add_argument(
-        name, nargs="?", choices=["yes", "no"], const="yes", default="no", help=text
+        name, nargs="?", choices=["yes", "no"], const="yes", default=default, help=text
     )
 
 
@@ -205,12 +266,13 @@ def _version(text: str) -> str:
 
 def _platforms(text: str) -> list[str]:
     if text == "all":
-        return list(PLATFORMS)
+        return list(all_platforms())
     names = text.split(",")
+    known = all_platforms()
     for name in names:
-        if name not in PLATFORMS:
+        if name not in known:
             raise argparse.ArgumentTypeError(
-                f"invalid choice: {name!r} (choose from {', '.join(PLATFORMS)}, all)"
+                f"invalid choice: {name!r} (choose from {', '.join(known)}, all)"
             )
     return names
 

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar
 
 from resources.answers import LostRaceError
 from resources.errors import MissingFileError, RefusedFileError, StoreError
-from resources.etag import EtagDigest
+from resources.etag import EtagDigest, md5_of_etag
 from resources.object_location import ObjectLocation
 from resources.object_reader import open_object
 from resources.requests import Requests
 
 if TYPE_CHECKING:
-    from obstore import ListStream, ObjectMeta, PutMode, UpdateVersion
+    from obstore import Attributes, ListStream, ObjectMeta, PutMode, UpdateVersion
 
 T = TypeVar("T")
 
@@ -48,6 +48,15 @@ class Stored(NamedTuple):
     proven: bool
 
 
+class Listed(NamedTuple):
+    """An object of a LIST: its path, its size in bytes, and the MD5 that its ETag
+    seems to be, empty where it can be none."""
+
+    path: str
+    size: int
+    md5: str
+
+
 class Bucket:
     """The objects beneath a location; keys are relative to it.
 
@@ -63,6 +72,10 @@ class Bucket:
         self._requests = Requests(location)
         self._writes = 0
         self._lock = threading.Lock()
+
+    def check_key(self, key: str) -> None:
+        """Raise RefusedFileError when no object can have this key."""
+        check_key(self._location, key)
 
     @property
     def writes_under_way(self) -> bool:
@@ -106,8 +119,8 @@ class Bucket:
                 raise
         return True
 
-    def pages(self, prefix: str) -> Iterator[list[tuple[str, int]]]:
-        """Yield what lies beneath a folder, a LIST at a time: path in it, and size."""
+    def pages(self, prefix: str) -> Iterator[list[Listed]]:
+        """Yield what lies beneath a folder, a LIST at a time."""
         requests = self._requests
         listing: ListStream[list[ObjectMeta]] | None = None
         last: str | None = None
@@ -127,7 +140,10 @@ class Bucket:
         start = len(prefix) + 1
         while page := requests.ask(request, f"list {prefix}"):
             last = page[-1]["path"]
-            yield [(item["path"][start:], item["size"]) for item in page]
+            yield [
+                Listed(item["path"][start:], item["size"], md5_of_etag(item["e_tag"]))
+                for item in page
+            ]
 
     def folders(self, prefix: str) -> list[str]:
         """Name the folders right beneath a folder."""
@@ -138,13 +154,27 @@ class Bucket:
         )
         return [path.rpartition("/")[2] for path in found["common_prefixes"]]
 
-    def put(self, key: str, content: bytes, mode: PutMode = "overwrite") -> Stored:
-        """Write an object in one request. Raises LostRaceError as ``mode`` says."""
+    def put(
+        self,
+        key: str,
+        content: bytes,
+        mode: PutMode = "overwrite",
+        headers: Attributes | None = None,
+    ) -> Stored:
+        """Write an object in one request, to be served with ``headers``.
+
+        Raises LostRaceError as ``mode`` says.
+        """
         requests = self._requests
 
         def request() -> UpdateVersion:
             done = requests.obstore.put(
-                requests.client, key, content, use_multipart=False, mode=mode
+                requests.client,
+                key,
+                content,
+                attributes=headers,
+                use_multipart=False,
+                mode=mode,
             )
             return _state(done["e_tag"], done["version"])
 
@@ -154,7 +184,11 @@ class Bucket:
         return Stored(state, etag.matches(state.get("e_tag")))
 
     def put_parts(
-        self, key: str, read: Callable[[], Iterator[bytes]], part_bytes: int
+        self,
+        key: str,
+        read: Callable[[], Iterator[bytes]],
+        part_bytes: int,
+        headers: Attributes | None = None,
     ) -> Stored:
         """Write an object in parts of ``part_bytes``; ``read`` gives its chunks.
 
@@ -180,6 +214,7 @@ class Bucket:
                     requests.client_for_parts,
                     key,
                     parts(),
+                    attributes=headers,
                     use_multipart=True,
                     chunk_size=part_bytes,
                     max_concurrency=PARTS_AT_ONCE,
@@ -206,7 +241,11 @@ class Bucket:
             )
 
     def put_if(
-        self, key: str, content: bytes, expected: UpdateVersion | None
+        self,
+        key: str,
+        content: bytes,
+        expected: UpdateVersion | None,
+        headers: Attributes | None = None,
     ) -> UpdateVersion:
         """Write a small object if it is still in the state ``expected``, None for none.
 
@@ -214,7 +253,7 @@ class Bucket:
         again; if it then fails because the first one came true, that is success.
         """
         try:
-            return self.put(key, content, expected or "create").state
+            return self.put(key, content, expected or "create", headers).state
         except LostRaceError:
             found = self.get(key)
             if found is None or found.content != content:
@@ -286,7 +325,9 @@ def check_key(location: ObjectLocation, key: str) -> None:
     prefix = location.url.split("/", 3)[3:]
     length = len("/".join([*prefix, key]).encode(errors="surrogatepass"))
     if length > MAX_KEY_BYTES:
-        raise RefusedFileError(f"has a key longer than {MAX_KEY_BYTES} bytes")
+        raise RefusedFileError(
+            f"has a key of {length} bytes, longer than {MAX_KEY_BYTES} bytes"
+        )
     if any(part in ("", ".", "..") for part in key.split("/")):
         raise RefusedFileError("can't be the name of an object")
 

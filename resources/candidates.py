@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from typing import BinaryIO, NamedTuple, Protocol
 
 from resources.checksum_files import is_checksum_line, read_checksums
@@ -13,6 +14,7 @@ from resources.foreign import ForeignManifest
 from resources.manifest import FORMAT
 from resources.paths import MANIFEST_NAME
 from resources.tree import Tree
+from resources.unknown_lists import unknown_list
 
 LOOKED_AT_BYTES = 1 << 16  # of a file, to tell its format
 MAX_NAMED = 5  # of several manifests, in a message
@@ -52,7 +54,7 @@ def find_manifest(tree: Tree, whose: str, wanted: str | None) -> Candidate:
     if not found:
         raise InputError(
             f"{whose} has no {MANIFEST_NAME} (nor project.manifest or checksum file)"
-            f" in {tree.root}"
+            f" in {tree.root}{_unknown_in(tree)}"
         )
     names = [candidate.name for candidate in found]
     more = " and more" if len(names) > MAX_NAMED else ""
@@ -85,6 +87,16 @@ def manifest_names(tree: Tree) -> list[str]:
     return [candidate.name for candidate in _candidates(tree)]
 
 
+def list_names(tree: Tree) -> list[str]:
+    """Return the names of those that are only lists, which no client of the game
+    reads."""
+    return [
+        candidate.name
+        for candidate in _candidates(tree)
+        if candidate.read is not read_cocos
+    ]
+
+
 def _named(tree: Tree, name: str) -> Candidate:
     if name in (".", "..") or "/" in name or "\0" in name:
         raise InputError(f'RESOURCE_MANIFEST: "{name}" is not a file name')
@@ -98,11 +110,23 @@ def _named(tree: Tree, name: str) -> Candidate:
     except RefusedFileError as reason:
         raise InputError(f"{shown} {reason}") from None
     if found is None:
+        unknown = unknown_list(_beginning(tree, name))
         raise InputError(
-            f"{shown} is neither a manifest of {FORMAT}, nor a project.manifest of"
+            f"{shown} is {unknown}"
+            if unknown
+            else f"{shown} is neither a manifest of {FORMAT}, nor a project.manifest of"
             " Cocos, nor a file of md5sum, sha1sum, sha256sum or b3sum"
         )
     return found
+
+
+def _unknown_in(tree: Tree) -> str:
+    """Name the first list that isn't read, if there is one."""
+    for name in _names(tree):
+        with suppress(MissingFileError, RefusedFileError):
+            if unknown := unknown_list(_beginning(tree, name)):
+                return f"; {name} is {unknown}"
+    return ""
 
 
 def _candidates(tree: Tree) -> Iterator[Candidate]:
@@ -110,14 +134,7 @@ def _candidates(tree: Tree) -> Iterator[Candidate]:
 
     Not version.manifest: beside its project.manifest it is never the list.
     """
-    with os.scandir(tree.root) as entries:
-        names = [
-            entry.name
-            for entry in entries
-            if entry.name in (MANIFEST_NAME, PROJECT_NAME)
-            or (entry.is_file(follow_symlinks=False) and entry.name != VERSION_NAME)
-        ]
-    for name in sorted(names, key=os.fsencode):
+    for name in _names(tree):
         if name == MANIFEST_NAME:
             yield Candidate(name, None, (name,))
             continue
@@ -128,6 +145,17 @@ def _candidates(tree: Tree) -> Iterator[Candidate]:
             found = _cocos(name) if name == PROJECT_NAME else None
         if found is not None:
             yield found
+
+
+def _names(tree: Tree) -> list[str]:
+    with os.scandir(tree.root) as entries:
+        names = [
+            entry.name
+            for entry in entries
+            if entry.name in (MANIFEST_NAME, PROJECT_NAME)
+            or (entry.is_file(follow_symlinks=False) and entry.name != VERSION_NAME)
+        ]
+    return sorted(names, key=os.fsencode)
 
 
 def _beginning(tree: Tree, name: str) -> bytes:

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain, islice
-from typing import BinaryIO, NamedTuple, Protocol, TypeVar
+from typing import BinaryIO, NamedTuple, Protocol, Self, TypeVar
 
-from resources.errors import MissingFileError, RefusedFileError
+from resources.diagnosis import (
+    other_forms,
+    reason_all_are_missing,
+    reason_of_difference,
+)
+from resources.errors import InputError, MissingFileError, RefusedFileError
 from resources.hashing import digest_of, digests_of, md5_of_text
+from resources.ignored import Ignored
 from resources.line_file import Block
 from resources.pieces import pieces_of, read_piece
-from resources.report import Report
+from resources.platforms import all_platforms
+from resources.report import Report, counted
 from resources.tree import Tree
-from resources.versions import PLATFORMS
 from resources.workers import Workers
 
 MAX_PROBLEM_LINES = 100  # a platform; the rest is only counted
@@ -37,6 +44,9 @@ class Listed(Protocol):
     @property
     def digest(self) -> str | None:
         """The digest in lower case hex digits."""
+
+    def _replace(self, *, path: str) -> Self:
+        """Return the same with another path, as named tuples do."""
 
 
 E = TypeVar("E", bound=Listed)
@@ -90,10 +100,12 @@ class Release(Files[E], Protocol[E]):
 
 
 class Checked(NamedTuple):
-    """What came out of a check, in numbers of files."""
+    """What came out of a check, in numbers of files; ``extra`` are those without an
+    entry, where these were looked for."""
 
     files: int
     failed: int
+    extra: int = 0
 
 
 class Compared(NamedTuple):
@@ -134,17 +146,41 @@ def compare(files: Files[E], entry: E, algorithms: Sequence[str]) -> Compared:
             ):
                 return Compared(None, size, digests)
     except MissingFileError:
-        return Compared(f"MISSING {entry.path}")
+        return Compared(f"MISSING {entry.path}{_other_form(files, entry)}")
     except RefusedFileError as reason:
         return Compared(f"UNREADABLE {entry.path}: {reason}")
     except OSError as error:
         return Compared(f"UNREADABLE {entry.path}: {error.strerror}")
     if entry.size not in (None, size):
-        return Compared(f"SIZE {entry.path}: expected {entry.size}, got {size}")
+        why = _difference(files, entry) or f"expected {entry.size}, got {size}"
+        return Compared(f"SIZE {entry.path}: {why}")
     got = digests.get(entry.algorithm)
     if entry.digest is not None and got not in (None, entry.digest):
-        return Compared(f"MISMATCH {entry.path}: expected {entry.digest}, got {got}")
+        why = _difference(files, entry) or f"expected {entry.digest}, got {got}"
+        return Compared(f"MISMATCH {entry.path}: {why}")
     return Compared(None, size, digests)
+
+
+def _difference(files: Files[E], entry: E) -> str | None:
+    """Say what alone makes a file differ, if that is one of the common faults."""
+    if entry.digest is None:
+        return None
+    try:
+        with files.open(entry) as stream:
+            return reason_of_difference(
+                stream, entry.algorithm, entry.digest, entry.size
+            )
+    except (MissingFileError, RefusedFileError, OSError):
+        return None
+
+
+def _other_form(files: Files[E], entry: E) -> str:
+    """Say that a missing file is there by a name of another Unicode form."""
+    for form, path in other_forms(entry.path):
+        with suppress(MissingFileError, RefusedFileError, OSError):
+            files.size(entry._replace(path=path))
+            return f": Unicode form: there is one in {form}"
+    return ""
 
 
 def _is_of_text(files: Files[E], entry: E) -> bool:
@@ -167,8 +203,11 @@ def suspects(files: Files[E], entries: list[E]) -> Iterator[E]:
             yield entry
 
 
-def find_extra(tree: Tree, release: Release[E]) -> Iterator[str]:
-    """Yield the paths that lie in the folder and are not in the manifest."""
+def find_extra(
+    tree: Tree, release: Release[E], leaves_out: Callable[[str], bool]
+) -> Iterator[str]:
+    """Yield the paths that lie in the folder, are not in the manifest, and are not left
+    out."""
     manifest = release.manifest
     listed = manifest.paths()
     wanted = next(listed, None)
@@ -176,8 +215,9 @@ def find_extra(tree: Tree, release: Release[E]) -> Iterator[str]:
         key = os.fsencode(path)
         while wanted is not None and wanted < key:
             wanted = next(listed, None)
-        if key != wanted and path not in manifest.documents:
-            yield path
+        if key == wanted or path in manifest.documents or leaves_out(path):
+            continue
+        yield path
 
 
 def check_release(
@@ -187,17 +227,18 @@ def check_release(
     quick: bool = False,
     extra_in: Tree | None = None,
     strict_extra: bool = False,
+    strays: Iterable[str] = (),
 ) -> Checked:
     """Check one platform and write its lines; the counts are also returned.
 
     Parameters: ``quick`` compares sizes only; ``extra_in`` is the folder to look for
     files without an entry, None for no look; ``strict_extra`` counts those as failed
-    (and as checked), else they are warnings.
+    (and as checked), else they are warnings; ``strays`` are such files, too.
     Raises ManifestError when the manifest changes meanwhile.
     """
-    report.line(f"Checking {PLATFORMS[release.platform]} manifest...")
+    report.line(f"Checking {all_platforms()[release.platform]} manifest...")
     problems = Problems(report)
-    files = on_disk = 0
+    files = on_disk = extra_files = 0
     for found in find_problems(release, quick=quick, counted_in=extra_in):
         files += found.files
         on_disk += found.on_disk
@@ -205,18 +246,44 @@ def check_release(
         report.advance(found.files)
     failed = problems.count
     if extra_in is not None and (failed or quick or on_disk != files):
-        extra = found_in(0, (f"EXTRA {path}" for path in find_extra(extra_in, release)))
-        problems.add(extra)
+        paths = find_extra(extra_in, release, Ignored(extra_in).excludes)
+        extra = found_in(0, (f"EXTRA {path}" for path in paths))
+        problems.add(extra, is_warning=not strict_extra)
+        extra_files = extra.problems
         if strict_extra:
             files += extra.problems
             failed = problems.count
+    more = found_in(0, (f"EXTRA {path}" for path in strays))
+    problems.add(more)
+    if strict_extra:
+        files += more.problems
+        failed = problems.count
     problems.close()
+    if extra_in is not None and failed >= files > 0:
+        paths = map(bytes.decode, release.manifest.paths())
+        if reason := reason_all_are_missing(extra_in, paths):
+            report.line(reason)
     if failed:
         report.failure(f"{failed} of {files} files failed.")
-    else:
+    elif files:
         report.line("All files matched successfully.")
     report.line(f"Total files checked: {files}")
-    return Checked(files, failed)
+    return Checked(files, failed, extra_files)
+
+
+def require_compared(empty: Mapping[str, int]) -> None:
+    """Raise InputError for platforms of which no file was compared; the numbers are how
+    many files without an entry each has."""
+    if not empty:
+        return
+    found = " and ".join(
+        f"the manifest of {platform} lists no file"
+        + (f" ({counted(extra, 'file')} beside it)" if extra else "")
+        for platform, extra in empty.items()
+    )
+    raise InputError(
+        f"nothing was compared: {found}. If that is meant, run it with --allow-empty"
+    )
 
 
 class Found(NamedTuple):
@@ -279,10 +346,13 @@ class Problems:
         self._report = report
         self.count = 0
 
-    def add(self, found: Found) -> None:
+    def add(self, found: Found, *, is_warning: bool = False) -> None:
         """Take what was found in a piece."""
         for line in found.lines[: max(0, MAX_PROBLEM_LINES - self.count)]:
-            self._report.line(line)
+            if is_warning:
+                self._report.warn(line, line)
+            else:
+                self._report.line(line)
         self.count += found.problems
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from typing import NamedTuple
 
-from resources.errors import ConflictError
+from resources.errors import ConflictError, InputError
 from resources.line_file import Block
 from resources.manifest_reader import Manifest
 from resources.store import Store
@@ -107,14 +107,25 @@ class NewChoices:
             if not left:
                 break
             for holder, places in _by_holder(other.holders(block), lines, left).items():
-                there = self.there(holder, places, paths, sizes)
+                there = self.there(holder, places, paths, sizes, block)
                 choosing.choose(Choice(holder, other.version, there=True), there)
                 left = _without(left, there)
+        if self._store.has_limits:
+            for place in left:
+                self._require_room(paths[place], sizes[place])
         there = set()
         if left and self._is_begun:
-            there = self.there(self.manifest.header.version, left, paths, sizes)
+            there = self.there(self.manifest.header.version, left, paths, sizes, block)
         choosing.choose_by_presence(None, None, left, there)
         return choosing.decided()
+
+    def _require_room(self, path: str, size: int) -> None:
+        header = self.manifest.header
+        if reason := self._store.reason_against(header.version, path, size):
+            raise InputError(
+                f"{path} of {header.version} can't be stored in {self._store.name}: it"
+                f" {reason}"
+            )
 
     def there(
         self,
@@ -122,11 +133,17 @@ class NewChoices:
         places: Sequence[int],
         paths: Sequence[str],
         sizes: Sequence[int],
+        block: Block,
     ) -> set[int]:
-        """Say for which places an object of the right size lies in a version."""
+        """Say for which places an object of the right size lies in a version, and is
+        not seen to have other bytes."""
         found = self._store.sizes(holder, [paths[place] for place in places])
         pairs = zip(places, found, strict=True)
-        return {place for place, size in pairs if size == sizes[place]}
+        there = {place for place, size in pairs if size == sizes[place]}
+        if there and self._store.lists_digests and self.manifest.has_md5(block):
+            entries = self.manifest.entries_of(block)
+            there -= {p for p in there if self._store.differs(holder, entries[p])}
+        return there
 
 
 class SealedChoices(NewChoices):
@@ -154,7 +171,7 @@ class SealedChoices(NewChoices):
             self._refuse()
         choosing = _Choosing(sizes)
         for holder, places in held_in.items():
-            there = self.there(holder, places, paths, sizes)
+            there = self.there(holder, places, paths, sizes, block)
             if holder == self.manifest.header.version:
                 choosing.choose_by_presence(None, None, places, there)
                 continue

@@ -9,13 +9,15 @@ reuse    write down which files earlier versions hold already
 publish  serve a version that lies in the store, all platforms or none; for several
          platforms a line ``Publishing iOS...`` comes before each
 manifest write manifest.jsonl for a folder, or from another program's manifest
-rollback serve an earlier version again: only the pointers move, all or none
+repair   send again what is damaged of a version that lies in the store
+rollback serve again what was served before: only the pointers move, all or none
 prune    remove old versions from the store, of all platforms when none is named; the
          one command that takes no VERSION
 demo     make the demo releases v884 and v885, and serve v884
 
-Exit codes: 0 all is well; 1 files differ; 2 wrong manifest, argument or setting, and
-nothing was written; 3 the store failed; 4 conflict; 5 disk full; 130 and 143 cancelled.
+Exit codes: 0 all is well; 1 files differ, or would be left behind; 2 wrong manifest,
+argument or setting, or a version that is refused, and nothing was written; 3 the store
+failed; 4 conflict; 5 disk full; 130 and 143 cancelled.
 """
 
 from __future__ import annotations
@@ -32,15 +34,24 @@ from typing import TYPE_CHECKING, Any
 
 # Each command imports what it needs: all of it takes as long as a small check.
 from resources.arguments import THE_STORE, make_parser
-from resources.errors import CancelError, EngineError, InputError
+from resources.errors import (
+    CancelError,
+    DamagedManifestError,
+    EngineError,
+    InputError,
+)
+from resources.object_location import ObjectLocation
+from resources.paths import allow_windows_names
+from resources.platforms import all_platforms
 from resources.report import Report
-from resources.settings import Settings, read_settings
-from resources.versions import PLATFORMS
+from resources.settings import Settings, read_name_rule, read_settings
 
 if TYPE_CHECKING:
+    from resources.acceptance import Rules
     from resources.check import Release
     from resources.plan import Plan
     from resources.source import SourceRelease
+    from resources.store import Store
 
 BROKEN_PIPE = 141  # what a program killed by SIGPIPE ends with
 
@@ -96,8 +107,17 @@ def _report(options: argparse.Namespace, *, by_program: bool) -> Report:
 
 
 def _run(options: argparse.Namespace, report: Report) -> int:
+    if read_name_rule(os.environ):
+        allow_windows_names()
     if options.command == "manifest":
         return _manifest(options, report)
+    if options.command == "headers":
+        from resources.headers import read_headers
+        from resources.nginx import nginx_rules
+
+        rules = read_headers(os.environ.get("RESOURCE_HEADERS"))
+        print(nginx_rules(rules), end="", flush=True)
+        return 0
     store = options.store if isinstance(options.store, str) else None
     settings = read_settings(os.environ, source=options.source, store=store)
     if options.command == "demo":
@@ -105,10 +125,12 @@ def _run(options: argparse.Namespace, report: Report) -> int:
 
         make_demo(settings, report)
         return 0
-    named = options.platform or list(PLATFORMS)
-    platforms = [platform for platform in PLATFORMS if platform in named]
+    named = options.platform or list(all_platforms())
+    platforms = [platform for platform in all_platforms() if platform in named]
     if options.command == "check":
         return _check(options, settings, platforms, report)
+    if options.command == "repair":
+        return _repair(options, settings, platforms, report)
     if options.command in ("publish", "rollback", "prune"):
         return _in_stores(options, settings, platforms, report)
     from resources.source import open_release
@@ -134,7 +156,10 @@ def _manifest(options: argparse.Namespace, report: Report) -> int:
     folder = Path(options.folder)
     owner = owner_of(folder, options.platform, options.version)
     source = Path(options.source) if options.source else None
-    write_manifest(folder, owner, report, md5=options.md5, source=source)
+    allow_empty = options.allow_empty == "yes"
+    write_manifest(
+        folder, owner, report, md5=options.md5, source=source, allow_empty=allow_empty
+    )
     return 0
 
 
@@ -148,11 +173,26 @@ def _in_stores(
     if options.command == "publish":
         from resources.publish import publish
 
-        publish(options.version, stores, report, guard_percent=options.guard)
+        publish(
+            options.version,
+            stores,
+            report,
+            guard_percent=options.guard,
+            rules=_rules(options),
+        )
     elif options.command == "rollback":
         from resources.rollback import roll_back
 
         roll_back(options.version, stores, report)
+    elif options.uploads:
+        from resources.uploads import Uploads, prune_uploads
+
+        for name, store in stores.items():
+            place = settings.stores[name]
+            uploads = None
+            if isinstance(place, ObjectLocation):
+                uploads = Uploads(place.beneath(name), os.environ)
+            prune_uploads(name, store, uploads, report, dry_run=options.dry_run)
     else:
         from resources.prune import prune
 
@@ -162,9 +202,43 @@ def _in_stores(
             keep=options.keep,
             pins=tuple(options.pin),
             force=options.force == "yes",
+            allow_empty=options.allow_empty == "yes",
             dry_run=options.dry_run,
         )
     return 0
+
+
+def _repair(
+    options: argparse.Namespace,
+    settings: Settings,
+    platforms: list[str],
+    report: Report,
+) -> int:
+    from resources.origins import SourceOrigin, StoreOrigin
+    from resources.repair import Origin, repair
+
+    failed = 0
+    for platform in platforms:
+        origin: Origin = SourceOrigin(
+            settings.source,
+            platform,
+            options.version,
+            manifest_name=os.environ.get("RESOURCE_MANIFEST"),
+            report=report,
+        )
+        if options.origin:
+            other = read_settings(os.environ, source=None, store=options.origin)
+            origin = StoreOrigin(other.open_store(platform), platform, options.version)
+        failed += repair(
+            options.version,
+            platform,
+            settings.open_store(platform),
+            origin,
+            report,
+            dry_run=options.dry_run,
+        )
+        report.note(platform, version=options.version)
+    return 1 if failed else 0
 
 
 def _check(
@@ -173,19 +247,30 @@ def _check(
     platforms: list[str],
     report: Report,
 ) -> int:
-    from resources.check import check_release
-    from resources.published import open_published
+    from resources.check import check_release, require_compared
+    from resources.published import (
+        PublishedRelease,
+        damaged_manifests,
+        open_published,
+    )
     from resources.source import ForeignRelease, SourceRelease, open_to_check
+    from resources.strays import find_strays
 
     in_store = _asks_for_the_store(options)
     deep = options.deep == "yes" or options.published
     quick = options.quick or (in_store and not deep)
     # Each release is checked with its own kind of entries.
     releases: list[Release[Any]] = []
+    stores: dict[str, Store] = {}
+    damaged = False
     for platform in platforms:
         if in_store:
-            store = settings.open_store(platform)
-            releases.append(open_published(store, platform, options.version))
+            stores[platform] = store = settings.open_store(platform)
+            try:
+                releases.append(open_published(store, platform, options.version))
+            except DamagedManifestError as error:
+                damaged = True
+                report.error(str(error))
         else:
             releases.append(
                 open_to_check(
@@ -198,6 +283,7 @@ def _check(
             )
     report.expect(sum(release.manifest.files for release in releases))
     failed = 0
+    empty: dict[str, int] = {}
     for release in releases:
         checked = check_release(
             release,
@@ -206,13 +292,28 @@ def _check(
             extra_in=release.tree
             if isinstance(release, SourceRelease | ForeignRelease)
             else None,
-            strict_extra=options.strict_extra,
+            strict_extra=options.allow_extra == "no",
+            strays=find_strays(release, stores[release.platform])
+            if isinstance(release, PublishedRelease) and options.allow_extra == "no"
+            else (),
         )
         failed += checked.failed
+        if not checked.files and options.allow_empty == "no":
+            empty[release.platform] = checked.extra
         report.note(release.platform, version=options.version)
         report.count(release.platform, "filesChecked", checked.files)
         report.count(release.platform, "failed", checked.failed)
-    return 1 if failed else 0
+        if deep and in_store:
+            for problem in damaged_manifests(
+                stores[release.platform], release.platform, options.version
+            ):
+                report.warning(problem)
+    if damaged:
+        return DamagedManifestError.exit_code
+    if failed:
+        return 1
+    require_compared(empty)
+    return 0
 
 
 def _asks_for_the_store(options: argparse.Namespace) -> bool:
@@ -229,36 +330,48 @@ def _sync(
     releases: list[SourceRelease],
     report: Report,
 ) -> int:
+    from resources.acceptance import require_acceptable, require_content
     from resources.guard import require_similar
+    from resources.left_behind import require_nothing_left
     from resources.plan import make_plan
-    from resources.sync_platforms import PlatformSync, sync_platforms
+    from resources.sync_platforms import PlatformSync, dry_run, sync_platforms
+    from resources.whole import require_copyable
 
     stores = [settings.open_store(release.platform) for release in releases]
     plans = [
         make_plan(release.manifest, store)
         for release, store in zip(releases, stores, strict=True)
     ]
+    rules = _rules(options)
+    whole = options.reuse == "copy"
     for plan, release, store in zip(plans, releases, stores, strict=True):
-        require_similar(release.manifest, store, options.guard, plan)
+        require_acceptable(release, store, plan.pointer, rules)
+        require_similar(
+            release.manifest, store, options.guard, plan, rules.manifest_name
+        )
+        require_content(release, rules)
+        if whole:
+            require_copyable(plan, release, store)
+    allow_extra = options.allow_extra == "yes"
+    for release in releases:
+        require_nothing_left(release, report, allow_extra=allow_extra)
     report.expect(sum(plan.work_files for plan in plans))
     for plan in plans:
         _count_plan(plan, report)
-    if options.dry_run:
-        for plan in plans:
-            if len(plans) > 1:
-                report.line(f"Syncing {PLATFORMS[plan.platform]}...")
-            report.line(plan.line())
-        return 0
-    for plan in plans:
-        report.count(plan.platform, "bytesUploaded", 0)
+        _warn_of(plan, report)
     syncs = [
         PlatformSync(*parts) for parts in zip(plans, releases, stores, strict=True)
     ]
+    if options.dry_run:
+        dry_run(syncs, report, whole=whole)
+        return 0
+    for plan in plans:
+        report.count(plan.platform, "bytesUploaded", 0)
     sync_platforms(
         syncs,
         report,
         move_pointers=not options.no_pointer,
-        whole=options.reuse == "copy",
+        whole=whole,
     )
     return 0
 
@@ -269,18 +382,42 @@ def _reuse(
     releases: list[SourceRelease],
     report: Report,
 ) -> int:
+    from resources.acceptance import require_content
     from resources.plan import make_plan
     from resources.reuse import write_reuse
 
+    for release in releases:
+        require_content(release, _rules(options))
     report.expect(len(releases))
     for release in releases:
         store = settings.open_store(release.platform)
         plan = make_plan(release.manifest, store)
+        _warn_of(plan, report)
         write_reuse(plan, release, store, report)
         _count_plan(plan, report)
         report.advance(1)
     report.line(f"Reuse version updated: {options.version}")
     return 0
+
+
+def _warn_of(plan: Plan, report: Report) -> None:
+    for problem in plan.damaged:
+        report.warning(f"{problem}; it is not compared")
+
+
+def _rules(options: argparse.Namespace) -> Rules:
+    """Take what is allowed. Before a version is served nobody asks whether it is newer,
+    unless that is said: full-sync does, which would find it out last."""
+    from resources.acceptance import Rules
+
+    allowed = vars(options).get("allow_older")
+    if allowed is None:
+        allowed = "yes" if vars(options).get("no_pointer") else "no"
+    return Rules(
+        allow_empty=options.allow_empty == "yes",
+        allow_older=allowed == "yes",
+        manifest_name=os.environ.get("RESOURCE_MANIFEST"),
+    )
 
 
 def _count_plan(plan: Plan, report: Report) -> None:

@@ -13,15 +13,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from resources.errors import store_failure
+from resources.errors import InputError, store_failure
 from resources.manifest import Entry, Header, manifest_lines
 from resources.paths import MANIFEST_NAME
 from resources.plan import make_plan
+from resources.platforms import all_platforms
 from resources.report import Report, size_text
 from resources.settings import Settings
 from resources.source import open_release
 from resources.sync_platforms import PlatformSync, sync_platforms
-from resources.versions import PLATFORMS
 
 OLD, NEW = "v884", "v885"
 FILES = {"ios": 1245, "android": 1387, "facebook": 960}  # in the new version
@@ -44,6 +44,11 @@ def make_demo(settings: Settings, report: Report) -> None:
     Each version gets its name only when it is complete, so that an interrupted run
     leaves no half; what is there already is left as it is. Raises EngineError.
     """
+    if not _platforms():
+        raise InputError(
+            f"the demo has releases of {', '.join(FILES)}, and RESOURCE_PLATFORMS none"
+            " of them"
+        )
     if _is_complete(settings):
         report.line(f"The demo releases are already there, in {settings.source}.")
         return
@@ -52,36 +57,51 @@ def make_demo(settings: Settings, report: Report) -> None:
         with (settings.source / ".demo.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             _make_sources(settings.source, report)
-            _publish_old(settings)
+            is_published = _publish_old(settings, report)
     except OSError as error:
         raise store_failure(error, f"write to {settings.source}") from None
-    report.line(f"Published {OLD}. Try: python -m resources sync {NEW}")
+    if is_published:
+        report.line(f"Published {OLD}. Try: python -m resources sync {NEW}")
 
 
-def _publish_old(settings: Settings) -> None:
+def _platforms() -> list[str]:
+    return [name for name in all_platforms() if name in FILES]
+
+
+def _publish_old(settings: Settings, report: Report) -> bool:
+    """Publish on each platform that serves nothing; say whether all serve it now."""
+    is_published = True
     quiet = Report(progress=False, outputs=False, lines=False)
-    for platform in PLATFORMS:
+    for platform in _platforms():
         store = settings.open_store(platform, durable=False)
-        if store.pointer() is None:
+        served = store.pointer()
+        if served is not None and served.version != OLD:
+            is_published = False
+            report.line(
+                f"{all_platforms()[platform]} serves {served.version}: {OLD} was not"
+                " published there."
+            )
+        if served is None:
             release = open_release(settings.source, platform, OLD)
             plan = make_plan(release.manifest, store)
             sync_platforms([PlatformSync(plan, release, store)], quiet)
+    return is_published
 
 
 def _is_complete(settings: Settings) -> bool:
     return all(
         (settings.source / platform / version / MANIFEST_NAME).is_file()
-        for platform in PLATFORMS
+        for platform in _platforms()
         for version in (OLD, NEW)
     ) and all(
-        settings.open_store(platform).pointer() is not None for platform in PLATFORMS
+        settings.open_store(platform).pointer() is not None for platform in _platforms()
     )
 
 
 def _make_sources(source: Path, report: Report) -> None:
     unfinished = source / ".demo"
     shutil.rmtree(unfinished, ignore_errors=True)
-    for platform in PLATFORMS:
+    for platform in _platforms():
         for version in (OLD, NEW):
             folder = source / platform / version
             if folder.exists():
@@ -90,7 +110,7 @@ def _make_sources(source: Path, report: Report) -> None:
             folder.parent.mkdir(exist_ok=True)
             unfinished.rename(folder)
             report.line(
-                f"Made {version} of {PLATFORMS[platform]}:"
+                f"Made {version} of {all_platforms()[platform]}:"
                 f" {header.files} files, {size_text(header.total_bytes)}."
             )
 

@@ -26,7 +26,7 @@ from resources.manifest import Entry
 from resources.new_file import Finish, copying, linked, writing
 from resources.paths import MANIFEST_NAME
 from resources.staging import Staging
-from resources.store import Pointer
+from resources.store import HISTORY_NAME, Pointer
 from resources.store_folder import StoreFolder
 from resources.tree import MadeFolder, Tree
 from resources.versions import is_version, natural_key
@@ -42,6 +42,9 @@ class DirectoryStore:
     ``durable`` off leaves it to the system when files reach the disk: several times
     faster, for content that can be made again after a power failure.
     """
+
+    has_limits = False
+    lists_digests = False
 
     def __init__(self, root: Path, *, durable: bool = True) -> None:
         self._durable = durable
@@ -70,6 +73,12 @@ class DirectoryStore:
             raise store_failure(error, f"list the versions of {self.name}") from None
         return sorted(found, key=natural_key)
 
+    def reason_against(self, version: str, path: str, size: int) -> str | None:
+        """A folder has the limits that every manifest has; see ``paths.py``."""
+        return None
+
+    reason_against_copy = reason_against
+
     def is_begun(self, version: str) -> bool:
         """Say whether a version has a folder."""
         return (self._root / "versions" / version).exists()
@@ -94,6 +103,10 @@ class DirectoryStore:
             return self._folder.tree().sizes(f"versions/{version}/", paths)
         except MissingFileError:
             return [None] * len(paths)
+
+    def differs(self, version: str, entry: Entry) -> bool:
+        """A folder knows no digests."""
+        return False
 
     def open(self, version: str, path: str) -> BinaryIO:
         """Open an object."""
@@ -261,6 +274,19 @@ class DirectoryStore:
             raise store_failure(error, f"read {POINTER_NAME}") from None
         except ValueError:
             raise StoreError(f"{self._root / POINTER_NAME} is damaged") from None
+
+    def history(self) -> bytes | None:
+        """Give ``history.json``, or None when there is none."""
+        try:
+            return (self._root / HISTORY_NAME).read_bytes()
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise store_failure(error, f"read {HISTORY_NAME}") from None
+
+    def put_history(self, content: bytes) -> None:
+        """Write ``history.json``, all or nothing."""
+        self._replace_lastingly(HISTORY_NAME, [content])
 
     def move_pointer(self, pointer: Pointer, expected: Pointer | None) -> None:
         """Serve another version, if ``expected`` is still served."""

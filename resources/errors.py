@@ -33,6 +33,10 @@ class StoreError(EngineError):
     exit_code = 3
 
 
+class DamagedManifestError(StoreError):
+    """The manifest of a version in the store is not what was written there."""
+
+
 class ConflictError(EngineError):
     """Another publisher was first, or the version exists with other content."""
 

@@ -3,6 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import re
+
+_MD5 = re.compile(r'"?([0-9a-f]{32})"?')
+
+
+def md5_of_etag(etag: str | None) -> str:
+    """Give the MD5 that an ETag seems to be, empty where it has another form.
+
+    Servers that encrypt with a key of their own give others of the same form.
+
+    >>> md5_of_etag('"900150983cd24fb0d6963f7d28e17f72-3"')
+    ''
+    """
+    found = _MD5.fullmatch(etag or "")
+    return found[1] if found else ""
 
 
 class EtagDigest:

@@ -6,10 +6,17 @@ still nobody wants it published by accident.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from itertools import islice
 
+from resources.cocos_release import client_manifests
 from resources.defaults import GUARD_OFF
-from resources.errors import InputError, MissingFileError
+from resources.errors import (
+    DamagedManifestError,
+    InputError,
+    MissingFileError,
+    StoreError,
+)
 from resources.line_file import Block
 from resources.manifest import path_of
 from resources.manifest_reader import BLOCKS_AT_ONCE, Manifest
@@ -24,12 +31,15 @@ def require_similar(
     store: Store,
     percent: int,
     plan: Plan | None = None,
+    own_name: str | None = None,
 ) -> None:
     """Make sure that few of the files served would be dropped or changed.
 
     Parameters: ``percent`` of the files served, 0 to 100, may be dropped or have other
-    content; ``plan`` is that of the version, which knows much of this already. A first
-    version and the one that is served already are not compared.
+    content; ``plan`` is that of the version, which knows much of this already;
+    ``own_name`` is ``RESOURCE_MANIFEST``. The manifests for Cocos' clients don't count:
+    they change with each version. A first version and the one that is served already
+    are not compared.
     Raises InputError, before anything is written.
     """
     platform, version = manifest.header.platform, manifest.header.version
@@ -48,11 +58,17 @@ def require_similar(
             f"the guard can't compare {version} of {platform} with {pointer.version},"
             f" which is served: its manifest is missing. {way_out}"
         ) from None
-    files = served.header.files
-    kept = plan.seen_in(pointer.version) if plan else 0  # of them, or more
-    if 100 * (files - kept) <= percent * files:
+    except DamagedManifestError as error:
+        raise StoreError(
+            f"the guard can't compare {version} of {platform} with what is served:"
+            f" {error}. Without the guard: --guard {GUARD_OFF}."
+        ) from None
+    uncounted = list(client_manifests(served, own_name))
+    files = served.files - len(uncounted)
+    kept = plan.seen_in(pointer.version) if plan else 0  # of all, or more
+    if 100 * (served.files - kept) <= percent * files:
         return
-    dropped, changed = count_lost(served, manifest)
+    dropped, changed = count_lost(served, manifest, uncounted)
     if 100 * (dropped + changed) > percent * files:
         raise InputError(
             f"the guard stops {version} of {platform}: {dropped} of the {files} files"
@@ -61,10 +77,13 @@ def require_similar(
         )
 
 
-def count_lost(before: Manifest, after: Manifest) -> tuple[int, int]:
+def count_lost(
+    before: Manifest, after: Manifest, uncounted: Collection[str] = ()
+) -> tuple[int, int]:
     """Count the files of ``before`` that ``after`` doesn't have, and those that it has
-    with other content."""
+    with other content, but for those ``uncounted``."""
     after.verify()  # here, and not in every helper
+    skipped = {name.encode() for name in uncounted}
     blocks = iter(before.blocks())
     pieces = iter(lambda: list(islice(blocks, BLOCKS_AT_ONCE)), [])
 
@@ -75,8 +94,9 @@ def count_lost(before: Manifest, after: Manifest) -> tuple[int, int]:
         lost = old - new
         if not lost:
             return 0, 0
-        changed = {path_of(line) for line in lost} & {path_of(line) for line in new}
-        return len(lost) - len(changed), len(changed)
+        paths = {path_of(line) for line in lost} - skipped
+        changed = paths & {path_of(line) for line in new}
+        return len(paths) - len(changed), len(changed)
 
     with Workers(count) as workers:
         counts = list(workers.map(pieces))

@@ -9,17 +9,18 @@ from __future__ import annotations
 import threading
 import zlib
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 
-Page = list[tuple[str, int]]
+# Path, size in bytes, and MD5 where it is known, else nothing.
+Page = Sequence[tuple[str, int, str]]
 
 OPEN_PAGES = 16  # several threads read at several places
 PAGE_OBJECTS = 1000
 
 
 class Listing:
-    """Sizes of objects by their paths, from the pages of a LIST.
+    """Sizes and MD5 digests of objects by their paths, from the pages of a LIST.
 
     Stores list in ascending order of the UTF-8 bytes, which is Python's order of
     strings; those that don't are sorted here, which takes memory for all paths.
@@ -28,12 +29,12 @@ class Listing:
     def __init__(self, pages: Iterable[Page]) -> None:
         self._first: list[str] = []
         self._packed: list[bytes] = []
-        self._opened: dict[int, dict[str, int]] = {}
+        self._opened: dict[int, dict[str, tuple[int, str]]] = {}
         self._lock = threading.Lock()
         last = ""
         iterator = iter(pages)
         for page in iterator:
-            if page != sorted(page) or page[0][0] <= last:
+            if list(page) != sorted(page) or page[0][0] <= last:
                 self._sort(chain([page], iterator))
                 return
             last = page[-1][0]
@@ -41,6 +42,15 @@ class Listing:
 
     def size(self, path: str) -> int | None:
         """Give an object's size in bytes, or None when it isn't there."""
+        found = self._find(path)
+        return found[0] if found else None
+
+    def md5(self, path: str) -> str:
+        """Give an object's MD5, empty where it isn't known."""
+        found = self._find(path)
+        return found[1] if found else ""
+
+    def _find(self, path: str) -> tuple[int, str] | None:
         with self._lock:
             number = bisect_right(self._first, path) - 1
             if number < 0:
@@ -49,7 +59,11 @@ class Listing:
             if page is None:
                 if len(self._opened) >= OPEN_PAGES:
                     del self._opened[next(iter(self._opened))]
-                page = self._opened[number] = dict(_unpack(self._packed[number]))
+                page = {
+                    name: (size, md5)
+                    for name, size, md5 in _unpack(self._packed[number])
+                }
+                self._opened[number] = page
             return page.get(path)
 
     def _sort(self, rest: Iterable[Page]) -> None:
@@ -61,12 +75,12 @@ class Listing:
 
     def _pack(self, page: Page) -> None:
         self._first.append(page[0][0])
-        text = "\0".join(f"{size} {path}" for path, size in page)
+        text = "\0".join(f"{size} {md5} {path}" for path, size, md5 in page)
         self._packed.append(zlib.compress(text.encode(errors="surrogatepass"), 1))
 
 
-def _unpack(packed: bytes) -> Iterator[tuple[str, int]]:
+def _unpack(packed: bytes) -> Iterator[tuple[str, int, str]]:
     text = zlib.decompress(packed).decode(errors="surrogatepass")
     for line in text.split("\0"):
-        size, _, path = line.partition(" ")
-        yield path, int(size)
+        size, md5, path = line.split(" ", 2)
+        yield path, int(size), md5

@@ -7,7 +7,7 @@ bytes that the new digests are made of.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import suppress
 from heapq import merge
 from pathlib import Path
@@ -23,14 +23,17 @@ from resources.errors import (
     store_failure,
 )
 from resources.foreign import ForeignEntry, ForeignManifest, TreeFiles
+from resources.ignored import Ignored
 from resources.manifest import Entry, Header, manifest_lines
 from resources.manifest_reader import Manifest
 from resources.paths import MANIFEST_NAME, reason_against
 from resources.pieces import in_pieces
+from resources.platforms import all_platforms
 from resources.records import Records
 from resources.report import Report, size_text
 from resources.tree import Tree
-from resources.versions import PLATFORMS, is_version
+from resources.unknown_lists import unknown_list
+from resources.versions import is_version
 from resources.workers import Workers
 
 UNFINISHED_PREFIX = f".{MANIFEST_NAME}."
@@ -51,10 +54,10 @@ def owner_of(folder: Path, platform: str | None, version: str | None) -> Owner:
     resolved = folder.resolve()
     platform = platform or resolved.parent.name
     version = version or resolved.name
-    if platform not in PLATFORMS:
+    if platform not in all_platforms():
         raise InputError(
             f'the folder above {resolved} is "{platform}" and no platform'
-            f" ({', '.join(PLATFORMS)}); say which by --platform"
+            f" ({', '.join(all_platforms())}); say which by --platform"
         )
     if not is_version(version):
         raise InputError(f'"{version}" is not a version; say which by --version')
@@ -62,29 +65,42 @@ def owner_of(folder: Path, platform: str | None, version: str | None) -> Owner:
 
 
 def write_manifest(
-    folder: Path, owner: Owner, report: Report, *, md5: bool, source: Path | None
+    folder: Path,
+    owner: Owner,
+    report: Report,
+    *,
+    md5: bool,
+    source: Path | None,
+    allow_empty: bool = False,
 ) -> None:
     """Write ``manifest.jsonl`` into a folder, all or nothing, and the line about it.
 
     It is for all files there, or with ``source`` for those that this foreign manifest
     lists. The same files give the same bytes. ``md5`` adds that digest to each entry.
+    One without any file is written only where that is allowed (``allow_empty``).
     Raises InputError, ManifestError, DifferenceError when files aren't what ``source``
     says, StoreError and FullError.
     """
     tree = _open_folder(folder)
+    ignored = None
     if source is None:
         name = str(folder)
-        entries = _entries_of(tree)
+        ignored = Ignored(tree)
+        entries = _entries_of(tree, ignored)
     else:
         foreign = _read_foreign(source, tree)
         report.expect(foreign.files)
         name = foreign.name
+        if not allow_empty:
+            _require_files(foreign.files, f"{name} lists")
         entries = entries_to_send(foreign, tree)
         md5 = md5 or foreign.algorithm == "md5"
     made = measure(tree, entries, report, md5=md5)
     if made.failed and source is None:
         raise InputError(f"{made.failed} of {made.files} files of {name} can't be read")
     made.require_right(name)
+    if not allow_empty:
+        _require_files(made.files, f"{name} has")
     text = _text(made, owner)
     manifest = _read_back(str(folder / MANIFEST_NAME), text, owner)
     manifest.verify()
@@ -93,6 +109,8 @@ def write_manifest(
         f"Wrote {folder / MANIFEST_NAME}:"
         f" {made.files} files, {size_text(made.total_bytes)}."
     )
+    for line in ignored.lines() if ignored else ():
+        report.line(line)
     names = manifest_names(tree)
     if len(names) > 1:
         report.line(
@@ -113,7 +131,7 @@ def converted(
     entries = entries_to_send(foreign, tree)
     made = measure(tree, entries, report, md5=foreign.algorithm == "md5")
     made.require_right(foreign.name)
-    manifest = _read_back(foreign.name, _text(made, owner), owner)
+    manifest = _read_back(foreign.name, _text(made, owner), owner, foreign.documents)
     manifest.verify()
     return manifest
 
@@ -197,16 +215,26 @@ def _is_there(tree: Tree, name: str) -> bool:
     return True
 
 
-def _entries_of(tree: Tree) -> Iterator[ForeignEntry]:
-    """Yield all files of a folder but its manifest, and refuse names no one may use."""
+def _entries_of(tree: Tree, ignored: Ignored) -> Iterator[ForeignEntry]:
+    """Yield the files of a folder but its manifest and what is ignored, and refuse
+    names no one may use."""
     for path in tree.walk():
         if path == MANIFEST_NAME or path.startswith(UNFINISHED_PREFIX):
+            continue
+        if ignored.leaves_out(path):
             continue
         if path.endswith("/"):
             raise InputError(f"{tree.root}: the folder {path} can't be read")
         if reason := reason_against(path):
             raise InputError(f'{tree.root}: the path {reason}: "{path}"')
         yield ForeignEntry(path, None, "sha256", None)
+
+
+def _require_files(files: int, what_has: str) -> None:
+    if not files:
+        raise InputError(
+            f"{what_has} no file. If that is meant, run it with --allow-empty"
+        )
 
 
 def _open_folder(folder: Path) -> Tree:
@@ -223,7 +251,8 @@ def _read_foreign(source: Path, tree: Tree) -> ForeignManifest:
             beginning = stream.read(LOOKED_AT_BYTES)
         found = candidate_of(source.name, beginning)
         if found is None:
-            raise InputError(f"{source} is no manifest of a known format")
+            unknown = unknown_list(beginning) or "no manifest of a known format"
+            raise InputError(f"{source} is {unknown}")
         if found.read is None:
             raise InputError(f"{source} is a manifest of the own format already")
         documents = {*found.documents, *_as_seen_from(tree, source, found.documents)}
@@ -262,13 +291,16 @@ def _text(made: Measured, owner: Owner) -> Records:
     return text
 
 
-def _read_back(name: str, text: Records, owner: Owner) -> Manifest:
+def _read_back(
+    name: str, text: Records, owner: Owner, documents: Collection[str] = ()
+) -> Manifest:
     return Manifest(
         name,
         text.lines,
         platform=owner.platform,
         version=owner.version,
         published=False,
+        documents=documents,
     )
 
 

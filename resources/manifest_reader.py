@@ -155,6 +155,15 @@ class Manifest:
         for block in self.blocks():
             yield from self.entries_of(block)
 
+    def entry(self, path: str) -> Entry | None:
+        """Find the entry of a file."""
+        key = path.encode()
+        for block in self.blocks_between(key, key):
+            for entry in self.entries_of(block):
+                if entry.path == path:
+                    return entry
+        return None
+
     def blocks_between(self, first: bytes, last: bytes) -> list[Block]:
         """Give every block that may have paths between these two."""
         blocks = self.blocks()
@@ -168,6 +177,10 @@ class Manifest:
             return plain_paths_and_sizes(self._content(block))
         entries = self.entries_of(block)
         return [entry.path for entry in entries], [entry.size for entry in entries]
+
+    def has_md5(self, block: Block) -> bool:
+        """Say whether a block's files may have that digest, too."""
+        return not self._plain or b', "md5": "' in self._content(block)
 
     def content_lines(self, block: Block) -> list[bytes]:
         """Read what a block's lines say of the files themselves; files of the same path

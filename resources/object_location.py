@@ -67,7 +67,7 @@ def read_location(url: str, environment: Mapping[str, str]) -> ObjectLocation:
         url=f"{parts.scheme}://{parts.netloc}" + (f"/{prefix}" if prefix else ""),
         conditions=conditions,
         retry_seconds=retry_seconds,
-        allow_http=_endpoint(url, parts.scheme, environment).startswith("http://"),
+        allow_http=endpoint_of(url, environment).startswith("http://"),
     )
 
 
@@ -94,7 +94,12 @@ _ENDPOINTS = {
 }
 
 
-def _endpoint(url: str, scheme: str, environment: Mapping[str, str]) -> str:
+def endpoint_of(url: str, environment: Mapping[str, str]) -> str:
+    """Give the address of the server of a bucket's URL, empty for the provider's own.
+
+    Raises InputError.
+    """
+    scheme = url.partition(":")[0]
     for name in _ENDPOINTS.get(scheme, ()):
         endpoint = environment.get(name, "")
         if endpoint:

@@ -9,10 +9,10 @@ server made of it, and read back where that says nothing.
 from __future__ import annotations
 
 import contextlib
+import io
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import compress, islice
 from typing import IO, BinaryIO, cast
@@ -26,18 +26,22 @@ from resources.errors import (
     StoreError,
 )
 from resources.hashing import require_content, sha256_of, verified
+from resources.headers import CHANGING_HEADERS, Headers
 from resources.lease import Lease
 from resources.listing import Listing
 from resources.manifest import Entry
 from resources.object_location import ObjectLocation
 from resources.paths import MANIFEST_NAME
-from resources.store import Pointer
+from resources.store import HISTORY_NAME, Pointer, is_intact
 from resources.versions import is_version, natural_key
+from resources.workers import Workers
 
 POINTER_NAME = "current.json"
 CHUNK_BYTES = 1 << 20
 PART_BYTES = 8 << 20  # larger objects go in parts of at least this size
 MAX_PARTS = 10_000  # S3's limit
+MAX_OBJECT_BYTES = 5 << 40  # S3's and Google's; Azure takes more
+MAX_COPIED_BYTES = 5 << 30  # S3's limit of one request
 LARGE_AT_ONCE = 2  # each holds some parts in memory
 UPLOAD_TRIES = 3  # of an upload that arrives damaged
 DELETED_AT_ONCE = 1000  # S3's limit
@@ -51,8 +55,14 @@ class ObjectStore:
     ``settle`` may be that of before.
     """
 
-    def __init__(self, location: ObjectLocation) -> None:
+    has_limits = True
+
+    def __init__(
+        self, location: ObjectLocation, headers: Headers | None = None
+    ) -> None:
         self.name = location.url
+        self._headers = headers or Headers()
+        self.lists_digests = True  # until an ETag is seen to be none
         self._bucket = Bucket(location)
         self._lease: Lease | None = None
         self._sealed: list[str] | None = None
@@ -69,10 +79,28 @@ class ObjectStore:
             names = filter(is_version, self._bucket.folders("versions"))
             versions = sorted(names, key=natural_key)
             keys = [f"versions/{name}/{MANIFEST_NAME}" for name in versions]
-            with ThreadPoolExecutor(8) as pool:
-                there = pool.map(self._bucket.is_there, keys)
-                self._sealed = list(compress(versions, there))
+            with Workers(self._bucket.is_there) as workers:
+                self._sealed = list(compress(versions, workers.map(keys)))
         return list(self._sealed)
+
+    def reason_against(self, version: str, path: str, size: int) -> str | None:
+        """Say why the key or the size of an object is too large."""
+        try:
+            self._bucket.check_key(f"versions/{version}/{path}")
+        except RefusedFileError as reason:
+            return str(reason)
+        if size > MAX_OBJECT_BYTES:
+            return f"has {size} bytes, more than {MAX_OBJECT_BYTES}"
+        return None
+
+    def reason_against_copy(self, version: str, path: str, size: int) -> str | None:
+        """Say the same of an object that the server would copy."""
+        if size > MAX_COPIED_BYTES:
+            return (
+                f"has {size} bytes, and a server copies at most {MAX_COPIED_BYTES}"
+                " (--reuse refer needs no copy)"
+            )
+        return self.reason_against(version, path, size)
 
     def is_begun(self, version: str) -> bool:
         """Only a listing can tell, which answers each question as well."""
@@ -84,15 +112,18 @@ class ObjectStore:
 
     def size(self, version: str, path: str) -> int:
         """Give an object's size in bytes, as it was listed."""
+        size = self._listed(version).size(path)
+        if size is None:
+            raise MissingFileError
+        return size
+
+    def _listed(self, version: str) -> Listing:
         with self._listing:
             listing = self._listings.get(version)
             if listing is None:
                 listing = Listing(self._bucket.pages(f"versions/{version}"))
                 self._listings[version] = listing
-        size = listing.size(path)
-        if size is None:
-            raise MissingFileError
-        return size
+            return listing
 
     def sizes(self, version: str, paths: list[str]) -> list[int | None]:
         """Give the sizes of many objects, as they were listed."""
@@ -118,7 +149,20 @@ class ObjectStore:
     def objects(self, version: str) -> Iterator[tuple[str, int]]:
         """Yield path and size of everything stored under a version."""
         for page in self._bucket.pages(f"versions/{version}"):
-            yield from page
+            yield from (item[:2] for item in page)
+
+    def differs(self, version: str, entry: Entry) -> bool:
+        """Compare the MD5 that the listing has for nothing, and read the object where
+        that differs: of what is encrypted with a key of its own, it is no MD5."""
+        if not (self.lists_digests and entry.md5):
+            return False
+        md5 = self._listed(version).md5(entry.path)
+        if md5 in ("", entry.md5):
+            return False
+        if is_intact(entry, version, self):
+            self.lists_digests = False
+            return False
+        return True
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -137,18 +181,21 @@ class ObjectStore:
         """Store ``source`` as ``entry.path`` of ``version``, all or nothing."""
         key = f"versions/{version}/{entry.path}"
         if entry.size <= PART_BYTES:
-            self._upload(key, b"".join(verified(source, entry)), entry.sha256)
+            content = b"".join(verified(source, entry))
+            self._upload(key, content, entry.sha256, self._headers.of(entry.path))
             return
         with self._large:
             chunks = partial(verified, source, entry)
-            self._upload_parts(key, chunks, entry.size, entry.sha256)
+            headers = self._headers.of(entry.path)
+            self._upload_parts(key, chunks, entry.size, entry.sha256, headers)
 
     def put_small(self, files: Iterable[tuple[str, Entry, memoryview]]) -> None:
         """Store files that were read already, as ``put`` does."""
         for version, entry, content in files:
             require_content(content, entry)
             key = f"versions/{version}/{entry.path}"
-            self._upload(key, bytes(content), entry.sha256)
+            headers = self._headers.of(entry.path)
+            self._upload(key, bytes(content), entry.sha256, headers)
 
     def copy(self, entries: Iterable[Entry], version: str) -> int:
         """Let the server copy the objects."""
@@ -168,15 +215,17 @@ class ObjectStore:
     def put_document(self, version: str, name: str, chunks: Iterable[bytes]) -> None:
         """Store a manifest or reuse.json, all or nothing."""
         key = f"versions/{version}/{name}"
+        is_final = name == MANIFEST_NAME  # the others are written again and again
+        headers = self._headers.of(name) if is_final else CHANGING_HEADERS
         with tempfile.SpooledTemporaryFile(PART_BYTES) as spool:
             for chunk in chunks:
                 spool.write(chunk)
             size, sha256 = sha256_of(_from_start(spool))
             if size <= PART_BYTES:
-                self._upload(key, _from_start(spool).read(), sha256)
+                self._upload(key, _from_start(spool).read(), sha256, headers)
             else:
                 read = partial(_chunks, spool)
-                self._upload_parts(key, read, size, sha256)
+                self._upload_parts(key, read, size, sha256, headers)
         self._forget(version)
 
     def settle(self, version: str) -> None:
@@ -201,6 +250,16 @@ class ObjectStore:
         """Give the pointer, or None when nothing was published."""
         return self._read(self._bucket.get(POINTER_NAME))
 
+    def history(self) -> bytes | None:
+        """Give ``history.json``, or None when there is none."""
+        found = self._bucket.get(HISTORY_NAME)
+        return found.content if found else None
+
+    def put_history(self, content: bytes) -> None:
+        """Write ``history.json``, all or nothing."""
+        sha256 = sha256_of(io.BytesIO(content))[1]
+        self._upload(HISTORY_NAME, content, sha256, CHANGING_HEADERS)
+
     def move_pointer(self, pointer: Pointer, expected: Pointer | None) -> None:
         """Serve another version, if ``expected`` is still served.
 
@@ -215,9 +274,9 @@ class ObjectStore:
                 raise LostRaceError
             if self._bucket.conditions:
                 state = found.state if found else None
-                self._bucket.put_if(POINTER_NAME, content, state)
+                self._bucket.put_if(POINTER_NAME, content, state, CHANGING_HEADERS)
             else:
-                self._bucket.put(POINTER_NAME, content)
+                self._bucket.put(POINTER_NAME, content, headers=CHANGING_HEADERS)
         except LostRaceError:
             served = self.pointer()
             raise ConflictError(
@@ -234,17 +293,28 @@ class ObjectStore:
         except ValueError:
             raise StoreError(f"{self.name}/{POINTER_NAME} is damaged") from None
 
-    def _upload(self, key: str, content: bytes, sha256: str) -> None:
-        self._until_intact(key, lambda: self._bucket.put(key, content).proven, sha256)
+    def _upload(
+        self, key: str, content: bytes, sha256: str, headers: dict[str, str]
+    ) -> None:
+        def send() -> bool:
+            return self._bucket.put(key, content, headers=headers).proven
+
+        self._until_intact(key, send, sha256)
 
     def _upload_parts(
-        self, key: str, read: Callable[[], Iterator[bytes]], size: int, sha256: str
+        self,
+        key: str,
+        read: Callable[[], Iterator[bytes]],
+        size: int,
+        sha256: str,
+        headers: dict[str, str],
     ) -> None:
         part_bytes = max(PART_BYTES, -(-size // MAX_PARTS))
 
-        self._until_intact(
-            key, lambda: self._bucket.put_parts(key, read, part_bytes).proven, sha256
-        )
+        def send() -> bool:
+            return self._bucket.put_parts(key, read, part_bytes, headers).proven
+
+        self._until_intact(key, send, sha256)
 
     def _until_intact(self, key: str, send: Callable[[], bool], sha256: str) -> None:
         """Send until the object is what was sent, and leave no other behind.

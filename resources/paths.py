@@ -17,6 +17,8 @@ MAX_SEGMENT_BYTES = 255  # the limit of one name on ext4, APFS and NTFS
 # The engine's own documents lie beside a version's files under these names.
 MANIFEST_NAME = "manifest.jsonl"
 REUSE_NAME = "reuse.json"
+PINNED_NAME = ".pinned"  # who puts it there keeps the version from being pruned
+_OWN_NAMES = (MANIFEST_NAME, REUSE_NAME, PINNED_NAME)
 
 # Nearly all real paths match this and need no closer look (measured: 4 times faster).
 _PLAIN = re.compile(
@@ -32,6 +34,15 @@ _RESERVED = re.compile(
 )
 _DRIVE = re.compile(r"[A-Za-z]:")
 
+_windows_names_allowed = False
+
+
+def allow_windows_names() -> None:
+    """Take names that Windows reserves from now on, for a game that never gets there
+    (the setting ``RESOURCE_WINDOWS_NAMES``)."""
+    global _windows_names_allowed
+    _windows_names_allowed = True
+
 
 def reason_against(path: str) -> str | None:
     r"""Say why a manifest may not name ``path``, or None when it may.
@@ -45,7 +56,7 @@ def reason_against(path: str) -> str | None:
     if (
         len(path) <= MAX_SEGMENT_BYTES
         and _PLAIN.fullmatch(path)
-        and not _RESERVED.search(path)
+        and not _is_reserved(path)
     ):
         return _engine_name(path)
     return (
@@ -59,7 +70,7 @@ def reason_against(path: str) -> str | None:
 # What could be wrong with one of many paths, between slashes and in lower case.
 _SUSPICIOUS = (
     *(b":", b"$", b"\\", b"\x7f"),
-    *(MANIFEST_NAME.encode(), REUSE_NAME.encode()),
+    *map(str.encode, _OWN_NAMES),
 )
 # An empty segment, or one that ends with a dot or a space. A slash is sought first,
 # which is several times faster than what may stand before it.
@@ -136,13 +147,19 @@ def _wrong_segment(path: str) -> str | None:
             return f"has a segment longer than {MAX_SEGMENT_BYTES} bytes"
         if segment[-1] in ". ":
             return "has a segment that ends with a dot or space"
-    if _RESERVED.search(path):
-        return "has a name that Windows reserves"
+    if _is_reserved(path):
+        return (
+            "has a name that Windows reserves (RESOURCE_WINDOWS_NAMES=allow takes it)"
+        )
     return None
 
 
+def _is_reserved(path: str) -> bool:
+    return not _windows_names_allowed and _RESERVED.search(path) is not None
+
+
 def _engine_name(path: str) -> str | None:
-    if fold(path.partition("/")[0]) in (MANIFEST_NAME, REUSE_NAME):
+    if fold(path.partition("/")[0]) in _OWN_NAMES:
         return "is a name the engine keeps for itself"
     return None
 

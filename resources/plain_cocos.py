@@ -108,6 +108,25 @@ def read_plain(file: LineFile, documents: Collection[str]) -> PlainCocos | None:
     return PlainCocos(records, values)
 
 
+def values_around_assets(file: LineFile) -> dict[str, object] | None:
+    """Give a manifest's values but for its assets, or None.
+
+    Only its beginning and its end are read: what is between is taken for assets.
+    """
+    beginning = _BEGINNING.search(file.read(0, BLOCK_BYTES))
+    if beginning is None:
+        return None
+    start = beginning.end()
+    at = max(start, file.size - 2 * BLOCK_BYTES)
+    tail = file.read(at, file.size - at)
+    if at > start:
+        tail = tail.partition(b"},")[2]
+    last = _LAST_PIECE.match(tail)
+    if last is None:
+        return None
+    return _values_around(file.read(0, start - len("{")), tail[last.end() :])
+
+
 def _values_around(before: bytes, after: bytes) -> dict[str, object] | None:
     """Read the document with a text of its own in the place of the assets.
 

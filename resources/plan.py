@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from resources.choices import Choice, Decided, NewChoices, SealedChoices
-from resources.errors import ConflictError
+from resources.errors import ConflictError, DamagedManifestError
 from resources.line_file import Block
 from resources.manifest_reader import BLOCKS_AT_ONCE, Manifest
 from resources.pruned import require_same_content
@@ -35,7 +35,8 @@ class Plan:
 
     ``decided`` has the decisions for each block of the manifest; ``sealed_versions``
     and ``pointer`` are what they rest on: while a store's do not change, nor does
-    anything that was decided. ``others`` are the manifests that were read for it.
+    anything that was decided. ``others`` are the manifests that were read for it, and
+    ``damaged`` says of which earlier versions they can't be read.
     """
 
     platform: str
@@ -53,6 +54,7 @@ class Plan:
     pointer: Pointer | None
     decided: list[Decided]
     others: dict[str, Manifest] = field(repr=False, compare=False)
+    damaged: list[str] = field(compare=False)
 
     @property
     def sealed(self) -> bool:
@@ -118,21 +120,29 @@ class Plan:
             )
 
 
-def make_plan(manifest: Manifest, store: Store) -> Plan:
+def make_plan(manifest: Manifest, store: Store, *, sealed_anew: bool = False) -> Plan:
     """Decide for every file, and add up.
 
-    Raises ConflictError when the store has the version with other content, and as
-    ``pruned.require_same_content`` does.
+    With ``sealed_anew`` the version's own manifest in the store is not looked at.
+    Raises ConflictError when the store has the version with other content,
+    DamagedManifestError when that can't be told, and as ``pruned.require_same_content``
+    does. An earlier version whose manifest is damaged is not compared.
     """
     require_same_content(manifest, store)
     sealed_versions = store.sealed_versions()
     platform, version = manifest.header.platform, manifest.header.version
     compared = _earlier(sealed_versions, version)
-    if version in sealed_versions:
+    if version in sealed_versions and not sealed_anew:
         compared.append(version)
-    others = {
-        other: open_published(store, platform, other).manifest for other in compared
-    }
+    others: dict[str, Manifest] = {}
+    damaged: list[str] = []
+    for other in compared:
+        try:
+            others[other] = open_published(store, platform, other).manifest
+        except DamagedManifestError as error:
+            if other == version:
+                raise
+            damaged.append(str(error))
     decided = list(_decide(manifest, store, others))
     files: Counter[Choice] = Counter()
     sizes: Counter[Choice] = Counter()
@@ -160,6 +170,7 @@ def make_plan(manifest: Manifest, store: Store) -> Plan:
         pointer=store.pointer(),
         decided=decided,
         others=others,
+        damaged=damaged,
     )
 
 

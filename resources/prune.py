@@ -14,17 +14,14 @@ from dataclasses import dataclass, field
 
 from resources.defaults import KEPT_VERSIONS
 from resources.errors import ConflictError, FullError, InputError, MissingFileError
-from resources.paths import MANIFEST_NAME
+from resources.paths import MANIFEST_NAME, PINNED_NAME
+from resources.platforms import all_platforms
 from resources.pruned import note_pruned, pruned_versions
 from resources.publish import all_locked
 from resources.published import PublishedRelease
-from resources.report import Report
+from resources.report import Report, counted
 from resources.store import Store
-from resources.sync import counted
-from resources.versions import PLATFORMS, natural_key
-
-# Whoever puts a document of this name into a version's folder keeps the version.
-PINNED_NAME = ".pinned"
+from resources.versions import natural_key
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +59,7 @@ class Removal:
 
     def line(self) -> str:
         """The plan for people; a dry run writes just this."""
-        named = PLATFORMS[self.platform]
+        named = all_platforms()[self.platform]
         if not self.has_work:
             versions = counted(len(self.kept), "version")
             return f"Nothing to do: {named} has nothing to prune in {versions}."
@@ -82,18 +79,26 @@ def prune(
     pins: tuple[str, ...] = (),
     force: bool = False,
     dry_run: bool = False,
+    allow_empty: bool = False,
 ) -> None:
     """Remove the old versions of every platform of ``stores``, and write the lines.
 
     Parameters: ``keep`` is how many of the newest versions stay; ``pins`` stay as well
     (on the platforms that have them); ``force`` allows to remove more than half of a
-    store; ``dry_run`` writes the plan and changes nothing.
+    store; ``dry_run`` writes the plan and changes nothing; ``allow_empty`` takes it
+    for success that there was no version to look at.
     Raises InputError, before anything is removed, when a pin is nowhere or too much
     would go, and ConflictError when a publisher is at work.
     """
     there = {v for store in stores.values() for v in store.sealed_versions()}
     if unknown := sorted(set(pins) - there, key=natural_key):
         raise InputError(f"{unknown[0]} can't be pinned: no store has it")
+    if not there and not allow_empty:
+        names = ", ".join(store.name for store in stores.values())
+        raise InputError(
+            f"nothing was looked at: no version is in {names}. If that is meant, run it"
+            " with --allow-empty"
+        )
     plans = [plan_removal(name, store, keep, pins) for name, store in stores.items()]
     for plan in plans:
         if plan.is_large and not force:

@@ -5,32 +5,42 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from resources.acceptance import Rules, require_acceptable, require_content
 from resources.check import Problems, find_problems
 from resources.errors import ConflictError, DifferenceError
 from resources.guard import require_similar
+from resources.platforms import all_platforms
 from resources.published import PublishedRelease, open_published
 from resources.report import Report
 from resources.store import Pointer, Store
 from resources.sync import note_served, point_to, published_line
-from resources.versions import PLATFORMS
 
 
 def publish(
-    version: str, stores: dict[str, Store], report: Report, *, guard_percent: int
+    version: str,
+    stores: dict[str, Store],
+    report: Report,
+    *,
+    guard_percent: int,
+    rules: Rules,
 ) -> None:
     """Serve ``version`` on every platform of ``stores``, or change nothing.
 
-    First the guard compares it with what is served, see ``guard.require_similar``, and
+    First it is compared with what is served, see ``acceptance`` and ``guard``, and
     every file of every platform is looked for, by its size; then all stores are
     locked; then the pointers move, one after the other.
-    Raises InputError when a store doesn't have the version or the guard stops it,
+    Raises InputError when a store doesn't have the version or it is refused,
     DifferenceError when files are missing, ConflictError when another publisher is at
     work.
     """
     guarded_against = {name: store.pointer() for name, store in stores.items()}
     for name, store in stores.items():
-        manifest = open_published(store, name, version).manifest
-        require_similar(manifest, store, guard_percent)
+        release = open_published(store, name, version)
+        require_acceptable(release, store, guarded_against[name], rules)
+        require_similar(
+            release.manifest, store, guard_percent, own_name=rules.manifest_name
+        )
+        require_content(release, rules)
     require_complete(version, stores, report)
     with all_locked(stores) as served:
         for name, store in stores.items():
@@ -41,7 +51,7 @@ def publish(
                 )
         for name, store in stores.items():
             if len(stores) > 1:
-                report.line(f"Publishing {PLATFORMS[name]}...")
+                report.line(f"Publishing {all_platforms()[name]}...")
             before = served[name]
             if before is not None and before.version == version:
                 report.note(name, served=version)

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import BinaryIO
 
-from resources.errors import InputError, MissingFileError
+from resources.errors import (
+    DamagedManifestError,
+    InputError,
+    ManifestError,
+    MissingFileError,
+)
 from resources.line_file import LineFile
 from resources.manifest import Entry
 from resources.manifest_reader import Manifest
@@ -15,19 +20,29 @@ from resources.versions import listed
 
 
 class PublishedRelease:
-    """One sealed version of one platform."""
+    """One sealed version of one platform; its manifest was read once.
+
+    Raises MissingFileError when it isn't there, and DamagedManifestError.
+    """
 
     def __init__(self, store: Store, platform: str, version: str) -> None:
         self.platform = platform
         self.version = version
         self._store = store
-        self.manifest = Manifest(
-            f"{store.name}: {MANIFEST_NAME} of {version}",
-            LineFile(store.open_document(version, MANIFEST_NAME)),
-            platform=platform,
-            version=version,
-            published=True,
-        )
+        file = LineFile(store.open_document(version, MANIFEST_NAME))
+        try:
+            self.manifest = Manifest(
+                f"{store.name}: {MANIFEST_NAME} of {version}",
+                file,
+                platform=platform,
+                version=version,
+                published=True,
+            )
+            self.manifest.verify()
+        except ManifestError as error:
+            raise DamagedManifestError(
+                f'{error}; "repair {version}" mends it'
+            ) from None
 
     def open(self, entry: Entry) -> BinaryIO:
         """Open a file where it is held. Raises MissingFileError, RefusedFileError."""
@@ -43,17 +58,27 @@ class PublishedRelease:
         return self._store.size(entry.held_in or self.version, entry.path)
 
 
+def damaged_manifests(store: Store, platform: str, version: str) -> Iterator[str]:
+    """Say of each other version whose manifest is damaged what is wrong with it."""
+    for other in store.sealed_versions():
+        if other == version:
+            continue
+        try:
+            PublishedRelease(store, platform, other)
+        except DamagedManifestError as error:
+            yield str(error)
+
+
 def open_published(store: Store, platform: str, version: str) -> PublishedRelease:
     """Open a sealed version and read its manifest once, checking all of it.
 
-    Raises InputError when it isn't there, naming those there are, and ManifestError.
+    Raises InputError when it isn't there, naming those there are, and
+    DamagedManifestError.
     """
     try:
-        release = PublishedRelease(store, platform, version)
+        return PublishedRelease(store, platform, version)
     except MissingFileError:
         there = listed(store.sealed_versions())
         raise InputError(
             f"version {version} of {platform} is not in the store {store.name}; {there}"
         ) from None
-    release.manifest.verify()
-    return release

@@ -29,6 +29,15 @@ def size_text(size: int) -> str:
     return f"{value:.1f} {units[unit]}"
 
 
+def counted(number: int, noun: str) -> str:
+    """Write a number with its noun.
+
+    >>> counted(1, "upload"), counted(12, "upload")
+    ('1 upload', '12 uploads')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 class Report:
     """Writes a command's output, every line at once.
 
@@ -68,6 +77,15 @@ class Report:
         """Write a line that says that something is wrong; a program that started the
         engine is told so, in the form of a workflow command."""
         self.line(f"::error::{text}" if self._outputs else text)
+
+    def warning(self, text: str) -> None:
+        """Write a line about what is wrong and stops nothing; see ``failure``."""
+        self.warn(text, f"warning: {text}")
+
+    def warn(self, text: str, plain: str) -> None:
+        """Write a line as a warning for a program, and as ``plain`` for people."""
+        marked = text.replace("%", "%25")  # or "%0A" in a name would be a line end
+        self.line(f"::warning::{marked}" if self._outputs else plain)
 
     def error(self, text: str) -> None:
         """Write the one line that says why the command failed, on stderr."""

@@ -21,6 +21,7 @@ from resources.answers import PassingError, failure_of
 from resources.object_client import make_client
 from resources.object_location import ObjectLocation
 from resources.pace import FIRST_PAUSE, LONGEST_PAUSE, Pace
+from resources.waiting import result_of
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore as Client
@@ -61,7 +62,7 @@ class Requests:
         """
         self.client  # noqa: B018 - made in the calling thread, before any other
         if threading.current_thread() is threading.main_thread():
-            return self._asking.submit(self._ask, request, action).result()
+            return result_of(self._asking.submit(self._ask, request, action))
         return self._ask(request, action)
 
     def wait_for_turn(self) -> None:

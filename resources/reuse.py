@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from resources.paths import REUSE_NAME
 from resources.plan import Plan
+from resources.platforms import all_platforms
 from resources.report import Report, size_text
 from resources.source import SourceRelease
 from resources.store import Store
-from resources.versions import PLATFORMS
 
 FORMAT = "release-reuse/1"
 
@@ -37,7 +37,7 @@ def reuse_line(plan: Plan) -> str:
     if plan.reused_files:
         unchanged += f" since {plan.since} ({size_text(plan.reused_bytes)})"
     new = f"{plan.new_files} new ({size_text(plan.new_bytes)})"
-    return f"Reuse {PLATFORMS[plan.platform]}: {unchanged}, {new}."
+    return f"Reuse {all_platforms()[plan.platform]}: {unchanged}, {new}."
 
 
 def reuse_lines(plan: Plan, release: SourceRelease) -> Iterator[bytes]:

@@ -1,7 +1,7 @@
 """What is served, for a program that only wants to show it.
 
 The one module of the engine that the web service imports: it raises nothing of the
-engine's, and writes nothing.
+engine's where ``problem_of_platforms`` finds none, and writes nothing.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from resources.errors import EngineError
+from resources.platforms import all_platforms
 from resources.settings import read_settings
 from resources.store import Pointer
-from resources.versions import PLATFORMS
 
-__all__ = ["PLATFORMS", "Served", "read_served"]
+__all__ = ["Served", "all_platforms", "problem_of_platforms", "read_served"]
 
 
 class Served(NamedTuple):
@@ -25,6 +25,15 @@ class Served(NamedTuple):
     problem: str | None
 
 
+def problem_of_platforms() -> str:
+    """Return what is wrong with ``RESOURCE_PLATFORMS``; "" where nothing is."""
+    try:
+        all_platforms()
+    except EngineError as error:
+        return str(error)
+    return ""
+
+
 def read_served(platform: str, environment: Mapping[str, str]) -> Served:
     """Read the pointer of a platform's store, which the environment names.
 
@@ -32,7 +41,9 @@ def read_served(platform: str, environment: Mapping[str, str]) -> Served:
     looked at, so that a wrong one of another doesn't matter.
     """
     others = {
-        f"RESOURCE_STORE_{name.upper()}" for name in PLATFORMS if name != platform
+        f"RESOURCE_STORE_{name.upper()}"
+        for name in all_platforms(environment)
+        if name != platform
     }
     own = {name: value for name, value in environment.items() if name not in others}
     try:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from resources.errors import InputError
+from resources.headers import Headers, read_headers
 from resources.object_location import SCHEMES, ObjectLocation, read_location
-from resources.versions import PLATFORMS
+from resources.platforms import all_platforms
 
 if TYPE_CHECKING:
     from resources.store import Store
 
 
 class Settings(NamedTuple):
-    """The source's folder, and the place of each platform's store."""
+    """The source's folder, the place of each platform's store, and the headers that
+    objects in a bucket are served with."""
 
     source: Path
     stores: Mapping[str, Path | ObjectLocation]
+    headers: Headers
 
     def open_store(self, platform: str, *, durable: bool = True) -> Store:
         """Give the store of a platform; nothing is made or opened yet."""
@@ -28,7 +32,7 @@ class Settings(NamedTuple):
         if isinstance(place, ObjectLocation):
             from resources.object_store import ObjectStore
 
-            return ObjectStore(place.beneath(platform))
+            return ObjectStore(place.beneath(platform), self.headers)
         from resources.directory_store import DirectoryStore
 
         return DirectoryStore(place / platform, durable=durable)
@@ -43,14 +47,29 @@ def read_settings(
     what would be right.
     """
     resources = Path(environment.get("DATA_DIR") or "data") / "resources"
-    default = environment.get("RESOURCE_STORE") or str(resources / "store")
+    own = str(resources / "store")
+    default = environment.get("RESOURCE_STORE") or own
     stores = {}
-    for platform in PLATFORMS:
+    for platform in all_platforms(environment):
         variable = f"RESOURCE_STORE_{platform.upper()}"
         place = store or environment.get(variable) or default
         stores[platform] = _store(place, environment)
+        if place != own:
+            _require_meant(place, stores[platform])
     chosen = source or environment.get("RESOURCE_SOURCE") or str(resources / "source")
-    return Settings(source=_folder(chosen, "the source is"), stores=stores)
+    return Settings(
+        source=_folder(chosen, "the source is"),
+        stores=stores,
+        headers=read_headers(environment.get("RESOURCE_HEADERS")),
+    )
+
+
+def read_name_rule(environment: Mapping[str, str]) -> bool:
+    """Say whether names that Windows reserves are taken. Raises InputError."""
+    rule = environment.get("RESOURCE_WINDOWS_NAMES") or "refuse"
+    if rule not in ("refuse", "allow"):
+        raise InputError(f'RESOURCE_WINDOWS_NAMES is "refuse" or "allow", not "{rule}"')
+    return rule == "allow"
 
 
 def _store(place: str, environment: Mapping[str, str]) -> Path | ObjectLocation:
@@ -62,6 +81,54 @@ def _store(place: str, environment: Mapping[str, str]) -> Path | ObjectLocation:
     return _folder(place, "a store is s3://BUCKET/PREFIX, gs://, az:// or")
 
 
+def _require_meant(place: str, folder: Path | ObjectLocation) -> None:
+    """Refuse a folder that would be made where a bucket was meant: what is neither
+    there nor says that it is a folder, as /srv/games and ./games do."""
+    if isinstance(folder, ObjectLocation) or folder.is_absolute():
+        return
+    if place.startswith("~"):
+        raise InputError(
+            f"{place}: no shell reads ~ here; write the folder out, /home/…"
+        )
+    is_said = place.split("/")[0] in (".", "..")
+    if not is_said and not folder.is_dir():
+        raise InputError(
+            f"{place}: there is no such folder; write a bucket as s3://{_bucket(place)}"
+            f" and a folder as ./{place} or from / on"
+        )
+
+
+def _bucket(place: str) -> str:
+    """Take the likeliest bucket and prefix out of what was mistyped.
+
+    >>> _bucket("s3//games/x"), _bucket("games/x")
+    ('games/x', 'games/x')
+    """
+    scheme, _, rest = place.partition("/")
+    return (rest if scheme.rstrip(":") in SCHEMES else place).strip("/")
+
+
+# What people write who know their store by another name.
+_OTHER_SCHEMES = {"gcs": "gs", "azure": "az", "abfs": "az", "minio": "s3", "r2": "s3"}
+_AMAZON = re.compile(r"https?://([^/.]+)\.s3[.-][^/]*amazonaws\.com/?([^?#]*)")
+
+
+def _hint(place: str) -> str:
+    """Say how the same store may have to be written, empty where that isn't clear.
+
+    >>> _hint("https://games.s3.eu-central-1.amazonaws.com/x")
+    '; write it as s3://games/x'
+    """
+    if found := _AMAZON.match(place):
+        return f"; write it as s3://{'/'.join(found.groups()).strip('/')}"
+    scheme, _, rest = place.partition("://")
+    if other := _OTHER_SCHEMES.get(scheme.lower()):
+        return f"; write it as {other}://{rest}"
+    if scheme.lower() in ("http", "https"):
+        return "; a server's address is AWS_ENDPOINT_URL (docs/how-to/stores.md)"
+    return ""
+
+
 def _folder(place: str, instead: str) -> Path:
     if "\0" in place:
         raise InputError("a folder's name can't have a NUL")
@@ -69,7 +136,7 @@ def _folder(place: str, instead: str) -> Path:
     if not separator:
         return Path(place)
     if scheme != "file":
-        raise InputError(f"{place}: {instead} a folder, not {scheme}://")
+        raise InputError(f"{place}: {instead} a folder, not {scheme}://{_hint(place)}")
     parts = urlsplit(place)
     if parts.netloc not in ("", "localhost") or not parts.path:
         raise InputError(f"{place}: write it as file:///FOLDER")

@@ -4,7 +4,8 @@ A store holds one platform. Under it lie ``versions/<v>/<path>``, the files firs
 published in v; ``versions/<v>/manifest.jsonl``, which seals v: after it was written, v
 never changes; ``versions/<v>/reuse.json``; and ``current.json``, the pointer, which
 says what is served. A version that holds ``versions/<v>/.pinned`` is never pruned;
-``versions/.pruned/versions.json`` lists what was pruned in part.
+``versions/.pruned/versions.json`` lists what was pruned in part, ``history.json`` the
+pointers of before (see ``history.py``).
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import BinaryIO, NamedTuple, Protocol
 
+from resources.errors import MissingFileError, RefusedFileError
+from resources.hashing import sha256_of
 from resources.manifest import Entry
 from resources.versions import is_version
 
 POINTER_FORMAT = "release-pointer/1"
+HISTORY_NAME = "history.json"
 
 
 class Pointer(NamedTuple):
@@ -73,6 +77,15 @@ class Pointer(NamedTuple):
         return pointer
 
 
+def is_intact(entry: Entry, version: str, store: Store) -> bool:
+    """Read what lies in a version, and say whether it is what the entry says."""
+    try:
+        with store.open(version, entry.path) as stream:
+            return sha256_of(stream) == (entry.size, entry.sha256)
+    except (MissingFileError, RefusedFileError, OSError):
+        return False
+
+
 class Store(Protocol):
     """One platform's store. Every method raises StoreError or FullError."""
 
@@ -80,8 +93,22 @@ class Store(Protocol):
     def name(self) -> str:
         """How messages call the store."""
 
+    @property
+    def has_limits(self) -> bool:
+        """Whether ``reason_against`` may name one."""
+
+    @property
+    def lists_digests(self) -> bool:
+        """Whether ``differs`` may see something."""
+
     def sealed_versions(self) -> list[str]:
         """Give the versions that have a manifest, in natural order."""
+
+    def reason_against(self, version: str, path: str, size: int) -> str | None:
+        """Say why an object can't be stored, whatever is in it; None when it can."""
+
+    def reason_against_copy(self, version: str, path: str, size: int) -> str | None:
+        """Say the same of an object that ``copy`` would make."""
 
     def is_begun(self, version: str) -> bool:
         """Say whether there may be objects of a version."""
@@ -97,6 +124,10 @@ class Store(Protocol):
 
     def sizes(self, version: str, paths: list[str]) -> list[int | None]:
         """Give the sizes of many objects; None for what isn't there or can't be one."""
+
+    def differs(self, version: str, entry: Entry) -> bool:
+        """Say whether an object is seen to have other bytes, as far as that can be
+        seen without reading objects that have the right ones."""
 
     def open(self, version: str, path: str) -> BinaryIO:
         """Open an object. Raises MissingFileError or RefusedFileError."""
@@ -155,6 +186,12 @@ class Store(Protocol):
 
     def pointer(self) -> Pointer | None:
         """Give the pointer, or None when nothing was published."""
+
+    def history(self) -> bytes | None:
+        """Give ``history.json``, or None when there is none."""
+
+    def put_history(self, content: bytes) -> None:
+        """Write ``history.json``, all or nothing. Needs the lock."""
 
     def move_pointer(self, pointer: Pointer, expected: Pointer | None) -> None:
         """Serve another version, if ``expected`` is still served.

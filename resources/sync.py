@@ -15,15 +15,16 @@ from typing import NamedTuple
 
 from resources.choices import Choice, Decided
 from resources.errors import DifferenceError, MissingFileError, RefusedFileError
-from resources.hashing import sha256_of
+from resources.history import note_replaced
 from resources.line_file import Block
 from resources.manifest import Entry, sealed_lines
+from resources.manifest_reader import Manifest
 from resources.paths import MANIFEST_NAME
 from resources.pieces import PIECE_BYTES, in_pieces
 from resources.plan import Plan
-from resources.report import Report
+from resources.report import Report, counted
 from resources.source import SourceRelease
-from resources.store import Pointer, Store
+from resources.store import Pointer, Store, is_intact
 from resources.workers import Workers, may_fork
 
 MAX_TASK_ID = 64  # characters; the service's are 36
@@ -74,7 +75,7 @@ def send_files(
             contents = release.read_small([entry for entry, _ in piece])
             for (entry, choice), content in zip(piece, contents, strict=True):
                 version = choice.held_in or plan.version
-                if choice.there and _is_intact(entry, version, store):
+                if choice.there and is_intact(entry, version, store):
                     continue
                 if content is None:
                     _send(entry, version, release, store)
@@ -103,17 +104,22 @@ def seal(plan: Plan, release: SourceRelease, store: Store) -> str:
 
     def lines() -> Iterator[bytes]:
         nonlocal end
-        entries = (
-            release.manifest.lines_held(
-                block, [choice.held_in for choice in decided.choices], decided.codes
-            )
-            for block, decided in plan.blocks(release.manifest)
-        )
-        for end in sealed_lines(release.manifest.header, entries):  # noqa: UP028
+        for end in published_lines(plan, release.manifest):  # noqa: UP028
             yield end
 
     store.put_document(plan.version, MANIFEST_NAME, lines())
     return str(json.loads(end)["sha256"])
+
+
+def published_lines(plan: Plan, manifest: Manifest) -> Iterator[bytes]:
+    """Yield a manifest with the version that holds each file, as it is published."""
+    entries = (
+        manifest.lines_held(
+            block, [choice.held_in for choice in decided.choices], decided.codes
+        )
+        for block, decided in plan.blocks(manifest)
+    )
+    return sealed_lines(manifest.header, entries)
 
 
 def point_to(version: str, sha256: str, store: Store, expected: Pointer | None) -> None:
@@ -127,6 +133,8 @@ def point_to(version: str, sha256: str, store: Store, expected: Pointer | None) 
     previous = expected.version if expected is not None else None
     if expected is not None and previous == version:
         previous = expected.previous
+    if expected is not None:
+        note_replaced(expected, store)
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     pointer = Pointer(
         version,
@@ -150,15 +158,6 @@ def published_line(version: str, previous: Pointer | None) -> str:
     if previous is None or previous.version == version:
         return f"Published {version}."
     return f"Published {version} (was {previous.version})."
-
-
-def counted(number: int, noun: str) -> str:
-    """Write a number with its noun.
-
-    >>> counted(1, "upload"), counted(12, "upload")
-    ('1 upload', '12 uploads')
-    """
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _pieces(
@@ -185,14 +184,6 @@ def _wanted(
     entries = release.manifest.selected(block, wanted)
     choices = [decided.choices[code] for code in compress(decided.codes, wanted)]
     return list(zip(entries, choices, strict=True))
-
-
-def _is_intact(entry: Entry, version: str, store: Store) -> bool:
-    try:
-        with store.open(version, entry.path) as stream:
-            return sha256_of(stream) == (entry.size, entry.sha256)
-    except (MissingFileError, RefusedFileError, OSError):
-        return False
 
 
 def _send(

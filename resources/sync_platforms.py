@@ -9,20 +9,19 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from resources.plan import Plan
+from resources.platforms import all_platforms
 from resources.publish import all_locked
 from resources.published import open_published
-from resources.report import Report
+from resources.report import Report, counted
 from resources.source import SourceRelease
 from resources.store import Store
 from resources.sync import (
     bring_in,
-    counted,
     note_served,
     point_to,
     published_line,
 )
-from resources.versions import PLATFORMS
-from resources.whole import make_whole
+from resources.whole import lacking_files, make_whole
 
 
 class PlatformSync(NamedTuple):
@@ -55,10 +54,8 @@ def sync_platforms(
         sealed: dict[str, str | None] = {}
         for sync in syncs:
             if len(syncs) > 1:
-                report.line(f"Syncing {PLATFORMS[sync.plan.platform]}...")
-            sealed[sync.plan.platform] = _sync_content(sync, report)
-            if whole:
-                _make_whole(sync, report)
+                report.line(f"Syncing {all_platforms()[sync.plan.platform]}...")
+            sealed[sync.plan.platform] = _sync_content(sync, report, whole=whole)
             if not (move_pointers or sync.plan.published):
                 report.line(f"Stored {sync.plan.version}; it is not published yet.")
         if move_pointers:
@@ -66,25 +63,43 @@ def sync_platforms(
                 if sync.plan.published:
                     continue
                 if len(syncs) > 1:
-                    report.line(f"Publishing {PLATFORMS[sync.plan.platform]}...")
+                    report.line(f"Publishing {all_platforms()[sync.plan.platform]}...")
                 _move_pointer(sync.plan, sealed[sync.plan.platform], sync.store, report)
 
 
-def _sync_content(sync: PlatformSync, report: Report) -> str | None:
+def dry_run(syncs: list[PlatformSync], report: Report, *, whole: bool) -> None:
+    """Write what ``sync_platforms`` would do, and change nothing."""
+    for sync in syncs:
+        plan = sync.plan
+        if len(syncs) > 1:
+            report.line(f"Syncing {all_platforms()[plan.platform]}...")
+        lacking = lacking_files(*sync) if whole else 0
+        report.line(
+            _published_already(plan, lacking) if plan.published else plan.line()
+        )
+        if whole:
+            report.line(f"{counted(lacking, 'file')} to copy within the store.")
+
+
+def _sync_content(sync: PlatformSync, report: Report, *, whole: bool) -> str | None:
     """Bring in what is missing; give the digest of the manifest if it is new."""
     plan = sync.plan
+    digest = None
+    if not plan.published:
+        report.line(plan.line())
+        digest = bring_in(plan, sync.release, sync.store, report)
+    copied = make_whole(*sync) if whole else 0
     if plan.published:
         report.note(plan.platform, served=plan.version)
-        report.line(f"Nothing to do: {plan.version} is already published.")
-        return None
-    report.line(plan.line())
-    return bring_in(plan, sync.release, sync.store, report)
+        report.line(_published_already(plan, copied))
+    if whole:
+        report.count(plan.platform, "copied", copied)
+        report.line(f"Copied {counted(copied, 'file')} within the store.")
+    return digest
 
 
-def _make_whole(sync: PlatformSync, report: Report) -> None:
-    copied = make_whole(*sync)
-    report.count(sync.plan.platform, "copied", copied)
-    report.line(f"Copied {counted(copied, 'file')} within the store.")
+def _published_already(plan: Plan, copied: int) -> str:
+    return f"{'' if copied else 'Nothing to do: '}{plan.version} is already published."
 
 
 def _move_pointer(plan: Plan, sealed: str | None, store: Store, report: Report) -> None:

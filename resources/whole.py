@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from itertools import compress
 
 from resources.choices import Decided
+from resources.errors import InputError
 from resources.line_file import Block
 from resources.manifest import Entry
 from resources.pieces import in_pieces
@@ -29,19 +30,46 @@ def make_whole(plan: Plan, release: SourceRelease, store: Store) -> int:
     def copied_of(entries: list[Entry]) -> int:
         return store.copy(entries, plan.version)
 
-    def lacking_of(entries: list[Entry]) -> int:
-        sizes = store.sizes(plan.version, [entry.path for entry in entries])
-        pairs = zip(entries, sizes, strict=True)
-        return sum(size != entry.size for entry, size in pairs)
-
-    # By size, what an upload that was given up has left could be taken for a copy; once
-    # a version was made whole, nothing of the kind is there.
-    if plan.sealed and not _count(lacking_of, plan, release):
+    if plan.sealed and not lacking_files(plan, release, store):
         return 0
     copied = _count(copied_of, plan, release)
     if copied:
         store.settle(plan.version)
     return copied
+
+
+def require_copyable(plan: Plan, release: SourceRelease, store: Store) -> None:
+    """Make sure that the store can copy what earlier versions hold.
+
+    Raises InputError, before anything is written.
+    """
+
+    def reason_of(entries: list[Entry]) -> int:
+        for entry in entries:
+            reason = store.reason_against_copy(plan.version, entry.path, entry.size)
+            if reason:
+                raise InputError(
+                    f"{entry.path} of {plan.version} can't be copied in {store.name}:"
+                    f" it {reason}"
+                )
+        return 0
+
+    _count(reason_of, plan, release)
+
+
+def lacking_files(plan: Plan, release: SourceRelease, store: Store) -> int:
+    """Count the files that a version's folder lacks, by their sizes.
+
+    While it isn't sealed, what an upload that was given up has left could be taken for
+    a copy; so all count then.
+    """
+
+    def lacking_of(entries: list[Entry]) -> int:
+        sizes = store.sizes(plan.version, [entry.path for entry in entries])
+        pairs = zip(entries, sizes, strict=True)
+        return sum(size != entry.size for entry, size in pairs)
+
+    return _count(lacking_of if plan.sealed else len, plan, release)
 
 
 def _count(

@@ -22,6 +22,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from resources.errors import EngineError, StoreError
+from resources.waiting import WAKE_SECONDS, result_of
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -133,7 +134,7 @@ class Workers(Generic[T, R]):
                 idle.pop().send(piece)
             if len(idle) == self._count:
                 return
-            for fd, _ in poll.poll():
+            for fd, _ in poll.poll(1000 * WAKE_SECONDS):  # see waiting.py
                 number, result = by_fd[fd].receive()
                 if isinstance(result, EngineError):
                     raise result
@@ -151,9 +152,9 @@ class Workers(Generic[T, R]):
         for piece in pieces:
             self._under_way.append(pool.submit(self._work, piece))
             if len(self._under_way) >= THREADS * AHEAD:
-                yield self._under_way.popleft().result()
+                yield result_of(self._under_way.popleft())
         while self._under_way:
-            yield self._under_way.popleft().result()
+            yield result_of(self._under_way.popleft())
 
 
 class _Helper:

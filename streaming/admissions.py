@@ -18,7 +18,6 @@ from functools import cache
 from io import BytesIO
 from typing import Any, NamedTuple
 
-from corsheaders.middleware import CorsMiddleware
 from django.core.handlers.asgi import ASGIRequest
 from django.db import (
     InterfaceError,
@@ -26,16 +25,17 @@ from django.db import (
     close_old_connections,
     connection,
 )
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from streaming import grip
 from streaming.encode import connected_event, encoded
+from streaming.refusals import redirect_to_https, with_common_headers
 from streaming.states import Stamp, stamp_of_newcomer
-from tasks.api import admission, problems, stream_tokens
+from tasks.api import admission, problems
+from tasks.api.credentials import BOOTSTRAP, Credential
 from tasks.description import describe
-from tasks.models import Task
+from tasks.models import Task, task_id_of
 from tasks.waiting import WaitingFor, waiting_for_all
 
 logger = logging.getLogger(__name__)
@@ -48,6 +48,8 @@ AHEAD_SECONDS, ASK_AGAIN_SECONDS = 5.0, 0.5
 # Of a task so new nobody asks what it waits for; its first line comes sooner.
 JUST_STARTED = timedelta(seconds=1)
 SEQ_DIGITS = 18  # more would not fit into the database's numbers
+MOST_SOURCES = 32  # in one response: the pages of one browser that somebody can see
+EVENTS = "events"  # the source that is no task
 HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
     "Cache-Control": "no-cache, no-transform",
@@ -60,22 +62,38 @@ class Admitted:
     """A client that may watch: from where on, and what it is told first."""
 
     task_id: uuid.UUID
-    base_url: str
     cursor: int  # it has the lines up to this seq
     stamp: Stamp
     first: bytes
-    is_held_by_proxy: bool = False
-    silence: int = grip.SOON_SECONDS  # after which the proxy looks for news
+    credential: Credential = BOOTSTRAP  # what it came in with
 
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
     """A client that may see what changes among all tasks."""
 
-    base_url: str
+    credential: Credential
 
 
-Answer = tuple[HttpResponse, Admitted | Visitor | None]
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """One of several sources that its client can't have, and why."""
+
+    status: int
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """A client that may see several things in one response, in the order in which it
+    asked for them; None stands for what changes among all tasks."""
+
+    sources: list[Admitted | Closed | None]
+    credential: Credential
+
+
+Result = Admitted | Visitor | Several
+Answer = tuple[HttpResponse, Result | None]
 
 
 class Waiting(NamedTuple):
@@ -163,22 +181,32 @@ def answers_of(scopes: list[dict[str, Any]]) -> list[Answer]:
 
 
 def _tasks_of(scopes: list[dict[str, Any]]) -> Mapping[uuid.UUID, Task]:
-    ids = list({_task_id(scope) for scope in scopes} - {None})
+    tasks = Task.objects.short()
+    ids = list({pk for scope in scopes for pk in _task_ids(scope)} - {None})
     try:
-        return Task.objects.in_bulk(ids)
+        return tasks.in_bulk(ids)
     except (OperationalError, InterfaceError) as error:
         # All viewers return at once when the database is back; an EventSource that is
         # told 503 then would give up for good.
         problems.forget_dead_connections(error)
         connection.close()
-        return Task.objects.in_bulk(ids)
+        return tasks.in_bulk(ids)
 
 
-def _task_id(scope: dict[str, Any]) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(scope["url_route"]["kwargs"].get("task_id", ""))
-    except ValueError:
-        return None
+def _task_ids(scope: dict[str, Any]) -> list[uuid.UUID | None]:
+    route = scope["url_route"]["kwargs"]
+    if "task_id" in route:
+        return [task_id_of(route["task_id"])]
+    if "several" in route:
+        return [task_id_of(name) for name, _mark, _seq in _sources(scope)]
+    return []
+
+
+def _sources(scope: dict[str, Any]) -> list[tuple[str, str, str]]:
+    """``ID``, ``:`` and ``SEQ`` of each source; the first alone where there is no more.
+    Of too many, as many as say so."""
+    asked = QueryDict(scope["query_string"]).getlist("source")
+    return [source.partition(":") for source in asked[: MOST_SOURCES + 1]]
 
 
 def _answer(
@@ -188,36 +216,35 @@ def _answer(
     failure: Exception | None,
 ) -> Answer:
     request = ASGIRequest(scope, BytesIO())
-    admitted: Admitted | Visitor | None = None
-    result: Admitted | Visitor | HttpResponse
     try:
-        if failure is not None:
+        result: HttpResponse | Result | None = redirect_to_https(request)
+        if result is None and failure is not None:
             raise failure
-        task_id = _task_id(scope)
-        if "task_id" not in scope["url_route"]["kwargs"]:
-            result = _let_in(request)
-        elif page := scope["url_route"]["kwargs"].get("page"):
-            result = _go_on(request, task_id, page)
-        else:
-            task = tasks.get(task_id) if task_id else None
-            result = _admit(request, task, waiting)
-        if isinstance(result, HttpResponse):
-            response = result
-        else:
-            admitted, response = result, HttpResponse(headers=HEADERS)
+        result = result or _result(request, scope, tasks, waiting)
     except Exception as error:  # noqa: BLE001 (each becomes a problem, the unknown a 500)
-        response = problems.from_exception(error)
-    CorsMiddleware(lambda _request: response)(request)  # adds its headers
-    return response, admitted
+        result = problems.from_exception(error)
+    if isinstance(result, HttpResponse):
+        return with_common_headers(request, result), None
+    return with_common_headers(request, HttpResponse(headers=HEADERS)), result
 
 
-def _let_in(request: HttpRequest) -> Visitor | HttpResponse:
-    """Whoever wants to see all tasks: with a key, or a staff session."""
+def _result(
+    request: HttpRequest,
+    scope: dict[str, Any],
+    tasks: Mapping[uuid.UUID, Task],
+    waiting: Mapping[uuid.UUID, WaitingFor],
+) -> Result | HttpResponse:
     if request.method not in {"GET", "HEAD"}:
         return _only_get()
-    base_url = admission.base_url(request)  # also checks the host
-    admission.admit(request, "stream")
-    return Visitor(base_url)
+    request.get_host()  # checks it
+    route = scope["url_route"]["kwargs"]
+    if "several" in route:
+        return _admit_to_several(request, scope, tasks, waiting)
+    if "task_id" not in route:
+        admission.admit(request, "stream")
+        return Visitor(admission.credential_of(request))
+    (task_id,) = _task_ids(scope)
+    return _admit(request, tasks.get(task_id) if task_id else None, waiting)
 
 
 def _only_get() -> HttpResponse:
@@ -232,12 +259,7 @@ def _only_get() -> HttpResponse:
 def _admit(
     request: HttpRequest, task: Task | None, waiting: Mapping[uuid.UUID, WaitingFor]
 ) -> Admitted | HttpResponse:
-    if request.method not in {"GET", "HEAD"}:
-        return _only_get()
-    base_url = admission.base_url(request)  # also checks the host
-    token = request.GET.get("token")
-    if task is None or not token or not stream_tokens.accepts(token, task):
-        admission.admit(request, "stream")
+    admission.admit(request, "stream", task)
     if task is None:
         return problems.no_such_task()
     try:
@@ -251,49 +273,97 @@ def _admit(
         response = HttpResponse(status=204)
         del response["Content-Type"]
         return response
-    shown = describe(task, base_url, waiting=waiting)
+    return _admitted(request, task, cursor, waiting)
+
+
+def _admitted(
+    request: HttpRequest,
+    task: Task,
+    cursor: int,
+    waiting: Mapping[uuid.UUID, WaitingFor],
+) -> Admitted:
+    shown = describe(task, waiting=waiting)
     first = encoded(connected_event(shown))
     stamp = stamp_of_newcomer(task)
-    is_held_by_proxy = len(first) <= grip.FIRST_BYTES and grip.is_from_proxy(request)
-    return Admitted(task.pk, base_url, cursor, stamp, first, is_held_by_proxy)
+    credential = admission.credential_of(request)
+    return Admitted(task.pk, cursor, stamp, first, credential)
 
 
-def _go_on(
-    request: HttpRequest, task_id: uuid.UUID | None, page: str
-) -> Admitted | HttpResponse:
-    """The push proxy asks for a client that it has been given already."""
-    place = grip.go_on(request, task_id, page) if task_id else None
-    if task_id is None or place is None:
-        return problems.no_such_task()
-    (seq, stamp), silence = place
-    return Admitted(
-        task_id,
-        admission.base_url(request),
-        seq,
-        stamp,
-        first=b"",
-        is_held_by_proxy=True,
-        silence=silence,
-    )
+def _admit_to_several(
+    request: HttpRequest,
+    scope: dict[str, Any],
+    tasks: Mapping[uuid.UUID, Task],
+    waiting: Mapping[uuid.UUID, WaitingFor],
+) -> Several | HttpResponse:
+    """Whoever may see all tasks; of each source, what its own stream would say."""
+    admission.admit(request, "stream")
+    asked = _sources(scope)
+    problem = _problem_of(asked)
+    if problem:
+        return problems.problem(400, None, problem, {"source": [problem]})
+    several = Several([], admission.credential_of(request))
+    for name, _mark, seq in asked:
+        task_id = task_id_of(name)
+        task = tasks.get(task_id) if task_id else None
+        if name == EVENTS:
+            several.sources.append(None)
+        elif task is None:
+            several.sources.append(Closed(404, _("There is no such task.")))
+        else:
+            several.sources.append(_source(request, task, seq, waiting))
+    return several
+
+
+def _problem_of(asked: list[tuple[str, str, str]]) -> str:
+    """What is wrong with the sources as they are written; empty where nothing is."""
+    if not asked:
+        return _("Say what to watch: source=ID:SEQ, or source=events.")
+    if len(asked) > MOST_SOURCES:
+        return _("At most %(limit)s sources in one stream.") % {"limit": MOST_SOURCES}
+    for name, mark, seq in asked:
+        is_known = not mark if name == EVENTS else task_id_of(name) is not None
+        if not is_known:
+            source = repr(f"{name}{mark}{seq}"[:80])
+            return _("A source is events, ID or ID:SEQ, not %(source)s.") % {
+                "source": source
+            }
+    return ""
+
+
+def _source(
+    request: HttpRequest,
+    task: Task,
+    seq: str,
+    waiting: Mapping[uuid.UUID, WaitingFor],
+) -> Admitted | Closed:
+    try:
+        cursor = _after("source", seq, task) if seq else 0
+    except BadPosition as error:
+        return Closed(400, str(error))
+    return Closed(204) if cursor is None else _admitted(request, task, cursor, waiting)
 
 
 def _position(request: HttpRequest, task: Task) -> int | None:
     """The seq after which the client goes on; None where it has had ``end``."""
     last_id = request.headers.get("Last-Event-ID") or request.GET.get("lastEventId")
     if last_id:
-        highest = task.last_seq + (1 if task.has_ended else 0)
-        cursor = _number("Last-Event-ID", last_id)
-        if cursor > highest:
-            raise BadPosition(
-                "Last-Event-ID",
-                _("This task has no event %(id)s; the highest is %(highest)s.")
-                % {"id": cursor, "highest": highest},
-                may_come=connection.vendor == "postgresql",
-            )
-        return None if cursor > task.last_seq else cursor
+        return _after("Last-Event-ID", last_id, task)
     if "tail" in request.GET:
         return max(0, task.last_seq - _number("tail", request.GET["tail"]))
     return 0
+
+
+def _after(name: str, last_id: str, task: Task) -> int | None:
+    highest = task.last_seq + (1 if task.has_ended else 0)
+    cursor = _number(name, last_id)
+    if cursor > highest:
+        raise BadPosition(
+            name,
+            _("This task has no event %(id)s; the highest is %(highest)s.")
+            % {"id": cursor, "highest": highest},
+            may_come=connection.vendor == "postgresql",
+        )
+    return None if cursor > task.last_seq else cursor
 
 
 def _number(name: str, raw: str) -> int:

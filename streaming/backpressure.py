@@ -14,13 +14,23 @@ new version moves it:
   ``socket`` can be written to without waiting for the next round of the reactor.
 """
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from typing import Any
 
 from daphne.http_protocol import WebRequest
+from django.core.exceptions import RequestAborted
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
+
+STALL_SECONDS = 60.0  # a client that took nothing for so long is cut off
+# What responses that wait for their clients may hold in all; beyond it the one that
+# waits longest is cut off.
+MOST_HELD_BYTES = 64 * 1024 * 1024
+
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 
 def framed(data: bytes) -> bytes:
@@ -112,3 +122,104 @@ class Outlet:
 
     def stopProducing(self) -> None:  # noqa: N802 (Twisted's name)
         self.is_full = True
+
+
+@implementer(IPushProducer)
+class PatientSend:
+    """ASGI's ``send`` for one response, which waits until the client has room; raises
+    RequestAborted where the client is cut off.
+
+    ``size``: how many bytes the response holds while it is sent.
+    """
+
+    _waiting: OrderedDict["PatientSend", None] = OrderedDict()  # the longest first
+    _held_bytes = 0
+
+    @classmethod
+    def over(cls, send: Send, size: int) -> Send:
+        """Return a send that waits, over Daphne's; another server's as it is."""
+        is_daphne = isinstance(send, partial) and isinstance(send.args[0], WebRequest)
+        return cls(send, size) if is_daphne else send
+
+    def __init__(self, send: Any, size: int) -> None:
+        self._send, self._size = send, size
+        self._request: Any = send.args[0]
+        self._room = asyncio.Event()
+        self._room.set()
+        self._is_registered = self._is_aborted = False
+
+    async def __call__(self, message: Mapping[str, Any]) -> None:
+        if not message.get("more_body"):
+            if message["type"] == "http.response.body":
+                self._unregister()
+            await self._send(message)
+            return
+        if not self._is_registered:
+            self._register()
+        await self._send(message)
+        if not self._room.is_set():
+            await self._wait_for_room()
+
+    def _register(self) -> None:
+        request = self._request
+        if request.channel is None or request._disconnected:
+            return
+        request.registerProducer(self, True)
+        self._is_registered = True
+        if request.channel._waitingForTransport:  # it was full before
+            self._room.clear()
+
+    def _unregister(self) -> None:
+        if self._is_registered and self._request.channel is not None:
+            self._request.unregisterProducer()
+        self._is_registered = False
+
+    async def _wait_for_room(self) -> None:
+        self._begin_to_hold()
+        try:
+            unsent = self._unsent_bytes()
+            while True:
+                try:
+                    async with asyncio.timeout(STALL_SECONDS):
+                        await self._room.wait()
+                    break
+                except TimeoutError:
+                    before, unsent = unsent, self._unsent_bytes()
+                    if unsent >= before:
+                        self._abort()
+        finally:
+            self._waiting.pop(self, None)
+            PatientSend._held_bytes -= self._size
+        if self._is_aborted:
+            raise RequestAborted
+
+    def _begin_to_hold(self) -> None:
+        self._waiting[self] = None
+        PatientSend._held_bytes += self._size
+        if self._held_bytes > MOST_HELD_BYTES:
+            longest = next(one for one in self._waiting if one._size)
+            longest._abort()
+
+    def _unsent_bytes(self) -> int:
+        if self._request.channel is None:
+            return 0
+        transport = self._request.channel.transport
+        buffered = len(transport.dataBuffer) - transport.offset
+        return int(buffered + transport._tempDataLen)
+
+    def _abort(self) -> None:
+        if self._request.channel is not None:
+            self._request.channel.transport.abortConnection()
+        self._is_aborted = True
+        self._room.set()
+
+    # --- IPushProducer, called by the transport -------------------------------------
+
+    def pauseProducing(self) -> None:  # noqa: N802 (Twisted's name)
+        self._room.clear()
+
+    def resumeProducing(self) -> None:  # noqa: N802 (Twisted's name)
+        self._room.set()
+
+    def stopProducing(self) -> None:  # noqa: N802 (Twisted's name)
+        self._room.set()

@@ -12,14 +12,14 @@ from typing import Any
 from streaming.admissions import Visitor, answer_to, start_threads
 from streaming.backpressure import Outlet
 from streaming.bridge import ALL_TASKS, ChannelListener, manager, tell
-from streaming.encode import Shared, changed_event, connected_to_all_event, encoded
-from streaming.held import Held, Receive, Send, begin, until_gone
+from streaming.encode import changed_event, connected_to_all_event, encoded
+from streaming.held import Held, Receive, Send, Writer, begin, until_gone
 from streaming.lookout import Changes, Lookout
+from streaming.outages import OutageWatch
+from streaming.revalidation import revalidation_of
 
 KEPT = 256  # things; a client that missed more is told to look again
-# Then the client comes back, and is asked again who it is.
-LONGEST_SECONDS = 3_600.0
-CONNECTED = encoded(connected_to_all_event())
+DEGRADED = "degraded"
 LOOK_AGAIN = encoded(changed_event("tasks"))
 
 _boards: dict[asyncio.AbstractEventLoop, "Board"] = {}
@@ -32,19 +32,18 @@ async def events(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     if not isinstance(visitor, Visitor):
         await begin(response, None, scope, send)
         return
-    board = _board()
-    place = board.version  # what comes from now on is not in what the client asks next
-    if not await begin(response, CONNECTED, scope, send):
+    board = board_of_loop()
+    place = board.place
+    first = encoded(connected_to_all_event())
+    if not await begin(response, first, scope, send):
         return
-    client = Client(board, place, visitor.base_url, Outlet(send))
-    try:
+    client = Client(board, place, Outlet(send))
+    with client, revalidation_of(board.loop).watching(visitor.credential, client):
         board.join(client)
         await until_gone(receive)
-    finally:
-        client.leave()
 
 
-def _board() -> "Board":
+def board_of_loop() -> "Board":
     """The event loop's."""
     loop = asyncio.get_running_loop()
     if loop not in _boards:
@@ -60,28 +59,48 @@ class Board:
         self.version = 0
         self._newest: OrderedDict[str, tuple[int, bytes]] = OrderedDict()
         self._forgotten = 0  # the newest version that is not kept any more
-        self._answer = (0, Shared(b""))  # what was asked last: after where, and what
-        self._clients: set[Held] = set()
+        self._answer = (0, b"")  # what was asked last: after where, and what
+        self._clients: set[Writer] = set()
         self._listener = ChannelListener(ALL_TASKS, self._hand_on)
         self._lookout = Lookout(lambda changes: tell(ALL_TASKS, changes))
+        self._outages = OutageWatch(loop, self._lookout.answers, self._tell_outage)
 
-    def join(self, client: Held) -> None:
+    @property
+    def place(self) -> int:
+        """Where who comes now begins: what is told from now on is not in what they ask
+        next, and an outage that goes on they don't know yet."""
+        return self.version - self._is_degraded
+
+    @property
+    def _is_degraded(self) -> bool:
+        """Whether what was told last is that nothing can be read."""
+        return next(reversed(self._newest), "") == DEGRADED
+
+    def _tell_outage(self) -> None:
+        if (outage := self._outages.outage) is not None:
+            self._take({DEGRADED: outage.event})
+        elif self._is_degraded:
+            self._take({"tasks": LOOK_AGAIN})
+
+    def join(self, client: Writer) -> None:
         if not self._clients:
             manager().add_listener(self._listener)
             self._lookout.want(is_wanted=True)
+            self._outages.start()
         self._clients.add(client)
         client.advance()
 
-    def leave(self, client: Held) -> None:
+    def leave(self, client: Writer) -> None:
         self._clients.discard(client)
         if not self._clients:
             self._lookout.want(is_wanted=False)
+            self._outages.stop()
             manager().remove_listener(self._listener)
 
-    def after(self, version: int) -> Shared:
+    def after(self, version: int) -> bytes:
         """What is newer, oldest first; made once for all who ask from there."""
         if self._answer[0] != version:
-            self._answer = (version, Shared(self._join(version)))
+            self._answer = (version, self._join(version))
         return self._answer[1]
 
     def _join(self, version: int) -> bytes:
@@ -104,22 +123,19 @@ class Board:
             self._newest.move_to_end(what)
         while len(self._newest) > KEPT:
             _, (self._forgotten, _) = self._newest.popitem(last=False)
-        self._answer = (self.version, Shared(b""))
+        self._answer = (self.version, b"")
         for client in tuple(self._clients):
             client.advance()
 
 
-class Client(Held):
-    """One response: a place in the order of what changed."""
+class Place(Writer):
+    """A place in the order of what changed, which writes what is newer."""
 
-    def __init__(self, board: Board, place: int, base_url: str, outlet: Outlet) -> None:
-        super().__init__(board.loop, outlet)
-        self._board, self._place, self._base_url = board, place, base_url
-        self._last_timer = self._loop.call_later(LONGEST_SECONDS, self._finish)
+    def __init__(self, board: Board, place: int) -> None:
+        self._board, self._place = board, place
 
     def leave(self) -> None:
         super().leave()
-        self._last_timer.cancel()
         self._board.leave(self)
 
     def advance(self) -> None:
@@ -128,4 +144,12 @@ class Client(Held):
             return
         data = board.after(self._place)
         self._place = board.version
-        self._write(data.for_base(self._base_url))
+        self._write(data)
+
+
+class Client(Place, Held):
+    """One response: what changes among all tasks."""
+
+    def __init__(self, board: Board, place: int, outlet: Outlet) -> None:
+        Place.__init__(self, board, place)
+        Held.__init__(self, board.loop, outlet)

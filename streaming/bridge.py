@@ -17,6 +17,7 @@ from django_eventstream.views import Listener, ListenerManager, get_listener_man
 
 from tasks import log_store
 from tasks.models import Task
+from tasks.rights import rights_of
 
 PREFIX = "task-"
 ALL_TASKS = "tasks"  # the channel of what changes among all of them
@@ -80,7 +81,7 @@ class LogLineStorage(StorageBase):  # type: ignore[misc]
         current = self.get_current_id(channel)
         if last_id > current:
             raise EventDoesNotExist(f"No such event {last_id}", current)
-        lines = log_store.page(task_of(channel), last_id, limit)
+        lines = log_store.page(task_of(channel), last_id, limit).lines
         return [
             Event(
                 channel,
@@ -97,8 +98,8 @@ class LogLineStorage(StorageBase):  # type: ignore[misc]
 
 
 class TaskChannelManager(ChannelManagerBase):  # type: ignore[misc]
-    """Staff may read every task's channel; the URL alone names the channels, so
-    ``?channel=`` and ``?es-meta=`` change nothing."""
+    """Whoever has any rights may read every task's channel; the URL alone names the
+    channels, so ``?channel=`` and ``?es-meta=`` change nothing."""
 
     def get_channels_for_request(
         self, request: HttpRequest, view_kwargs: dict[str, Any]
@@ -106,7 +107,7 @@ class TaskChannelManager(ChannelManagerBase):  # type: ignore[misc]
         return set(view_kwargs.get("channels", ()))
 
     def can_read_channel(self, user: Any, channel: str) -> bool:
-        return bool(user and user.is_active and user.is_staff)
+        return bool(rights_of(user))
 
     def is_channel_reliable(self, channel: str) -> bool:
         return channel.startswith(PREFIX)

@@ -10,18 +10,18 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, lru_cache
 from json.encoder import encode_basestring
+from random import randint
 from typing import Any
 
 from tasks.description import iso_of_ms
 from tasks.log_store import Row
 
-RETRY_MS = 2_000
+# How long a client waits before it comes back: each another while, so that a restart
+# of the server does not bring all of them in one instant.
+RETRY_MS = (1_000, 4_000)
 # Line ends to some readers of text (Python's splitlines, old JavaScript), though not
 # to JSON or SSE.
 LINE_ENDS = {"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"}
-# Where a task's JSON says which host it is on; no JSON text holds a NUL as it is.
-BASE = "\0"
-_BASE_IN_JSON = b'"\\u0000/api/'
 
 _iso_of_ms = lru_cache(maxsize=4096)(iso_of_ms)
 
@@ -37,11 +37,11 @@ def line_events(lines: Iterable[Row]) -> list[str]:
 
 
 def connected_event(task: Mapping[str, Any]) -> str:
-    return f"retry: {RETRY_MS}\n{_event({'type': 'connected', 'task': task})}"
+    return _with_retry({"type": "connected", "task": task})
 
 
 def connected_to_all_event() -> str:
-    return f"retry: {RETRY_MS}\n{_event({'type': 'connected'})}"
+    return _with_retry({"type": "connected"})
 
 
 def task_event(task: Mapping[str, Any]) -> str:
@@ -50,6 +50,10 @@ def task_event(task: Mapping[str, Any]) -> str:
 
 def changed_event(what: str) -> str:
     return _event({"type": "changed", "what": what})
+
+
+def degraded_event(since: str, reason: str) -> str:
+    return _event({"type": "degraded", "since": since, "reason": reason})
 
 
 def update_event(task: Mapping[str, Any]) -> str:
@@ -64,6 +68,20 @@ def end_event(status: str, log_count: int, log_sha256: str) -> str:
         "logSha256": log_sha256,
     }
     return f"id: {log_count + 1}\n{_event(data)}"
+
+
+def source_event(index: int) -> str:
+    """What follows, up to the next of these, is of this source."""
+    return _event({"type": "source", "index": index})
+
+
+def closed_event(status: int, detail: str) -> str:
+    """A source gives no more, and why: what its own stream would be answered with."""
+    return _event({"type": "closed", "status": status, "detail": detail})
+
+
+def _with_retry(data: Mapping[str, Any]) -> str:
+    return f"retry: {randint(*RETRY_MS)}\n{_event(data)}"  # noqa: S311 (no secret)
 
 
 def _event(data: Mapping[str, Any]) -> str:
@@ -81,24 +99,6 @@ def encoded(*events: str) -> bytes:
 
 
 KEEP_ALIVE = encoded(_event({"type": "keep-alive"}))
-
-
-class Shared:
-    """Bytes for many clients, whose URLs may name the host in different ways."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._has_urls = _BASE_IN_JSON in data
-        self._for_base: dict[str, bytes] = {}
-
-    def for_base(self, base_url: str) -> bytes:
-        """The bytes for a client that reached the service under ``base_url``."""
-        if not self._has_urls or base_url == BASE:
-            return self._data
-        if base_url not in self._for_base:
-            url = f'"{base_url}/api/'.encode()
-            self._for_base[base_url] = self._data.replace(_BASE_IN_JSON, url)
-        return self._for_base[base_url]
 
 
 class Page:

@@ -5,15 +5,15 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from time import monotonic
-from typing import Any
+from typing import Any, Self
 
 from django.http import HttpResponse
 
-from streaming.backpressure import Outlet
+from streaming.backpressure import STALL_SECONDS, Outlet
 from streaming.encode import KEEP_ALIVE
+from streaming.refusals import raw_headers
 
 KEEP_ALIVE_SECONDS = 15.0
-STALL_SECONDS = 60.0  # a client that took nothing for so long is cut off
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -29,10 +29,7 @@ async def begin(
         {
             "type": "http.response.start",
             "status": response.status_code,
-            "headers": [
-                (name.lower().encode(), value.encode("latin-1"))
-                for name, value in response.items()
-            ],
+            "headers": raw_headers(response),
         }
     )
     if first is None or is_head:
@@ -48,8 +45,30 @@ async def until_gone(receive: Receive) -> None:
         pass
 
 
-class Held(ABC):
-    """One response under way. Subclasses say what to write."""
+class Writer(ABC):
+    """Who writes to a response, for as long as it is not over and not full."""
+
+    _outlet: Outlet
+    _is_over: bool
+
+    @abstractmethod
+    def advance(self) -> None:
+        """Write what there is, until the outlet is full."""
+
+    def leave(self) -> None:  # noqa: B027 (a mixin that leaves more calls it)
+        """The client is gone, or has had everything."""
+
+    @abstractmethod
+    def _write(self, data: bytes) -> None: ...
+
+    @abstractmethod
+    def _finish(self) -> None:
+        """There is nothing more to write."""
+
+
+class Held(Writer):
+    """One response under way, which is left at the end of ``with``. Subclasses say
+    what to write."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, outlet: Outlet) -> None:
         self._loop = loop
@@ -59,14 +78,26 @@ class Held(ABC):
         self._timer = loop.call_later(KEEP_ALIVE_SECONDS, self._on_timer)
         self._is_over = False
 
-    @abstractmethod
-    def advance(self) -> None:
-        """Write what there is, until the outlet is full."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.leave()
 
     def leave(self) -> None:
-        """The client is gone, or has had everything."""
         self._is_over = True
         self._timer.cancel()
+
+    def dismiss(self) -> None:
+        """End the response: its client would not be let in any more. One that comes
+        back is told why."""
+        if self._is_over:
+            return
+        if self._outlet.is_full:  # what waits for it is not for it any more
+            self._is_over = True
+            self._outlet.abort()
+        else:
+            self._finish()
 
     def _write(self, data: bytes) -> None:
         self._wrote_at = monotonic()

@@ -21,6 +21,7 @@ from collections import OrderedDict
 
 from streaming.bridge import TaskListener, manager, publish
 from streaming.encode import Page
+from streaming.outages import Outage, OutageWatch
 from streaming.reader import PageKey, Reader, Unwatch, Watch
 from streaming.states import State
 
@@ -55,10 +56,21 @@ class Hub:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.reader = Reader(publish, self._on_page)
+        self._outages = OutageWatch(loop, self.reader.answers, self._advance_all)
         self._watched: dict[uuid.UUID, Watched] = {}
         self._pages: OrderedDict[PageKey, Page] = OrderedDict()
         self._page_bytes = 0
         self._wanted: dict[PageKey, set[Viewer]] = {}  # pages asked for, and by whom
+
+    @property
+    def outage(self) -> Outage | None:
+        """Why no viewer gets anything now; None where that is not so."""
+        return self._outages.outage
+
+    def _advance_all(self) -> None:
+        for watched in list(self._watched.values()):
+            for viewer in tuple(watched.viewers):
+                viewer.advance()
 
     def join(self, viewer: Viewer) -> None:
         """Let a viewer hear of its task from now on; it is advanced at once, or as
@@ -68,8 +80,8 @@ class Hub:
             watched = self._watch(viewer.task_id)
         viewer.watched = watched
         watched.viewers.add(viewer)
-        if watched.state is not None:
-            viewer.advance()
+        self._outages.start()
+        viewer.advance()
 
     def _watch(self, task_id: uuid.UUID) -> Watched:
         def hand_on(state: State) -> None:  # in the reader's thread
@@ -88,6 +100,8 @@ class Hub:
             del self._watched[viewer.task_id]
             manager().remove_listener(watched.listener)
             self.reader.ask(Unwatch(viewer.task_id))
+        if not self._watched:
+            self._outages.stop()
 
     def page_for(self, viewer: Viewer, cursor: int, last_seq: int) -> Page | None:
         """The page with the line after ``cursor``; None where it has to be read

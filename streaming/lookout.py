@@ -5,7 +5,6 @@ for all who are told. While nobody listens it reads nothing. A task's lines are 
 subject: they have a stream of their own.
 """
 
-import logging
 import threading
 import time
 import uuid
@@ -18,14 +17,13 @@ from typing import Any
 from django.db import close_old_connections, connection
 from django.utils import timezone
 
-from streaming.encode import BASE, changed_event, encoded, task_event
+from streaming.encode import changed_event, encoded, task_event
+from streaming.outages import Answers
 from tasks.api.releases import FRESH_SECONDS, releases_within
 from tasks.description import describe
 from tasks.models import Runner, Task
 from tasks.news import EVERYTHING, News, subscribe, wait
 from tasks.waiting import waiting_for_all
-
-logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 0.5  # between two looks: a task is told of twice a second at most
 POLL_SECONDS = 1.0  # the safety net under the announcements
@@ -59,6 +57,7 @@ class Lookout:
 
     def __init__(self, tell: Callable[[Changes], None]) -> None:
         self._tell = tell
+        self.answers = Answers("What changes among the tasks")
         self._is_wanted = threading.Event()
         self._thread: threading.Thread | None = None
         self._faces: dict[uuid.UUID, Face] = {}  # of those that wait or run
@@ -87,18 +86,22 @@ class Lookout:
             self._is_wanted.wait()
             try:
                 self._watch()
-            except Exception:
+            except Exception as error:  # noqa: BLE001 (it is logged there)
                 # Whoever listens is told to look again once this works again.
-                logger.exception("What changes can't be read; trying again.")
+                self.answers.fail(error)
                 time.sleep(RETRY_SECONDS)
             finally:
                 connection.close()
 
     def _watch(self) -> None:
+        self.answers.ask()
         with closing(subscribe("viewers")) as news:
             self.begin()
+            self.answers.come()
             while self._is_wanted.is_set():
+                self.answers.ask(within=POLL_SECONDS)
                 self.look(wait(news, POLL_SECONDS))
+                self.answers.come()
                 if connection.vendor != "sqlite":
                     close_old_connections()  # gives it back to the pool
                 time.sleep(LOOK_SECONDS)  # what is announced meanwhile waits
@@ -196,11 +199,11 @@ def _runners() -> frozenset[uuid.UUID]:
 def _events(task_ids: Iterable[uuid.UUID]) -> dict[str, bytes]:
     """An event for each of these tasks, without result and lines: they may be long."""
     tasks = Task.objects.defer("trail", "result").filter(pk__in=list(task_ids))
-    found = list(tasks.order_by("created_at", "id"))
+    found = list(tasks.order_by("number", "id"))
     waiting = waiting_for_all(found)
     events = {}
     for task in found:
         task.result = None
-        shown = describe(task, BASE, waiting=waiting)
+        shown = describe(task, waiting=waiting)
         events[str(task.pk)] = encoded(task_event(shown))
     return events

@@ -5,7 +5,6 @@ pages of older lines likewise. It has one connection for reading and one for new
 however many viewers there are.
 """
 
-import logging
 import queue
 import socket
 import threading
@@ -15,9 +14,10 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import NamedTuple
 
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, InterfaceError
 
 from streaming.encode import Page
+from streaming.outages import Answers
 from streaming.states import (
     STAMPED,
     Stamp,
@@ -30,8 +30,6 @@ from streaming.states import (
 from tasks import log_store
 from tasks.models import Task
 from tasks.news import EVERYTHING, News, Subscription, note, subscribe, wait
-
-logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 0.5  # the safety net under the announcements
 IDLE_SECONDS = 5.0  # the same while nobody watches anything
@@ -73,6 +71,7 @@ class Reader:
         on_page: Callable[[PageKey, Page | None], None],
     ) -> None:
         self._on_state, self._on_page = on_state, on_page
+        self.answers = Answers("The tasks that are watched")
         self._known: dict[uuid.UUID, State] = {}  # of the watched tasks
         self._unread: News = {}  # what was announced and not looked at yet
         self._rests: dict[str, float] = {}  # until when a task is left alone
@@ -116,17 +115,21 @@ class Reader:
         while True:
             try:
                 if news is None:
+                    self.answers.ask()
                     news = subscribe("viewers")
                     self.work({EVERYTHING: None})
+                    self.answers.come()
                 while True:
-                    heard = wait(news, self._patience(), self._bell)
+                    patience = self._patience()
+                    self.answers.ask(within=patience)
+                    heard = wait(news, patience, self._bell)
                     with suppress(BlockingIOError):
                         self._bell.recv(4096)
                     self.work(heard)
-            except Exception:
+                    self.answers.come()
+            except Exception as error:  # noqa: BLE001 (it is logged there)
                 # Viewers stay; they miss nothing, because the table is the truth.
-                logger.exception("The tasks can't be read; trying again.")
-                connection.close()
+                self.answers.fail(error)
                 if news is not None:
                     news.close()
                 news = None
@@ -190,7 +193,7 @@ class Reader:
                 self._tell(task_id, gone())
             elif stamp != known.stamp:
                 # The whole task is needed, and may be further already.
-                task = Task.objects.filter(pk=task_id).first()
+                task = Task.objects.short().filter(pk=task_id).first()
                 self._tell(task_id, changed(known, task) if task else gone())
             elif last_seq > known.last_seq:
                 self._tell(task_id, with_more_lines(known, task_id, last_seq))
@@ -217,7 +220,7 @@ class Reader:
     def _do(self, ask: Ask) -> None:
         match ask:
             case Watch(task_id):
-                task = Task.objects.filter(pk=task_id).first()
+                task = Task.objects.short().filter(pk=task_id).first()
                 self._tell(task_id, state_of(task) if task else gone())
             case Unwatch(task_id):
                 self._known.pop(task_id, None)

@@ -1,9 +1,5 @@
-"""Stopping Daphne without leaving a request behind that keeps the process alive.
-
-A request that is held by ``Prefer: wait`` sits in a thread that waits for the event
-loop; once the loop is gone it would wait for ever, and the process with it (seen for
-170 s). So the held ones are answered while the server still can.
-"""
+"""Stopping Daphne: requests that are held by ``Prefer: wait`` are answered while the
+server still can."""
 
 from typing import Any
 
@@ -14,14 +10,14 @@ def answer_held_requests_before_shutdown() -> None:
     """Register with the reactor that Daphne runs; call it once, at the start."""
     from daphne import server  # noqa: F401 (installs the reactor that it needs)
     from twisted.internet import reactor as installed
-    from twisted.internet import task, threads
+    from twisted.internet import task
 
-    from tasks.api.prefer import stop_waiting
+    from streaming.waiters import stop_waiting
 
     reactor: Any = installed  # which one is only known at run time
 
     def let_go() -> Any:
-        answered = threads.deferToThread(stop_waiting)
-        return answered.addCallback(lambda _: task.deferLater(reactor, ANSWER_SECONDS))
+        stop_waiting()
+        return task.deferLater(reactor, ANSWER_SECONDS)
 
     reactor.addSystemEventTrigger("before", "shutdown", let_go)

@@ -9,8 +9,6 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from streaming.encode import (
-    BASE,
-    Shared,
     encoded,
     end_event,
     line_events,
@@ -20,6 +18,7 @@ from tasks import log_store
 from tasks.description import describe
 from tasks.models import Task, columns_after
 
+LIVE_BYTES = 4 * 1024 * 1024
 LIVE_LINES = 2_000  # a larger step forward is left to the pages
 
 RANKS = {Task.Status.PENDING: 0, Task.Status.RUNNING: 1}  # in an attempt
@@ -67,7 +66,7 @@ class Batch:
     after: int
     upto: int
     before: Stamp
-    data: Shared
+    data: bytes
 
 
 @dataclass(frozen=True)
@@ -76,7 +75,7 @@ class State:
 
     last_seq: int
     stamp: Stamp
-    update: Shared
+    update: bytes
     end: bytes | None = None
     batch: Batch | None = None
     is_gone: bool = False
@@ -88,7 +87,7 @@ class State:
 
 def gone() -> State:
     """A task that was deleted: whoever watches it gets no more."""
-    return State(0, Stamp(ENDED_RANK, 0, 0), Shared(b""), is_gone=True)
+    return State(0, Stamp(ENDED_RANK, 0, 0), b"", is_gone=True)
 
 
 def state_of(task: Task) -> State:
@@ -97,7 +96,7 @@ def state_of(task: Task) -> State:
     if task.has_ended:
         digest = task.log_sha256 or log_store.sha256(task.pk)
         end = encoded(end_event(task.status, task.last_seq, digest))
-    update = Shared(encoded(update_event(describe(task, BASE))))
+    update = encoded(update_event(describe(task)))
     return State(task.last_seq, Stamp.of_task(task), update, end)
 
 
@@ -107,7 +106,7 @@ def with_more_lines(known: State, task_id: uuid.UUID, last_seq: int) -> State:
     lines = new_lines(known, task_id, last_seq)
     if lines is None:
         return state
-    data = Shared(encoded(*lines))
+    data = encoded(*lines)
     return replace(state, batch=Batch(known.last_seq, last_seq, known.stamp, data))
 
 
@@ -125,12 +124,12 @@ def changed(known: State, task: Task) -> State:
         upto = max(taken, then.last_seq - known.last_seq)
         parts += events[taken:upto]
         taken = upto
-        parts.append(update_event(describe(then, BASE)))
+        parts.append(update_event(describe(then)))
         told = Stamp.of_task(then)
     parts += events[taken:]
     if state.stamp != told:
-        parts.append(update_event(describe(task, BASE)))
-    data = Shared(encoded(*parts))
+        parts.append(update_event(describe(task)))
+    data = encoded(*parts)
     batch = Batch(known.last_seq, task.last_seq, known.stamp, data)
     return replace(state, batch=batch)
 
@@ -143,7 +142,9 @@ def new_lines(known: State, task_id: uuid.UUID, last_seq: int) -> list[str] | No
         return None
     if not count:
         return []
-    lines = log_store.rows(task_id, known.last_seq, last_seq, LIVE_LINES)
+    lines, _ = log_store.rows_within(
+        LIVE_BYTES, task_id, known.last_seq, last_seq, LIVE_LINES
+    )
     return line_events(lines) if len(lines) == count else None
 
 

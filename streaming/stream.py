@@ -1,17 +1,18 @@
 """``GET /api/tasks/{id}/stream``: the ASGI endpoint in front of Django.
 
-Who may come in is asked once (streaming.admissions); from then on a client costs no
-thread and no database connection.
+Who may come in is asked when it opens (streaming.admissions), and again for all that
+are open together (streaming.revalidation); a client costs no thread and no database
+connection.
 """
 
 import asyncio
 from typing import Any
 
-from streaming import grip
 from streaming.admissions import Admitted, answer_to, start_threads
 from streaming.backpressure import Outlet
-from streaming.held import Held, Receive, Send, begin, until_gone
+from streaming.held import Held, Receive, Send, Writer, begin, until_gone
 from streaming.hub import Hub, Viewer
+from streaming.revalidation import revalidation_of
 
 PIECE_BYTES = 128 * 1024  # written at a time to a client that catches up
 
@@ -20,21 +21,19 @@ _hubs: dict[asyncio.AbstractEventLoop, Hub] = {}
 
 async def stream(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     """The ASGI application; ``task_id`` is in the URL route's keywords."""
-    hub = _hub()
-    admitted = await _begin(hub, scope, send)
+    hub = hub_of_loop()
+    admitted = await _begin(scope, send)
     if admitted is None:
         return
-    client = Client(hub, admitted, Outlet(send))
+    client, credential = Client(hub, admitted, Outlet(send)), admitted.credential
     # Most of what a waiting client holds would be its request and what it was told.
     del scope, admitted
-    try:
+    with client, revalidation_of(hub.loop).watching(credential, client):
         hub.join(client)
         await until_gone(receive)
-    finally:
-        client.leave()
 
 
-def _hub() -> Hub:
+def hub_of_loop() -> Hub:
     """The event loop's, which is made, with the threads, for its first client."""
     loop = asyncio.get_running_loop()
     if loop not in _hubs:
@@ -44,60 +43,82 @@ def _hub() -> Hub:
     return _hubs[loop]
 
 
-async def _begin(hub: Hub, scope: dict[str, Any], send: Send) -> Admitted | None:
+async def _begin(scope: dict[str, Any], send: Send) -> Admitted | None:
     """Answer, and say who watches from now on; None where the answer was all."""
     response, admitted = await answer_to(scope)
     if not isinstance(admitted, Admitted):
         admitted = None
-    is_head = scope["method"] == "HEAD"
-    if admitted is not None and admitted.is_held_by_proxy and not is_head:
-        await grip.answer(hub, admitted, response, send)
-        return None
     first = None if admitted is None else admitted.first
     return admitted if await begin(response, first, scope, send) else None
 
 
-class Client(Viewer, Held):
-    """One response: a cursor over a task's lines."""
+class Cursor(Viewer, Writer):
+    """A place in one task's lines, which writes what follows it."""
 
-    def __init__(self, hub: Hub, admitted: Admitted, outlet: Outlet) -> None:
-        Viewer.__init__(self, admitted.task_id)
-        Held.__init__(self, hub.loop, outlet)
+    def __init__(self, hub: Hub, admitted: Admitted) -> None:
+        super().__init__(admitted.task_id)
         self._hub = hub
-        self._base_url = admitted.base_url
         self._cursor, self._stamp = admitted.cursor, admitted.stamp
+        self._told_of: float | None = None  # the beginning of an outage
+        self._is_degraded = False  # it was told of one, and of nothing since
 
     def leave(self) -> None:
         super().leave()
         self._hub.leave(self)
 
     def advance(self) -> None:
-        outlet = self._outlet
-        while not (self._is_over or outlet.is_full):
-            state = self.watched.state
-            if state is None:
+        while not (self._is_over or self._outlet.is_full):
+            if not self._write_next():
+                self._say_outage()
                 return
-            batch = state.batch
-            if state.is_gone:
-                self._finish()
-            elif (
-                batch is not None
-                and self._cursor == batch.after
-                and self._stamp == batch.before
-            ):
-                self._cursor, self._stamp = batch.upto, state.stamp
-                self._write(batch.data.for_base(self._base_url))
-            elif self._cursor < state.last_seq:
-                page = self._hub.page_for(self, self._cursor, state.last_seq)
-                if page is None:
-                    return
-                data, self._cursor = page.piece(self._cursor, PIECE_BYTES)
-                self._write(data)
-            elif self._stamp < state.stamp:
-                self._stamp = state.stamp
-                self._write(state.update.for_base(self._base_url))
-            elif state.end is not None:
-                self._write(state.end)
-                self._finish()
-            else:
-                return
+            self._is_degraded = False
+
+    def _write_next(self) -> bool:
+        """Write some of what there is; False where there is nothing now."""
+        state = self.watched.state
+        if state is None:
+            return False
+        batch = state.batch
+        if state.is_gone:
+            self._finish()
+        elif (
+            batch is not None
+            and self._cursor == batch.after
+            and self._stamp == batch.before
+        ):
+            self._cursor, self._stamp = batch.upto, state.stamp
+            self._write(batch.data)
+        elif self._cursor < state.last_seq:
+            page = self._hub.page_for(self, self._cursor, state.last_seq)
+            if page is None:
+                return False
+            data, self._cursor = page.piece(self._cursor, PIECE_BYTES)
+            self._write(data)
+        elif self._stamp < state.stamp:
+            self._stamp = state.stamp
+            self._write(state.update)
+        elif state.end is not None:
+            self._write(state.end)
+            self._finish()
+        else:
+            return False
+        return True
+
+    def _say_outage(self) -> None:
+        """That nothing comes because nothing can be read, once; and that it is over,
+        where nothing else has said that."""
+        outage = self._hub.outage
+        if outage is not None and outage.since != self._told_of:
+            self._told_of, self._is_degraded = outage.since, True
+            self._write(outage.event)
+        elif outage is None and self._is_degraded and self.watched.state is not None:
+            self._is_degraded = False
+            self._write(self.watched.state.update)
+
+
+class Client(Cursor, Held):
+    """One response: one task's lines."""
+
+    def __init__(self, hub: Hub, admitted: Admitted, outlet: Outlet) -> None:
+        Cursor.__init__(self, hub, admitted)
+        Held.__init__(self, hub.loop, outlet)

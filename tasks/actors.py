@@ -3,34 +3,62 @@
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.models import ApiKey, AuditEvent
+from django.core.exceptions import PermissionDenied
+from django.utils.translation import gettext as _
 
-Scope = ApiKey.Scope
+from tasks.models import AuditEvent, Task
+from tasks.rights import EVERYTHING, Rights
+from tasks.rights import Scope as Scope
+from tasks.task_types import TaskType
 
 
 @dataclass(frozen=True)
 class Actor:
-    """Who asks, and from which address (None: from this machine's shell).
-
-    Keys have the scope that they were made with; people may do everything.
-    """
+    """Who asks, and from which address (None: from this machine's shell, which may do
+    everything)."""
 
     name: str
     address: str | None = None
-    scope: Scope = Scope.ADMIN
+    rights: Rights = EVERYTHING
 
-    def needs(self, scope: Scope) -> None:
-        """Raises ScopeTooSmall where that is more than this one may do."""
-        if not self.scope.includes(scope):
-            raise ScopeTooSmall(scope, self.scope)
+    def may_start(self, kind: TaskType) -> bool:
+        return self.rights.may_start(kind.name, asks_first=kind.confirm)
+
+    def may_cancel(self, task: Task) -> bool:
+        return self.rights.may_cancel(is_own=self.owns(task))
+
+    def may_pin(self, task: Task) -> bool:
+        return self.rights.may_pin(is_own=self.owns(task))
+
+    def owns(self, task: Task) -> bool:
+        return task.created_by == self.name
+
+    def needs(self, scope: Scope, *, has_it: bool) -> None:
+        """Raise ScopeTooSmall, naming the scope that it takes, unless they have it."""
+        if not has_it:
+            raise ScopeTooSmall(scope, self.rights)
 
 
-class ScopeTooSmall(Exception):
-    """A key may not do this; ``needed`` is the scope with which it might."""
+# The group whose people have what a key has by the scope.
+GROUP_OF = {Scope.READ: "viewer", Scope.START: "operator", Scope.ADMIN: "admin"}
 
-    def __init__(self, needed: Scope, had: Scope) -> None:
+
+class ScopeTooSmall(PermissionDenied):
+    """Somebody may not do this; ``needed`` is the scope with which they might."""
+
+    def __init__(self, needed: Scope, had: Rights) -> None:
         self.needed, self.had = needed, had
-        super().__init__(f"This needs the scope {needed}; the key has {had}.")
+        super().__init__(self._text())
+
+    def _text(self) -> str:
+        if self.had.group:
+            text = _(
+                "This takes the group “%(needed)s”; you are in “%(had)s”. Somebody in "
+                "the group “admin” can change that."
+            )
+            return text % {"needed": GROUP_OF[self.needed], "had": self.had.group}
+        text = _("This needs a key with the scope “%(needed)s”; yours has “%(had)s”.")
+        return text % {"needed": self.needed.value, "had": self.had}
 
 
 def record(actor: Actor, action: str, target: object, **details: Any) -> None:

@@ -1,13 +1,27 @@
 from django.apps import AppConfig
+from django.contrib.admin import apps as admin
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
 
 class TasksConfig(AppConfig):
     name = "tasks"
     verbose_name = _("Tasks")
+    default = True
 
     def ready(self) -> None:
         from tasks import (  # noqa: F401 (they register checks and receivers)
             checks,
             sign_in_watch,
         )
+        from tasks.rights import ensure_groups
+
+        post_migrate.connect(ensure_groups, sender=self)
+
+
+class AdminConfig(admin.AdminConfig):
+    """Django's admin, with our site. The site is no part of tasks.admin, which
+    registers its models with it."""
+
+    default = False
+    default_site = "tasks.admin_site.AdminSite"

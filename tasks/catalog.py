@@ -1,183 +1,117 @@
-"""The kinds of tasks there are, read and checked from ``task_types.toml``.
+"""The kinds of tasks there are, read and checked from ``task_types.toml`` and what an
+installation has beside it.
 
-What the file may say is in docs/reference/task-types.md.
+What such a file may say is in docs/reference/task-types.md.
 """
 
 import re
-import tomllib
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 
-from tasks.task_types import (
-    PLACEHOLDER,
-    STOP_GRACE_SECONDS,
-    Parameter,
-    Step,
-    TaskType,
-)
+from tasks.masking import LEAST_CHARACTERS
+from tasks.patterns import Pattern, PatternError, compiled
+from tasks.task_types import STOP_GRACE_SECONDS, Parameter, Step, TaskType
+from tasks.toml_tables import CatalogError, Source, Table
 
 TYPE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 PARAMETER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,49}")
-ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|m|h)")
-SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
-SIZE = re.compile(r"([1-9][0-9]*)(KiB|MiB|GiB)")
-BYTES = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 ON_LOG_LIMIT = ("fail", "cut")
 MOST_RUNNING = 10_000  # a place has to fit into its column
+MOST_COLUMNS = 10_000
+TAKES_PTY = "true, false, or a size: {columns = 120, rows = 30}"
+INTERPRETER = re.compile(
+    r"(?:python|pypy|bash|sh|dash|zsh|ksh|fish|node|nodejs|deno|bun|ruby|perl|php|lua|"
+    r"tclsh|Rscript|pwsh|powershell)[0-9.]*"
+)
+OPTIONS_WITH_A_VALUE = {"-X", "-W", "-o", "+o", "-O", "-r", "-I", "--require"}
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 OWN_PLACEHOLDERS = ("python", "task_id", "project")
 
 
-class CatalogError(Exception):
-    """The file can't be used; the message names file, line and key."""
+class Catalog(dict[str, TaskType]):
+    """The task types of some files by their names.
+
+    ``changed_at``: since when the files have been as they were read. By the inode's
+    time, because copying a file may keep that of its content.
+    """
+
+    changed_at = datetime.min.replace(tzinfo=UTC)
 
 
-class _Table:
-    """One table of the file, with a cursor that knows where it stands."""
+def load(places: Path | Iterable[Path]) -> Catalog:
+    """Read and check files of task types, and all ``*.toml`` of folders.
 
-    def __init__(self, source: "_Source", path: tuple[str | int, ...], data: Any):
-        self.source, self.path = source, path
-        if not isinstance(data, dict):
-            raise source.error(path, "it must be a table")
-        self.data: dict[str, Any] = data
-
-    def wrong(self, key: str | None, problem: str) -> CatalogError:
-        return self.source.error((*self.path, *([key] if key else [])), problem)
-
-    def only(self, *keys: str) -> None:
-        for key in self.data:
-            if key not in keys:
-                raise self.wrong(key, f"unknown key; there are: {', '.join(keys)}")
-
-    def take(self, key: str, kind: type, default: Any, takes: str) -> Any:
-        value = self.data.get(key, default)
-        is_wrong_bool = isinstance(value, bool) and kind is not bool
-        if value is not default and (not isinstance(value, kind) or is_wrong_bool):
-            raise self.wrong(key, f"it takes {takes}")
-        return value
-
-    def text(self, key: str, default: str | None = None) -> Any:
-        return self.take(key, str, default, "a text")
-
-    def flag(self, key: str, *, default: bool = False) -> bool:
-        return bool(self.take(key, bool, default, "true or false"))
-
-    def texts(self, key: str) -> tuple[str, ...]:
-        value = self.data.get(key, [])
-        if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
-            raise self.wrong(key, "it takes a list of texts")
-        return tuple(value)
-
-    def seconds(self, key: str) -> float | None:
-        raw = self.data.get(key)
-        if raw is None:
-            return None
-        match = DURATION.fullmatch(raw) if isinstance(raw, str) else None
-        if not match or float(match[1]) <= 0:
-            raise self.wrong(key, 'it takes a duration in s, m or h, e.g. "30m"')
-        return float(match[1]) * SECONDS[match[2]]
-
-    def count(self, key: str) -> int | None:
-        number = self.take(key, int, None, "a whole number from 1")
-        if number is not None and number < 1:
-            raise self.wrong(key, "it takes a whole number from 1")
-        return number if number is None else int(number)
-
-    def size_bytes(self, key: str) -> int | None:
-        raw = self.data.get(key)
-        if isinstance(raw, str):
-            if match := SIZE.fullmatch(raw):
-                return int(match[1]) * BYTES[match[2]]
-            raise self.wrong(key, 'it takes bytes, or a size such as "64MiB"')
-        return self.count(key)
-
-    def choice(self, key: str, choices: tuple[str, ...]) -> str:
-        value = self.text(key, choices[0])
-        if value not in choices:
-            raise self.wrong(key, f"it takes one of: {', '.join(choices)}")
-        return str(value)
-
-    def env(self, known: set[str]) -> dict[str, str]:
-        table = _Table(self.source, (*self.path, "env"), self.data.get("env", {}))
-        values: dict[str, str] = {key: table.text(key) for key in table.data}
-        for key, value in values.items():
-            if not ENV_NAME.fullmatch(key):
-                raise table.wrong(key, "a variable's name is letters, digits and _")
-            _check_placeholders(table, key, value, known)
-        return values
+    Raises CatalogError, naming file, line and key, at the first thing that is wrong.
+    """
+    files = files_of(places)
+    found, origins = Catalog(), dict[str, Source]()
+    found.changed_at = changed_at([*listed(places), *files])
+    sources = [Source(file) for file in files]
+    for source in sources:
+        for name in source.data:
+            if name in origins:
+                raise defined_twice(name, origins[name], source)
+            origins[name] = source
+            found[name] = _task_type(Table(source, (name,), source.data[name]))
+    if not found:
+        where = ", ".join(source.name for source in sources) or "TASK_TYPES_FILE"
+        raise CatalogError(f"{where}: there is no task type in it.")
+    return found
 
 
-class _Source:
-    """The file's text, to find the line of a key."""
-
-    def __init__(self, path: Path, text: str) -> None:
-        self.path, self.lines = path, text.splitlines()
-
-    def error(self, path: tuple[str | int, ...], problem: str) -> CatalogError:
-        where = ".".join(str(part) for part in path if not isinstance(part, int))
-        return CatalogError(
-            f"{self.path.name}, line {self.line_of(path)}: {where}: {problem}."
-        )
-
-    def line_of(self, path: tuple[str | int, ...]) -> int:
-        """The line of a key, or of the nearest table around it."""
-        header: tuple[str, ...] = ()
-        counts: dict[tuple[str, ...], int] = {}
-        index = 0
-        best, best_depth = 1, 0
-        wanted = tuple(part for part in path if not isinstance(part, int))
-        indices = [part for part in path if isinstance(part, int)]
-        for number, line in enumerate(self.lines, 1):
-            if found := re.match(r"\s*(\[{1,2})\s*([^\[\]]+?)\s*\]{1,2}", line):
-                header = _keys(found[2])
-                if found[1] == "[[":
-                    counts[header] = index = counts.get(header, -1) + 1
-                here = header
-            elif found := re.match(r"\s*([^\s=#\[{][^=]*?)\s*=", line):
-                here = (*header, *_keys(found[1]))
-            else:
-                continue
-            in_array = header in counts and wanted[: len(header)] == header
-            if in_array and indices and indices[0] != index:
-                continue
-            if wanted[: len(here)] == here and len(here) > best_depth:
-                best, best_depth = number, len(here)
-        return best
+def listed(places: Path | Iterable[Path]) -> list[Path]:
+    return [places] if isinstance(places, Path) else list(places)
 
 
-def _keys(dotted: str) -> tuple[str, ...]:
-    return tuple(
-        part.strip().strip("\"'")
-        for part in re.findall(r"\"[^\"]*\"|'[^']*'|[^.]+", dotted)
+def files_of(places: Path | Iterable[Path]) -> list[Path]:
+    """Return the files that are named or lie in a folder that is, each once."""
+    files: list[Path] = []
+    for place in listed(places):
+        if place == own_folder() and not place.exists():
+            continue
+        try:
+            files += _in_folder(place) if place.is_dir() else [place]
+        except OSError as error:
+            raise CatalogError(
+                f"{place}: it can't be read: {error.strerror}."
+            ) from error
+    return list(dict.fromkeys(files))
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    # Not glob(), which finds nothing where it may not look.
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix == ".toml" and not path.name.startswith(".")
     )
 
 
-def load(path: Path) -> dict[str, TaskType]:
-    """Read and check a file of task types.
-
-    Raises CatalogError, naming line and key, at the first thing that is wrong.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise CatalogError(f"{path.name}: it can't be read: {reason}.") from error
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        end = f"at line {len(text.splitlines()) or 1}, the end of the file"
-        problem = str(error).replace("at end of document", end)
-        raise CatalogError(f"{path.name}: {problem}.") from error
-    source = _Source(path, text)
-    if not data:
-        raise source.error((), "there is no task type in it")
-    return {name: _task_type(_Table(source, (name,), data[name])) for name in data}
+def own_folder() -> Path:
+    """Return the folder of an installation's own types, which it need not have."""
+    return Path(settings.BASE_DIR) / "task_types.d"
 
 
-def _task_type(table: _Table) -> TaskType:
+def changed_at(paths: Iterable[Path]) -> datetime:
+    """Return when the last of these was changed, a folder by what came or went."""
+    times = (path.stat().st_ctime_ns for path in paths if path.exists())
+    changed_ns = max(times, default=0)
+    return EPOCH + timedelta(microseconds=changed_ns // 1000)
+
+
+def defined_twice(name: str, first: Source, second: Source) -> CatalogError:
+    return CatalogError(
+        f"{name} is defined twice: in {first.path}, line {first.line_of((name,))}, and "
+        f"in {second.path}, line {second.line_of((name,))}; give one another name."
+    )
+
+
+def _task_type(table: Table) -> TaskType:
     name = str(table.path[0])
     if not TYPE_NAME.fullmatch(name):
         raise table.wrong(None, "a name is small letters, digits and dashes")
@@ -186,9 +120,9 @@ def _task_type(table: _Table) -> TaskType:
         "idempotent", "hidden", "confirm", "stop_grace", "stall_after",
         "max_log_lines", "max_log_bytes", "on_log_limit", "env", "user",
     )  # fmt: skip
-    params_table = _Table(table.source, (name, "params"), table.data.get("params", {}))
+    params_table = Table(table.source, (name, "params"), table.data.get("params", {}))
     params = tuple(
-        _parameter(_Table(table.source, (name, "params", key), value))
+        _parameter(Table(table.source, (name, "params", key), value))
         for key, value in params_table.data.items()
     )
     known = {*(p.name for p in params), *OWN_PLACEHOLDERS}
@@ -196,14 +130,14 @@ def _task_type(table: _Table) -> TaskType:
     if not isinstance(steps, list) or not steps:
         raise table.wrong("steps", "there must be at least one [[…steps]]")
     lock = table.text("lock")
-    _check_placeholders(table, "lock", lock or "", known - set(OWN_PLACEHOLDERS))
+    table.check_placeholders("lock", lock or "", known - set(OWN_PLACEHOLDERS))
     return TaskType(
         name=name,
         title=table.text("title", name),
         description=table.text("description", ""),
         params=params,
         steps=tuple(
-            _step(_Table(table.source, (name, "steps", index), step), known)
+            _step(Table(table.source, (name, "steps", index), step), known)
             for index, step in enumerate(steps)
         ),
         timeout_seconds=table.seconds("timeout"),
@@ -222,7 +156,7 @@ def _task_type(table: _Table) -> TaskType:
     )
 
 
-def _max_running(table: _Table) -> int | None:
+def _max_running(table: Table) -> int | None:
     takes = f"a whole number from 1 to {MOST_RUNNING}"
     number: int | None = table.take("max_running", int, None, takes)
     if number is not None and not 1 <= number <= MOST_RUNNING:
@@ -230,7 +164,7 @@ def _max_running(table: _Table) -> int | None:
     return number
 
 
-def _parameter(table: _Table) -> Parameter:
+def _parameter(table: Table) -> Parameter:
     name = str(table.path[-1])
     if not PARAMETER_NAME.fullmatch(name) or name in OWN_PLACEHOLDERS:
         raise table.wrong(None, "a parameter's name is letters, digits and _")
@@ -239,8 +173,8 @@ def _parameter(table: _Table) -> Parameter:
     )  # fmt: skip
     pattern = table.text("pattern")
     try:
-        re.compile(pattern or "")
-    except re.error as error:
+        compiled(pattern or "")
+    except PatternError as error:
         raise table.wrong("pattern", f"not a regular expression: {error}") from error
     parameter = Parameter(
         name=name,
@@ -254,10 +188,13 @@ def _parameter(table: _Table) -> Parameter:
     )
     if parameter.default is not None and parameter.problem(parameter.default):
         raise table.wrong("default", "it is not a value that the parameter takes")
+    if parameter.default is not None and parameter.is_too_short(parameter.default):
+        least = f"a secret has at least {LEAST_CHARACTERS} characters"
+        raise table.wrong("default", least)
     return parameter
 
 
-def _step(table: _Table, known: set[str]) -> Step:
+def _step(table: Table, known: set[str]) -> Step:
     table.only(
         "name", "command", "cwd", "env", "weight", "timeout", "retries",
         "continue_on_error", "stall_after", "progress_pattern", "pty", "user",
@@ -267,7 +204,7 @@ def _step(table: _Table, known: set[str]) -> Step:
         raise table.wrong("command", "it takes a list: the program and its arguments")
     cwd = table.text("cwd")
     for key, part in [*(("command", part) for part in command), ("cwd", cwd or "")]:
-        _check_placeholders(table, key, part, known)
+        table.check_placeholders(key, part, known)
     weight = table.take("weight", int | float, 1, "a number above 0")  # type: ignore[arg-type]
     if weight <= 0:
         raise table.wrong("weight", "it takes a number above 0")
@@ -275,7 +212,7 @@ def _step(table: _Table, known: set[str]) -> Step:
     if not 0 <= retries <= 10:
         raise table.wrong("retries", "it takes a whole number from 0 to 10")
     return Step(
-        name=table.text("name", command[0])[:200],
+        name=table.text("name", name_of(command))[:200],
         command=command,
         cwd=cwd,
         env=table.env(known),
@@ -285,18 +222,58 @@ def _step(table: _Table, known: set[str]) -> Step:
         continue_on_error=table.flag("continue_on_error"),
         stall_seconds=table.seconds("stall_after"),
         progress_pattern=_progress_pattern(table),
-        pty=table.flag("pty"),
+        **_terminal(table),
         user=table.text("user"),
     )
 
 
-def _progress_pattern(table: _Table) -> re.Pattern[str] | None:
+def _terminal(table: Table) -> dict[str, Any]:
+    """Return what ``pty`` says: true, false, or a terminal's size."""
+    if not isinstance(table.data.get("pty", False), dict):
+        return {"pty": table.take("pty", bool, False, TAKES_PTY)}
+    size = Table(table.source, (*table.path, "pty"), table.data["pty"])
+    size.only("columns", "rows")
+    found = {key: size.count(key) for key in size.data}
+    for key, number in found.items():
+        if number and number > MOST_COLUMNS:
+            raise size.wrong(key, f"it takes a whole number from 1 to {MOST_COLUMNS}")
+    return {"pty": True, **found}
+
+
+def name_of(command: Sequence[str]) -> str:
+    """Return the name of a step that has none: the file name of its program, or of the
+    script or module that an interpreter is to run."""
+    program, *arguments = (file_name(part) for part in command)
+    program = "python" if program == "{python}" else program
+    if program == "env":
+        named = [part for part in arguments if part[:1] != "-" and "=" not in part]
+        return name_of(command[1 + arguments.index(named[0]) :]) if named else program
+    if not INTERPRETER.fullmatch(program):
+        return program
+    rest = iter(arguments)
+    for argument in rest:
+        if argument in {"-c", "-e", "-"}:  # the script stands in the command line
+            break
+        if argument == "-m":
+            return next(rest, program)
+        if argument in OPTIONS_WITH_A_VALUE:
+            next(rest, None)
+        elif argument[:1] not in {"-", "+", ""}:
+            return argument
+    return program
+
+
+def file_name(path: str) -> str:
+    return path.rstrip("/").rpartition("/")[2] or path
+
+
+def _progress_pattern(table: Table) -> Pattern | None:
     text = table.text("progress_pattern")
     if text is None:
         return None
     try:
-        pattern = re.compile(text)
-    except re.error as error:
+        pattern = compiled(text)
+    except PatternError as error:
         raise table.wrong(
             "progress_pattern", f"not a regular expression: {error}"
         ) from error
@@ -310,16 +287,7 @@ def _progress_pattern(table: _Table) -> re.Pattern[str] | None:
     return pattern
 
 
-def _check_placeholders(table: _Table, key: str, text: str, known: set[str]) -> None:
-    for match in PLACEHOLDER.finditer(text):
-        if match[1] is not None and match[1] not in known:
-            there = ", ".join(sorted(known))
-            raise table.wrong(
-                key, f"{match[0]} is no parameter of this type; there are: {there}"
-            )
-
-
 @cache
-def catalog() -> dict[str, TaskType]:
-    """The task types of this process, read once from TASK_TYPES_FILE."""
+def catalog() -> Catalog:
+    """The task types of this process, read once from what TASK_TYPES_FILE names."""
     return load(settings.TASK_TYPES_FILE)

@@ -1,13 +1,17 @@
 """System checks: what contradicts itself stops the start, with an id and a hint; what
 is only doubtful is said by it."""
 
+import os
+import stat
 from typing import Any
 
 from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, register
 
-from tasks.catalog import CatalogError, catalog
+from resources.served import problem_of_platforms
+from tasks.catalog import catalog
+from tasks.toml_tables import CatalogError
 
 
 @register
@@ -17,6 +21,33 @@ def task_types_can_be_read(**_: Any) -> list[Error]:
     except CatalogError as error:
         return [Error(str(error), hint="See TASK_TYPES_FILE.", id="tasks.E001")]
     return []
+
+
+@register
+def platforms_can_be_read(**_: Any) -> list[Error]:
+    problem = problem_of_platforms()
+    return [Error(problem, id="tasks.E002")] if problem else []
+
+
+@register
+def secrets_are_private(**_: Any) -> list[CheckMessage]:
+    """Return a warning where other accounts can read ``.env``. One of root's that is
+    shared with the service's group is meant so."""
+    path = settings.BASE_DIR / ".env"
+    try:
+        found = path.stat()
+    except OSError:
+        return []
+    is_own = found.st_uid == os.geteuid()
+    if not found.st_mode & (stat.S_IRWXG | stat.S_IRWXO if is_own else stat.S_IRWXO):
+        return []
+    return [
+        checks.Warning(
+            f"Other accounts can read {path}, which has secrets.",
+            hint=f"Close it: chmod 600 {path}",
+            id="tasks.W002",
+        )
+    ]
 
 
 # A deployment check, so that the start and `check --deploy` tell it, and not every

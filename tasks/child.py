@@ -8,7 +8,7 @@ import codecs
 import fcntl
 import json
 import os
-import pty
+import re
 import select
 import signal
 import termios
@@ -18,15 +18,24 @@ from contextlib import suppress
 from typing import Any, Literal
 
 from tasks.keeper import Keeper, Program
+from tasks.start_failures import NOT_EXECUTABLE
 
 READ_BYTES = 128 * 1024
 PIPE_BYTES = 1024 * 1024  # the most that an ordinary user may ask for
 LINE_LIMIT_BYTES = 64 * 1024
 BYTES_PER_CHARACTER = 4  # at most, in UTF-8
 PROMPT_SECONDS = 0.7  # of silence, after which an unfinished line is shown
+# In so many looks the pipe has to be empty meanwhile. Silence is counted in looks, not
+# by the clock alone: while this process was stopped or waited for the database, or the
+# whole machine stood still, nobody looked.
+PROMPT_LOOKS = 5
 # How long what a program leaves behind (processes, a pipe held open) may outlive it.
 DRAIN_SECONDS = 2.0
 GONE_SECONDS = 6.0  # the keeper's own patience with what can't be killed is 5 s
+
+CUT_NOTE = re.compile(r" … \[cut: the line has [0-9,]+ bytes\]\Z")
+
+NOT_STARTED = "The process that was to start it was killed."
 
 Stream = Literal["stdout", "stderr"]
 
@@ -38,16 +47,20 @@ class LineCutter:
     is kept; a line over LINE_LIMIT_BYTES is cut, saying so and how long it was.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, hide_cut: Callable[[str], str] = str) -> None:
+        """``hide_cut``: takes secrets out of a line that is cut, half ones too: behind
+        the cut nobody can see any more that it was one."""
+        self._hide_cut = hide_cut
         self._rest = b""
         self._dropped = 0  # bytes of the unfinished line beyond the limit
-        self._fed_at = 0.0
+        self._looked_at = 0.0
+        self._looks = 0  # that found nothing, since the last data
         self._patience = PROMPT_SECONDS
         self._was_shown = False  # the beginning of the unfinished line
 
     def feed(self, data: bytes) -> list[str]:
         """The lines that ``data`` completes."""
-        self._fed_at = time.monotonic()
+        self.hear()
         block, newline, rest = data.rpartition(b"\n")
         if not newline:
             self._keep(data)
@@ -83,20 +96,28 @@ class LineCutter:
         """The line so far, as it stands after its last ``\r``."""
         return self._clean(self._rest)
 
+    def hear(self) -> None:
+        """There is more, so the silence is over."""
+        self._looked_at, self._looks = time.monotonic(), 0
+
     @property
-    def prompt_at(self) -> float | None:
-        """When (time.monotonic) the unfinished line is to be shown, if nothing more
-        comes: it may be a question."""
-        is_held = not self._rest or self._dropped or self._rest.startswith(b"::")
-        return None if is_held else self._fed_at + self._patience
+    def look_at(self) -> float | None:
+        """When (time.monotonic) to look whether nothing more has come after the
+        unfinished line: it may be a question."""
+        is_command = self._rest.lstrip().startswith(b"::")
+        is_held = not self._rest or self._dropped or is_command
+        return None if is_held else self._looked_at + self._patience / PROMPT_LOOKS
 
     def prompt(self, may_show: Callable[[str], bool]) -> list[str]:
-        """The unfinished line, where it is time to show it; what follows of it is a
-        line of its own, and is waited for twice as long: a row of dots that grows by
-        one a second does not become as many lines."""
-        if self.prompt_at is None or time.monotonic() < self.prompt_at:
+        """Count a look that found nothing more; returns the unfinished line, where it
+        is time to show it. What follows of it is a line of its own, and is waited for
+        twice as long: a row of dots that grows by one a second does not become as many
+        lines."""
+        self._looked_at = time.monotonic()
+        self._looks += 1
+        if self._looks < PROMPT_LOOKS:
             return []
-        self._fed_at = time.monotonic()
+        self._looks = 0
         self._patience *= 2
         whole = whole_characters(self._rest)
         text = self._clean(whole)
@@ -137,7 +158,8 @@ class LineCutter:
             line = line[:LINE_LIMIT_BYTES]
             # Not a character cut in two, which would look like broken UTF-8.
             decoder = codecs.getincrementaldecoder("utf-8")("replace")
-            return decoder.decode(line).replace("\0", "\ufffd") + note
+            text = decoder.decode(line).replace("\0", "\ufffd")
+            return self._hide_cut(text) + note
         return line.decode("utf-8", "replace").replace("\0", "\ufffd")
 
 
@@ -153,18 +175,35 @@ def whole_characters(data: bytes) -> bytes:
     return data
 
 
+def is_readable(fd: int, seconds: float = 0) -> bool:
+    """Whether a descriptor has something to read, or its end, now or within a time."""
+    poller = select.poll()  # unlike select(), it takes numbers over 1,023, too
+    poller.register(fd, select.POLLIN)
+    return bool(poller.poll(seconds * 1000))
+
+
 class Child:
     """A running program, and all that came of it.
 
     refusal  why it could not be started, and what a shell would exit with; or None
     status   its exit status once it has ended (negative: the signal), else None
+    usage    maxRssBytes and cpuSeconds of what has ended, where that is known
+    why      a sentence on why it ended so, where more is known than its status
     killed   how many processes it left behind that had to be killed
     left     pids that could not be
     """
 
-    def __init__(self, keeper: Keeper, program: Program) -> None:
+    def __init__(
+        self,
+        keeper: Keeper,
+        program: Program,
+        hide_cut: Callable[[str], str] = str,
+    ) -> None:
+        self._hide_cut = hide_cut  # see LineCutter
         self.refusal: tuple[str, int] | None = None
         self.status: int | None = None
+        self.usage: dict[str, float] = {}
+        self.why: str | None = None
         self.killed = 0
         self.left: list[int] = []
         self.pid: int | None = None
@@ -174,11 +213,9 @@ class Child:
         self._is_killed = False
         self._exited_at: float | None = None
         self._pipes: dict[int, tuple[Stream, LineCutter]] = {}
-        if program.pty:
-            ends = [self._terminal()]
-        else:
-            ends = [self._pipe("stdout"), self._pipe("stderr")]
+        ends: list[int] = []
         try:
+            self._open(program, ends)
             self._connection = keeper.start(program, ends[0], ends[-1])
         except BaseException:
             self._close_pipes()
@@ -187,28 +224,39 @@ class Child:
             for end in ends:
                 os.close(end)
 
-    def _pipe(self, stream: Stream) -> int:
-        """Read from a new pipe; returns its other end."""
+    def _open(self, program: Program, ends: list[int]) -> None:
+        """Read from new pipes, or from a terminal; adds their other ends to ``ends``.
+
+        Raises OSError where the system has no more of them.
+        """
+        if program.pty:
+            self._terminal(ends, program.columns, program.rows)
+            return
+        for stream in ("stdout", "stderr"):
+            self._pipe(ends, stream)
+
+    def _pipe(self, ends: list[int], stream: Stream) -> None:
         reader, writer = os.pipe()
+        self._pipes[reader] = (stream, LineCutter(self._hide_cut))
+        ends.append(writer)
         os.set_blocking(reader, False)
         if hasattr(fcntl, "F_SETPIPE_SZ"):
             # Over the user's quota the pipe simply stays as it is.
             with suppress(OSError):
                 fcntl.fcntl(reader, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
-        self._pipes[reader] = (stream, LineCutter())
-        return writer
 
-    def _terminal(self) -> int:
-        """The same with a terminal, to which programs write line by line. It changes
-        nothing of what they write."""
-        reader, writer = pty.openpty()
+    def _terminal(self, ends: list[int], columns: int, rows: int) -> None:
+        """A terminal, to which programs write line by line. It changes nothing of what
+        they write."""
+        reader, writer = os.openpty()
+        self._pipes[reader] = ("stdout", LineCutter(self._hide_cut))
+        ends.append(writer)
         os.set_blocking(reader, False)
         mode = termios.tcgetattr(writer)
         mode[1] &= ~termios.OPOST
         mode[3] &= ~termios.ECHO
         termios.tcsetattr(writer, termios.TCSANOW, mode)
-        self._pipes[reader] = ("stdout", LineCutter())
-        return writer
+        termios.tcsetwinsize(writer, (rows, columns))
 
     # --- Reading --------------------------------------------------------------------
 
@@ -238,11 +286,19 @@ class Child:
 
     def prompts(self, may_show: Callable[[str], bool]) -> list[tuple[Stream, str]]:
         """Unfinished lines that have stood for so long that they are to be shown."""
-        return [
-            (stream, text)
-            for stream, cutter in self._pipes.values()
-            for text in cutter.prompt(may_show)
-        ]
+        found = []
+        for fd, (stream, cutter) in self._pipes.items():
+            if cutter.look_at is None or time.monotonic() < cutter.look_at:
+                continue
+            if is_readable(fd):
+                cutter.hear()
+            else:
+                found += [(stream, text) for text in cutter.prompt(may_show)]
+        return found
+
+    def has_more(self) -> bool:
+        """Whether there is output that was not read yet."""
+        return any(is_readable(fd) for fd in self._pipes)
 
     def unfinished(self, fd: int) -> str:
         """A pipe's line so far; of a bar drawn with ``\\r`` its last state."""
@@ -297,6 +353,7 @@ class Child:
             self.pid = news["pid"]
         elif "status" in news:
             self.status, self._exited_at = news["status"], time.monotonic()
+            self.usage, self.why = news["usage"], news["why"]
         elif "refused" in news:
             self.refusal = (news["refused"][0], news["refused"][1])
             self._part()
@@ -308,7 +365,9 @@ class Child:
         """Whoever attended to it was killed; then it was killed with all that was
         its, by the keeper."""
         if not self._is_gone:
-            if self.status is None:
+            if self.pid is None:
+                self.refusal = (NOT_STARTED, NOT_EXECUTABLE)
+            elif self.status is None:
                 self.status = -signal.SIGKILL
             self._part()
 
@@ -328,7 +387,7 @@ class Child:
     @property
     def next_deadline(self) -> float | None:
         """When (time.monotonic) this child needs to be looked at without an event."""
-        times = [cutter.prompt_at for _, cutter in self._pipes.values()]
+        times = [cutter.look_at for _, cutter in self._pipes.values()]
         times.append(self._kill_due)
         if self._is_gone and self._exited_at is not None:
             times.append(self._exited_at + DRAIN_SECONDS)
@@ -368,7 +427,7 @@ class Child:
         self.kill_now()
         deadline = time.monotonic() + GONE_SECONDS
         while not self._is_gone and time.monotonic() < deadline:
-            select.select([self._connection], [], [], 0.1)
+            is_readable(self._connection.fileno(), 0.1)
             self._hear()
         self._close_pipes()
         self._connection.close()

@@ -14,14 +14,19 @@ from django.db import IntegrityError, connection, transaction
 
 from tasks import log_store
 from tasks.catalog import catalog
+from tasks.definitions import type_of
 from tasks.execution import first_change
-from tasks.models import Runner, Task
+from tasks.models import Runner, Task, TaskDefinition
 from tasks.news import CHANNELS, announce
 
 Statement = tuple[str, tuple[Any, ...]]  # and its values
 
 TASKS = Task._meta.db_table
-LOADED = ("id", "type", "params", "attempt", "last_seq", "progress", "trail")
+LOADED = (
+    *("id", "type", "params", "attempt", "last_seq", "progress", "trail"),
+    *("definition_id", "types_changed_at", "secret_values"),
+)
+DEFINITIONS = TaskDefinition._meta.db_table
 # One way to the server and back, and one task locked: runners that look at the same
 # time pass over what another one is about to take. {queue}: see _queue.
 CLAIM_AT_ONCE = f"""
@@ -29,9 +34,15 @@ CLAIM_AT_ONCE = f"""
         {{queue}} FOR UPDATE SKIP LOCKED
     ), standing AS (
         SELECT
-            id, coalesce(%s::jsonb -> type, %s::jsonb) AS first,
+            id,
+            CASE
+                WHEN definition_id IS NULL THEN coalesce(%s::jsonb -> type, %s::jsonb)
+                ELSE jsonb_set(
+                    %s::jsonb, '{{{{2}}}}', content #> '{{{{steps,0,name}}}}'
+                )
+            END AS first,
             (%s::jsonb ->> type)::int AS place
-        FROM next
+        FROM next LEFT JOIN {DEFINITIONS} AS definition ON sha256 = definition_id
     ), moved AS (
         UPDATE {TASKS} AS task SET
             status = 'running', runner_id = %s, started_at = statement_timestamp(),
@@ -55,16 +66,18 @@ MOVE = f"""
 
 
 def claim(runner: Runner) -> Task | None:
-    """Move the oldest task that may run now to ``running``, in this runner's name.
+    """Move the oldest task that may run now to ``running``, in this runner's name. One
+    of a type that the runner does not know is left to others.
 
     Of the task returned, LOADED is there. Where it goes on after the death of its
     runner, it stands behind the lines and changes that are stored of it, and so does
     the last entry of its trail.
     """
+    types = runner.takes or ()
     while True:
-        places = free_places(runner.types)
+        places = free_places(types)
         full = tuple(name for name, place in places.items() if place is None)
-        queue = _queue(tuple(runner.types), full)
+        queue = _queue(tuple(types), full)
         # The other runner that took the task's lock or place meanwhile has won.
         with suppress(IntegrityError):
             if connection.features.has_select_for_update_skip_locked:
@@ -107,6 +120,7 @@ def _claim_at_once(
             *values,
             json.dumps(firsts),
             json.dumps(first_change(None)),
+            json.dumps(first_change(None)),
             json.dumps(places),
             runner.pk,
             CHANNELS["viewers"],
@@ -116,7 +130,7 @@ def _claim_at_once(
 
 def _moves(task: Task, place: int | None, runner: Runner) -> bool:
     """Move it, unless another runner was faster."""
-    first: list[Any] = list(first_change(catalog().get(task.type)))
+    first: list[Any] = list(first_change(type_of(task)))
     first[0], first[3] = task.last_seq, task.progress
     _, step_index, step_name, *_ = first
     task.trail = [*task.trail, first]

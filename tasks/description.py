@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from typing import Any, TypedDict
 
 from tasks.catalog import catalog
+from tasks.masking import MASK
 from tasks.models import Task, moment
-from tasks.task_types import MASK
 from tasks.waiting import WaitingFor, waiting_for_all
 
 NEWEST_LINES = 10  # how many lines a task carries in "logs"
@@ -43,12 +43,10 @@ def iso_of_ms(at_ms: int) -> str:
 
 def describe(
     task: Task,
-    base_url: str,
     logs: Iterable[LineJson] = (),
-    stream_query: str = "",
     waiting: Mapping[uuid.UUID, WaitingFor] | None = None,
 ) -> dict[str, Any]:
-    """A task as programs see it. ``base_url`` has no slash at its end.
+    """A task as programs see it, without URLs: whoever watches it has them.
 
     ``logs``: the newest few lines; in the stream they stay away, because there every
     line is an event of its own. ``waiting``: what ``waiting_for_all`` said of several
@@ -83,14 +81,21 @@ def describe(
         "error": task.error,
         "logCount": task.last_seq,
         "logs": list(logs),
-        "statusUrl": f"{base_url}/api/tasks/{task.pk}/status",
-        "streamUrl": f"{base_url}/api/tasks/{task.pk}/stream{stream_query}",
     }
 
 
+def urls_of(task: Task, base_url: str = "", stream_query: str = "") -> dict[str, str]:
+    """Return where a task is to be asked and watched. ``base_url`` has no slash at its
+    end; without it the paths are given."""
+    path = f"{base_url}/api/tasks/{task.pk}"
+    return {"statusUrl": f"{path}/status", "streamUrl": f"{path}/stream{stream_query}"}
+
+
 def shown_params(task: Task) -> dict[str, str]:
-    """The parameters; of a type that is not in the file any more nobody knows which
-    are secret, so all of them are."""
+    """Return the parameters without secrets. Of a task from before, whose type is not
+    in the file any more, nobody knows which are secret, so all of them are."""
+    if task.definition_id is not None:
+        return dict(task.params)
     kind = catalog().get(task.type)
     return (
         kind.without_secrets(task.params) if kind else dict.fromkeys(task.params, MASK)

@@ -7,7 +7,6 @@ task's own state is stored by the runner.
 
 import contextlib
 import os
-import re
 import signal
 import time
 import uuid
@@ -16,15 +15,39 @@ from typing import Any, Literal
 
 from django.conf import settings
 
-from tasks.child import Child, Stream
+from tasks.causes import LONGEST_SHOWN, Cause, Output
+from tasks.child import CUT_NOTE, Child, Stream
 from tasks.keeper import Keeper, Program
-from tasks.task_types import MASK, Step, TaskType, fill
+from tasks.masking import LEAST_CHARACTERS, MASK, MOST_TEXTS, Masks, TooManySecrets
+from tasks.outputs import MOST_REFUSALS_TOLD, Outputs
+from tasks.patterns import LINE_SECONDS, Match, Pattern, TooSlow, found_in
+from tasks.start_failures import NOT_EXECUTABLE, limit_met
+from tasks.task_types import NoValue, Step, TaskType, fill
 from tasks.workflow import Command, NotJson, json_of, parse
 
 RETRY_SECONDS = 1.0  # before the first retry; doubled for each further one
 MAX_RETRY_SECONDS = 60.0
-PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "TZ", "TMPDIR", "SSL_CERT_FILE")
+MOST_SLOW_LINES = 3  # others wait for each: LINE_SECONDS
+LONGEST_TEXT = 4_000  # characters of an error, or of a command in the result
+LINE_ENDS = str.maketrans({"\n": "\\n", "\r": "\\r"})  # a message is one line
+TERMINAL = "xterm-256color"  # whose colours the pages know
+PASSED_ON = ("PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "SSL_CERT_FILE")
 PASSED_ON_PREFIXES = ("RESOURCE_", "AWS_", "AZURE_", "GOOGLE_", "LC_")
+
+# Rather than go on and print what can't be hidden.
+TOO_MANY_SECRETS = f"::add-mask:: named more than {MOST_TEXTS:,} lines of secrets."
+
+# Those that a program brings upon itself; others are sent by somebody who need not care
+# what it said last.
+OWN_SIGNALS = {
+    signal.SIGABRT,
+    signal.SIGBUS,
+    signal.SIGFPE,
+    signal.SIGILL,
+    signal.SIGSEGV,
+    signal.SIGSYS,
+    signal.SIGTRAP,
+}
 
 Outcome = Literal["completed", "failed", "cancelled"]
 Change = tuple[int, int, str, int, int | None]
@@ -60,15 +83,19 @@ class Execution:
         behind that line, with the trail that the claim left, never back."""
         self.task_id, self.kind, self._keeper = task_id, kind, keeper
         self.values = kind.placeholders(task_id, params)
-        secrets = [params.get(p.name, "") for p in kind.params if p.secret]
-        self.masks = {secret for secret in secrets if secret}
+        secrets = {p.name: params.get(p.name, "") for p in kind.params if p.secret}
+        self._masks = Masks(secrets.values())
+        # What is shown is made of these: of a secret that was quoted, escaped or cut
+        # first, nobody could tell any more that it is one.
+        hidden = {name: MASK for name, secret in secrets.items() if secret}
+        self._shown_values = {**self.values, **hidden}
         self.lines: list[tuple[int, int, str, str]] = []
         self.line_count = first_seq
         self.trail = [tuple(change) for change in trail or [first_change(kind)]]
         self.outcome: Outcome | None = None
         self.error: str | None = None
         self.results: list[dict[str, Any]] = []
-        self.outputs: dict[str, Any] = {}
+        self.outputs = Outputs()
         self.progress = progress
         self.child: Child | None = None
         self._step_index = 0  # of the step that runs or comes next, from 0
@@ -84,7 +111,12 @@ class Execution:
         self._longest_silence_seconds = 0.0  # of the step, between its lines
         self._log_size_bytes = self._dropped_lines = 0
         self._is_log_full = False
+        self._slow_lines = 0  # whose progress took too long to read
+        self._may_speak = True  # what it prints can be shown without its secrets
         self._complaint = ""  # the step's last ::error::
+        self._output = Output()  # of the attempt that runs
+        # The first ::error::, or what made the task fail; never the service's words.
+        self.first_error: Cause | None = None
         self._total_weight = sum(step.weight for step in kind.steps)
 
     # --- What the runner calls ------------------------------------------------------
@@ -162,8 +194,10 @@ class Execution:
         """The task's ``result``, as API.md shows it."""
         success = self.outcome == "completed"
         result: dict[str, Any] = {"success": success, "results": self.results}
-        if self.outputs:
-            result["outputs"] = self.outputs
+        if self.first_error is not None:
+            result["firstError"] = self.first_error._asdict()
+        if self.outputs.values:
+            result["outputs"] = self.outputs.values
         return result
 
     # --- Steps ----------------------------------------------------------------------
@@ -172,28 +206,47 @@ class Execution:
     def _step(self) -> Step:
         return self.kind.steps[self._step_index]
 
+    @property
+    def _command(self) -> str:
+        """The running step's, as people read it."""
+        return self._step.shown(self._shown_values, self._masks.hide)
+
     def _start_step(self) -> None:
         step = self._step
         self._complaint, self._step_timed_out = "", False
+        self._output = Output()
         self._step_started_at = self._last_output_at = time.monotonic()
         self._last_line_at, self._longest_silence_seconds = self._step_started_at, 0.0
-        self._note_change()
-        self._say("info", f"Executing: {step.shown(self.values)}")
+        self._note_change(again=self._attempt > 1)
+        try:
+            self._say("info", f"Executing: {self._command}")
+            program = self._program(step)
+        except NoValue as missing:
+            self._end("failed", f"Step “{step.name}” was not started: {missing}")
+            return
+        try:
+            self.child = Child(self._keeper, program, self._masks.hide_cut)
+        except OSError as error:  # a limit of the system's, which others may not meet
+            self._complaint = limit_met(program.argv[0], error)
+            self._judge(NOT_EXECUTABLE, {})
+
+    def _program(self, step: Step) -> Program:
+        """Return what to start. Raises NoValue."""
         folder = fill(step.cwd, self.values) if step.cwd else "."
         own_env = {
             name: fill(value, self.values)
             for name, value in {**self.kind.env, **step.env}.items()
         }
-        self.child = Child(
-            self._keeper,
-            Program(
-                argv=step.argv(self.values),
-                cwd=str(settings.BASE_DIR / folder),
-                env={**self._environment(), **own_env},
-                user=step.user or self.kind.user,
-                own_env=own_env,
-                pty=step.pty,
-            ),
+        return Program(
+            argv=step.argv(self.values),
+            cwd=str(settings.BASE_DIR / folder),
+            env={**self._environment(), **own_env},
+            user=step.user or self.kind.user,
+            own_env=own_env,
+            pty=step.pty,
+            columns=step.columns,
+            rows=step.rows,
+            umask=settings.STEP_UMASK,
         )
 
     def _finish_step(self, child: Child) -> None:
@@ -213,23 +266,26 @@ class Execution:
             self._say("error", f"Processes that can't be killed are left: {pids}.")
         if child.refusal is not None:
             self._complaint, status = child.refusal
-            self._judge(status)
+            self._judge(status, child.usage)
         else:
             assert child.status is not None  # noqa: S101 (it is over)
-            self._judge(child.status)
+            self._complaint = self._complaint or child.why or ""
+            self._judge(child.status, child.usage)
 
-    def _judge(self, status: int) -> None:
+    def _judge(self, status: int, usage: Mapping[str, float]) -> None:
         """Record how a step ended, and decide what comes next."""
         step = self._step
         self.results.append(
             {
                 "name": step.name,
-                "command": self._masked(step.shown(self.values)),
+                "command": shortened(self._command),
                 "exitCode": 128 - status if status < 0 else status,
                 "signal": _signal_name(-status) if status < 0 else None,
                 "durationMs": round((time.monotonic() - self._step_started_at) * 1000),
                 "longestSilenceMs": round(self._longest_silence_seconds * 1000),
                 "attempt": self._attempt,
+                "maxRssBytes": usage.get("maxRssBytes"),
+                "cpuSeconds": usage.get("cpuSeconds"),
             }
         )
         if self._stop is not None:
@@ -237,7 +293,8 @@ class Execution:
         if status == 0 and not self._step_timed_out:
             self._go_on()
             return
-        problem = self._problem(status)
+        cause = self._cause(status)
+        problem = self._problem(status, cause)
         if self._attempt <= step.retries:
             delay = min(RETRY_SECONDS * 2 ** (self._attempt - 1), MAX_RETRY_SECONDS)
             self._attempt += 1
@@ -251,6 +308,7 @@ class Execution:
             self._say("info", f"{problem} Going on, as the step allows it.")
             self._go_on()
         else:
+            self.first_error = self.first_error or cause
             self._end("failed", problem)
 
     def _go_on(self) -> None:
@@ -262,7 +320,10 @@ class Execution:
             self._set_progress(0)
 
     def _end(self, outcome: Outcome, error: str | None) -> None:
-        self.error = self._masked(error) if error else None
+        self.error = shortened(self._masks.hide(error)) if error else None
+        if (count := self.outputs.refused - MOST_REFUSALS_TOLD) > 0:
+            were = "output was" if count == 1 else "outputs were"
+            self._say("info", f"{count:,} more {were} refused.")
         if count := self._dropped_lines:
             were = "line was" if count == 1 else "lines were"
             self._say("info", f"{count:,} more {were} not kept.")
@@ -276,7 +337,15 @@ class Execution:
             self._say("error", error)
         self.outcome = outcome
 
-    def _problem(self, status: int) -> str:
+    def _cause(self, status: int) -> Cause | None:
+        """What the program printed of its failure; None where it is not to be looked
+        for, because somebody said it by ::error::, or ended the program."""
+        is_ended = status < 0 and -status not in OWN_SIGNALS
+        if self._complaint or self._step_timed_out or is_ended:
+            return None
+        return self._output.cause()
+
+    def _problem(self, status: int, cause: Cause | None) -> str:
         """One sentence on why a step failed."""
         step = self._step
         if self._step_timed_out:
@@ -287,7 +356,8 @@ class Execution:
             how = "could not start"
         else:
             how = f"failed with exit code {status}"
-        because = f": {self._complaint}" if self._complaint else "."
+        because = self._complaint or (cause.message if cause else "")
+        because = f": {because}" if because else "."
         return f"Step “{step.name}” {how}{because}"
 
     # --- Deadlines ------------------------------------------------------------------
@@ -313,7 +383,10 @@ class Execution:
             if self.child is not None:
                 self.child.stop(self.kind.stop_grace_seconds)
         if self._stall_deadline is not None and now >= self._stall_deadline:
-            self._note_stall(now)
+            if self.child is not None and self.child.has_more():
+                self._last_output_at = now  # it is not silent, only not heard yet
+            else:
+                self._note_stall(now)
 
     @property
     def _stall_seconds(self) -> float | None:
@@ -358,15 +431,33 @@ class Execution:
         if self._stall_seconds is not None:
             self._end_stall()
         before = self.line_count
+        if self._are_plain(lines):
+            # One after the other they would take three times as long.
+            self.lines += [
+                (number, at_ms, stream, line)
+                for number, line in enumerate(lines, before + 1)
+            ]
+            self.line_count += len(lines)
+            lines = []
         for line in lines:
-            if line[:2] == "::" and (command := parse(line)):
+            if not self._may_speak:
+                break
+            is_like_one = line[:2] == "::" or line[:1].isspace()
+            if is_like_one and (command := parse(line)):
                 self._obey(command, line)
             elif self.kind.limits_log and self._is_beyond_limit(line):
                 self._dropped_lines += 1
             else:
                 self._say(stream, line, at_ms)
-        if self.line_count > before:
+        if count := self.line_count - before:
             self._end_silence()
+            self._output.take(self.lines[-count:])
+
+    def _are_plain(self, lines: list[str]) -> bool:
+        """Return whether lines can be kept as they are: there is nothing to hide, to
+        count or to obey."""
+        is_watched = self._masks or self.kind.limits_log or not self._may_speak
+        return not is_watched and "::" not in "\n".join(lines)
 
     def _is_beyond_limit(self, line: str) -> bool:
         """Whether a line is one more than the type's log may have. The first one ends
@@ -391,38 +482,55 @@ class Execution:
     def _may_show(self, text: str) -> bool:
         """Whether an unfinished line may be shown: not while it may end within a
         secret, which would be shown by halves."""
-        return not any(
-            text.endswith(secret[:length])
-            for secret in self.masks
-            for length in range(1, len(secret))
-        )
+        return not self._masks.may_go_on(text)
 
-    def _take_progress(self, pattern: re.Pattern[str], texts: list[str]) -> None:
-        """Read the percentage from what a step prints, as its type asks."""
-        for text in texts:
-            for found in pattern.finditer(text):
-                self._set_progress(percentage(found))
+    def _take_progress(self, pattern: Pattern, texts: list[str]) -> None:
+        """Read the percentage from what a step prints, as its type asks. A line that
+        takes too long to read is passed over; after some of these the step is."""
+        if self._slow_lines >= MOST_SLOW_LINES:
+            return
+        try:
+            for text in texts:
+                for found in found_in(pattern, text):
+                    self._set_progress(percentage(found))
+        except TooSlow:
+            self._slow_lines += 1
+            if self._slow_lines == 1:
+                self._say(
+                    "info",
+                    "The progress of a line was not read: progress_pattern took more "
+                    f"than {LINE_SECONDS:g} s for it.",
+                )
 
     def _obey(self, command: Command, line: str) -> None:
+        if command.name != "add-mask" and not command.is_json:
+            # Before its escapes are undone, which may make another text of a secret.
+            command = parse(self._masks.hide(line)) or command
         match command.name:
             case "progress":
                 self._set_progress(int(command.value))
             case "add-mask":
-                if command.value:
-                    self.masks.add(command.value)
+                self._add_mask(command.value)
             case "set-output":
                 self._set_output(command)
             case "error":
                 self._complaint = command.value
                 self._say("error", command.value)
-            case "warning" | "notice":
+                if self.first_error is None:
+                    seq, *_, message = self.lines[-1]
+                    self.first_error = Cause(seq, message[:LONGEST_SHOWN])
+            case "warning":
+                self._say("warning", command.value)
+            case "notice":
                 self._say("info", command.value)
             case _:  # group, endgroup: readers fold by them
                 self._say("info", line)
 
     def _say(self, level: str, message: str, at_ms: int | None = None) -> None:
-        if self.masks:
-            message = self._masked(message)
+        if self._masks:
+            message = self._masks.hide(message)
+        if "\n" in message or "\r" in message:  # of a parameter, or an escape
+            message = message.translate(LINE_ENDS)
         self.line_count += 1
         self.lines.append((self.line_count, at_ms or now_ms(), level, message))
 
@@ -433,27 +541,32 @@ class Execution:
         if command.is_json:
             with contextlib.suppress(NotJson):
                 value = json_of(command.value)
-        value, before = self._all_masked(value), self.outputs.get(command.key)
-        if isinstance(value, dict) and isinstance(before, dict):
-            value = {**before, **value}
-        self.outputs[command.key] = value
+        key, value = self._masks.hide(command.key), self._masks.hide_in(value)
+        refusal = self.outputs.put(key, value)
+        if refusal and self.outputs.refused <= MOST_REFUSALS_TOLD:
+            self._say("info", refusal)
 
-    def _all_masked(self, value: Any) -> Any:
-        """Mask the texts of a JSON value, wherever they are in it."""
-        if isinstance(value, str):
-            return self._masked(value)
-        if isinstance(value, list):
-            return [self._all_masked(item) for item in value]
-        if isinstance(value, dict):
-            return {
-                self._masked(key): self._all_masked(item) for key, item in value.items()
-            }
-        return value
-
-    def _masked(self, text: str) -> str:
-        for secret in sorted(self.masks, key=len, reverse=True):
-            text = text.replace(secret, MASK)
-        return text
+    def _add_mask(self, value: str) -> None:
+        """Hide a value from now on; where that can't be done, say so without it."""
+        whole = CUT_NOTE.sub("", value)
+        try:
+            is_hidden = self._masks.add(whole)
+        except TooManySecrets:
+            self._may_speak = False
+            self.stop("failed", TOO_MANY_SECRETS, force=True)
+            return
+        if not is_hidden:
+            self._say(
+                "info",
+                "::add-mask:: was refused: a value of fewer than "
+                f"{LEAST_CHARACTERS} characters would hide too much.",
+            )
+        elif whole != value:
+            self._say(
+                "info",
+                "::add-mask:: hides only the beginning of a value that is longer than "
+                "a line may be.",
+            )
 
     # --- Progress -------------------------------------------------------------------
 
@@ -467,7 +580,8 @@ class Execution:
             self.progress = progress
             self._note_change()
 
-    def _note_change(self) -> None:
+    def _note_change(self, *, again: bool = False) -> None:
+        """``again``: though it is the same, because a step is tried again."""
         change = (
             self.line_count,
             self._step_index + 1,
@@ -475,7 +589,7 @@ class Execution:
             self.progress,
             self._stalled_ms,
         )
-        if self.trail[-1][1:] != change[1:]:
+        if again or self.trail[-1][1:] != change[1:]:
             self.trail.append(change)
 
     def _environment(self) -> dict[str, str]:
@@ -489,14 +603,16 @@ class Execution:
             "PATH": os.defpath,
             **kept,
             "LANG": os.environ.get("LANG", "C.UTF-8"),
+            **({"TZ": settings.HOST_TZ} if settings.HOST_TZ else {}),
             "PYTHONUNBUFFERED": "1",
+            **({"TERM": TERMINAL} if self._step.pty else {}),
             "DATA_DIR": str(settings.DATA_DIR),
             "TASK_ID": str(self.task_id),
             "TASK_TYPE": self.kind.name,
         }
 
 
-def percentage(found: re.Match[str]) -> float:
+def percentage(found: Match) -> float:
     """Percent done, from a match of a step's ``progress_pattern``; 0 where it says
     nothing that can be."""
     groups = found.groupdict()
@@ -508,6 +624,11 @@ def percentage(found: re.Match[str]) -> float:
     except (TypeError, ValueError, ZeroDivisionError):
         return 0.0
     return percent if 0 <= percent <= 100 else 0.0
+
+
+def shortened(text: str) -> str:
+    """Return a text that lists can carry; the whole is in the log."""
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
 
 
 def now_ms() -> int:

@@ -5,9 +5,7 @@ runner; for each program that it is told to start it forks an *attendant*, which
 child subreaper (prctl(2)): whatever the program starts and however it hides (other
 groups, other sessions, daemons) stays among the attendant's descendants. When these are
 to end they are killed until wait(2) says that there is no child any more, which is the
-kernel's own word that none is left. Where the cgroup v2 file system can be written to,
-each program is in a cgroup of its own besides, which is killed in one go, so that
-nothing outruns the killing (docs.kernel.org/admin-guide/cgroup-v2.html, cgroup.kill).
+kernel's own word that none is left.
 
 The ways of dying:
 
@@ -15,30 +13,41 @@ The ways of dying:
 - an attendant: its descendants become the keeper's, which kills what is no attendant;
 - the keeper: the attendants go on, and the runner starts a new one for what follows.
 
+A runner may also lose its lease without dying: stopped by a signal, or hung. Others
+then run its tasks, so the keeper has the attendants end all that they have, and takes
+no order any more.
+
 What is said on the connections is in ``tasks.keeper``.
 """
 
 import ctypes
+import errno
 import gc
-import glob
 import json
 import os
 import pwd
+import resource
 import select
 import signal
 import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 KILL_SECONDS = 5.0  # a process that outlives SIGKILL for so long is stuck in the kernel
-OUTRUN_SECONDS = 0.5  # what is not gone by then multiplies faster than it is killed
 LOOK_SECONDS = 0.1  # between two looks at a group that was asked to end
 PR_SET_CHILD_SUBREAPER = 36
+WATCH_SECONDS = 1.0  # between two looks at the runner
+STOPPED_SECONDS = 12.0  # a runner's lease: stopped for so long, it has lost it
+LEASE_LOST = 75  # the exit status: what ran was ended, and nothing may follow
 HEADER_BYTES = 8  # of a request: the length of what follows
-GROUP_ONLY, SUBREAPER, CGROUP = "group", "subreaper", "cgroup"
+ORDER_FDS = 3  # that come with it: the connection, and where its output goes
+OOM_SCORE = 500  # by how much a program is likelier to be ended when memory runs out
+MOST_OOM_SCORE = 1000
+GROUP_ONLY, SUBREAPER = "group", "subreaper"
 
 
 def become_subreaper() -> bool:
@@ -48,75 +57,6 @@ def become_subreaper() -> bool:
     except (OSError, AttributeError):
         return False
     return bool(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
-
-
-# --- cgroups ------------------------------------------------------------------------
-
-
-def cgroup_of(base: str, attendant: int | str) -> str:
-    return f"{base}/resource-sync-{attendant}"
-
-
-def enter_cgroup(base: str | None) -> str | None:
-    """Move into a new cgroup, and with this process all that it starts; None where
-    that can't be."""
-    if base is None:
-        return None
-    path = cgroup_of(base, os.getpid())
-    try:
-        os.mkdir(path)
-        move_into(path)
-    except OSError:
-        remove_cgroup(path)
-        return None
-    return path
-
-
-def move_into(path: str) -> None:
-    with open(f"{path}/cgroup.procs", "w") as file:
-        file.write(str(os.getpid()))
-
-
-def kill_cgroup(path: str) -> None:
-    with suppress(OSError), open(f"{path}/cgroup.kill", "w") as file:
-        file.write("1")
-
-
-def remove_cgroup(path: str) -> None:
-    with suppress(OSError):
-        os.rmdir(path)
-
-
-def remove_abandoned_cgroups(base: str) -> None:
-    """Those of attendants that outlived their keeper."""
-    for path in glob.glob(cgroup_of(base, "*")):
-        if not os.path.exists(f"/proc/{path.rpartition('-')[2]}"):
-            remove_cgroup(path)
-
-
-def usable_cgroup() -> str | None:
-    """The cgroup v2 that this process is in, if it may be used: tried, not guessed."""
-    try:
-        with open("/proc/self/mountinfo") as file:
-            mounts = [line.split() for line in file]
-        with open("/proc/self/cgroup") as file:
-            places = [line.rstrip("\n").split(":", 2) for line in file]
-        mount = next(m[4] for m in mounts if m[m.index("-") + 1] == "cgroup2")
-        place = next(path for number, _, path in places if number == "0")
-    except (OSError, StopIteration, ValueError):
-        return None
-    base = os.path.normpath(mount + place)
-    remove_abandoned_cgroups(base)
-    path = enter_cgroup(base)
-    if path is None:
-        return None
-    try:
-        move_into(base)
-        return base if os.path.exists(f"{path}/cgroup.kill") else None
-    except OSError:
-        return None
-    finally:
-        remove_cgroup(path)
 
 
 # --- Who descends from whom ---------------------------------------------------------
@@ -160,20 +100,30 @@ def send_to_group(pid: int, number: signal.Signals) -> None:
         os.killpg(pid, number)
 
 
+def is_stopped(pid: int) -> bool:
+    """Return whether a process was stopped by a signal or a debugger."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[0] in b"Tt"
+    except (OSError, IndexError):
+        return False
+
+
 # --- The attendant ------------------------------------------------------------------
 
 
 class Attendant:
     """Starts one program, tells how it goes, and ends all that came of it."""
 
-    def __init__(self, base: str | None) -> None:
-        """``base``: the cgroup in which its own may be."""
+    def __init__(self) -> None:
         become_subreaper()
-        self.base, self.cgroup = base, enter_cgroup(base)
         self.wake = waker()
         self.program = 0
         self.status: int | None = None
-        self.is_asked_to_end = False
+        self.is_lease_lost = False
+        signal.signal(signal.SIGUSR1, self.lose_lease)
+        self.is_asked_to_end = self.is_ending = False
+        self.oom_kills = 0
 
     def wait_for_order(self, orders: socket.socket) -> bool:
         """False where none will come."""
@@ -199,6 +149,8 @@ class Attendant:
             ready = [fd for fd, _ in poller.poll(patience)]
             if self.wake in ready:
                 drain(self.wake)
+            if self.is_lease_lost:
+                break
             if self.runner.fileno() in ready:
                 command = self.hear()
                 if command in ("", "K"):
@@ -208,19 +160,23 @@ class Attendant:
                 break
         self.end()
 
+    def lose_lease(self, *_: Any) -> None:
+        self.is_lease_lost = True
+
     # --- Start
 
     def start(self) -> bool:
         """Start the program, and tell its number; or tell why it can't be started."""
         try:
             self.program = self._popen()
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, MemoryError) as error:
             self.tell(refused=refusal(error, self.order))
             return False
         finally:
             for fd in {self.out, self.err}:
                 os.close(fd)
         self.tell(pid=self.program)
+        self.oom_kills = oom_kills()
         return True
 
     def _popen(self) -> int:
@@ -238,16 +194,18 @@ class Attendant:
                 }
             own = {"HOME": account.pw_dir, "USER": name, "LOGNAME": name}
             env = {**env, **own, **self.order["own_env"]}
-        process: subprocess.Popen[bytes] = subprocess.Popen(
-            self.order["argv"],
-            cwd=self.order["cwd"],
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=self.out,
-            stderr=self.err,
-            start_new_session=True,
-            **options,
-        )
+        with easier_to_kill():
+            process: subprocess.Popen[bytes] = subprocess.Popen(
+                self.order["argv"],
+                cwd=self.order["cwd"],
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=self.out,
+                stderr=self.err,
+                start_new_session=True,
+                umask=self.order["umask"],
+                **options,
+            )
         process.returncode = 0  # or it would bury the program itself when forgotten
         return process.pid
 
@@ -257,14 +215,28 @@ class Attendant:
         """Bury the dead; False where no child is left at all."""
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
                 return False
             if pid == self.program:
                 self.status = os.waitstatus_to_exitcode(status)
-                self.tell(status=self.status)
+                self.tell(status=self.status, usage=used(usage), why=self.why())
             elif not pid:
                 return True
+
+    def why(self) -> str | None:
+        """Why it may have ended so, where neither its status nor its words say it."""
+        if self.status in KILLED and not self.is_ending:
+            return OUT_OF_MEMORY if oom_kills() > self.oom_kills else None
+        if self.status not in {126, 127}:
+            return None
+        find_project()
+        from tasks.start_failures import Ordered, reason_of_exit
+
+        try:
+            return reason_of_exit(Ordered.of(self.order))
+        except OSError:  # its file can't be read
+            return None
 
     def hear(self) -> str:
         """A command; nothing where the runner is gone."""
@@ -297,6 +269,7 @@ class Attendant:
 
     def end(self) -> None:
         """Kill whoever is left, and tell how many these were, and who can't be."""
+        self.is_ending = True
         found: set[int] = set()
         left: dict[int, int] = {}
         started = time.monotonic()
@@ -311,16 +284,70 @@ class Attendant:
                 send_to_group(self.program, signal.SIGKILL)
             for pid in left:
                 send(pid, signal.SIGKILL)
-            if age >= OUTRUN_SECONDS and self.cgroup and self.base:
-                with suppress(OSError):
-                    move_into(self.base)
-                    kill_cgroup(self.cgroup)
             select.select([self.wake], [], [], pause)
             drain(self.wake)
             pause = min(pause * 2, 0.05)
         else:
             left = {}
         self.tell(killed=len(found - {self.program}), left=sorted(left))
+
+
+def used(usage: resource.struct_rusage) -> dict[str, float]:
+    """Return what a program used, with those of its children that it waited for."""
+    # In KiB, as Linux and the BSDs count; macOS counts bytes.
+    unit = 1 if sys.platform == "darwin" else 1024
+    return {
+        "maxRssBytes": usage.ru_maxrss * unit,
+        "cpuSeconds": round(usage.ru_utime + usage.ru_stime, 3),
+    }
+
+
+# --- When memory runs out -----------------------------------------------------------
+
+# By SIGKILL, itself or what it waited for, as shells tell it.
+KILLED = {-signal.SIGKILL, 128 + signal.SIGKILL}
+OUT_OF_MEMORY = (
+    "Probably out of memory; the kernel killed a process for that meanwhile."
+)
+
+
+@contextmanager
+def easier_to_kill() -> Iterator[None]:
+    """Let what is started meanwhile be ended before the service when memory runs out.
+    https://docs.kernel.org/filesystems/proc.html, oom_score_adj"""
+    path = "/proc/self/oom_score_adj"
+    own = ""
+    with suppress(OSError, ValueError):
+        with open(path) as file:
+            own = file.read().strip()
+        with open(path, "w") as file:
+            file.write(str(min(MOST_OOM_SCORE, int(own) + OOM_SCORE)))
+    try:
+        yield
+    finally:
+        with suppress(OSError), open(path, "w") as file:
+            file.write(own)
+
+
+def oom_kills() -> int:
+    """Return how many processes the kernel has killed because memory ran out, in this
+    cgroup and below where that is told, else in the whole system."""
+    with suppress(OSError, StopIteration, IndexError, ValueError):
+        return number_in(f"{own_cgroup()}/memory.events", "oom_kill")
+    with suppress(OSError, StopIteration, IndexError, ValueError):
+        return number_in("/proc/vmstat", "oom_kill")
+    return 0
+
+
+def own_cgroup() -> str:
+    with open("/proc/self/cgroup") as file:
+        place = next(line for line in file if line.startswith("0::"))
+    return "/sys/fs/cgroup" + place[3:].rstrip("\n/")
+
+
+def number_in(path: str, name: str) -> int:
+    with open(path) as file:
+        return next(int(line.split()[1]) for line in file if line.split()[0] == name)
 
 
 class NotRoot(ValueError):
@@ -330,17 +357,17 @@ class NotRoot(ValueError):
 def refusal(error: Exception, order: dict[str, Any]) -> tuple[str, int]:
     """One sentence on why a program could not be started, and what a shell would
     exit with: 127 not found, 126 not executable."""
-    program, cwd, user = order["argv"][0], order["cwd"], order["user"]
+    program, user = order["argv"][0], order["user"]
     match error:
-        case FileNotFoundError():
-            missing = f"The folder {cwd}" if error.filename == cwd else program
-            return f"{missing} was not found.", 127
-        case NotADirectoryError():
-            return f"{error.filename} is not a folder.", 127
-        case PermissionError():
-            return f"{program} is not executable.", 126
         case OSError():
+            with suppress(ImportError, OSError):  # where no file can be opened
+                find_project()
+                from tasks.start_failures import Ordered, reason_of
+
+                return reason_of(error, Ordered.of(order))
             return f"{program} could not be started: {error.strerror}.", 126
+        case MemoryError():
+            return f"{program} could not be started: there is not enough memory.", 126
         case KeyError():
             return f"There is no account {user} on this host.", 126
         case NotRoot():
@@ -348,59 +375,133 @@ def refusal(error: Exception, order: dict[str, Any]) -> tuple[str, int]:
     return f"{program} could not be started: {error}.", 126  # a NUL in an argument
 
 
+def find_project() -> None:
+    """Let what is needed seldom be imported only then: what forks stays small."""
+    project = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    if project not in sys.path:
+        sys.path.append(project)
+
+
 # --- The keeper ---------------------------------------------------------------------
+
+
+class LeaseWatch:
+    """Whether a runner can still have its lease: it is not stopped, and it says from
+    time to time that its heartbeat was taken.
+
+    Who was stopped himself has seen nothing: then the runner gets the chance to say
+    something first.
+    """
+
+    def __init__(self, pid: int, patience_seconds: float) -> None:
+        self.pid, self.patience_seconds = pid, patience_seconds
+        self.looked_at = self.went_on_at = self.confirmed_at = time.monotonic()
+
+    def confirm(self) -> None:
+        self.went_on_at = self.confirmed_at = time.monotonic()
+
+    def is_lost(self) -> bool:
+        """Look once; to be called about every WATCH_SECONDS."""
+        was_away = time.monotonic() - self.looked_at > 3 * WATCH_SECONDS
+        self.looked_at = time.monotonic()
+        if was_away:
+            self.confirm()
+        if not is_stopped(self.pid):
+            self.went_on_at = self.looked_at
+        return (
+            self.looked_at - self.went_on_at >= STOPPED_SECONDS
+            or self.looked_at - self.confirmed_at >= self.patience_seconds
+        )
 
 
 class Keeper:
     """Hands the runner's orders on; one attendant each, and one that waits."""
 
-    def __init__(self, runner: socket.socket) -> None:
+    def __init__(self, runner: socket.socket, patience_seconds: float) -> None:
         self.runner = runner
+        self.lease = LeaseWatch(os.getppid(), patience_seconds)
+        self.takes_orders, self.is_lease_lost = True, False
         is_subreaper = become_subreaper()
-        self.base = usable_cgroup() if is_subreaper else None
         self.attendants: set[int] = set()
         self.wake = waker()
-        self.spare = self.new_attendant()
-        means = CGROUP if self.base else SUBREAPER
-        holds = means if is_subreaper else GROUP_ONLY
+        self.spare: socket.socket | None = None
+        self.prepare()
+        holds = SUBREAPER if is_subreaper else GROUP_ONLY
         self.runner.sendall(json.dumps({"holds": holds}).encode() + b"\n")
 
     def keep(self) -> None:
         poller = select.poll()
         for fd in (self.runner.fileno(), self.wake):
             poller.register(fd, select.POLLIN)
-        while self.attendants:
-            ready = [fd for fd, _ in poller.poll()]
+        while self.takes_orders or self.attendants:
+            ready = [fd for fd, _ in poller.poll(WATCH_SECONDS * 1000)]
             if self.wake in ready:
                 drain(self.wake)
                 self.reap()
+            if not self.takes_orders:
+                continue
             if self.runner.fileno() in ready and not self.pass_on():
                 # It is gone; the attendants see that for themselves.
+                self.takes_orders = False
+            elif self.lease.is_lost():
+                self.takes_orders, self.is_lease_lost = False, True
+                for pid in self.attendants:
+                    send(pid, signal.SIGUSR1)
+            if not self.takes_orders:
                 poller.unregister(self.runner)
-                self.spare.close()
+                self.forget_spare()
 
     def pass_on(self) -> bool:
-        """Have an order carried out; False where no more will come."""
+        """Have an order carried out, or refuse it; False where no more will come."""
         try:
             message, fds = receive(self.runner)
         except EOFError:
             return False
+        if not message:
+            self.lease.confirm()
+            return True
         try:
-            send_order(self.spare, message, fds)
-        except OSError:  # somebody killed it
-            self.spare.close()
-            self.spare = self.new_attendant()
-            send_order(self.spare, message, fds)
-        for fd in fds:
-            os.close(fd)
-        self.spare.close()
-        self.spare = self.new_attendant()
+            self.hand_on(message, fds)
+        except OSError as error:  # a limit of the system's, which others may not meet
+            refuse(message, fds, error)
+        finally:
+            for fd in fds:
+                os.close(fd)
+        self.prepare()
         return True
+
+    def hand_on(self, message: bytes, fds: list[int]) -> None:
+        if len(fds) < ORDER_FDS:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        if self.spare is not None:
+            try:
+                return send_order(self.spare, message, fds)
+            except OSError:  # somebody killed it
+                self.forget_spare()
+        self.spare = self.new_attendant()
+        return send_order(self.spare, message, fds)
+
+    def prepare(self) -> None:
+        """Have an attendant wait for the next order; where there can be none now, that
+        order will try again."""
+        self.forget_spare()
+        with suppress(OSError):
+            self.spare = self.new_attendant()
+
+    def forget_spare(self) -> None:
+        if self.spare is not None:
+            self.spare.close()
+            self.spare = None
 
     def new_attendant(self) -> socket.socket:
         """The socket on which it takes its order."""
         ours, theirs = socket.socketpair()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:
+            ours.close()
+            theirs.close()
+            raise
         if pid:
             self.attendants.add(pid)
             theirs.close()
@@ -408,7 +509,7 @@ class Keeper:
         try:
             ours.close()
             self.runner.close()
-            attendant = Attendant(self.base)
+            attendant = Attendant()
             if attendant.wait_for_order(theirs):
                 attendant.attend()
         except BaseException:  # noqa: BLE001 (what it leaves is the keeper's then)
@@ -424,13 +525,8 @@ class Keeper:
                 if not pid:
                     break
                 self.attendants.discard(pid)
-                cgroup = cgroup_of(self.base, pid) if self.base else None
                 if status:
-                    if cgroup:
-                        kill_cgroup(cgroup)
                     self.end_orphans()
-                if cgroup:
-                    remove_cgroup(cgroup)
 
     def end_orphans(self) -> None:
         """Theirs are mine now; each one that ends hands me its children in turn."""
@@ -451,10 +547,20 @@ class Keeper:
                     os.waitpid(pid, os.WNOHANG)
 
 
+def refuse(message: bytes, fds: list[int], error: OSError) -> None:
+    """Tell on an order's own connection why it is not carried out; where not even that
+    came through, closing it tells that."""
+    if fds:
+        runner = socket.socket(fileno=os.dup(fds[0]))
+        with runner, suppress(OSError):
+            news = {"refused": refusal(error, json.loads(message))}
+            runner.sendall(json.dumps(news).encode() + b"\n")
+
+
 def receive(connection: socket.socket) -> tuple[bytes, list[int]]:
     """One order and its descriptors. Raises EOFError where no more will come."""
     try:
-        header, fds, _, _ = socket.recv_fds(connection, HEADER_BYTES, 3)
+        header, fds, _, _ = socket.recv_fds(connection, HEADER_BYTES, ORDER_FDS)
         header += read(connection, HEADER_BYTES - len(header))
         return read(connection, int.from_bytes(header)), fds
     except OSError as error:
@@ -502,7 +608,11 @@ def main() -> None:
         signal.signal(number, lambda *_: None)
     gc.freeze()  # what a fork shares stays shared
     gc.disable()
-    Keeper(socket.socket(fileno=int(sys.argv[1]))).keep()
+    signal.signal(signal.SIGUSR1, lambda *_: None)
+    keeper = Keeper(socket.socket(fileno=int(sys.argv[1])), float(sys.argv[2]))
+    keeper.keep()
+    if keeper.is_lease_lost:
+        sys.exit(LEASE_LOST)
 
 
 if __name__ == "__main__":

@@ -9,17 +9,23 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import Case, Value, When
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
+from tasks import definitions
 from tasks.actors import Actor as Actor
 from tasks.actors import Scope, record
 from tasks.catalog import catalog
-from tasks.models import AuditEvent, Task
+from tasks.description import shown_params
+from tasks.models import AuditEvent, IdempotencyKey, Task, next_ended
 from tasks.news import announce
 from tasks.reaper import is_gone, take_from_its_runner
-from tasks.task_types import TaskType
+from tasks.secret_values import sealed
+from tasks.task_types import ParameterErrors, TaskType
+
+CONFIRM = "confirm"  # the field in which a type that asks is confirmed
 
 
 class UnknownTaskType(LookupError):
@@ -36,6 +42,14 @@ class UnknownTaskType(LookupError):
 
 class IdempotencyConflict(Exception):
     """The same Idempotency-Key came before with another type or parameters."""
+
+
+class TaskDeleted(Exception):
+    """The same Idempotency-Key came before; the task that it started was deleted."""
+
+    def __init__(self, task_id: uuid.UUID) -> None:
+        self.task_id = task_id
+        super().__init__(f"Task {task_id} ran and was deleted.")
 
 
 def task_type(name: str) -> TaskType:
@@ -56,46 +70,108 @@ def submit(
 ) -> Task:
     """Put a task into the queue; a repeated Idempotency-Key returns the first one.
 
-    Raises ScopeTooSmall, UnknownTaskType, ParameterErrors or IdempotencyConflict.
+    Raises ScopeTooSmall, UnknownTaskType, ParameterErrors, IdempotencyConflict or
+    TaskDeleted.
     """
-    actor.needs(Scope.START)
-    kind = task_type(type_name)
-    actor.needs(Scope.ADMIN if kind.confirm else Scope.START)
+    kind = _startable(type_name, actor)
     params = kind.validated(given)
-    try:
-        with transaction.atomic():
-            task = Task.objects.create(
-                type=kind.name,
-                params=params,
-                version=params.get("version", "")[:100],
-                lock=kind.lock_for(params),
-                step_count=len(kind.steps),
-                created_by=actor.name,
-                created_from=actor.address,
-                rerun_of=rerun_of,
-                idempotency_key=idempotency_key,
+    shown = kind.without_secrets(params)
+    task_id = uuid.uuid4()
+    with transaction.atomic():
+        if idempotency_key is not None:
+            request = [kind.name, params, rerun_of and str(rerun_of.pk)]
+            first = IdempotencyKey.objects.claim(
+                actor.name, idempotency_key, request, task_id
             )
-            _audit(actor, _action_of(kind, rerun_of), task)
-            announce([task.pk], queue=True)
-    except IntegrityError:
-        if idempotency_key is None:
-            raise
-        first = Task.objects.get(created_by=actor.name, idempotency_key=idempotency_key)
-        if (first.type, first.params) != (kind.name, params):
-            raise IdempotencyConflict from None
-        return first
+            if first.task_id != task_id:
+                return _task_of(first, request)
+        task = Task.objects.create(
+            id=task_id,
+            type=kind.name,
+            params=shown,
+            secret_values=sealed(task_id, kind.secrets(params)),
+            definition_id=definitions.keep(kind),
+            types_changed_at=catalog().changed_at,
+            version=shown.get("version", "")[:100],
+            lock=kind.lock_for(params),
+            step_count=len(kind.steps),
+            created_by=actor.name,
+            created_from=actor.address,
+            rerun_of=rerun_of,
+        )
+        details = {} if rerun_of is None else _as_rerun(task, rerun_of)
+        _audit(actor, _action_of(kind, rerun_of), task, **details)
+        announce([task.pk], queue=True)
     return task
 
 
-def rerun(task: Task, actor: Actor, *, idempotency_key: str | None = None) -> Task:
-    """A new task with the same type and parameters, linked to the first."""
+def _startable(type_name: str, actor: Actor) -> TaskType:
+    """Return the type of that name. Raises ScopeTooSmall and UnknownTaskType."""
+    actor.needs(Scope.START, has_it=actor.rights.starts_something)
+    kind = task_type(type_name)
+    needed = Scope.ADMIN if kind.confirm else Scope.START
+    actor.needs(needed, has_it=actor.may_start(kind))
+    return kind
+
+
+def _task_of(first: IdempotencyKey, request: list[Any]) -> Task:
+    """The task that the first request with this key started."""
+    if not first.is_of(request):
+        raise IdempotencyConflict
+    try:
+        return Task.objects.get(pk=first.task_id)
+    except Task.DoesNotExist:
+        raise TaskDeleted(first.task_id) from None
+
+
+def rerun(
+    task: Task,
+    actor: Actor,
+    given: Mapping[str, object] | None = None,
+    *,
+    confirmed: str | None = None,
+    idempotency_key: str | None = None,
+) -> Task:
+    """Return a new task of the same type, linked to the first, with its parameters;
+    those given take their place. Raises what ``submit`` raises.
+
+    ``confirmed``: what somebody typed who was asked before it starts, as a type with
+    ``confirm`` wants it; None for a program, which nobody asks. Secret parameters have
+    to be given again: they are forgotten once a task has ended.
+    """
+    kind, params = planned_rerun(task, actor, given)
+    word = kind.confirmation(params)
+    if word and confirmed is not None and confirmed.strip() != word:
+        raise ParameterErrors({CONFIRM: [to_start(word)]})
     return submit(
         task.type,
-        task.params,
+        params,
         actor,
         idempotency_key=idempotency_key,
         rerun_of=task,
     )
+
+
+def planned_rerun(
+    task: Task, actor: Actor, given: Mapping[str, object] | None = None
+) -> tuple[TaskType, dict[str, str]]:
+    """Return what a rerun would start: the type, and all of its parameters.
+
+    Raises ScopeTooSmall, UnknownTaskType or ParameterErrors where it could not.
+    """
+    kind = _startable(task.type, actor)
+    given = given or {}
+    known = {parameter.name for parameter in kind.params}
+    secret = definitions.secret_names(task) & task.params.keys()
+    if missing := sorted(secret & known - given.keys()):
+        text = _("It is secret, so it has to be given again.")
+        raise ParameterErrors({name: [text] for name in missing})
+    return kind, kind.validated({**task.params, **given})
+
+
+def to_start(word: str) -> str:
+    """Return the sentence for who has not typed what a type asks for."""
+    return _("To start it, type {word} here.").format(word=word)
 
 
 def request_cancel(task_id: uuid.UUID, actor: Actor, *, force: bool = False) -> Task:
@@ -106,7 +182,7 @@ def request_cancel(task_id: uuid.UUID, actor: Actor, *, force: bool = False) -> 
     the second time may force. Raises Task.DoesNotExist, ScopeTooSmall, and
     StatusConflict where the task has already ended.
     """
-    _let_change(actor, Task.objects.only("created_by").get(pk=task_id))
+    let_cancel(actor, Task.objects.only("created_by").get(pk=task_id))
     with transaction.atomic():
         is_new = _note_wish(task_id, actor, force=force)
         task = Task.objects.select_related("runner").get(pk=task_id)
@@ -136,8 +212,10 @@ def _note_wish(task_id: uuid.UUID, actor: Actor, *, force: bool) -> bool:
         waiting.update(
             status=Task.Status.CANCELLED,
             completed_at=now,
+            ended=next_ended(),
             error=Case(When(attempt=1, then=before), default=again),
             result={"success": False, "results": []},
+            secret_values=None,
             **wish,
         )
         or running.filter(cancel_requested_at=None).update(cancel_forced=force, **wish)
@@ -150,7 +228,7 @@ def pin(task: Task, actor: Actor, *, pinned: bool = True) -> bool:
 
     Raises ScopeTooSmall.
     """
-    _let_change(actor, task)
+    actor.needs(_scope_for(actor, task), has_it=actor.may_pin(task))
     with transaction.atomic():
         others = Task.objects.filter(pk=task.pk, pinned=not pinned)
         if not others.update(pinned=pinned):
@@ -161,10 +239,14 @@ def pin(task: Task, actor: Actor, *, pinned: bool = True) -> bool:
     return True
 
 
-def _let_change(actor: Actor, task: Task) -> None:
-    """One's own tasks, or with the scope admin anybody's."""
-    is_own = task.created_by == actor.name
-    actor.needs(Scope.START if is_own else Scope.ADMIN)
+def let_cancel(actor: Actor, task: Task) -> None:
+    """Raise ScopeTooSmall unless they may cancel it: one's own tasks, or with the scope
+    admin or cancel anybody's."""
+    actor.needs(_scope_for(actor, task), has_it=actor.may_cancel(task))
+
+
+def _scope_for(actor: Actor, task: Task) -> Scope:
+    return Scope.START if actor.owns(task) else Scope.ADMIN
 
 
 def _action_of(kind: TaskType, rerun_of: Task | None) -> str:
@@ -174,7 +256,14 @@ def _action_of(kind: TaskType, rerun_of: Task | None) -> str:
     return AuditEvent.Action.RERUN if rerun_of else AuditEvent.Action.CREATE
 
 
+def _as_rerun(task: Task, first: Task) -> dict[str, Any]:
+    """Return what the audit trail has of a rerun: of which task, and the names of the
+    parameters that are others."""
+    names = task.params.keys() | first.params.keys()
+    changed = [n for n in sorted(names) if task.params.get(n) != first.params.get(n)]
+    return {"rerunOf": str(first.pk), **({"changed": changed} if changed else {})}
+
+
 def _audit(actor: Actor, action: str, task: Task, **details: Any) -> None:
-    kind = catalog().get(task.type)
-    params = kind.without_secrets(task.params) if kind else {}
+    params = shown_params(task)
     record(actor, action, task.pk, type=task.type, params=params, **details)

@@ -16,6 +16,7 @@ from tasks import log_store
 from tasks.models import Task
 
 MOST_LINES = 10_000  # of each log: the last ones, where a task's end is explained
+MOST_BYTES = 2 * 1024 * 1024  # of each log, too
 MOST_EDITS = 1_000  # lines that only one of them has
 CONTEXT_LINES = 3
 
@@ -90,8 +91,7 @@ def _own(task: Task) -> dict[str, str]:
 
 
 def _newest(task: Task) -> list[Line]:
-    after = max(0, task.last_seq - MOST_LINES)
-    rows = log_store.rows(task.pk, after, task.last_seq, MOST_LINES)
+    rows = log_store.newest_rows(task.pk, task.last_seq, MOST_LINES, MOST_BYTES)
     return [Line(seq, message) for seq, _at, _level, message in rows]
 
 

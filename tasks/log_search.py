@@ -14,6 +14,7 @@ from django.db import connection
 
 from tasks import log_store
 from tasks.description import iso_of_ms
+from tasks.models import Task, step_starts
 
 PIECE_LINES = 20_000  # some 10 ms for SQLite, 20 ms for PostgreSQL
 LOOK_SECONDS = 0.2
@@ -21,9 +22,9 @@ MOST_PLACES = 10_000  # of an answer
 LONGEST_SHOWN = 300  # characters of a landmark's message
 
 LANDMARKS = """
-    (level = 'info' AND (message LIKE 'Executing: %%'
-        OR message LIKE '::group::%%' OR message LIKE '::endgroup::%%'))
-    OR level = 'error'
+    (level = 'info' AND (message LIKE '::group::%%' OR message LIKE '::endgroup::%%'))
+    OR (level = 'error' AND seq <> %s) OR seq = %s
+    OR (level = 'info' AND message LIKE 'Executing: %%' AND seq IN ({}))
 """
 # Runs of neighbours: where a line's number and its place among the lines found differ
 # by the same, nothing lies between. https://www.postgresql.org/docs/current/functions-window.html
@@ -83,20 +84,31 @@ def matches(
     return Matches(ranges, through)
 
 
-def landmarks(task_id: uuid.UUID, after: int, last_seq: int) -> Landmarks:
-    """The landmarks behind ``after``; of errors only the first one."""
+def landmarks(task: Task, after: int) -> Landmarks:
+    """The landmarks behind ``after``; of errors only the first one.
+
+    Where steps begin is what the task's trail says, so that nothing that a program
+    prints can pass for it. An error is the program's: what the service says last of a
+    task is none, and what a traceback names is one.
+    """
     found: list[Landmark] = []
     through, has_error = after, False
-    for start, end in _pieces(after, last_seq):
+    firsts = [seq for _number, seq in step_starts(task.trail)]
+    is_bad = task.status in {Task.Status.FAILED, Task.Status.CANCELLED}
+    own_words = task.last_seq if is_bad else 0
+    cause = ((task.result or {}).get("firstError") or {}).get("seq", 0)
+    for start, end in _pieces(after, task.last_seq):
+        steps = [seq for seq in firsts if start < seq <= end]
+        marks = LANDMARKS.format(", ".join(["%s"] * len(steps)) or "NULL")
         with connection.cursor() as cursor:
             cursor.execute(
                 f"SELECT seq, at_ms, level, substr(message, 1, {LONGEST_SHOWN}) "  # noqa: S608 (constants only)
                 f"FROM {log_store.TABLE} WHERE task_id = %s AND seq > %s AND seq <= %s "
-                f"AND ({LANDMARKS}) ORDER BY seq",
-                [log_store.key(task_id), start, end],
+                f"AND ({marks}) ORDER BY seq",
+                [log_store.key(task.pk), start, end, own_words, cause, *steps],
             )
             for seq, at_ms, level, message in cursor.fetchall():
-                kind = _kind(level, message)
+                kind = "error" if seq == cause else _kind(level, message)
                 if kind != "error" or not has_error:
                     at = iso_of_ms(at_ms)
                     mark = Landmark(seq=seq, timestamp=at, kind=kind, message=message)

@@ -158,7 +158,7 @@ def _send_datagrams(audience: Audience, message: str) -> None:
     try:
         names = os.listdir(folder)  # noqa: PTH208 (a third of iterdir's time)
         listeners = [name for name in names if name.startswith(audience)]
-    except FileNotFoundError:
+    except OSError:  # nobody listens, or no file can be opened: listeners poll, too
         return
     for name in listeners:
         try:
@@ -231,6 +231,17 @@ def connection_of_its_own() -> psycopg.Connection[Any]:
     return psycopg.connect(**parameters, autocommit=True)
 
 
+def why_unreachable(error: Exception) -> str:
+    """Return in one line why the database can't be used. The pool says only that there
+    is no connection; that a server has no TLS, say, is said by one outside of it."""
+    if connection.vendor == "postgresql":
+        try:
+            connection_of_its_own().close()
+        except psycopg.Error as refusal:
+            error = refusal
+    return " ".join(str(error).split())
+
+
 class PostgresSubscription:
     """One connection outside the pool. Cut off, it comes back by itself, and then
     reports EVERYTHING, because nobody kept the news meanwhile."""
@@ -260,7 +271,8 @@ class PostgresSubscription:
             for notify in self._connection.notifies(timeout=0):
                 _take(news, notify.payload)
         except psycopg.Error as error:
-            logger.warning("The connection for news is down: %s", error)
+            if self._connection is not None:  # else it was down before
+                logger.warning("The connection for news is down: %s", error)
             self.close()
             self._next_attempt = time.monotonic() + RECONNECT_SECONDS
             return {EVERYTHING: None}

@@ -1,4 +1,6 @@
-"""Forgets what is old: finished tasks, their lines, runners that nothing names.
+"""Forgets what is old: finished tasks, their lines, runners that nothing names,
+idempotency keys after a day,
+definitions that no task has.
 
 In small transactions with rests between, so that no stream waits. What is left to do
 is in the database, so whoever prunes next goes on where this was ended, however.
@@ -15,10 +17,12 @@ from tasks.description import iso
 from tasks.models import (
     LINES_AT_ONCE,
     AuditEvent,
+    IdempotencyKey,
     LogLine,
     PrunedLog,
     Runner,
     Task,
+    TaskDefinition,
 )
 
 
@@ -35,7 +39,8 @@ def prune(keep: int | None, actor: Actor) -> Iterator[int]:
     for task_id in PrunedLog.objects.values_list("pk", flat=True):
         for _ in _forget_lines(task_id):
             yield 0
-    while Runner.objects.forget():
+    kinds = (Runner, IdempotencyKey, TaskDefinition)
+    while any(kind.objects.forget() for kind in kinds):
         yield 0
 
 

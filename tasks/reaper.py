@@ -1,52 +1,162 @@
 """Looks after the tasks of runners that died without a word: each goes back to the
-queue, where its type allows that, or ends and says why."""
+queue, where its type allows that, or ends and says why.
+
+Whether a runner is dead is asked, not guessed: of the system where it runs on this
+machine, else by watching its heartbeat by this process's own clock, which nobody sets.
+See docs/decisions/0025-alive-is-asked-not-guessed.md.
+"""
 
 import logging
 import math
-import socket
 import time
 import uuid
-from datetime import datetime
-from functools import cache
-from pathlib import Path
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from typing import Any
 
-import psutil
 from django.db import connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from tasks import log_store
-from tasks.catalog import catalog
+from tasks.definitions import type_of
 from tasks.description import iso
+from tasks.disk import is_full
 from tasks.log_store import Line
 from tasks.models import (
     HEARTBEAT_SECONDS,
     LEASE_SECONDS,
+    PATIENCE_SECONDS,
     Runner,
     StatusConflict,
     Task,
 )
 from tasks.news import announce
+from tasks.processes import (
+    ProcessState,
+    end_programs,
+    has_programs,
+    is_here,
+    state_of,
+)
 
 logger = logging.getLogger(__name__)
 
 WATCH_SECONDS = 2.0
 
 
-def reap(*, silence_counts: bool = True) -> int:
-    """Take every running task from a runner that is gone; returns how many.
+class Watchman:
+    """Watches runners, all but the one that it may be part of: nobody ends himself."""
 
-    Gone is: silent for longer than its lease (where ``silence_counts``), or, where it
-    ran among the processes here, none of these any more. Any number of processes may
-    reap at once: each task is taken by one of them.
+    def __init__(self, me: uuid.UUID | None = None) -> None:
+        self._silences = Silences()
+        self._known: set[uuid.UUID] = set()
+        self._others = Runner.objects.exclude(pk=me) if me else Runner.objects.all()
+        self._is_failing = False
+
+    def look(self) -> int:
+        """Declare dead who is, and end the tasks of the dead; returns how many."""
+        overdue = Q(heartbeat_at__lte=Now() - timedelta(seconds=LEASE_SECONDS))
+        others = self._others.not_stopped().annotate(
+            is_overdue=ExpressionWrapper(overdue, output_field=BooleanField())
+        )
+        for runner, silence in self._silences.of(others.order_by()):
+            if silence >= _patience_with(runner) and _is_over(runner):
+                _declare_dead(runner)
+            elif not runner.is_silent and self._seems_silent(runner, silence):
+                _as_seen(runner).update(is_silent=True)
+            self._known.add(runner.pk)
+        return reap()
+
+    def _seems_silent(self, runner: Any, silence: float) -> bool:
+        """What pages say of it. Of one never seen before, the time that it left is the
+        only hint; where a clock misleads, its next heartbeat mends that."""
+        if is_here(runner):
+            return False
+        is_new = runner.pk not in self._known
+        return silence >= LEASE_SECONDS or (is_new and runner.is_overdue)
+
+    def look_or_log(self) -> None:
+        """Never raises; of a failure that goes on it says one line."""
+        try:
+            self.look()
+            self._is_failing = False
+        except Exception as error:
+            is_for_room = is_full(error)
+            if not self._is_failing and is_for_room:
+                logger.error("The disk of the database is full.")
+            elif not self._is_failing:
+                logger.exception("Runners can't be looked after; trying again.")
+            self._is_failing = True
+            connection.close()
+
+
+class Silences:
+    """For how long each runner's heartbeat has stayed the same, in seconds of this
+    process's own clock in which it looked all the time.
+
+    Who was stopped, or whose way to the database was closed, has seen nothing, and
+    begins anew: others get the chance to say that they live first.
     """
-    silent = Runner.objects.lost() if silence_counts else Runner.objects.none()
-    for runner in silent:
-        _declare_dead(runner, Runner.objects.lost())
-    for runner in _dead_among_us():
-        _declare_dead(runner, Runner.objects.not_stopped())
+
+    def __init__(self) -> None:
+        self._looked_at = -math.inf
+        self._since: dict[tuple[uuid.UUID, int, datetime], float] = {}
+
+    def of(self, runners: Iterable[Runner]) -> Iterator[tuple[Runner, float]]:
+        """Look at these once, and yield each with its silence."""
+        found = list(runners)  # may take for as long as the database is away
+        now = time.monotonic()
+        was_away = now - self._looked_at > 2 * HEARTBEAT_SECONDS
+        known = {} if was_away else self._since
+        self._looked_at = now
+        self._since = {key: known.get(key, now) for key in map(_heartbeat_key, found)}
+        for runner in found:
+            yield runner, now - self._since[_heartbeat_key(runner)]
+
+
+def _heartbeat_key(runner: Runner) -> tuple[uuid.UUID, int, datetime]:
+    return runner.pk, runner.beats, runner.heartbeat_at
+
+
+def _patience_with(runner: Runner) -> float:
+    """How many seconds of silence show that a runner is dead."""
+    if not is_here(runner):
+        return runner.patience_seconds or LEASE_SECONDS
+    match state_of(runner):
+        case ProcessState.GONE:
+            return 0
+        case ProcessState.STOPPED:
+            return LEASE_SECONDS
+        case ProcessState.LIVES:  # it may be the database that does not take a beat
+            return runner.patience_seconds or PATIENCE_SECONDS
+
+
+def _is_over(runner: Runner) -> bool:
+    """Whether no program of it runs any more, which where it can be is seen to."""
+    if not is_here(runner) or end_programs(runner):
+        return True
+    logger.error("runner=%s is dead, but its programs can't be killed", runner.pk)
+    return False
+
+
+def _declare_dead(runner: Runner) -> None:
+    """Where it has given no sign of life since it was looked at."""
+    if _as_seen(runner).update(stopped_at=Now(), crashed=True):
+        logger.warning("runner=%s is gone: %s", runner.pk, runner.name)
+
+
+def _as_seen(runner: Runner) -> QuerySet[Runner]:
+    # Not its time: SQLite's own now is written with fewer digits than Django's.
+    return Runner.objects.not_stopped().filter(pk=runner.pk, beats=runner.beats)
+
+
+def reap() -> int:
+    """Take every running task from a runner that has stopped; returns how many.
+
+    Any number of processes may reap at once: each task is taken by one of them.
+    """
     orphans = Task.objects.running().filter(
         Q(runner=None) | Q(runner__stopped_at__isnull=False)
     )
@@ -54,54 +164,12 @@ def reap(*, silence_counts: bool = True) -> int:
     return sum(take_from_its_runner(task) for task in found)
 
 
-def _declare_dead(runner: Runner, such: QuerySet[Runner]) -> None:
-    """Where it is still such a runner: it may have said that it lives meanwhile."""
-    if such.filter(pk=runner.pk).update(stopped_at=Now(), crashed=True):
-        logger.warning("runner=%s is gone: %s", runner.pk, runner.name)
-
-
-def _dead_among_us() -> list[Runner]:
-    here = Runner.objects.not_stopped().filter(process_space=process_space())
-    return [runner for runner in here if not is_alive(runner)]
-
-
-def is_alive(runner: Runner) -> bool:
-    """Whether the very process of a runner in this process space still exists."""
-    try:
-        # The second for runners that began before the first was what they noted.
-        starts = process_started(runner.pid), psutil.Process(runner.pid).create_time()
-    except psutil.NoSuchProcess:
-        return False
-    return any(abs(start - runner.process_started) < 2.0 for start in starts)
-
-
-@cache
-def process_space() -> str:
-    """Within what a process's number is its own. Containers may share the name of a
-    host, and need not share its processes: on Linux it is the machine's start and the
-    PID namespace (pid_namespaces(7)), elsewhere the host."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
-    except OSError:
-        return socket.gethostname()
-
-
-def process_started(pid: int) -> float:
-    """When a process here began, by a clock that nobody sets where there is
-    one: in seconds since the start of Linux, elsewhere since 1970.
-
-    Raises psutil.NoSuchProcess.
-    """
-    since_1970: float = psutil.Process(pid).create_time()
-    return since_1970 - psutil.boot_time() if psutil.LINUX else since_1970
-
-
 def is_gone(runner: Runner | None) -> bool:
     """Whether nobody can expect this runner to end its tasks, here and now."""
-    if runner is None or not Runner.objects.alive().filter(pk=runner.pk).exists():
+    if runner is None or runner.stopped_at:
         return True
-    return runner.process_space == process_space() and not is_alive(runner)
+    is_dead = is_here(runner) and state_of(runner) is ProcessState.GONE
+    return is_dead and not has_programs(runner)
 
 
 def disown(runner: Runner, task_ids: set[uuid.UUID]) -> None:
@@ -145,7 +213,7 @@ def take_from_its_runner(task: Task) -> bool:
 def _what_follows(task: Task, now: datetime) -> tuple[str, str, str, dict[str, Any]]:
     """The level and the text of the last line, the status, and the columns with it."""
     text = _what_happened(task)
-    kind = catalog().get(task.type)
+    kind = type_of(task)
     is_cancelled = task.cancel_requested_at is not None
     if kind and kind.idempotent and task.attempt == 1 and not is_cancelled:
         again: dict[str, Any] = {
@@ -180,35 +248,3 @@ def _what_happened(task: Task) -> str:
         return f"The runner is gone; {kept}"
     when = iso(runner.heartbeat_at)
     return f"The runner {runner.name} stopped at about {when}; {kept}"
-
-
-class Watchman:
-    """Reaps in a process that runs no tasks itself.
-
-    Silence counts for it after its own way to the database has been open for a whole
-    lease: where the database was away for all, they get the chance to say that they
-    live first.
-    """
-
-    def __init__(self) -> None:
-        self._looked_at = self._open_since = -math.inf
-        self._is_failing = False
-
-    def look(self) -> None:
-        Runner.objects.lost().exists()  # may hang for as long as the database does
-        now = time.monotonic()
-        if now - self._looked_at > 2 * HEARTBEAT_SECONDS:
-            self._open_since = now
-        self._looked_at = now
-        reap(silence_counts=now - self._open_since >= LEASE_SECONDS)
-
-    def look_or_log(self) -> None:
-        """Never raises; of a failure that goes on it says one line."""
-        try:
-            self.look()
-            self._is_failing = False
-        except Exception:
-            if not self._is_failing:
-                logger.exception("Runners can't be looked after; trying again.")
-            self._is_failing = True
-            connection.close()

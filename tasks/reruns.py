@@ -3,7 +3,7 @@
 from tasks.models import Task, TaskQuerySet
 
 LONGEST = 50  # tasks of a chain that are shown
-SHOWN = ("type", "version", "status", "created_at", "created_by", "rerun_of")
+SHOWN = ("type", "version", "status", "number", "created_at", "created_by", "rerun_of")
 
 
 def chain_of(task: Task) -> list[Task]:
@@ -21,7 +21,7 @@ def chain_of(task: Task) -> list[Task]:
     while level and len(found) < LONGEST:
         after = tasks.filter(rerun_of__in=level).exclude(pk__in=found)
         level = []
-        for one in after.order_by("created_at", "pk")[: LONGEST - len(found)]:
+        for one in after.order_by("number", "pk")[: LONGEST - len(found)]:
             found[one.pk] = one
             level.append(one.pk)
-    return sorted(found.values(), key=lambda one: (one.created_at, str(one.pk)))
+    return sorted(found.values(), key=lambda one: (one.number, str(one.pk)))

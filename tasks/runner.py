@@ -12,41 +12,52 @@ import signal
 import socket
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from types import FrameType
 from typing import Any
 
 from django.conf import settings
 from django.db import DataError, Error, IntegrityError, connection
+from django.db.models import F
 from django.db.models.functions import Now
 
+from tasks.accepting import CannotRun, accepted
 from tasks.actors import Actor
 from tasks.catalog import catalog
 from tasks.claiming import claim
+from tasks.disk import is_full
 from tasks.execution import Outcome
-from tasks.keeper import Keeper
-from tasks.models import HEARTBEAT_SECONDS, LEASE_SECONDS, Runner, Task
+from tasks.keeper import Keeper, LeaseLost
+from tasks.models import (
+    HEARTBEAT_SECONDS,
+    LEASE_SECONDS,
+    PATIENCE_SECONDS,
+    Runner,
+    Task,
+)
 from tasks.news import EVERYTHING, subscribe
+from tasks.processes import process_space, process_started
 from tasks.pruning import prune
-from tasks.reaper import disown, process_space, process_started, reap
+from tasks.reaper import WATCH_SECONDS, Watchman, disown
+from tasks.stop_limit import StopLimit
 from tasks.storing import Run, settle, store
 from tasks.task_types import TaskType
 
 logger = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0  # the safety net under the announcements
-REAP_SECONDS = 5.0
 PRUNE_SECONDS = 5.0
 MIN_FLUSH_SECONDS, MAX_FLUSH_SECONDS = 0.002, 0.050
 FULL_BATCH_LINES = 1_000  # flushed without waiting
 STORE_RETRY_SECONDS = 0.5
-STORE_PATIENCE_SECONDS = 300.0
+# After its patience and the grace of its tasks, others wait for so long before they
+# take these from a runner that they can't ask.
+FENCE_SECONDS = 2 * LEASE_SECONDS
+# Asks for patience with what runs, before SIGTERM. Ignored by whoever does not know it,
+# such as a runner of the version before.
+PATIENT = signal.SIGURG
 INTERRUPTED = "Interrupted by shutdown of the runner."
-
-
-class LeaseLost(Exception):
-    """This runner was declared dead; what it ran belongs to nobody or to others."""
 
 
 class TaskRunner:
@@ -59,9 +70,12 @@ class TaskRunner:
         concurrency: int = 4,
         types: list[str] | None = None,
         drain_seconds: float = 0.0,
-        store_patience_seconds: float = STORE_PATIENCE_SECONDS,
+        store_patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
-        self._keeper = Keeper()
+        row_id = uuid.uuid4()
+        patience_seconds = store_patience_seconds + longest_grace()
+        self._keeper = Keeper(row_id, patience_seconds + LEASE_SECONDS)
+        self._watchman = Watchman(row_id)
         self.concurrency, self.drain_seconds = concurrency, drain_seconds
         self.store_patience_seconds = store_patience_seconds
         self.runs: dict[uuid.UUID, Run] = {}
@@ -79,11 +93,13 @@ class TaskRunner:
         for selector in self._selectors:
             selector.register(self._signals, selectors.EVENT_READ)
         self._stop_signals = 0
+        self._stop_limit: StopLimit | None = None  # while it runs
         self._drain_until: float | None = None
         self._look_for_work = True
         self._is_claim_unheard = False
+        self._refused: set[Callable[[], Any]] = set()  # when they were last tried
         self._not_stored_since: float | None = None
-        self._beats_since, self._last_beat = -math.inf, time.monotonic()
+        self._confirmed_at = time.monotonic()  # the lease, by a heartbeat
         self._flush_at = self._poll_at = self._beat_at = 0.0
         self._reap_at = self._prune_at = 0.0
         self._tasks_ended = True  # prune once at the start
@@ -93,13 +109,16 @@ class TaskRunner:
         self._catch_signals()
         host = socket.gethostname()
         self.row = Runner.objects.create(
+            id=row_id,
             name=name or f"{host}-{os.getpid()}",
             host=host,
             pid=os.getpid(),
             process_space=process_space(),
             process_started=process_started(os.getpid()),
+            patience_seconds=patience_seconds + FENCE_SECONDS,
             concurrency=concurrency,
             types=types or [],
+            known_types=types or sorted(catalog()),
             version=settings.VERSION,
         )
 
@@ -111,6 +130,7 @@ class TaskRunner:
         Raises LeaseLost where others have taken this runner for dead.
         """
         logger.info("runner=%s started as %s", self.row.pk, self.row.name)
+        self._stop_limit = StopLimit()
         try:
             while True:
                 self._do_what_is_due()
@@ -128,9 +148,9 @@ class TaskRunner:
         now = time.monotonic()
         if now >= self._beat_at:
             self._beat_at = now + HEARTBEAT_SECONDS
-            self._try(self.beat)
+            self._beat_or_give_up()
         if now >= self._reap_at:
-            self._reap_at = now + REAP_SECONDS
+            self._reap_at = now + WATCH_SECONDS
             self._try(self.reap)
         if now >= self._poll_at:
             self._try(self.hear)
@@ -186,23 +206,19 @@ class TaskRunner:
 
         Raises LeaseLost where nobody believes that it lives any more.
         """
+        self._keeper.check_lease()
         alive = Runner.objects.filter(pk=self.row.pk, stopped_at=None)
-        if not alive.update(heartbeat_at=Now()):
+        if not alive.update(heartbeat_at=Now(), beats=F("beats") + 1, is_silent=False):
             raise LeaseLost
-        now = time.monotonic()
-        if now - self._last_beat > 2 * HEARTBEAT_SECONDS:
-            self._beats_since = now
-        self._last_beat = now
+        self._confirmed_at = time.monotonic()
+        self._keeper.confirm_lease()
         # The sign of life waited for the disk, and what was stored before it with it.
         self._part_from(settle(self.runs.values(), self.row))
         self._dirty = {key: run for key, run in self.runs.items() if run.is_dirty}
 
     def reap(self) -> None:
-        """End the tasks of runners that are gone. Silence alone only counts while this
-        runner was heard all the time itself: after the database was away, others
-        get the chance to say that they live."""
-        was_heard = time.monotonic() - self._beats_since >= LEASE_SECONDS
-        reap(silence_counts=was_heard)
+        """End the tasks of runners that are gone."""
+        self._watchman.look()
         # What stands in its name and is not run by it would run for ever.
         if self._lost:
             disown(self.row, self._lost)
@@ -237,18 +253,23 @@ class TaskRunner:
         if task is None:
             self._is_claim_unheard = False
             return False
-        kind = catalog().get(task.type)
-        run = Run.begun(task, kind or _gone(task.type), self._keeper)
+        run = self._begun(task)
         self._is_claim_unheard = False
         self.runs[task.pk] = run
-        if kind is None:
-            there = ", ".join(sorted(catalog()))
-            run.execution.stop(
-                "failed", f"There is no task type {task.type}; there are: {there}."
-            )
         self._advance(run)
         logger.info("task=%s type=%s claimed", task.pk, task.type)
         return True
+
+    def _begun(self, task: Task) -> Run:
+        """Return the run of a claimed task; of one that can't run any more it is one
+        that fails."""
+        try:
+            kind, values = accepted(task)
+        except CannotRun as reason:
+            run = Run.begun(task, _gone(task.type), self._keeper, {})
+            run.execution.stop("failed", str(reason))
+            return run
+        return Run.begun(task, kind, self._keeper, values)
 
     def flush(self, runs: Iterable[Run] | None = None) -> None:
         """Store everything that has piled up, of all tasks (or these), in one
@@ -280,7 +301,7 @@ class TaskRunner:
                 self.flush(self._dirty.values())
             except (DataError, IntegrityError):
                 self._flush_one_by_one()
-        except Error as error:
+        except (Error, OSError) as error:
             self._wait_to_store(error)
         else:
             self._not_stored_since = None
@@ -296,25 +317,39 @@ class TaskRunner:
                 run.execution.lose_lines(run.last_seq, run.stored_trail, reason(error))
                 self.flush([run])
 
-    def _wait_to_store(self, error: Error) -> None:
+    def _wait_to_store(self, error: Exception) -> None:
         """Try again later; where that has been in vain for too long, stop the tasks,
         and say why as soon as it can be stored."""
         now = time.monotonic()
         if self._stop_signals > 1:
             raise error
         if self._not_stored_since is None:
-            logger.error("Lines can't be stored; trying again: %s", error)
+            why = "the disk of the database is full" if is_full(error) else error
+            logger.error("Lines can't be stored; trying again: %s", why)
             self._not_stored_since = now
         connection.close()
         self._flush_at = now + STORE_RETRY_SECONDS
         if now - self._not_stored_since >= self.store_patience_seconds:
-            for run in self.runs.values():
-                self._stop(
-                    run,
-                    "failed",
-                    "Stopped, because its output could not be stored for "
-                    f"{self.store_patience_seconds:g} s: {reason(error)}.",
-                )
+            self._give_up(error)
+
+    def _beat_or_give_up(self) -> None:
+        """Give a sign of life; where that has been in vain for too long, stop the tasks
+        before others take this runner for dead, and run them again."""
+        self._try(self.beat, otherwise=self._give_up_in_time)
+
+    def _give_up_in_time(self, error: Exception) -> None:
+        silence = time.monotonic() - self._confirmed_at
+        if silence >= self.store_patience_seconds:
+            self._give_up(error)
+
+    def _give_up(self, error: Exception) -> None:
+        for run in self.runs.values():
+            self._stop(
+                run,
+                "failed",
+                "Stopped, because its output could not be stored for "
+                f"{self.store_patience_seconds:g} s: {reason(error)}.",
+            )
 
     def _part_from(self, lost: list[Run]) -> None:
         """End the runs that are not this runner's any more, and let go of those whose
@@ -414,19 +449,32 @@ class TaskRunner:
 
     # --- Life and death -------------------------------------------------------------
 
-    def _try(self, part: Any) -> None:
-        """Do a part that needs the database; where that refuses, the next round
-        does it.
+    def _try(
+        self,
+        part: Callable[[], Any],
+        otherwise: Callable[[Exception], None] = lambda _: None,
+    ) -> None:
+        """Do a part that needs the database; where that refuses, or the system (it has
+        no more files), the next round does it.
 
-        Whatever it refuses by: going on costs a line in the log, and ending would
-        cost the tasks that run here. What ends a runner is LeaseLost, and any error
-        that is not the database's.
+        Whatever they refuse by: going on costs a line in the log, one an outage, and
+        ending would cost the tasks that run here. What ends a runner is LeaseLost, and
+        any error that is of its own making.
         """
         try:
             part()
-        except Error:
-            logger.exception("The database refuses.")
+        except OSError:
+            logger.exception("The system refuses.")
+        except Error as error:
+            if is_full(error):
+                logger.error("The disk of the database is full; trying again.")
+            elif part not in self._refused:
+                logger.exception("The database refuses.")
+            self._refused.add(part)
             connection.close()
+            otherwise(error)
+        else:
+            self._refused.discard(part)
 
     def _prune(self) -> None:
         """Forget a little of what is old, and rest for at least as long as it took."""
@@ -449,24 +497,55 @@ class TaskRunner:
     def _catch_signals(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_stop_signal)
+        signal.signal(PATIENT, self._on_patient_signal)
         signal.set_wakeup_fd(self._wakeup.fileno(), warn_on_full_buffer=False)
+
+    def _on_patient_signal(self, _number: int, _frame: FrameType | None) -> None:
+        """The stop that follows is a restart's, which cancels nothing."""
+        self.drain_seconds = self.drain_seconds or math.inf
 
     def _on_stop_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._stop_signals += 1
+        self._limit_stop()
+
+    def _limit_stop(self) -> float:
+        """Have the stop end in time even if this loop hangs; returns the seconds that
+        were promised to what runs."""
+        graces = [run.execution.kind.stop_grace_seconds for run in self.runs.values()]
+        drain_seconds = self.drain_seconds if self._stop_signals < 2 else 0.0
+        promised = drain_seconds + max(graces, default=0.0)
+        if self._stop_limit is not None and promised < math.inf:
+            self._stop_limit.begin(promised)
+        return promised
 
     def _shut_down(self) -> None:
         """Take no more; let tasks finish for the drain time; then cancel them."""
         if self._drain_until is None:
             self._drain_until = time.monotonic() + self.drain_seconds
-            logger.info("runner=%s stopping", self.row.pk)
+            self._say_what_a_stop_waits_for(self._limit_stop())
         if self._stop_signals > 1 or time.monotonic() >= self._drain_until:
             self._drain_until = float("inf")
             is_forced = self._stop_signals > 1
             for run in self.runs.values():
                 self._stop(run, "cancelled", INTERRUPTED, force=is_forced)
 
+    def _say_what_a_stop_waits_for(self, seconds: float) -> None:
+        logger.info("runner=%s stopping", self.row.pk)
+        if self.runs and self._stop_signals == 1:
+            count = len(self.runs)
+            # A warning, so that it is on the terminal, too.
+            limit = f"up to {seconds:g} s"
+            logger.warning(
+                "Stopping: %s %s to end; a second signal ends %s at once.",
+                "1 task has" if count == 1 else f"{count} tasks have",
+                limit if seconds < math.inf else "as long as it takes",
+                "it" if count == 1 else "them",
+            )
+
     def _close(self) -> None:
         signal.set_wakeup_fd(-1)
+        if self._stop_limit is not None:
+            self._stop_limit.close()
         for run in list(self.runs.values()):
             run.execution.kill()
         self._keeper.close()
@@ -482,11 +561,16 @@ class TaskRunner:
         logger.info("runner=%s stopped", self.row.pk)
 
 
+def longest_grace() -> float:
+    """Return the most seconds that any type's programs have to end in order."""
+    return max((kind.stop_grace_seconds for kind in catalog().values()), default=0.0)
+
+
 def _gone(name: str) -> TaskType:
     """Stands for a type that was taken out of the file while a task of it waited."""
     return TaskType(name=name, title=name, description="", params=(), steps=())
 
 
-def reason(error: Error) -> str:
+def reason(error: Exception) -> str:
     """What a database says of an error, short enough for a line."""
     return str(error).partition("\n")[0].strip().rstrip(".")[:200]

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth import get_user_model
+from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.signals import (
     user_logged_in,
     user_logged_out,
@@ -15,33 +16,48 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from tasks.actors import Actor, record
-from tasks.api.throttles import address_of, neighbourhood_of, seconds_to_wait
+from tasks.api.throttles import address_of
+from tasks.attempts import Attempt, TooManyAttempts, attempt
 from tasks.models import AuditEvent
+from tasks.rights import rights_of, why_nothing
 
 # In place of a name that nobody has: people type passwords into the wrong field.
 NOBODY = "(unknown)"
 
 
 class SignInForm(AdminAuthenticationForm):
-    """The admin's, which after some failures from an address looks at nothing more
-    from there for a while."""
+    """The admin's, which after some failures looks at no password for a while, and
+    says to somebody whose password is right and opens nothing why it does not."""
+
+    request: HttpRequest
 
     def clean(self) -> dict[str, Any]:
-        if seconds := _seconds_to_wait(self.request, spend=False):
-            text = _("Too many failed sign-ins; try again in %(seconds)s s.")
-            raise ValidationError(text % {"seconds": seconds}, code="too_many")
+        name = self.cleaned_data.get("username")
+        if not (name and self.cleaned_data.get("password")):
+            return super().clean()  # which looks at nothing
+        try:
+            made = attempt(self.request, name)
+        except TooManyAttempts as refused:
+            raise ValidationError(too_many(refused), code="too_many") from refused
         try:
             return super().clean()
-        except ValidationError:
-            _seconds_to_wait(self.request)
-            raise
+        finally:
+            if self.get_user() is not None:  # the password was right
+                made.forget()
+
+    def confirm_login_allowed(self, user: Any) -> None:
+        # Not the admin's, which calls the password of who is no staff wrong.
+        AuthenticationForm.confirm_login_allowed(self, user)
+        if not rights_of(user):
+            action = AuditEvent.Action.SIGN_IN_FAILED
+            _note(self.request, action, user, by="rights")
+            raise ValidationError(why_nothing(user), code="no_rights")
 
 
-def _seconds_to_wait(request: HttpRequest | None, *, spend: bool = True) -> int | None:
-    if request is None:
-        return None
-    who = f"sign-in:{neighbourhood_of(request)}"
-    return seconds_to_wait(request, "sign-in", who, spend=spend)
+def too_many(refused: TooManyAttempts) -> str:
+    """Return the sentence for somebody who has to wait."""
+    text = _("Too many failed sign-ins; try again in %(seconds)s s.")
+    return text % {"seconds": refused.seconds}
 
 
 @receiver(user_logged_in)
@@ -66,7 +82,7 @@ def note_failure(
 def note_bad_link(request: HttpRequest) -> None:
     """Not each of very many: strangers must not fill a table from which nothing is
     ever deleted."""
-    if _seconds_to_wait(request) is None:
+    if not Attempt().count_address(request):
         _note(request, AuditEvent.Action.SIGN_IN_FAILED, None, by="link")
 
 

@@ -6,7 +6,7 @@ import logging
 import math
 import uuid
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from tasks.child import Child
 from tasks.execution import Execution
 from tasks.keeper import Keeper
 from tasks.log_store import Row
-from tasks.models import Runner, Task, columns_after
+from tasks.models import Runner, Task, columns_after, next_ended
 from tasks.news import CHANNELS, announce, announce_lines, messages_of, parts_of
 from tasks.task_types import TaskType
 
@@ -94,13 +94,20 @@ class Run:
     fds: set[int] = field(default_factory=set)  # ... under these numbers
 
     @classmethod
-    def begun(cls, task: Task, kind: TaskType, keeper: Keeper) -> "Run":
+    def begun(
+        cls,
+        task: Task,
+        kind: TaskType,
+        keeper: Keeper,
+        values: Mapping[str, str] | None = None,
+    ) -> "Run":
         """The run of a task just claimed: from the first line on, or from where the
-        one before it was when its runner died."""
+        one before it was when its runner died. ``values``: its parameters', where
+        those that are secret are not in ``task.params``."""
         execution = Execution(
             task.pk,
             kind,
-            task.params,
+            task.params if values is None else values,
             keeper,
             first_seq=task.last_seq,
             trail=task.trail,
@@ -361,7 +368,9 @@ def _fields(run: Run, digest: Any) -> dict[str, Any]:
             "status": execution.outcome,
             "progress": execution.progress,
             "stalled_since": None,
+            "secret_values": None,
             "completed_at": timezone.now(),
+            "ended": next_ended(),
             "result": execution.result,
             "error": execution.error,
             "log_sha256": digest.hexdigest(),

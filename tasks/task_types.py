@@ -4,23 +4,40 @@ A parameter becomes part of an argument, never a second one: commands are lists 
 no shell is ever involved.
 """
 
+import hashlib
 import re
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 
+from tasks.masking import LEAST_CHARACTERS, MASK, is_long_enough
+from tasks.patterns import VALUE_SECONDS, Pattern, TooSlow, matches_whole
+from tasks.secret_values import digest_of
+
+MAX_LOCK_LENGTH = 500  # characters, as its column has
 MAX_PARAMETER_LENGTH = 1000  # characters
 PLACEHOLDER = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_]*)\}")
 # Without a pattern a value is any one line of text that can't pass for an option.
 PLAIN_TEXT = r"(?!-)[^\x00-\x1f\x7f\ud800-\udfff]+"
 NO_TEXT = re.compile(r"[\x00\ud800-\udfff]")  # no database and no program takes these
-MASK = "***"
 STOP_GRACE_SECONDS = 10.0
+PTY_COLUMNS, PTY_ROWS = 120, 30  # a terminal's size, where nothing else is asked for
+# What a shell takes as it is, and what stands for a secret.
+UNQUOTED = re.compile(r"(?:[\w@%+=:,./-]|\*\*\*)+", re.ASCII)
+CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+class NoValue(Exception):
+    """A placeholder stands for a parameter that has no value; the message is one
+    sentence."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"The parameter {name} has no value.")
 
 
 class ParameterErrors(Exception):
@@ -55,9 +72,15 @@ class Parameter:
                 return _("It must be one of: %(choices)s.") % {
                     "choices": ", ".join(self.choices)
                 }
-        elif not re.fullmatch(self.pattern or PLAIN_TEXT, value) or NO_TEXT.search(
-            value
-        ):
+            return None
+        try:
+            fits = matches_whole(self.pattern or PLAIN_TEXT, value)
+        except TooSlow:
+            return _(
+                "It could not be compared with the pattern %(pattern)s in "
+                "%(seconds)g s; give a simpler value."
+            ) % {"pattern": self.pattern, "seconds": VALUE_SECONDS}
+        if not fits or NO_TEXT.search(value):
             if self.pattern is None:
                 return _("It must be one line of text that does not start with “-”.")
             return _("It must match the pattern %(pattern)s.") % {
@@ -65,8 +88,13 @@ class Parameter:
             }
         return None
 
+    def is_too_short(self, value: str) -> bool:
+        """Return whether it is secret, and a value could not be hidden."""
+        return self.secret and not is_long_enough(value)
+
     def schema(self) -> dict[str, Any]:
-        """The parameter as JSON Schema (draft 2020-12)."""
+        """The parameter as JSON Schema (draft 2020-12); of a secret without the
+        default, which nobody is to see."""
         schema: dict[str, Any] = {
             "type": "string",
             "title": self.title,
@@ -78,10 +106,10 @@ class Parameter:
             schema["enum"] = list(self.choices)
         elif self.pattern:
             schema["pattern"] = f"^(?:{self.pattern})$"
-        if self.default is not None:
-            schema["default"] = self.default
         if self.secret:
-            schema["writeOnly"] = True
+            schema |= {"writeOnly": True, "minLength": LEAST_CHARACTERS}
+        elif self.default is not None:
+            schema["default"] = self.default
         return schema
 
 
@@ -94,8 +122,10 @@ class Step:
     weight: float = 1.0
     timeout_seconds: float | None = None
     stall_seconds: float | None = None
-    progress_pattern: re.Pattern[str] | None = None
+    progress_pattern: Pattern | None = None
     pty: bool = False
+    columns: int = PTY_COLUMNS
+    rows: int = PTY_ROWS
     user: str | None = None
     retries: int = 0
     continue_on_error: bool = False
@@ -104,9 +134,13 @@ class Step:
         """The program and its arguments for these parameter values."""
         return [fill(part, values) for part in self.command]
 
-    def shown(self, values: Mapping[str, str]) -> str:
-        """The command as people read it, quoted as a shell would want it."""
-        return shlex.join(self.argv({**values, "python": "python"}))
+    def shown(self, values: Mapping[str, str], hide: Callable[[str], str] = str) -> str:
+        """Return the command as people read it, quoted as a shell would want it.
+
+        ``hide``: takes secrets out of an argument, while they stand there as they are.
+        """
+        argv = self.argv({**values, "python": "python"})
+        return " ".join(_quoted(hide(argument)) for argument in argv)
 
 
 @dataclass(frozen=True)
@@ -157,11 +191,23 @@ class TaskType:
                 continue
             if problem := parameter.problem(value):
                 errors[name] = [problem]
+            elif parameter.is_too_short(str(value)):
+                text = _("It is secret, so it must have at least %(least)s characters.")
+                errors[name] = [text % {"least": LEAST_CHARACTERS}]
             else:
                 values[name] = str(value)
         if errors:
             raise ParameterErrors(errors)
         return values
+
+    def confirmation(self, params: Mapping[str, str]) -> str:
+        """Return what people type once more before it starts with these parameters:
+        the version, or its name where there is none; "" where it does not ask."""
+        if not self.confirm:
+            return ""
+        version = params.get("version", "")
+        is_shown = "version" not in self.secrets(params)
+        return version if version and is_shown else self.name
 
     def schema(self) -> dict[str, Any]:
         """The parameters as one JSON Schema object."""
@@ -177,9 +223,10 @@ class TaskType:
     def placeholders(
         self, task_id: object, params: Mapping[str, str]
     ) -> dict[str, str]:
-        """What ``{name}`` stands for in this type's commands."""
+        """Return what ``{name}`` stands for in this type's commands: nothing, where
+        the parameter may be left out, and has been."""
         return {
-            **{parameter.name: "" for parameter in self.params},
+            **{p.name: "" for p in self.params if not p.required},
             **params,
             "python": sys.executable,
             "project": str(settings.BASE_DIR),
@@ -187,21 +234,51 @@ class TaskType:
         }
 
     def lock_for(self, params: Mapping[str, str]) -> str | None:
-        """The lock that a task with these parameters holds while it runs."""
+        """Return the lock that a task with these parameters holds while it runs. Of
+        what is secret, and of what is longer than the column, it has a digest."""
         if self.lock is None:
             return None
-        return fill(self.lock, {**{p.name: "" for p in self.params}, **params})
+        optional = {p.name: "" for p in self.params if not p.required}
+        secrets = self.secrets(params)
+        secret = {name: digest_of(value) for name, value in secrets.items()}
+        lock = fill(self.lock, {**optional, **params, **secret})
+        if len(lock) <= MAX_LOCK_LENGTH:
+            return lock
+        return hashlib.sha256(lock.encode()).hexdigest()
+
+    def secrets(self, params: Mapping[str, str]) -> dict[str, str]:
+        """Return those of the parameters that are secret."""
+        names = {p.name for p in self.params if p.secret}
+        return {name: value for name, value in params.items() if name in names}
 
     def without_secrets(self, params: Mapping[str, str]) -> dict[str, str]:
         """The parameters as anybody may see them."""
-        secret = {p.name for p in self.params if p.secret}
-        return {k: MASK if k in secret else v for k, v in params.items()}
+        return {**params, **dict.fromkeys(self.secrets(params), MASK)}
+
+
+def _quoted(argument: str) -> str:
+    """Return an argument as a shell reads it; always on one line, which bash and zsh
+    take as ``$'…'``."""
+    if CONTROLS.search(argument):
+        text = re.sub(r"(['\\])", r"\\\1", argument)
+        return f"$'{CONTROLS.sub(_escaped, text)}'"
+    return argument if UNQUOTED.fullmatch(argument) else shlex.quote(argument)
+
+
+def _escaped(control: re.Match[str]) -> str:
+    return control[0].encode("unicode_escape").decode()
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:
-    """Put values into ``{name}``; ``{{`` and ``}}`` are plain braces."""
+    """Return the template with values for each ``{name}``; ``{{`` and ``}}`` are plain
+    braces. Raises NoValue: with nothing in its place, ``rm -rf /srv/{dir}/`` would be
+    another command."""
 
     def one(match: re.Match[str]) -> str:
-        return match[0][0] if match[1] is None else values[match[1]]
+        if match[1] is None:
+            return match[0][0]
+        if match[1] not in values:
+            raise NoValue(match[1])
+        return values[match[1]]
 
     return PLACEHOLDER.sub(one, template)

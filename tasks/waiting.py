@@ -25,12 +25,16 @@ class WaitingFor(NamedTuple):
     turn    anything else: every runner is busy, or it starts in a moment
 
     ``position`` is its place among all that wait, 1 is next; ``message`` one sentence.
+    ``task`` is that other task; ``most`` how many may run: of its type, or on all
+    runners together where each is busy.
     """
 
     reason: Reason
     position: int
     task_id: uuid.UUID | None
     message: str
+    task: Task | None = None
+    most: int | None = None
 
 
 def waiting_for(task: Task) -> WaitingFor | None:
@@ -53,9 +57,9 @@ class _Queue:
 
     def __init__(self, waiting: list[Task]) -> None:
         self._positions = _positions(waiting)
-        columns = ("concurrency", "types")
-        self._runners = list(Runner.objects.alive().values_list(*columns))
-        running = Task.objects.running().only("type", "version", "lock")
+        columns = ("concurrency", "types", "known_types")
+        self._runners = list(Runner.objects.alive().only(*columns))
+        running = Task.objects.running().only("type", "version", "lock", "created_by")
         self._running = list(running.order_by())
         self._running_of_type = Counter(task.type for task in self._running)
         held = {task.lock: task for task in self._running if task.lock is not None}
@@ -67,34 +71,37 @@ class _Queue:
         if not self._runners:
             message = "It waits: no runner is alive."
             return WaitingFor("runner", position, None, message)
-        if not any(not types or task.type in types for _, types in self._runners):
+        taken = [runner.takes for runner in self._runners]
+        if not any(types is None or task.type in types for types in taken):
             message = "It waits: no runner that is alive takes this type."
             return WaitingFor("runner", position, None, message)
         first = None if task.lock is None else self._first_for_lock.get(task.lock)
         if first is not None and first.pk != task.pk:
             message = f"It waits for {first} to end."
-            return WaitingFor("lock", position, first.pk, message)
+            return WaitingFor("lock", position, first.pk, message, task=first)
         kind = catalog().get(task.type)
         limit = kind.max_running if kind else None
         if limit is not None and self._running_of_type[task.type] >= limit:
             some = f"{limit} tasks" if limit > 1 else "1 task"
             message = f"It waits: at most {some} of this type at a time."
-            return WaitingFor("limit", position, None, message)
-        places = sum(concurrency for concurrency, _ in self._runners)
+            return WaitingFor("limit", position, None, message, most=limit)
+        places = sum(runner.concurrency for runner in self._runners)
         is_busy = len(self._running) >= places
-        message = "It waits: every runner is busy." if is_busy else ""
-        return WaitingFor("turn", position, None, message or "It starts in a moment.")
+        if not is_busy:
+            return WaitingFor("turn", position, None, "It starts in a moment.")
+        message = "It waits: every runner is busy."
+        return WaitingFor("turn", position, None, message, most=places)
 
 
 def _positions(waiting: list[Task]) -> dict[uuid.UUID, int]:
     """Each one's place in the queue. Only what is between the first and the last of
     them is numbered; what is before is counted, which takes the index alone."""
-    moments = [task.created_at for task in waiting]
-    first, last = min(moments), max(moments)
-    before = Task.objects.pending().filter(created_at__lt=first).count()
-    number = Window(RowNumber(), order_by=["created_at", "id"])
-    near = Task.objects.pending().filter(created_at__range=(first, last))
-    numbered = near.annotate(number=number).values("id", "number")
+    numbers = [task.number for task in waiting]
+    first, last = min(numbers), max(numbers)
+    before = Task.objects.pending().filter(number__lt=first).count()
+    place = Window(RowNumber(), order_by=["number", "id"])
+    near = Task.objects.pending().filter(number__range=(first, last))
+    numbered = near.annotate(place=place).values("id", "place")
     sql, values = numbered.query.sql_with_params()
     ids = [Task._meta.pk.get_db_prep_value(task.pk, connection) for task in waiting]
     places = ", ".join(["%s"] * len(ids))
@@ -103,14 +110,14 @@ def _positions(waiting: list[Task]) -> dict[uuid.UUID, int]:
         f"SELECT * FROM ({sql}) AS numbered WHERE id IN ({places})",  # noqa: S608
         [*values, *ids],
     )
-    return {task.pk: before + task.number for task in found}
+    return {task.pk: before + task.place for task in found}
 
 
 def _oldest_for(locks: set[str]) -> dict[str, Task]:
     """For each of these locks the oldest task that waits for it."""
     if not locks:
         return {}
-    number = Window(RowNumber(), partition_by="lock", order_by=["created_at", "id"])
-    waiting = Task.objects.pending().filter(lock__in=locks).annotate(number=number)
-    oldest = waiting.filter(number=1).only("type", "version", "lock")
+    place = Window(RowNumber(), partition_by="lock", order_by=["number", "id"])
+    waiting = Task.objects.pending().filter(lock__in=locks).annotate(place=place)
+    oldest = waiting.filter(place=1).only("type", "version", "lock", "created_by")
     return {task.lock: task for task in oldest if task.lock is not None}

@@ -16,7 +16,7 @@ COMMAND = re.compile(
 )
 OUTPUT_NAME = re.compile(r"(?:.*,\s*)?name=([A-Za-z_][A-Za-z0-9_.-]{0,99})(?:,.*)?")
 JSON_LEVELS = 20  # of objects and lists in each other
-ESCAPES = {"%25": "%", "%0D": "\r", "%0A": " "}  # a message is one line
+ESCAPES = {"%25": "%", "%0D": "\r", "%0A": "\n"}
 
 
 class Command(NamedTuple):
@@ -30,13 +30,23 @@ class Command(NamedTuple):
 
 
 def parse(line: str) -> Command | None:
-    """The command that a line is, or None."""
-    if not line.startswith("::"):
+    """Return the command that a line is, or None.
+
+    A mask is understood with blanks before it, too: as a line it would show the
+    secret.
+    """
+    stripped = line.lstrip()
+    if not stripped.startswith("::"):
         return None
-    if not (match := COMMAND.fullmatch(line)):
+    if not (match := COMMAND.fullmatch(stripped)):
         return None
     name, properties, raw = match[1], match[2] or "", match[3]
-    value = re.sub("%25|%0D|%0A", lambda escape: ESCAPES[escape[0]], raw)
+    value = decoded(raw)
+    if name == "add-mask":
+        return Command(name, value)
+    if stripped != line:
+        return None
+    value = re.sub("[\r\n]", " ", value)  # a message is one line
     if name == "set-output":
         key = OUTPUT_NAME.fullmatch(properties)
         is_json = "type=json" in re.split(r",\s*", properties)
@@ -45,6 +55,11 @@ def parse(line: str) -> Command | None:
         number = re.fullmatch(r"\s*([0-9]{1,3})(?:\.[0-9]+)?\s*%?\s*", value)
         return Command(name, number[1]) if number and int(number[1]) <= 100 else None
     return Command(name, value)
+
+
+def decoded(raw: str) -> str:
+    """Return what a command's value stands for, with its escapes undone."""
+    return re.sub("%25|%0D|%0A", lambda escape: ESCAPES[escape[0]], raw)
 
 
 class NotJson(ValueError):

@@ -41,10 +41,17 @@ import django  # noqa: E402 (what reads settings comes after them)
 
 django.setup()
 
+from tests import inherited, leftovers  # noqa: E402
+
+inherited.hear_again()
+
+leftovers.watch()
+
 import pytest  # noqa: E402
 from django.core.cache import cache  # noqa: E402
 from django.db import connection, transaction  # noqa: E402
 from django.test import Client  # noqa: E402
+from django.utils import translation  # noqa: E402
 
 from tests.factories import ApiKeyFactory, UserFactory  # noqa: E402
 
@@ -53,9 +60,12 @@ from tests.factories import ApiKeyFactory, UserFactory  # noqa: E402
 IN_THE_FIRST_RUN = {
     *("e2e/test_events.py", "e2e/test_examples.py", "e2e/test_nginx.py"),
     *("e2e/test_runner.py", "e2e/test_security.py", "e2e/test_start.py"),
+    *("e2e/test_private_files.py", "e2e/test_replaced_database.py"),
+    *("e2e/test_stop.py", "e2e/test_database_url.py"),
+    "e2e/test_full_disk.py",
     *("e2e/test_stream.py", "e2e/test_stream_crowds.py", "streaming/test_hub.py"),
 }
-IN_THE_SECOND_RUN = {"e2e/test_grip.py", "e2e/test_web_processes.py"}
+IN_THE_SECOND_RUN = {"e2e/test_web_processes.py"}
 
 
 def place_of(item: pytest.Item) -> str:
@@ -66,7 +76,7 @@ def place_of(item: pytest.Item) -> str:
 def asks_a_database(item: pytest.Item) -> bool:
     if item.get_closest_marker("browser") or place_of(item) in IN_THE_FIRST_RUN:
         return False
-    fixtures = {"db", "transactional_db", "new_database_url", "cluster"}
+    fixtures = {"db", "transactional_db", "new_database_url", "cluster", "postgresql"}
     return bool(
         item.get_closest_marker("django_db") or fixtures & set(item.fixturenames)
     )
@@ -115,10 +125,12 @@ def _tables_can_be_emptied():
 
 @pytest.fixture(autouse=True)
 def _clean_house(settings):
-    """Plain static files, so that nobody has to collect them; nothing counted yet."""
+    """Plain static files, so that nobody has to collect them; nothing counted yet; and
+    no language, which an earlier request of this thread leaves behind."""
     plain = "django.contrib.staticfiles.storage.StaticFilesStorage"
     settings.STORAGES = {**settings.STORAGES, "staticfiles": {"BACKEND": plain}}
     cache.clear()
+    translation.deactivate()
 
 
 @pytest.fixture
@@ -155,8 +167,21 @@ def stranger(db):
 
 @pytest.fixture
 def alice(db):
-    """She is staff."""
-    return UserFactory(username="alice", is_staff=True)
+    """She is staff, and may do everything."""
+    return UserFactory(username="alice", is_staff=True, group="admin")
+
+
+@pytest.fixture
+def person(db):
+    """Makes people of one of the groups, signed in."""
+
+    def person(group, name=""):
+        client = Client()
+        name = name or f"{group or 'nobody'}-1"
+        client.force_login(UserFactory(username=name, is_staff=True, group=group))
+        return client
+
+    return person
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 import factory
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.utils import timezone
 
@@ -72,10 +72,18 @@ class ApiKeyFactory(factory.django.DjangoModelFactory[ApiKey]):
 
 
 class UserFactory(factory.django.DjangoModelFactory[User]):
+    """A person, in one of the product's groups or in none."""
+
     class Meta:
         model = User
+        skip_postgeneration_save = True
 
     username = factory.Sequence(lambda n: f"user-{n}")
+
+    @factory.post_generation
+    def group(user, create, name, **_options):  # noqa: N805 (the factory's way)
+        if name:
+            user.groups.add(Group.objects.get(name=name))
 
 
 def write_log(task: Task, *lines: str | tuple[str, str]) -> None:

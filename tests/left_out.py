@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -23,12 +24,12 @@ def left_out() -> list[str]:
         missing.append("the browser: there is no chromium")
     if not administrators_program("nginx"):
         missing.append("nginx: the program is not there")
-    if not shutil.which("pushpin"):
-        missing.append("the push proxy: there is no pushpin")
     if not shutil.which("node"):
         missing.append("the Node client: there is no node")
     if not AZURITE.exists():
         missing.append("a store at Azure: azurite comes by `npm ci --prefix tests`")
+    if reason := reason_against_memory_disk():
+        missing.append(f"full disks: {reason}")
     missing += [
         f"clones of files on {kind}: {reason}"
         for kind in ("xfs", "btrfs")
@@ -51,6 +52,21 @@ def reason_against_disk(kind: str) -> str | None:
         return "only root can mount a disk"
     if not losetup or subprocess.run([losetup, "-f"], capture_output=True).returncode:
         return "there is no loop device"
+    return None
+
+
+def reason_against_memory_disk() -> str | None:
+    """Why no small disk can be made of memory here."""
+    if os.geteuid():
+        return "only root can mount a disk"
+    folder = tempfile.mkdtemp()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", folder]
+    try:
+        if subprocess.run(command, capture_output=True).returncode:
+            return "no tmpfs can be mounted"
+        subprocess.run(["umount", folder], check=True)
+    finally:
+        Path(folder).rmdir()
     return None
 
 

@@ -9,14 +9,18 @@ from django.urls import Resolver404, resolve
 
 ROOT = Path(__file__).resolve().parent.parent
 READMES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
-DOCUMENTS = sorted([*READMES, ROOT / "CONTRIBUTING.md", *ROOT.glob("docs/**/*.md")])
+OTHERS = [ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]
+DOCUMENTS = sorted([*READMES, *OTHERS, *ROOT.glob("docs/**/*.md")])
 SETTING = re.compile(r'\b(?:setting|env\.str)\(\s*"([A-Z_]+)"')
 # Read by the start and by the engine, so not in settings.py.
 ELSEWHERE = {
     "ADMIN_PASSWORD",
+    "RESOURCE_HEADERS",
     "RESOURCE_MANIFEST",
+    "RESOURCE_PLATFORMS",
     "RESOURCE_SOURCE",
     "RESOURCE_STORE",
+    "RESOURCE_WINDOWS_NAMES",
 }
 PLATFORM_STORES = {f"RESOURCE_STORE_{name}" for name in ("IOS", "ANDROID", "FACEBOOK")}
 
@@ -93,6 +97,16 @@ def test_every_make_target_named_exists(document):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_unit_named_exists(document):
+    units = ROOT / "deploy/systemd"
+    for name, of_several in re.findall(
+        r"\bresource-sync-(runner|web)\b(@?)", " ".join(code_of(document))
+    ):
+        unit = units / f"resource-sync-{name}{of_several}.service"
+        assert unit.exists(), f"{document.name} names {unit.name}"
+
+
 def code_of(document):
     return [*code_blocks(document), *re.findall(r"`[^`\n]+`", document.read_text())]
 
@@ -125,10 +139,25 @@ def test_the_reference_explains_every_key_of_a_task_type():
 
 def test_every_decision_has_its_four_parts():
     pages = sorted((ROOT / "docs/decisions").glob("*.md"))
-    for number, page in enumerate(pages, 1):
-        assert page.name.startswith(f"{number:04}-")
+    # A number is used once; one that was taken back leaves a gap.
+    numbers = [re.match(r"[0-9]{4}-", page.name) for page in pages]
+    assert None not in numbers
+    assert len({found[0] for found in numbers if found}) == len(pages) > 10
+    for page in pages:
         headings = re.findall(r"^## (.+)", page.read_text(), re.MULTILINE)
         assert headings == ["Status", "Context", "Decision", "Consequences"]
+
+
+def test_every_threat_is_answered_by_tests_that_exist():
+    rows = re.findall(
+        r"^\| [^|]+ \| [^|]+ \| (`test_[^|]+) \|$",
+        (ROOT / "docs/security.md").read_text(),
+        re.MULTILINE,
+    )
+    named = {name for row in rows for name in re.findall(r"`(test_\w+)`", row)}
+    assert len(rows) > 20, "the pattern no longer finds the threats"
+    tests = "".join(path.read_text() for path in ROOT.glob("tests/**/test_*.py"))
+    assert {name for name in named if f"def {name}(" not in tests} == set()
 
 
 def test_the_version_is_the_same_everywhere():

@@ -22,6 +22,19 @@ export async function get(path, options = {}) {
   }
 }
 
+const PATIENCE_MS = 4_000;
+
+// The answer to something that somebody asked for. Where there is none after 4 s, say()
+// is told why that may be; the request goes on, and is not sent twice.
+export async function answered(request, say) {
+  const timer = setTimeout(() => say(text("noAnswerYet")), PATIENCE_MS);
+  try {
+    return await request;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 // Resolves to the answer's JSON; throws Problem where the server says no, and
 // TypeError where it can't be reached.
 export async function post(path, body) {

@@ -1,16 +1,28 @@
 // One dialog that names the thing and its consequence, and answers true or false.
 
-export function ask({ title, consequence, yes, no }) {
-  const dialog = document.getElementById("ask");
-  const words = { title, consequence, yes, no };
-  for (const [part, words_] of Object.entries(words)) {
-    dialog.querySelector(`[data-part="${part}"]`).textContent = words_;
-  }
-  dialog.returnValue = "";
-  dialog.showModal();
+const dialog = () => document.getElementById("ask");
+
+export function ask(words) {
+  const place = dialog();
+  rephrase(words);
+  place.returnValue = "";
+  place.showModal();
   return new Promise((resolve) => {
-    dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), {
+    place.addEventListener("close", () => resolve(place.returnValue === "yes"), {
       once: true,
     });
   });
+}
+
+// The question stands, and says what has become true meanwhile.
+export function rephrase({ title, consequence, yes, no }) {
+  for (const [part, words] of Object.entries({ title, consequence, yes, no })) {
+    const place = dialog().querySelector(`[data-part="${part}"]`);
+    if (place.textContent !== words) place.textContent = words;
+  }
+}
+
+// There is nothing to ask any more.
+export function withdraw() {
+  dialog().close("");
 }

@@ -20,13 +20,16 @@ mountLaunch();
 mountRecent();
 mountKeys({ "/": () => document.querySelector("[data-search]").focus() });
 
-const events = new Events("/api/events", {
+const events = new Events({
   connected() {
     now.isLive = true;
     showConnection(connection, null);
     refreshLive(); // what happened before is not told
   },
   event(data) {
+    now.isLive = data.type !== "degraded";
+    showConnection(connection, null, now.isLive ? null : new Date(data.since));
+    if (!now.isLive) return;
     if (data.type !== "task" || !now.take(data.task)) refreshSoon();
   },
   lost(since) {

@@ -36,6 +36,6 @@ export function panelKeys(panel) {
     t: () => panel()?.log.looks.nextTimes(),
     w: () => panel()?.log.looks.toggleWrap(),
     c: () => panel()?.cancel.ask(),
-    r: () => panel()?.rerun(),
+    r: () => panel()?.rerun.ask(),
   };
 }

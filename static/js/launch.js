@@ -1,6 +1,7 @@
 // The launch forms: one shown at a time, checked, and sent. Without script they are
 // plain forms; what the server answers is the same.
 
+import { answered } from "./api.js";
 import { isSignedOut } from "./session.js";
 import { text } from "./text.js";
 
@@ -109,7 +110,9 @@ async function start(form) {
 async function send(form) {
   try {
     const body = new URLSearchParams(new FormData(form));
-    const answer = await fetch(form.action, { method: "POST", body });
+    const sent = fetch(form.action, { method: "POST", body });
+    const answer = await answered(sent, (words) => showProblem(form, words));
+    showProblem(form, "");
     if (answer.status === 400) showRefusal(form, await answer.text());
     else if (new URL(answer.url).pathname.startsWith("/tasks/")) location.assign(answer.url);
     else if (await isSignedOut()) showProblem(form, text("signInFirst"));

@@ -13,6 +13,7 @@ import { Pace } from "./log/pace.js";
 import { Ranges } from "./log/ranges.js";
 import { Reader } from "./log/reader.js";
 import { Scroller } from "./log/scroller.js";
+import { Warnings } from "./log/warnings.js";
 
 export class LogView {
   constructor(panel, { inAddress = false } = {}) {
@@ -49,6 +50,10 @@ export class LogView {
       lineAt: (seq) => this.lines.get(seq),
     });
     this.finder = new Finder(part, api, this, { inAddress });
+    this.warnings = new Warnings(part, api, {
+      from: () => this.reader.from(),
+      open: (seq) => this.open(seq),
+    });
     this.choosing = new Choosing(part("scroll"), this);
     this.looks = new Looks(part, this.list, () => this.redrawAll());
     this.mount();
@@ -80,6 +85,7 @@ export class LogView {
   append(line) {
     this.lines.add(line);
     this.landmarks.take(line);
+    this.warnings.take(line);
     this.pace.soon();
   }
 
@@ -204,7 +210,10 @@ export class LogView {
 
   openFirstError(event) {
     event.preventDefault();
-    const { seq } = this.landmarks.firstError;
+    this.open(this.around.firstError(this.total).seq);
+  }
+
+  open(seq) {
     this.chosen.choose(seq);
     this.reader.goTo(seq);
   }

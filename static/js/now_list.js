@@ -1,6 +1,8 @@
 // The rows of tasks that run or wait: told of each change, they show it in place. A
 // task that comes or goes is left to the server's HTML.
 
+import { againstUsual, showGauge } from "./gauge.js";
+import { refreshSince } from "./since.js";
 import { clock, duration, text } from "./text.js";
 
 export class NowList {
@@ -14,7 +16,10 @@ export class NowList {
 
   read() {
     this.readAt = performance.now();
+    // What the clocks of server and browser differ by.
+    this.skew = Number(this.place.querySelector("[data-now]").dataset.now) * 1000 - Date.now();
     this.steps = JSON.parse(this.place.querySelector("#step-names")?.textContent ?? "{}");
+    refreshSince(this.place, Date.now() + this.skew);
   }
 
   // Whether the row shows all of it now.
@@ -22,8 +27,7 @@ export class NowList {
     const row = this.place.querySelector(`[data-row="${task.id}"]`);
     if (!row) return false;
     const part = (name) => row.querySelector(`[data-part="${name}"]`);
-    part("progress").value = task.progress;
-    part("percent").textContent = `${task.progress} %`;
+    showGauge(part, task, row.dataset.status);
     const step = part("step");
     if (step && task.step.index) {
       const { index: k, count: n, name } = task.step;
@@ -42,12 +46,17 @@ export class NowList {
   // A clock that goes on while nothing is heard would say what nobody knows.
   tick() {
     if (!this.isLive || document.hidden) return;
+    refreshSince(this.place, Date.now() + this.skew);
     const since = (performance.now() - this.readAt) / 1000;
     for (const row of this.place.querySelectorAll("[data-row]")) {
       const elapsed = Math.max(1, Math.floor(Number(row.dataset.elapsed) + since));
       row.querySelector('[data-part="elapsed"]').textContent = spoken(elapsed);
       const usual = Number(row.dataset.usual);
       if (!usual) continue;
+      row.querySelector('[data-part="against"]').textContent = againstUsual(
+        elapsed * 1000,
+        usual * 1000,
+      );
       const left = usual - elapsed;
       row.querySelector('[data-part="left"]').textContent =
         left > 0
@@ -62,7 +71,10 @@ function spoken(seconds) {
   return seconds < 10 ? text("seconds", { s: seconds }) : duration(seconds);
 }
 
-export function showConnection(place, lostSince) {
-  place.textContent = lostSince ? text("lost", { time: clock(lostSince) }) : text("live");
-  place.dataset.state = lostSince ? "lost" : "live";
+// Since when the connection is lost, or the service can't read its database, if so.
+export function showConnection(place, lostSince, outageSince = null) {
+  const state = lostSince ? "lost" : outageSince ? "degraded" : "live";
+  if (state === place.dataset.state) return;
+  place.textContent = text(state, { time: clock(lostSince ?? outageSince ?? new Date()) });
+  place.dataset.state = state;
 }

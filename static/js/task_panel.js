@@ -1,18 +1,29 @@
 // One task on a page: its status, progress, steps and log, live until it ends.
 
 import { announce } from "./announce.js";
+import { againstUsual, showGauge } from "./gauge.js";
 import { LogView } from "./log_view.js";
 import { Notify } from "./notify.js";
 import { fetchPart, isSignedOut } from "./session.js";
+import { refreshSince } from "./since.js";
 import { ENDED } from "./status.js";
 import { TaskStream } from "./stream.js";
+import { TaskAway } from "./task_away.js";
 import { TaskCancel } from "./task_cancel.js";
 import { TaskFacts } from "./task_facts.js";
+import { TaskRerun } from "./task_rerun.js";
 import { TaskSilence } from "./task_silence.js";
 import { TaskWait } from "./task_wait.js";
 import { clock, duration, language, text, ticking } from "./text.js";
 
-const SHAPES = { pending: "◌", running: "●", completed: "✓", failed: "✕", cancelled: "⊘" };
+const SHAPES = {
+  pending: "◌",
+  running: "●",
+  cancelling: "⊖",
+  completed: "✓",
+  failed: "✕",
+  cancelled: "⊘",
+};
 
 export class TaskPanel {
   constructor(root, { ended = () => {}, isPage = false } = {}) {
@@ -29,11 +40,14 @@ export class TaskPanel {
     this.log = new LogView(root, { inAddress: isPage });
     this.facts = new TaskFacts(this);
     this.silence = new TaskSilence(this.log.lines.newest, Date.now() + this.skew);
+    this.isWished = !this.part("cancelling").hidden; // its end
     this.cancel = new TaskCancel(this);
+    this.rerun = new TaskRerun(this);
     if (this.hasEnded) return;
     if (isPage) this.notify = new Notify(this.part("notify"), this.name);
+    this.away = new TaskAway(this.api, (task) => this.update(task));
     const isWaiting = () => this.status === "pending";
-    this.wait = new TaskWait(this.api, this.part("step"), isWaiting);
+    this.wait = new TaskWait(root.dataset.task, this.part("step"), isWaiting);
     this.connect();
     this.timer = setInterval(() => this.tick(), 1000);
     this.tick();
@@ -51,14 +65,17 @@ export class TaskPanel {
 
   connect() {
     this.say("connecting");
-    this.stream = new TaskStream(`${this.api}/stream`, this.log.total, {
+    this.stream = new TaskStream(this.root.dataset.task, this.log.total, {
       connected: (task) => this.connected(task),
       line: (log) => this.line(log),
-      update: (task) => this.update(task),
+      update: (task) => this.updated(task),
+      degraded: ({ since }) => this.degraded(new Date(since)),
       end: () => this.end(),
       lost: (since) => this.say("lost", { time: clock(since) }),
       refused: () => this.refused(),
       back: () => this.say("live"),
+      gone: () => this.gone(),
+      rested: () => this.rested(),
     });
   }
 
@@ -67,12 +84,46 @@ export class TaskPanel {
   }
 
   connected(task) {
+    this.away.stop();
     this.say("live");
+    this.updated(task);
+  }
+
+  updated(task) {
+    this.answered();
     this.update(task);
   }
 
+  // Nobody sees the page, so it hears nothing until somebody does.
+  rested() {
+    this.say("connecting");
+    if (!this.hasEnded) this.away.begin();
+  }
+
+  gone() {
+    this.say("gone", {}, "lost");
+    this.stopClocks();
+  }
+
+  // The service can't read its database: nobody knows what the task does.
+  degraded(since) {
+    this.outageSince = since.getTime();
+    const key = this.status === "pending" ? "degraded" : "degradedRunning";
+    this.say(key, { time: clock(since) }, "degraded");
+  }
+
+  // Whatever comes says that it can again.
+  answered() {
+    if (!this.outageSince) return;
+    this.silence.skip(Date.now() + this.skew - this.outageSince);
+    this.outageSince = null;
+    this.say("live");
+  }
+
   line(log) {
+    this.answered();
     this.silence.line(Date.now() + this.skew);
+    this.facts.line(log);
     this.log.append(log);
   }
 
@@ -88,7 +139,7 @@ export class TaskPanel {
   say(key, values, state = key) {
     this.part("connection").textContent = text(key, values);
     this.part("connection").dataset.state = state;
-    const isLost = state === "lost" || state === "signedOut";
+    const isLost = ["lost", "degraded", "signedOut"].includes(state);
     this.root.dataset.connection = isLost ? "lost" : "there";
   }
 
@@ -99,28 +150,46 @@ export class TaskPanel {
     this.log.started = this.started;
     this.completed = task.completedAt ? Date.parse(task.completedAt) : 0;
     this.showStatus(task);
-    this.part("progress").value = task.progress;
-    this.part("progress").dataset.status = task.status;
-    this.part("percent").textContent = `${task.progress} %`;
+    showGauge((name) => this.part(name), task, task.status);
     this.showAttempt(task);
     this.showStep(task);
     this.showSince("stalled", this.hasEnded ? null : task.stalledSince);
     this.silence.update(task);
     this.showStoredError(task.error);
+    if (task.result?.firstError) this.log.landmarks.fail(task.result.firstError);
     this.cancelling(task);
     this.facts.update(task);
   }
 
-  showStatus({ status, error }) {
-    if (status === this.status) return;
+  showStatus({ status, error, cancelRequestedAt }) {
+    const isAnother = status !== this.status;
     this.status = this.root.dataset.status = status;
-    const badge = this.part("status").firstElementChild;
-    badge.dataset.status = status;
-    badge.querySelector(".shape").textContent = SHAPES[status];
-    badge.querySelector(".word").textContent = text(status);
-    this.notify?.show(SHAPES[status]);
-    if (this.hasEnded) this.notify?.ended(SHAPES[status], status, error);
+    this.isWished = Boolean(cancelRequestedAt);
+    this.showState();
+    if (!isAnother) return;
+    if (this.hasEnded) {
+      this.showProblem("");
+      this.notify?.ended(SHAPES[status], status, error);
+    }
     announce(text("statusNow", { name: this.name, status: text(status) }));
+  }
+
+  // Its status, or that it is on its way to its end: also while nobody has said yet that
+  // it is.
+  showState() {
+    const isCancelling = !this.hasEnded && (this.isWished || this.cancel.isSent);
+    const state = isCancelling ? "cancelling" : this.status;
+    const badge = this.part("status").firstElementChild;
+    if (badge.dataset.status !== state) {
+      badge.dataset.status = state;
+      badge.querySelector(".shape").textContent = SHAPES[state];
+      badge.querySelector(".word").textContent = text(state);
+      this.notify?.show(SHAPES[state]);
+    }
+    const place = this.part("cancelling");
+    if (this.isWished) return;
+    place.hidden = !isCancelling;
+    place.textContent = isCancelling ? text("cancellingNow") : "";
   }
 
   showAttempt({ attempt }) {
@@ -130,7 +199,11 @@ export class TaskPanel {
 
   showStep({ step, status }) {
     if (status === "pending") this.wait.ask();
-    if (!step.index) return;
+    else this.wait.forget();
+    if (!step.index) {
+      if (status !== "pending") this.part("step").textContent = "";
+      return;
+    }
     this.wait.forget();
     const name = this.stepNames()[step.index - 1]?.[1] ?? step.name;
     this.part("step").textContent = text("stepOf", { k: step.index, n: step.count, name });
@@ -153,12 +226,21 @@ export class TaskPanel {
     this.part("error").textContent = error || "";
   }
 
+  // What became of something that was asked for, until something else is.
+  showProblem(words) {
+    this.part("problem").hidden = !words;
+    this.part("problem").textContent = words;
+  }
+
   // Whether its end was asked for, and what can still be asked.
   cancelling(task) {
     const place = this.part("cancelling");
     place.dataset.saying = task.cancelForced ? "forcedSince" : "cancellingSince";
     place.dataset.who = task.cancelRequestedBy ?? "";
+    place.dataset.grace = task.cancelForced ? "" : (this.root.dataset.grace ?? "");
+    this.isWished = Boolean(task.cancelRequestedAt);
     this.showSince("cancelling", this.hasEnded ? null : task.cancelRequestedAt);
+    this.showState();
     this.cancel.show(task);
     this.tick();
   }
@@ -178,11 +260,8 @@ export class TaskPanel {
     const now = Date.now() + this.skew;
     this.part("elapsed").textContent = this.elapsed(now);
     this.part("left").textContent = this.left(now);
-    for (const place of this.root.querySelectorAll("[data-since]:not([data-since=''])")) {
-      const { saying, since, who: name } = place.dataset;
-      const time = clock(new Date(since * 1000));
-      place.textContent = text(saying, { time, duration: ticking(now - since * 1000), name });
-    }
+    this.part("against").textContent = this.against(now);
+    refreshSince(this.root, now);
     if (!this.hasEnded) this.facts.tick(now);
     this.watchSilence(now);
   }
@@ -203,17 +282,17 @@ export class TaskPanel {
     return text("timeLeft", said(milliseconds));
   }
 
+  against(now) {
+    const isRunning = this.status === "running" && this.started;
+    return isRunning ? againstUsual(now - this.started, this.usual) : "";
+  }
+
   watchSilence(now) {
     const { state } = this.part("connection").dataset;
     if (this.status !== "running" || !["live", "silent"].includes(state)) return;
     const found = this.silence.at(now);
     if (found) this.say(found.key, found.values, "silent");
     else if (state === "silent") this.say("live");
-  }
-
-  rerun() {
-    const form = this.part("rerun");
-    if (form && !form.hidden) form.requestSubmit();
   }
 
   close() {
@@ -224,5 +303,6 @@ export class TaskPanel {
   stopClocks() {
     clearInterval(this.timer);
     this.wait?.stop();
+    this.away?.stop();
   }
 }

@@ -18,6 +18,11 @@ export class TaskSilence {
     this.since = now;
   }
 
+  // So long nobody could hear the task.
+  skip(milliseconds) {
+    this.since += milliseconds;
+  }
+
   // The line that says that a step is silent doesn't end its silence, nor does what is
   // no line: progress ends only what is called a stall.
   update({ step, stalledSince }) {

@@ -13,9 +13,7 @@ from tasks.admin import (  # noqa: F401 (they register their models)
     tasks,
     users,
 )
-from tasks.sign_in_watch import SignInForm
 
 admin.site.site_header = _("Resource Sync")
 admin.site.site_title = _("Resource Sync")
-admin.site.login_form = SignInForm
 admin.site.index_title = _("Administration")

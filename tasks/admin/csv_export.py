@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from django.db.models import QuerySet
-from django.http import HttpRequest, StreamingHttpResponse
+from django.http import StreamingHttpResponse
 from django.utils import timezone
 
 from tasks.admin.places import Place, rows_from
@@ -22,24 +22,23 @@ Columns = Sequence[tuple[str, Callable[[Any], object]]]
 
 
 def csv_download(
-    request: HttpRequest,
     name: str,
     columns: Columns,
     rows: QuerySet[Any],
-    moment: str | None,
+    column: str | None,
 ) -> StreamingHttpResponse:
     """The rows as a file, the newest first, as rows_from has them."""
     day = timezone.now().date().isoformat()
-    text = _text(columns, rows, moment)
-    return download(request, text, "text/csv; charset=utf-8", f"{name}-{day}.csv")
+    text = _text(columns, rows, column)
+    return download(text, "text/csv; charset=utf-8", f"{name}-{day}.csv")
 
 
-def _text(columns: Columns, rows: QuerySet[Any], moment: str | None) -> Iterator[str]:
+def _text(columns: Columns, rows: QuerySet[Any], column: str | None) -> Iterator[str]:
     yield BOM + _lines([[name for name, _ in columns]])
     place: Place | None = None
-    while page := rows_from(rows, moment, place, ROWS_AT_ONCE):
+    while page := rows_from(rows, column, place, ROWS_AT_ONCE):
         yield _lines([cell(take(row)) for _, take in columns] for row in page)
-        place = Place.beside(page[-1], moment, is_newer=False)
+        place = Place.beside(page[-1], column, is_newer=False)
 
 
 def _lines(rows: Any) -> str:

@@ -5,10 +5,12 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.views.main import SEARCH_VAR
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet, Value
+from django.db.models.functions import Concat
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from tasks.admin.own_filters import is_text
 from tasks.admin.places import rows_from
 from tasks.catalog import catalog
 from tasks.models import ApiKey, AuditEvent, Runner
@@ -20,6 +22,21 @@ class Chosen(admin.SimpleListFilter):
     """One of a few values of the column that the parameter is called by."""
 
     parameter_name: str
+
+    @classmethod
+    def offered(cls) -> Sequence[tuple[str, Any]]:
+        """Return the values, each with its name."""
+        raise NotImplementedError
+
+    @classmethod
+    def takes(cls, value: str) -> bool:
+        """Whether it is one of the values that are offered, or none of them."""
+        return value in {"", *(one for one, _label in cls.offered())}
+
+    def lookups(
+        self, request: HttpRequest, model_admin: Any
+    ) -> Sequence[tuple[str, Any]]:
+        return self.offered()
 
     def queryset(
         self, request: HttpRequest, queryset: QuerySet[Any]
@@ -34,9 +51,8 @@ class TypeFilter(Chosen):
     title = _("type")
     parameter_name = "type"
 
-    def lookups(
-        self, request: HttpRequest, model_admin: Any
-    ) -> Sequence[tuple[str, str]]:
+    @classmethod
+    def offered(cls) -> Sequence[tuple[str, Any]]:
         return [(name, name) for name in catalog()]
 
 
@@ -46,9 +62,8 @@ class ActionFilter(Chosen):
     title = _("action")
     parameter_name = "action"
 
-    def lookups(
-        self, request: HttpRequest, model_admin: Any
-    ) -> Sequence[tuple[str, Any]]:
+    @classmethod
+    def offered(cls) -> Sequence[tuple[str, Any]]:
         types = [(kind.name, kind.name) for kind in catalog().values() if kind.confirm]
         return [*AuditEvent.Action.choices, *types]
 
@@ -57,19 +72,39 @@ class KeyStateFilter(Chosen):
     title = _("state")
     parameter_name = "state"
 
-    def lookups(
-        self, request: HttpRequest, model_admin: Any
-    ) -> Sequence[tuple[str, Any]]:
+    @classmethod
+    def offered(cls) -> Sequence[tuple[str, Any]]:
         return ApiKey.State.choices
+
+
+class KeyScopeFilter(Chosen):
+    """By one of a key's scopes; ``start`` finds those that start one type, too."""
+
+    title = _("scope")
+    parameter_name = "scope"
+
+    @classmethod
+    def offered(cls) -> Sequence[tuple[str, Any]]:
+        return ApiKey.Scope.choices
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[Any]
+    ) -> QuerySet[Any] | None:
+        value = self.value()
+        if not value:
+            return None
+        among = Concat(Value(" "), "scope", Value(" "))
+        found = Q(among__contains=f" {value} ") | Q(among__contains=f" {value}:")
+        keys: QuerySet[Any] = queryset.annotate(among=among)
+        return keys.filter(found)
 
 
 class RunnerStateFilter(Chosen):
     title = _("state")
     parameter_name = "state"
 
-    def lookups(
-        self, request: HttpRequest, model_admin: Any
-    ) -> Sequence[tuple[str, Any]]:
+    @classmethod
+    def offered(cls) -> Sequence[tuple[str, Any]]:
         return Runner.State.choices
 
 
@@ -77,6 +112,10 @@ class TypedIn(Chosen):
     """Exactly what is typed in; the newest rows' values are suggested."""
 
     template = "admin/typed_in.html"
+
+    @classmethod
+    def takes(cls, value: str) -> bool:
+        return is_text(value)
 
     def lookups(
         self, request: HttpRequest, model_admin: Any

@@ -5,8 +5,10 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from tasks.catalog import catalog
 from tasks.models import ApiKey, parse_networks
 
 if TYPE_CHECKING:
@@ -17,16 +19,25 @@ else:  # generic for the type checker only
 SCOPES = [
     (ApiKey.Scope.READ, _("read: see everything, change nothing")),
     (ApiKey.Scope.START, _("start: also start tasks, cancel and pin its own")),
+    (ApiKey.Scope.CANCEL, _("cancel: also cancel anybody's tasks")),
+    (ApiKey.Scope.APPROVE, _("approve: also decide on tasks that wait for approval")),
     (ApiKey.Scope.ADMIN, _("admin: everything, also roll back and prune")),
 ]
 
 
+def scopes() -> list[tuple[str, Any]]:
+    """Return what a key can be given; each type can be started by a key of its own."""
+    text = gettext("start:%(type)s: also start this type, and no other")
+    types = [(f"start:{name}", text % {"type": name}) for name in catalog()]
+    return [*SCOPES, *types]
+
+
 class NewKeyForm(KeyModelForm):
-    scope = forms.ChoiceField(
+    scope = forms.MultipleChoiceField(
         label=_("Scope"),
-        choices=SCOPES,
-        initial=ApiKey.Scope.START,
-        widget=forms.RadioSelect,
+        choices=scopes,
+        initial=[ApiKey.Scope.START],
+        widget=forms.CheckboxSelectMultiple,
     )
     last_day = forms.DateField(
         label=_("Last day"),

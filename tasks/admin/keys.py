@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from tasks.admin.filters import KeyStateFilter
+from tasks.admin.filters import KeyScopeFilter, KeyStateFilter
 from tasks.admin.key_form import NewKeyForm
 from tasks.admin.looked_at import NOTHING, LookedAt, marked, time_ago
 from tasks.keys import end_of_day, make_key, revoke_key
@@ -33,7 +33,7 @@ class ApiKeyAdmin(LookedAt):
         "name", "start", "state", "scope", "expires", "used", "used_from", "from_where",
         "created",
     )  # fmt: skip
-    list_filter = (KeyStateFilter, "scope")
+    list_filter = (KeyStateFilter, KeyScopeFilter)
     search_fields = ("name", "prefix")
     actions = ("revoke_selected",)
     add_form_template = "admin/tasks/apikey/add_form.html"
@@ -100,7 +100,7 @@ class ApiKeyAdmin(LookedAt):
         made, secret = make_key(
             asked["name"],
             actor(request),
-            scope=asked["scope"],
+            scope=" ".join(asked["scope"]),
             expires_at=end_of_day(day) if day else None,
             networks=asked["networks"],
         )

@@ -35,18 +35,13 @@ class LongChangeList(ChangeList):
     multi_page = can_show_all = show_full_result_count = False
     show_admin_actions = True
 
-    def get_queryset(self, request: HttpRequest, *args: Any) -> QuerySet[Any]:
-        if any("\0" in text for texts in self.filter_params.values() for text in texts):
-            raise IncorrectLookupParameters  # PostgreSQL takes no such text
-        return super().get_queryset(request, *args)
-
     def get_results(self, request: HttpRequest) -> None:
-        moment, count = self.model_admin.newest_by, self.list_per_page
+        column, count = self.model_admin.newest_by, self.list_per_page
         place = self._place(request)
-        rows = rows_from(self.queryset, moment, place, count + 1)
+        rows = rows_from(self.queryset, column, place, count + 1)
         if place and place.is_newer and len(rows) <= count:
             place = None  # that is the first page, which has room for more
-            rows = rows_from(self.queryset, moment, None, count + 1)
+            rows = rows_from(self.queryset, column, None, count + 1)
         has_more = len(rows) > count
         if place and place.is_newer:
             rows = rows[-count:]
@@ -66,8 +61,8 @@ class LongChangeList(ChangeList):
     def _place(self, request: HttpRequest) -> Place | None:
         text = request.GET.get(PAGE_VAR)
         try:
-            moment = self.model_admin.newest_by
-            return Place.parse(text, self.model, moment) if text else None
+            column = self.model_admin.newest_by
+            return Place.parse(text, self.model, column) if text else None
         except ValueError as error:
             raise IncorrectLookupParameters from error
 
@@ -102,7 +97,7 @@ class LongList(LookedAt):
     actions: Any = ("export_selected",)
     action_form = TickedRows
     export_columns: Columns
-    newest_by: str | None  # a time; None where keys are in that order, too
+    newest_by: str | None  # a number; None where keys are in that order, too
 
     def get_changelist(
         self, request: HttpRequest, **options: Any
@@ -132,16 +127,14 @@ class LongList(LookedAt):
             found = self.get_changelist_instance(request).queryset
         except IncorrectLookupParameters as error:
             raise BadRequest from error
-        return self._export(request, found)
+        return self._export(found)
 
     @admin.action(description=_("Export selected rows as CSV"), permissions=["view"])
     def export_selected(
         self, request: HttpRequest, rows: QuerySet[Any]
     ) -> StreamingHttpResponse:
-        return self._export(request, rows)
+        return self._export(rows)
 
-    def _export(
-        self, request: HttpRequest, rows: QuerySet[Any]
-    ) -> StreamingHttpResponse:
+    def _export(self, rows: QuerySet[Any]) -> StreamingHttpResponse:
         name = str(self.opts.model_name)
-        return csv_download(request, name, self.export_columns, rows, self.newest_by)
+        return csv_download(name, self.export_columns, rows, self.newest_by)

@@ -1,24 +1,19 @@
 """What is only looked at, and how it is shown where it is empty or a time."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from django.contrib import admin
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from tasks.admin.own_filters import OwnFilters
 from tasks.pages.wording import ago_text
 
 NOTHING = "–"
 
-if TYPE_CHECKING:
-    AnyModelAdmin = admin.ModelAdmin[Any]
-else:  # generic for the type checker only
-    AnyModelAdmin = admin.ModelAdmin
 
-
-class LookedAt(AnyModelAdmin):
+class LookedAt(OwnFilters):
     """Seen by those who may view it; added, edited and deleted by nobody."""
 
     show_full_result_count = False

@@ -48,12 +48,13 @@ FIELDSETS: list[tuple[Any, Any]] = [
 class TaskFields:
     @admin.display(description=_("status"))
     def state(self, task: Task) -> SafeString:
-        shape = Shown(task, timezone.now()).shape
-        return marked(shape, task.get_status_display(), task.status)
+        shown = Shown(task, timezone.now())
+        return marked(shown.shape, shown.label, shown.state)
 
     @admin.display(description=_("progress"))
     def done(self, task: Task) -> str:
-        return f"{task.progress} %"
+        shown = Shown(task, timezone.now())
+        return f"{task.progress} %" if shown.knows_progress else NOTHING
 
     @admin.display(description=_("lines"))
     def line_count(self, task: Task) -> str:

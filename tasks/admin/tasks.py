@@ -2,9 +2,11 @@
 
 import json
 import uuid
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -16,17 +18,17 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from tasks import lifecycle
+from tasks.actors import ScopeTooSmall
 from tasks.admin.filters import PersonFilter, TypeFilter, VersionFilter
 from tasks.admin.long_list import LongList
 from tasks.admin.task_fields import FIELDSETS, TaskFields
 from tasks.description import iso, shown_params
 from tasks.models import Task, ids_beginning_with
-from tasks.pages.sayings import said
+from tasks.pages.rerun import Question, context_of, questions_of, run_again
 from tasks.pages.shown import Shown
 from tasks.pages.staff import actor
-from tasks.pages.task_page import cancel_and_say
+from tasks.pages.task_page import acts, cancel_and_say
 from tasks.searching import holding
-from tasks.task_types import ParameterErrors
 
 COLUMNS = (
     ("id", lambda task: task.pk),
@@ -56,7 +58,7 @@ class TaskAdmin(TaskFields, LongList):
     list_filter = (
         "status", TypeFilter, VersionFilter, PersonFilter, "created_at", "pinned",
     )  # fmt: skip
-    date_hierarchy = newest_by = "created_at"
+    date_hierarchy, newest_by = "created_at", "number"
     search_fields = ("id", "version", "created_by")
     search_help_text = _("The beginning of an id, or a part of a version or a person")
     actions = (
@@ -67,12 +69,17 @@ class TaskAdmin(TaskFields, LongList):
         "export_selected",
     )
     change_form_template = "admin/tasks/task/change_form.html"
-    fieldsets = FIELDSETS
     export_columns = COLUMNS
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Task]:
         # Results and trails may be large, and no list shows them.
         return super().get_queryset(request).defer("result", "trail")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Who did what from where is for those who may see the audit trail."""
+        if request.user.has_perm("tasks.view_auditevent"):
+            return FIELDSETS
+        return FIELDSETS[:-1]
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Task], search_term: str
@@ -90,20 +97,46 @@ class TaskAdmin(TaskFields, LongList):
         return request.user.has_perm("tasks.change_task")
 
     @admin.action(description=_("Rerun selected tasks"), permissions=["operate"])
-    def rerun_selected(self, request: HttpRequest, tasks: QuerySet[Task]) -> None:
-        made = [task for task in tasks if rerun_or_say(request, task)]
-        if made:
-            text = ngettext(
-                "%(n)s task was started again.",
-                "%(n)s tasks were started again.",
-                len(made),
-            )
-            messages.success(request, text % {"n": len(made)})
+    def rerun_selected(
+        self, request: HttpRequest, tasks: QuerySet[Task]
+    ) -> HttpResponse | None:
+        """Asks first; the answer comes as ``sure``, with what types that ask want to
+        have typed."""
+        questions = questions_of(tasks, actor(request))
+        if "sure" in request.POST:
+            made, questions = run_again(questions, request)
+            if made:
+                text = ngettext(
+                    "%(n)s task was started again.",
+                    "%(n)s tasks were started again.",
+                    len(made),
+                )
+                messages.success(request, text % {"n": len(made)})
+            say_refusals(request, questions)
+            if len(made) == 1:
+                return redirect("admin:tasks_task_change", made[0].pk)
+            if not any(question.wrong for question in questions):
+                return None
+        elif all(question.refusal for question in questions):
+            say_refusals(request, questions)
+            return None
+        title = gettext("Run these tasks again?")
+        if len(questions) == 1:
+            title = gettext("Run %(task)s again?") % {"task": questions[0].task}
+        context = context_of(questions)
+        return self._ask(request, "rerun", title, **context)
 
     @admin.action(description=_("Cancel selected tasks"), permissions=["operate"])
-    def cancel_selected(self, request: HttpRequest, tasks: QuerySet[Task]) -> None:
-        for task in tasks:
-            cancel_and_say(request, task)
+    def cancel_selected(
+        self, request: HttpRequest, tasks: QuerySet[Task]
+    ) -> HttpResponse | None:
+        """The same for the end of several."""
+        if "sure" in request.POST:
+            for task in tasks:
+                cancel_and_say(request, task)
+            return None
+        title = gettext("Cancel these tasks?")
+        return self._ask(request, "cancel_selected", title, tasks=tasks)
 
     @admin.action(description=_("Pin selected tasks"), permissions=["operate"])
     def pin_selected(self, request: HttpRequest, tasks: QuerySet[Task]) -> None:
@@ -124,8 +157,8 @@ class TaskAdmin(TaskFields, LongList):
 
     def rerun_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         task = self._operated(request, pk)
-        new = rerun_or_say(request, task) if request.method == "POST" else None
-        return redirect("admin:tasks_task_change", (new or task).pk)
+        found = self.rerun_selected(request, Task.objects.filter(pk=task.pk))
+        return found or redirect("admin:tasks_task_change", task.pk)
 
     def pin_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
         """Pins, or with ``no`` unpins."""
@@ -138,6 +171,7 @@ class TaskAdmin(TaskFields, LongList):
         """Asks first; the answer comes as ``sure``."""
         task = self._operated(request, pk)
         force = "force" in request.POST
+        lifecycle.let_cancel(actor(request), task)
         if request.method == "POST" and "sure" in request.POST:
             cancel_and_say(request, task, force=force)
             return redirect("admin:tasks_task_change", task.pk)
@@ -146,14 +180,20 @@ class TaskAdmin(TaskFields, LongList):
             if force
             else gettext("Cancel %(task)s?")
         )
+        title = question % {"task": task}
+        return self._ask(request, "cancel", title, original=task, force=force)
+
+    def _ask(
+        self, request: HttpRequest, template: str, title: str, **context: Any
+    ) -> HttpResponse:
         context = {
             **self.admin_site.each_context(request),
-            "title": question % {"task": task},
+            "title": title,
             "opts": self.opts,
-            "original": task,
-            "force": force,
+            "checkbox": ACTION_CHECKBOX_NAME,
+            **context,
         }
-        return TemplateResponse(request, "admin/tasks/task/cancel.html", context)
+        return TemplateResponse(request, f"admin/tasks/task/{template}.html", context)
 
     def _operated(self, request: HttpRequest, pk: uuid.UUID) -> Task:
         if not self.has_operate_permission(request):
@@ -169,23 +209,32 @@ class TaskAdmin(TaskFields, LongList):
     ) -> HttpResponse:
         task = context["original"]
         context["shown"] = Shown(task, timezone.now())
-        context["may_operate"] = self.has_operate_permission(request)
+        context["may"] = acts(actor(request), task)
         return super().render_change_form(request, context, *args, **kwargs)
 
 
-def rerun_or_say(request: HttpRequest, task: Task) -> Task | None:
-    """The new task, or None and a message on why there is none."""
+def say_refusals(request: HttpRequest, questions: Iterable[Question]) -> None:
+    """Leave a message for each task that can't be run again."""
+    text = gettext("%(task)s can't be run again: %(reason)s")
+    for question in questions:
+        if question.refusal:
+            words = {"task": question.task, "reason": question.refusal}
+            messages.error(request, text % words)
+
+
+def pin_or_say(request: HttpRequest, task: Task, *, pinned: bool) -> bool:
+    """Whether that changed something; where they may not, a message says so."""
     try:
-        return lifecycle.rerun(task, actor(request))
-    except (lifecycle.UnknownTaskType, ParameterErrors) as error:
-        text = gettext("%(task)s can't be run again: %(reason)s")
-        messages.error(request, text % {"task": task, "reason": said(str(error))})
-        return None
+        return lifecycle.pin(task, actor(request), pinned=pinned)
+    except ScopeTooSmall as refused:
+        messages.error(request, f"{task}: {refused}")
+        return False
 
 
 def pin_and_say(request: HttpRequest, tasks: list[Task], *, pinned: bool) -> None:
-    who = actor(request)
-    changed = [task for task in tasks if lifecycle.pin(task, who, pinned=pinned)]
+    changed = [task for task in tasks if pin_or_say(request, task, pinned=pinned)]
+    if not changed:
+        return
     if pinned:
         text = ngettext(
             "%(n)s task is pinned: it is kept however many follow it.",

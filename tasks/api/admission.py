@@ -15,8 +15,16 @@ from rest_framework.views import APIView
 
 from tasks.actors import Actor
 from tasks.api import stream_tokens
-from tasks.api.authentication import KeyOwner
+from tasks.api.authentication import (
+    ApiKeyAuthentication,
+    KeyOwner,
+    StaffSessionAuthentication,
+    StreamTokenAuthentication,
+)
+from tasks.api.credentials import Credential
 from tasks.api.throttles import Scope, address_of
+from tasks.models import Task
+from tasks.rights import rights_of
 
 
 class ApiView(APIView):
@@ -45,17 +53,42 @@ class ApiView(APIView):
         return {**super().default_response_headers, "Cache-Control": "no-store"}
 
 
-def admit(request: HttpRequest, scope: Scope = "read") -> Actor:
+class StreamView(ApiView):
+    """A view that a task's stream token opens, too."""
+
+    authentication_classes = (
+        ApiKeyAuthentication,  # first: a wrong key is refused whatever else there is
+        StreamTokenAuthentication,
+        StaffSessionAuthentication,
+    )
+
+    def __init__(self, task: Task | None) -> None:
+        super().__init__()
+        self.task = task
+
+
+def admit(
+    request: HttpRequest, scope: Scope = "read", task: Task | None = None
+) -> Actor:
     """Let a plain request in, or raise the APIException that says why not.
 
-    The request need not have been through Django's middleware.
+    The request need not have been through Django's middleware. ``task``: the one whose
+    stream it asks for, which a token may open.
     """
-    door = ApiView()
-    door.rate_scope = scope
-    door.args, door.kwargs = (), {}
-    door.request = door.initialize_request(request)
-    door.initial(door.request)
-    return actor_of(door.request)
+    view = StreamView(task)
+    view.rate_scope = scope
+    view.args, view.kwargs = (), {}
+    view.request = view.initialize_request(request)
+    view.initial(view.request)
+    return actor_of(view.request)
+
+
+def credential_of(request: HttpRequest) -> Credential:
+    """Return what a request that was let in came with."""
+    user: object = request.user
+    if isinstance(user, KeyOwner):
+        return user.credential
+    return Credential(session_key=request.session.session_key)
 
 
 def actor_of(request: Request) -> Actor:
@@ -63,8 +96,8 @@ def actor_of(request: Request) -> Actor:
     user: Any = request.user
     address = address_of(request._request)
     if isinstance(user, KeyOwner):
-        return Actor(user.name, address, user.scope)
-    return Actor(user.get_username(), address)
+        return Actor(user.name, address, user.rights)
+    return Actor(user.get_username(), address, rights_of(user))
 
 
 def base_url(request: HttpRequest | Request) -> str:
@@ -79,5 +112,6 @@ def stream_query(request: Request, task_id: object) -> str:
     is_browser = "Origin" in headers or "Sec-Fetch-Site" in headers
     user: object = request.user
     if is_browser and isinstance(user, KeyOwner):
-        return f"?token={quote(stream_tokens.issue(task_id))}"
+        key_id = user.credential.key_id or stream_tokens.BOOTSTRAP
+        return f"?token={quote(stream_tokens.issue(task_id, key_id))}"
     return ""

@@ -32,7 +32,7 @@ def page_of(given: QueryDict) -> Page:
     found = _filtered(query)
     query.check()
     # The trail is long and no part of a list.
-    tasks, newer, older = slice_of(found.defer("trail"), cursor, limit)
+    tasks, newer, older = slice_of(found.short().defer("trail"), cursor, limit)
     return Page(tasks, found.count(), next=older, previous=newer)
 
 
@@ -59,21 +59,21 @@ def slice_of(
 
 
 def _at(task: Task, *, is_backward: bool) -> Cursor:
-    return Cursor(is_backward, task.created_at, task.pk)
+    return Cursor(is_backward, task.number, task.pk)
 
 
 def _beside(tasks: TaskQuerySet, cursor: Cursor | None, count: int) -> list[Task]:
     """Tasks on one side of the cursor, the nearest first."""
     if cursor is None:
         return list(tasks.newest_first()[:count])
-    at, task_id = cursor.created_at, cursor.task_id
+    number, task_id = cursor.number, cursor.task_id
     # The first condition is implied by the second; it is what the index can use.
     if cursor.is_backward:
-        newer = Q(created_at__gt=at) | Q(id__gt=task_id)
-        side = tasks.filter(newer, created_at__gte=at).order_by("created_at", "id")
+        newer = Q(number__gt=number) | Q(id__gt=task_id)
+        side = tasks.filter(newer, number__gte=number).order_by("number", "id")
     else:
-        older = Q(created_at__lt=at) | Q(id__lt=task_id)
-        side = tasks.filter(older, created_at__lte=at).newest_first()
+        older = Q(number__lt=number) | Q(id__lt=task_id)
+        side = tasks.filter(older, number__lte=number).newest_first()
     return list(side[:count])
 
 

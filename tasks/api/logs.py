@@ -25,9 +25,10 @@ from tasks.models import LogLine
 DEFAULT_LINES, MAX_LINES = 1_000, 10_000
 
 
+EVENT_ID = {"type": "integer", "minimum": 0, "maximum": 10**18 - 1}
 AFTER = query(
     "after",
-    {"type": "integer", "minimum": 0, "default": 0},
+    {"type": "integer", "minimum": 0, "maximum": MAX_SEQ, "default": 0},
     "Lines whose seq is greater.",
 )
 LEVEL = query(
@@ -56,7 +57,7 @@ class LogViewSet(ViewSetMixin, ApiView):
             AFTER,
             query(
                 "before",
-                {"type": "integer", "minimum": 1},
+                {"type": "integer", "minimum": 1, "maximum": MAX_SEQ},
                 "Lines whose seq is less.",
             ),
             query(
@@ -67,7 +68,7 @@ class LogViewSet(ViewSetMixin, ApiView):
                     "maximum": MAX_LINES,
                     "default": DEFAULT_LINES,
                 },
-                "How many.",
+                "How many; fewer, but one at least, where they have more than 2 MiB.",
             ),
             LEVEL,
             TEXT,
@@ -85,17 +86,13 @@ class LogViewSet(ViewSetMixin, ApiView):
         asked.check()
         task = task_of(id)
         if before and "after" not in asked.given:
-            lines = log_store.page_before(task.pk, before, limit + 1, levels, text)
-            has_more = len(lines) > limit
-            lines = lines[-limit:]
-            previous = lines[0]["seq"] if has_more else None
-            return Response({"logs": lines, "next": None, "previous": previous})
+            page = log_store.page_before(task.pk, before, limit, levels, text)
+            previous = page.lines[0]["seq"] if page.has_more else None
+            return Response({"logs": page.lines, "next": None, "previous": previous})
         upto = before - 1 if before else None
-        lines = log_store.page(task.pk, after, limit + 1, levels, text, upto)
-        has_more = len(lines) > limit
-        del lines[limit:]
-        following = lines[-1]["seq"] if has_more else None
-        return Response({"logs": lines, "next": following, "previous": None})
+        page = log_store.page(task.pk, after, limit, levels, text, upto)
+        following = page.lines[-1]["seq"] if page.has_more else None
+        return Response({"logs": page.lines, "next": following, "previous": None})
 
     @described(
         "Search a log",
@@ -140,7 +137,7 @@ class LogViewSet(ViewSetMixin, ApiView):
         after = asked.number("after", 0, 0, MAX_SEQ)
         asked.check()
         task = task_of(id)
-        landmarks = log_search.landmarks(task.pk, after, task.last_seq)
+        landmarks = log_search.landmarks(task, after)
         return Response(
             {
                 "landmarks": landmarks.found,
@@ -158,7 +155,7 @@ class LogViewSet(ViewSetMixin, ApiView):
         problems=(404,),
     )
     def download(self, request: Request, id: str) -> HttpResponseBase:  # noqa: A002
-        return log_download(request._request, task_of(id))
+        return log_download(task_of(id))
 
     @described(
         "Watch a task live",
@@ -169,13 +166,9 @@ class LogViewSet(ViewSetMixin, ApiView):
         operation_id="streamTask",
         parameters=(
             TASK_ID,
-            header("Last-Event-ID", "The id of the last event received."),
-            query(
-                "lastEventId",
-                {"type": "integer", "minimum": 0},
-                "The same, in the URL.",
-            ),
-            query("tail", {"type": "integer", "minimum": 0}, "Start N lines back."),
+            header("Last-Event-ID", EVENT_ID, "The id of the last event received."),
+            query("lastEventId", EVENT_ID, "The same, in the URL."),
+            query("tail", EVENT_ID, "Start N lines back."),
             query("token", str, "The signed token of a browser's `streamUrl`."),
         ),
         answers={

@@ -23,6 +23,7 @@ from rest_framework.response import Response
 from tasks.api.admission import ApiView, base_url
 from tasks.api.schema import described
 from tasks.api.serializers import RootSerializer
+from tasks.api.throttles import Scope
 
 LINKS = {
     "taskTypes": "/api/task-types",
@@ -36,6 +37,7 @@ LINKS = {
     "rerun": "/api/tasks/{id}/rerun",
     "releases": "/api/releases",
     "events": "/api/events",
+    "streams": "/api/streams",
     "schema": "/api/schema",
     "docs": "/api/docs",
     "health": "/health",
@@ -46,8 +48,10 @@ LINKS = {
 
 
 class PublicView(ApiView):
-    """Open to everybody; counted by address."""
+    """Open to everybody; counted by address, apart from strangers who are refused: a
+    job with a stale key must not take the schema away from its neighbours."""
 
+    rate_scope: Scope = "public"
     authentication_classes = ()
     permission_classes = ()
 
@@ -60,6 +64,7 @@ class RootView(PublicView):
         is_public=True,
         tags=("about",),
         answers={200: RootSerializer, (200, "text/html"): str},
+        problems=(400, 429),
     )
     def get(self, request: Request) -> HttpResponseBase:
         base = base_url(request)
@@ -100,6 +105,8 @@ class DocsView(PublicView, SpectacularSwaggerSplitView):
 @extend_schema(exclude=True)
 class UnknownView(PublicView):
     """Everything below /api that is not there, in DEBUG too."""
+
+    rate_scope = "read"
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)

@@ -13,6 +13,8 @@ from rest_framework import status
 from rest_framework.exceptions import APIException, ParseError, UnsupportedMediaType
 from rest_framework.parsers import BaseParser
 
+from tasks.task_types import ParameterErrors
+
 MEDIA_TYPE = "application/json"
 ENDLESS_TEXT = re.compile(rb'"([A-Za-z][A-Za-z0-9_]{0,49})"\s*:\s*"[^"]*\Z')
 
@@ -45,7 +47,8 @@ class StrictJSONParser(BaseParser):
 
 
 def body_of(request: HttpRequest) -> dict[str, Any]:
-    """What a request carries; an empty body is an empty object.
+    """Return the JSON object that a request carries; an empty body, and a form
+    without a field, is an empty object.
 
     Read here and not through ``request.data``, which takes a chunked body (one
     without a Content-Length) for an empty one.
@@ -53,8 +56,28 @@ def body_of(request: HttpRequest) -> dict[str, Any]:
     raw = limited(request)
     if not raw and request.META.get("CONTENT_LENGTH") in {None, "", "0"}:
         return {}
-    _check_content_type(request.META.get("CONTENT_TYPE", ""))
+    content_type = request.META.get("CONTENT_TYPE", "")
+    if _is_empty_form(raw, content_type):
+        return {}
+    _check_content_type(content_type)
     return parsed(raw)
+
+
+def check_names(body: Mapping[str, Any], *known: str) -> None:
+    """Raise ParameterErrors for each name in a body that nobody would look at: what
+    a client asks for is done or refused, never ignored."""
+    there = ", ".join(known) or _("none")
+    text = _("There is no such parameter; there are: %(names)s.") % {"names": there}
+    if errors := {name: [text] for name in body if name not in known}:
+        raise ParameterErrors(errors)
+
+
+def _is_empty_form(raw: bytes, content_type: str) -> bool:
+    """Return whether it is a multipart body of no parts: what HTTP clients make of
+    "no data"."""
+    media_type, parameters = parse_header_parameters(content_type)
+    end = f"--{parameters.get('boundary', '')}--".encode("latin-1", "replace")
+    return media_type == "multipart/form-data" and raw.strip() == end
 
 
 def limited(stream: IO[Any] | HttpRequest) -> bytes:

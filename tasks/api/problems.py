@@ -1,14 +1,14 @@
 """Every error as RFC 9457 problem details, whoever raised it.
 
 One function, ``from_exception``, knows which exception is which answer; the views,
-the stream and Django's own error handlers all come through it. Nothing of the inside
-(stack traces, paths, SQL) ever gets into an answer.
+the stream and Django's own error handlers (tasks.pages.failures) all come through it.
+Nothing of the inside (stack traces, paths, SQL) ever gets into an answer.
 """
 
 import json
 import logging
 import math
-import sys
+import re
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import psycopg
 from django.core.exceptions import (
     BadRequest,
+    DisallowedHost,
     PermissionDenied,
     RequestDataTooBig,
     SuspiciousOperation,
@@ -23,14 +24,15 @@ from django.core.exceptions import (
 from django.db import InterfaceError, OperationalError, connection
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
-from django.views import csrf, defaults
 from psycopg_pool import PoolTimeout
 from rest_framework import exceptions
 
 from tasks.actors import ScopeTooSmall
 from tasks.catalog import catalog
-from tasks.lifecycle import IdempotencyConflict, UnknownTaskType
+from tasks.disk import is_full
+from tasks.lifecycle import IdempotencyConflict, TaskDeleted, UnknownTaskType
 from tasks.models import StatusConflict, Task
+from tasks.sqlite3.base import DatabaseReplaced
 from tasks.task_types import ParameterErrors
 
 logger = logging.getLogger(__name__)
@@ -75,6 +77,11 @@ def from_exception(exc: BaseException) -> HttpResponse:
         if isinstance(exc, kinds):
             return answer(exc)
     logger.error("A request failed.", exc_info=exc)
+    return unexpected()
+
+
+def unexpected() -> HttpResponse:
+    """The answer to what nobody expected."""
     return problem(500, None, _("Something went wrong here; it has been logged."))
 
 
@@ -134,6 +141,19 @@ def _idempotency(exc: IdempotencyConflict) -> HttpResponse:
     )
 
 
+def _task_deleted(exc: TaskDeleted) -> HttpResponse:
+    detail = _(
+        "This Idempotency-Key came before, within 24 hours: it started task %(id)s, "
+        "which has ended and was deleted. Nothing was started now; another key would."
+    )
+    return problem(
+        409,
+        _("Task deleted"),
+        detail % {"id": exc.task_id},
+        kind=KIND + "task-deleted",
+    )
+
+
 def _throttled(exc: exceptions.Throttled) -> HttpResponse:
     seconds = max(1, math.ceil(getattr(exc, "wait", None) or 1))
     return problem(
@@ -154,11 +174,10 @@ def _unauthenticated(exc: exceptions.APIException) -> HttpResponse:
 
 
 def _scope(exc: ScopeTooSmall) -> HttpResponse:
-    detail = _("This needs a key with the scope “%(needed)s”; yours has “%(had)s”.")
     return problem(
         403,
-        _("Scope too small"),
-        detail % {"needed": exc.needed.value, "had": exc.had.value},
+        None if exc.had.group else _("Scope too small"),
+        str(exc),
         headers={
             "WWW-Authenticate": 'Bearer realm="resource-sync", '
             f'error="insufficient_scope", scope="{exc.needed.value}"'
@@ -176,26 +195,61 @@ def _api_exception(exc: exceptions.APIException) -> HttpResponse:
 
 
 def _database_down(exc: BaseException) -> HttpResponse:
-    logger.error("The database did not answer a request.", exc_info=exc)
-    return _no_database(exc)
+    if is_full(exc):
+        logger.error("The disk of the database is full; a request was refused.")
+    else:
+        logger.error("The database did not answer a request.", exc_info=exc)
+    return no_database(exc)
 
 
-def forget_dead_connections(exc: BaseException) -> None:
+def forget_dead_connections(exc: BaseException | None) -> None:
     """After a restart of PostgreSQL all pooled connections are dead, and each would
     cost one more request its answer."""
     pool = getattr(connection, "pool", None)
-    if pool is not None and not isinstance(exc.__cause__, PoolTimeout):
+    cause = getattr(exc, "__cause__", None)
+    if pool is not None and not isinstance(cause, PoolTimeout):
         pool.drain()
 
 
-def _no_database(exc: BaseException) -> HttpResponse:
-    forget_dead_connections(exc)
+def no_database(exc: BaseException | None) -> HttpResponse:
+    """The answer to any request that needed the database."""
+    detail = known_cause(exc)
+    if detail is None:
+        forget_dead_connections(exc)
+        detail = _("The database does not answer; try again soon.")
     return problem(
-        503,
-        None,
-        _("The database does not answer; try again soon."),
-        headers={"Retry-After": str(DATABASE_RETRY_SECONDS)},
+        503, None, detail, headers={"Retry-After": str(DATABASE_RETRY_SECONDS)}
     )
+
+
+def known_cause(exc: BaseException | None) -> str | None:
+    """Return one sentence where it is known why the database does not answer."""
+    if is_full(exc):
+        return disk_full()
+    return database_replaced() if isinstance(exc, DatabaseReplaced) else None
+
+
+def disk_full() -> str:
+    return _(
+        "The disk of the database is full: nothing can be stored, and no task started, "
+        "until there is room on it again."
+    )
+
+
+def database_replaced() -> str:
+    return _(
+        "The database's file was deleted or replaced while the service runs; what is "
+        "sent now would be lost. Put it back, or restart the service (make restart)."
+    )
+
+
+def wrong_host(exc: BaseException) -> str:
+    """Return one sentence on a host that is none of ours, and what would let it in."""
+    named = re.search(r"header: ('[^']*'|\"[^\"]*\")", str(exc))
+    return _(
+        "This service does not answer to the host %(host)s: add it to ALLOWED_HOSTS, "
+        "or ask by a name that is there."
+    ) % {"host": named[1][1:-1][:100] if named else "–"}
 
 
 def _says(status: int, detail: Callable[[], str]) -> Callable[[Any], HttpResponse]:
@@ -215,6 +269,7 @@ ANSWERS: list[
     (ScopeTooSmall, _scope),
     (StatusConflict, _conflict),
     (IdempotencyConflict, _idempotency),
+    (TaskDeleted, _task_deleted),
     (exceptions.Throttled, _throttled),
     (
         (exceptions.NotAuthenticated, exceptions.AuthenticationFailed),
@@ -224,6 +279,7 @@ ANSWERS: list[
     (Http404, _says(404, lambda: _("There is nothing at this address."))),
     (PermissionDenied, _says(403, lambda: _("You may not do this."))),
     (RequestDataTooBig, _says(413, lambda: _("The body is too large."))),
+    (DisallowedHost, lambda exc: problem(400, None, wrong_host(exc))),
     (
         (SuspiciousOperation, BadRequest),
         _says(400, lambda: _("The request cannot be understood.")),
@@ -232,44 +288,8 @@ ANSWERS: list[
 ]
 
 
-# --- Django's own error handlers ----------------------------------------------------
-
-
 def is_for_programs(request: HttpRequest) -> bool:
     """Whether the path is one where errors are JSON, not pages."""
     path = request.path_info
-    return path.startswith("/api/") or path in {"/api", "/health", "/metrics"}
-
-
-def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if is_for_programs(request):
-        return from_exception(exception)
-    return defaults.bad_request(request, exception)
-
-
-def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if is_for_programs(request):
-        return from_exception(exception)
-    return defaults.permission_denied(request, exception)
-
-
-def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    if is_for_programs(request):
-        return from_exception(exception)
-    return defaults.page_not_found(request, exception)
-
-
-def server_error(request: HttpRequest) -> HttpResponse:
-    if not is_for_programs(request):
-        return defaults.server_error(request)
-    # Django has logged it already; whether it was the database is worth telling.
-    error = sys.exc_info()[1]
-    if isinstance(error, DATABASE_DOWN):
-        return _no_database(error)
-    return problem(500, None, _("Something went wrong here; it has been logged."))
-
-
-def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    if is_for_programs(request):
-        return problem(403, None, _("The CSRF token is missing or wrong."))
-    return csrf.csrf_failure(request, reason)
+    roots = ("/api", "/health", "/metrics")
+    return path in roots or path.startswith(("/api/", "/health/"))

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+import re
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ MAX_TEXT_LENGTH = 200  # characters to search for
 MAX_SEQ = 2**53 - 1  # the largest whole number that is exact in JavaScript
 # Room to count on from there: the last representable day has no next millisecond.
 FAR_FUTURE = datetime(9999, 1, 1, tzinfo=UTC)
+
+NUMBER = re.compile("[0-9]{1,18}")  # what both databases can compare with theirs
 
 T = TypeVar("T")
 
@@ -114,24 +117,24 @@ class Cursor:
     """A place in the list of tasks, between two of them; opaque to clients."""
 
     is_backward: bool  # towards newer tasks
-    created_at: datetime
+    number: int
     task_id: uuid.UUID
 
     def encoded(self) -> str:
         word = "b" if self.is_backward else "f"
-        text = (
-            f"{word} {self.created_at.astimezone(UTC).isoformat()} {self.task_id.hex}"
-        )
+        text = f"{word} {self.number} {self.task_id.hex}"
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
     @classmethod
     def decoded(cls, raw: str) -> "Cursor":
         try:
             padded = raw.encode("ascii") + b"=" * (-len(raw) % 4)
-            word, moment, task_id = base64.urlsafe_b64decode(padded).decode().split(" ")
-            at = datetime.fromisoformat(moment).astimezone(UTC)
-            return cls({"b": True, "f": False}[word], at, uuid.UUID(task_id))
-        except (ValueError, KeyError, OverflowError, binascii.Error) as error:
+            word, number, task_id = base64.urlsafe_b64decode(padded).decode().split(" ")
+            is_backward = {"b": True, "f": False}[word]
+            if not NUMBER.fullmatch(number):
+                raise ValueError(number)
+            return cls(is_backward, int(number), uuid.UUID(task_id))
+        except (ValueError, KeyError, binascii.Error) as error:
             raise ValueError(
                 _("It must come from “next” or “previous” of an answer.")
             ) from error

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from resources.served import PLATFORMS, Served, read_served
+from resources.served import Served, all_platforms, read_served
 from tasks.api.admission import ApiView
 from tasks.api.schema import described
 from tasks.api.serializers import ReleasesSerializer
@@ -105,7 +105,7 @@ def release_of(platform: str, served: Served | None) -> dict[str, Any]:
 
 def releases_within(seconds: float = READ_SECONDS) -> list[dict[str, Any]]:
     """Each platform's entry, from what its store says within this time."""
-    readers = {platform: reader(platform) for platform in PLATFORMS}
+    readers = {platform: reader(platform) for platform in all_platforms()}
     for each in readers.values():
         each.start()
     until = time.monotonic() + seconds

@@ -19,29 +19,39 @@ from tasks.api.serializers import ProblemSerializer
 View = TypeVar("View", bound=Callable[..., Any])
 
 PROBLEMS = {
-    400: "Something in the request is wrong; `errors` names each field.",
+    400: "Something in the request is wrong; `errors` names each field. Or the Host is "
+    "none of this service's.",
     401: "There is no key, or one that is wrong, revoked or expired.",
-    403: "The key's scope, the address, the person or a missing CSRF token is the "
-    "reason; `detail` and `WWW-Authenticate` name the scope that is needed.",
+    403: "The key's scope, the address, the person's group or a missing CSRF token is "
+    "the reason; `detail` and `WWW-Authenticate` name what is needed.",
     404: "There is no such task or type; types there are are named.",
-    409: "The task is not in a state in which this can be done.",
+    409: "The task is not in a state in which this can be done; or it was started by "
+    "this Idempotency-Key and has been deleted since.",
     413: "The body is too large.",
     415: "The body is not `application/json`.",
     422: "The Idempotency-Key came before with another type or other parameters.",
     429: "Too many requests; `Retry-After` says when to come back.",
-    503: "The database does not answer.",
+    503: "The database does not answer, or too many requests wait; `Retry-After` says "
+    "when to come back.",
 }
 SCOPES = (
-    "A key has a scope. `read`: everything that is read. `start`: also to start tasks "
-    "and run them again, and to cancel and pin those that it started. `admin`: also to "
-    "cancel and pin anybody's, and to start types with `confirm` (rollback, prune)."
+    "A key has one or several scopes. `read`: everything that is read. `start`: also "
+    "to start tasks and run them again, and to cancel and pin those that it started. "
+    "`admin`: also to cancel and pin anybody's, and to start types with `confirm` "
+    "(rollback, prune). "
+    "`start:TYPE`: as `start`, but only that type, also where it has `confirm`. "
+    "`cancel`: also to cancel anybody's. `approve`: as `read`, so far."
 )
-EVERYWHERE = (401, 403, 429, 503)
+EVERYWHERE = (400, 401, 403, 429, 503)
 
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
     target_class = "tasks.api.authentication.ApiKeyAuthentication"
     name = ["apiKey", "bearer"]
+
+    def get_security_requirement(self, auto_schema: Any) -> list[dict[str, list[Any]]]:
+        """Either of the headers; the framework would ask for both at once."""
+        return [{name: []} for name in self.name]
 
     def get_security_definition(self, auto_schema: Any) -> list[dict[str, str]]:
         return [
@@ -66,7 +76,9 @@ class StaffSessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-unt
             "type": "apiKey",
             "in": "cookie",
             "name": settings.SESSION_COOKIE_NAME,
-            "description": "Staff only; unsafe methods need X-CSRFToken as well.",
+            "description": "For staff in one of the groups viewer (scope `read`), "
+            "operator (`start`) and admin (`admin`); unsafe methods need X-CSRFToken "
+            "as well.",
         }
 
 
@@ -76,9 +88,9 @@ def query(name: str, kind: Any, text: str, **more: Any) -> OpenApiParameter:
     )
 
 
-def header(name: str, text: str, **more: Any) -> OpenApiParameter:
+def header(name: str, kind: Any, text: str, **more: Any) -> OpenApiParameter:
     return OpenApiParameter(
-        name, str, OpenApiParameter.HEADER, description=text, **more
+        name, kind, OpenApiParameter.HEADER, description=text, **more
     )
 
 
@@ -87,13 +99,16 @@ TASK_ID = OpenApiParameter(
 )
 PREFER = header(
     "Prefer",
+    str,
     "`wait=SECONDS` (RFC 7240) holds the answer until the task has ended or the time "
-    "is over, at most 600 s.",
+    "is over, at most 600 s. A server that stops meanwhile answers 202 without "
+    "`Preference-Applied`.",
 )
 IDEMPOTENCY_KEY = header(
     "Idempotency-Key",
+    {"type": "string", "maxLength": 255, "pattern": "^[ -~]+$"},
     "1 to 255 printable ASCII characters: the same request sent again with the same "
-    "key gets the first one's task.",
+    "key within 24 hours gets the first one's task, and starts nothing.",
 )
 
 
@@ -132,12 +147,18 @@ def described(
 ) -> Callable[[View], View]:
     """One operation: its answers, and each problem that it can end in.
 
-    ``scope``: what a key needs for it, in words.
+    ``scope``: what a key needs for it, in words. ``problems`` of an operation that is
+    public are all that it has; others have those that are everywhere, too.
     """
     if not is_public:
         description = f"{description}\n\nScope of a key: {scope}.".strip()
-    statuses = sorted({*problems, *(() if is_public else EVERYWHERE), 429})
-    headers = [answer_header("Retry-After", "Whole seconds.", 429, kind=int)]
+    statuses = sorted({*problems, *(() if is_public else EVERYWHERE)})
+    text = "Whole seconds."
+    headers = [
+        answer_header("Retry-After", text, status, kind=int)
+        for status in statuses
+        if status in {429, 503}
+    ]
     if not is_public:
         text = "How to come in, or the scope that is needed."
         headers.append(answer_header("WWW-Authenticate", text, 401, 403))

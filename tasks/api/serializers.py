@@ -6,7 +6,7 @@ commands share; tests hold the two together.
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_field
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from tasks.models import LogLine, Task
@@ -38,15 +38,52 @@ class StepResultSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
     command = serializers.CharField()
     exitCode = serializers.IntegerField(allow_null=True)  # noqa: N815 (the API's name)
+    signal = serializers.CharField(
+        required=False, allow_null=True, help_text="which one ended it, e.g. SIGKILL"
+    )
+    attempt = serializers.IntegerField(
+        required=False, min_value=1, help_text="2 and more where it was tried again"
+    )
     durationMs = serializers.IntegerField()  # noqa: N815
     longestSilenceMs = serializers.IntegerField(  # noqa: N815
         required=False, help_text="between two lines, or one and the step's ends"
     )
+    maxRssBytes = serializers.IntegerField(  # noqa: N815
+        required=False,
+        allow_null=True,
+        help_text="the most memory that its program, or a child it waited for, held at "
+        "once; null where that is not known",
+    )
+    cpuSeconds = serializers.FloatField(  # noqa: N815
+        required=False,
+        allow_null=True,
+        help_text="processor time of its program and the children it waited for",
+    )
+
+
+class FirstErrorSerializer(serializers.Serializer[Any]):
+    seq = serializers.IntegerField(min_value=1, help_text="its line in the log")
+    message = serializers.CharField(help_text="at most 300 characters of it")
 
 
 class TaskResultSerializer(serializers.Serializer[Any]):
     success = serializers.BooleanField()
     results = StepResultSerializer(many=True)
+    firstError = FirstErrorSerializer(  # noqa: N815
+        required=False,
+        help_text="the program's own words: its first `::error::`, or, of a task that "
+        "failed without, what its last traceback names, or its last line on stderr",
+    )
+    outputs = ObjectField(
+        required=False,
+        help_text="what the steps put out, by name: at most 64 KiB each, 1 MiB and "
+        "1,000 in all",
+    )
+    outputsOmitted = serializers.BooleanField(  # noqa: N815
+        required=False,
+        help_text="true in lists and events, where the result has more than 64 KiB: "
+        "`GET /api/tasks/{id}/status` has its outputs",
+    )
 
 
 class WaitingForSerializer(serializers.Serializer[Any]):
@@ -103,16 +140,41 @@ class TaskSerializer(serializers.Serializer[Any]):
     streamUrl = serializers.URLField()  # noqa: N815
 
 
-class CancelSerializer(serializers.Serializer[Any]):
-    force = serializers.BooleanField(
-        default=False, help_text="kill its processes at once, instead of asking first"
-    )
+# Bodies in which a name that is not known is refused; a serializer can't say that.
+CANCEL_BODY = {
+    "type": "object",
+    "properties": {
+        "force": {
+            "type": "boolean",
+            "default": False,
+            "description": "kill its processes at once, instead of asking first",
+        }
+    },
+    "additionalProperties": False,
+}
+RERUN_BODY = {
+    "type": "object",
+    "properties": {
+        "params": {
+            **JSON_OBJECT,
+            "description": "parameters in place of the first task's",
+        },
+        "confirm": {
+            "type": "string",
+            "description": "the version once more (or the type's name, where it has "
+            "none), of a type with confirm; needed with a session, not with a key",
+        },
+    },
+    "additionalProperties": False,
+}
 
 
 class TaskStartedSerializer(TaskSerializer):
     taskId = serializers.UUIDField(help_text="the same as id")  # noqa: N815
 
 
+# It is one object; the view's name alone would make it a list of them.
+@extend_schema_serializer(many=False)
 class TaskListSerializer(serializers.Serializer[Any]):
     tasks = TaskSerializer(many=True)
     next = serializers.URLField(allow_null=True, help_text="older tasks")
@@ -175,6 +237,7 @@ class TaskTypeSerializer(serializers.Serializer[Any]):
     timeoutSeconds = serializers.FloatField(allow_null=True)  # noqa: N815
     idempotent = serializers.BooleanField()
     confirm = serializers.BooleanField(help_text="people are asked before it starts")
+    hidden = serializers.BooleanField(help_text="the pages don't offer it")
     createUrl = serializers.URLField()  # noqa: N815
 
 
@@ -213,13 +276,18 @@ class QueueSerializer(serializers.Serializer[Any]):
 class HealthSerializer(serializers.Serializer[Any]):
     status = serializers.CharField(help_text="ok, degraded, or unavailable")
     version = serializers.CharField()
-    database = serializers.CharField(help_text="ok, or unavailable")
+    database = serializers.CharField(help_text="ok, full, or unavailable")
     runners = serializers.IntegerField(min_value=0, help_text="alive now")
     runnerCrashes = serializers.IntegerField(  # noqa: N815
         min_value=0, help_text="within the last ten minutes"
     )
     queue = QueueSerializer()
     reason = serializers.CharField(required=False, help_text="why it is not ok")
+
+
+class LiveSerializer(serializers.Serializer[Any]):
+    status = serializers.CharField(help_text="ok")
+    version = serializers.CharField()
 
 
 class ProblemSerializer(serializers.Serializer[Any]):

@@ -15,13 +15,14 @@ from tasks.task_types import TaskType
 class TaskTypesView(ApiView):
     @described(
         "Types of tasks",
-        "Each with the JSON Schema of its parameters.",
+        "Each with the JSON Schema of its parameters; those that the pages don't offer "
+        "(`hidden`), too.",
         operation_id="listTaskTypes",
         answers={200: TaskTypesSerializer},
     )
     def get(self, request: Request) -> Response:
         base = base_url(request)
-        kinds = [_described_type(k, base) for k in catalog().values() if not k.hidden]
+        kinds = [_described_type(kind, base) for kind in catalog().values()]
         return Response({"taskTypes": kinds})
 
 
@@ -36,5 +37,6 @@ def _described_type(kind: TaskType, base: str) -> dict[str, Any]:
         "timeoutSeconds": kind.timeout_seconds,
         "idempotent": kind.idempotent,
         "confirm": kind.confirm,
+        "hidden": kind.hidden,
         "createUrl": f"{base}/api/tasks/{kind.name}",
     }

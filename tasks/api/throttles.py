@@ -17,7 +17,7 @@ if TYPE_CHECKING:  # the framework imports this module while it imports that one
 logger = logging.getLogger(__name__)
 
 # Streams are counted apart: clients that come back after a cut use up nobody's reads.
-Scope = Literal["create", "read", "stream", "sign-in"]
+Scope = Literal["create", "read", "stream", "public", "sign-in"]
 
 # A person who mistypes a few times is let in; who guesses gets nowhere.
 SIGN_IN_RATE = "10/5m"
@@ -36,8 +36,12 @@ def address_of(request: HttpRequest) -> str | None:
 
 
 def neighbourhood_of(request: HttpRequest) -> str:
+    """What a client's address counts as."""
+    return neighbourhood(address_of(request))
+
+
+def neighbourhood(address: str | None) -> str:
     """What an address counts as: for IPv6 its /64, of which one host has all."""
-    address = address_of(request)
     if address and ":" in address:
         return str(ipaddress.ip_network(f"{address}/64", strict=False))
     return address or "unknown"
@@ -51,10 +55,8 @@ def seconds_to_wait(
     With ``spend`` this request counts. Fails open: while Redis is down, serving is
     worth more than counting.
     """
-    rate = {
-        "create": settings.RATE_LIMIT_CREATE,
-        "sign-in": SIGN_IN_RATE,
-    }.get(scope, settings.RATE_LIMIT_READ)
+    is_create = scope == "create"
+    rate = settings.RATE_LIMIT_CREATE if is_create else settings.RATE_LIMIT_READ
     try:
         usage = get_usage(
             request,

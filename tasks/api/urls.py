@@ -3,9 +3,9 @@
 from django.urls import path, re_path
 
 from tasks.api import pages
-from tasks.api.events import EventsView
+from tasks.api.events import EventsView, StreamsView
 from tasks.api.logs import LogViewSet
-from tasks.api.operations import HealthView, MetricsView
+from tasks.api.operations import HealthView, LiveView, MetricsView, ReadyView
 from tasks.api.releases import ReleasesView
 from tasks.api.task_types import TaskTypesView
 from tasks.api.views import TaskViewSet
@@ -14,6 +14,8 @@ task, log = TaskViewSet.as_view, LogViewSet.as_view
 
 urlpatterns = [
     path("health", HealthView.as_view(), name="health"),
+    path("health/live", LiveView.as_view(), name="health-live"),
+    path("health/ready", ReadyView.as_view(), name="health-ready"),
     path("metrics", MetricsView.as_view(), name="metrics"),
     path("api", pages.RootView.as_view(), name="api"),
     path("api/", pages.RootView.as_view(schema=None)),
@@ -21,6 +23,7 @@ urlpatterns = [
     path("api/docs", pages.DocsView.as_view(), name="api-docs"),
     path("api/task-types", TaskTypesView.as_view(), name="api-task-types"),
     path("api/events", EventsView.as_view(), name="api-events"),
+    path("api/streams", StreamsView.as_view(), name="api-streams"),
     path("api/releases", ReleasesView.as_view(), name="api-releases"),
     path("api/tasks", task({"get": "list"}), name="api-tasks"),
     # A GET names a task here, a POST a type.

@@ -3,19 +3,28 @@
 import re
 import uuid
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
+from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSetMixin
 
 from tasks import lifecycle, log_store
-from tasks.api import listing, prefer
-from tasks.api.admission import ApiView, actor_of, base_url, stream_query
-from tasks.api.parsers import MEDIA_TYPE, body_of
+from tasks.api import listing, prefer, problems
+from tasks.api.admission import (
+    ApiView,
+    actor_of,
+    base_url,
+    credential_of,
+    stream_query,
+)
+from tasks.api.credentials import ended_among
+from tasks.api.parsers import body_of, check_names
 from tasks.api.queries import MAX_TEXT_LENGTH, Cursor
 from tasks.api.schema import (
     IDEMPOTENCY_KEY,
@@ -26,27 +35,27 @@ from tasks.api.schema import (
     query,
 )
 from tasks.api.serializers import (
+    CANCEL_BODY,
     JSON_OBJECT,
-    CancelSerializer,
+    RERUN_BODY,
     TaskListSerializer,
     TaskSerializer,
     TaskStartedSerializer,
 )
-from tasks.description import NEWEST_LINES, LineJson, describe
-from tasks.models import Task
+from tasks.description import NEWEST_LINES, LineJson, describe, urls_of
+from tasks.models import Task, task_id_of
 from tasks.task_types import ParameterErrors
 from tasks.waiting import WaitingFor, waiting_for_all
 
 IDEMPOTENCY_KEYS = re.compile(r"[\x20-\x7e]{1,255}")
 OWN_OR_ANY = "`start` for tasks that it started; `admin` for others"
-TASK_IDS = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def task_of(text: str) -> Task:
     """The task of a path. Raises Task.DoesNotExist, also where it is no id at all."""
-    if not TASK_IDS.fullmatch(text):
+    if (task_id := task_id_of(text)) is None:
         raise Task.DoesNotExist
-    return Task.objects.defer("trail").get(pk=uuid.UUID(text))
+    return Task.objects.defer("trail").get(pk=task_id)
 
 
 def shown(
@@ -57,7 +66,8 @@ def shown(
 ) -> dict[str, Any]:
     """A task as the client that asks gets it."""
     query = stream_query(request, task.pk)
-    return describe(task, base_url(request), logs or [], query, waiting)
+    urls = urls_of(task, base_url(request), query)
+    return {**describe(task, logs or [], waiting), **urls}
 
 
 def with_newest_lines(
@@ -80,34 +90,83 @@ def idempotency_key(request: Request) -> str | None:
 
 
 def is_forced(request: Request) -> bool:
-    """What the body of a cancel says. There need not be any, and what is no JSON (an
-    HTML form's) says nothing. Raises ParameterErrors."""
-    http_request = request._request
-    is_json = http_request.content_type == MEDIA_TYPE
-    body = body_of(http_request) if is_json else {}
-    unknown = _("There is no such parameter; there are: %(names)s.")
-    errors = {name: [unknown % {"names": "force"}] for name in body if name != "force"}
+    """Return what the body of a cancel says of ``force``. Raises ParameterErrors."""
+    body = body_of(request._request)
+    check_names(body, "force")
     force = body.get("force", False)
     if not isinstance(force, bool):
-        errors["force"] = [_("It must be true or false.")]
-    if errors:
-        raise ParameterErrors(errors)
-    return bool(force)
+        raise ParameterErrors({"force": [_("It must be true or false.")]})
+    return force
+
+
+def rerun_of(request: Request) -> tuple[dict[str, Any], str | None]:
+    """Return what the body of a rerun says: the parameters that it gives anew, and the
+    confirmation. Raises ParameterErrors.
+
+    A key's owner is a program, which nobody asks; a session's is a person, so that for
+    one nothing is confirmed unless it is said.
+    """
+    body = body_of(request._request)
+    check_names(body, "params", lifecycle.CONFIRM)
+    params = body.get("params", {})
+    if not isinstance(params, dict):
+        text = _("It must be a JSON object of parameters: {…}.")
+        raise ParameterErrors({"params": [text]})
+    is_person = credential_of(request._request).session_key is not None
+    confirmed = body.get(lifecycle.CONFIRM, "" if is_person else None)
+    if lifecycle.CONFIRM in body and not isinstance(confirmed, str):
+        text = _("It must be a text (a JSON string).")
+        raise ParameterErrors({lifecycle.CONFIRM: [text]})
+    return params, confirmed
 
 
 def started(request: Request, task: Task) -> Response:
-    """202 with a task that was just submitted; held, where the client prefers it, and
-    then 200 if it has ended."""
-    headers, status = {}, 202
+    """Return 202 with a task that was just submitted; held, where the client prefers
+    it, and then 200 if it has ended."""
     seconds = prefer.seconds_to_hold(request.headers.get("Prefer", ""))
-    if seconds is not None and prefer.hold(task.pk, seconds):
-        headers["Preference-Applied"] = f"wait={seconds}"
-        task = Task.objects.defer("trail").get(pk=task.pk)
-        status = 200 if task.has_ended else 202
+    response = Response()
+    if seconds and not task.has_ended:
+        renew = partial(renewed, request, task.pk, seconds)
+        by = credential_of(request._request)
+        response.held = prefer.Held(task.pk, seconds, by, renew)  # type: ignore[attr-defined]
+        seconds = None  # not yet
+    tell_of(response, request, task, seconds)
+    return response
+
+
+def tell_of(
+    response: Response, request: Request, task: Task, seconds: int | None
+) -> None:
+    """Make a response tell of a task. ``seconds``: which wait was granted."""
     # Whether it has to wait will show; looking for it here would delay its start.
     body = {"taskId": str(task.pk), **with_newest_lines(request, task, {})}
-    headers["Location"] = body["statusUrl"]
-    return Response(body, status, headers=headers)
+    response.data = body
+    response.status_code = 202 if seconds is None or not task.has_ended else 200
+    response["Location"] = body["statusUrl"]
+    if seconds is not None:
+        response["Preference-Applied"] = f"wait={seconds}"
+
+
+def renewed(
+    request: Request, task_id: uuid.UUID, seconds: int, response: Response
+) -> None:
+    """Bring a held response up to date, unless its task was deleted meanwhile; refuse
+    it where what the request came in with is good no more."""
+    if ended_among([credential_of(request._request)]):
+        refuse(response)
+    elif task := Task.objects.defer("trail").filter(pk=task_id).first():
+        tell_of(response, request, task, seconds)
+        response.content = response.rendered_content
+        response["Content-Length"] = str(len(response.content))
+
+
+def refuse(response: Response) -> None:
+    """Turn a held response into a 401."""
+    text = _("The key was revoked or has expired, or the session is over.")
+    refused = problems.from_exception(AuthenticationFailed(text))
+    response.status_code, response.content = refused.status_code, refused.content
+    response.headers = refused.headers
+    response["Content-Length"] = str(len(refused.content))
 
 
 class TaskViewSet(ViewSetMixin, ApiView):
@@ -135,7 +194,7 @@ class TaskViewSet(ViewSetMixin, ApiView):
             200: OpenApiResponse(TaskStartedSerializer, "It has ended while waiting."),
             202: OpenApiResponse(TaskStartedSerializer, "It waits or runs."),
         },
-        problems=(400, 404, 413, 415, 422),
+        problems=(400, 404, 409, 413, 415, 422),
         examples=(OpenApiExample("A version", {"version": "v885"}, request_only=True),),
     )
     def create(self, request: Request, type: str) -> Response:  # noqa: A002 (the path's word)
@@ -149,19 +208,34 @@ class TaskViewSet(ViewSetMixin, ApiView):
 
     @described(
         "Start a task again",
-        "A new task with the same type and parameters, linked by `rerunOf`.",
+        "A new task of the same type, linked by `rerunOf`, with the parameters of the "
+        "first one; those in `params` take their place. Secret ones have to be given "
+        "again: they are forgotten once a task has ended. With a session instead of a "
+        "key, a type with `confirm` wants its version (or name) once more, as "
+        "`confirm`.",
         scope="`start`; `admin` for types with `confirm`",
         operation_id="rerunTask",
+        request={"application/json": RERUN_BODY},
         parameters=(TASK_ID, PREFER, IDEMPOTENCY_KEY, *STARTED_HEADERS),
         answers={
             200: OpenApiResponse(TaskStartedSerializer, "It has ended while waiting."),
             202: OpenApiResponse(TaskStartedSerializer, "It waits or runs."),
         },
-        problems=(400, 404, 422),
+        problems=(400, 404, 409, 413, 415, 422),
+        examples=(
+            OpenApiExample(
+                "Another guard", {"params": {"guard": "30"}}, request_only=True
+            ),
+        ),
     )
     def rerun(self, request: Request, id: str) -> Response:  # noqa: A002
+        params, confirmed = rerun_of(request)
         task = lifecycle.rerun(
-            task_of(id), actor_of(request), idempotency_key=idempotency_key(request)
+            task_of(id),
+            actor_of(request),
+            params,
+            confirmed=confirmed,
+            idempotency_key=idempotency_key(request),
         )
         return started(request, task)
 
@@ -173,7 +247,7 @@ class TaskViewSet(ViewSetMixin, ApiView):
         "force.",
         scope=OWN_OR_ANY,
         operation_id="cancelTask",
-        request={"application/json": CancelSerializer},
+        request={"application/json": CANCEL_BODY},
         parameters=(TASK_ID,),
         answers={202: OpenApiResponse(TaskSerializer, "It ends, or has just ended.")},
         problems=(400, 404, 409, 413, 415),
@@ -192,9 +266,10 @@ class TaskViewSet(ViewSetMixin, ApiView):
         operation_id="pinTask",
         parameters=(TASK_ID,),
         answers={200: TaskSerializer},
-        problems=(404,),
+        problems=(400, 404, 413, 415),
     )
     def pin(self, request: Request, id: str) -> Response:  # noqa: A002
+        check_names(body_of(request._request))
         task = task_of(id)
         lifecycle.pin(task, actor_of(request))
         return Response(with_newest_lines(request, task))
@@ -206,9 +281,10 @@ class TaskViewSet(ViewSetMixin, ApiView):
         operation_id="unpinTask",
         parameters=(TASK_ID,),
         answers={200: TaskSerializer},
-        problems=(404,),
+        problems=(400, 404, 413, 415),
     )
     def unpin(self, request: Request, id: str) -> Response:  # noqa: A002
+        check_names(body_of(request._request))
         task = task_of(id)
         lifecycle.pin(task, actor_of(request), pinned=False)
         return Response(with_newest_lines(request, task))
@@ -222,9 +298,14 @@ class TaskViewSet(ViewSetMixin, ApiView):
             query("type", str, "The type's name."),
             query(
                 "status",
-                str,
+                {
+                    "type": "array",
+                    "items": {"type": "string", "enum": Task.Status.values},
+                },
                 "One status, or several with commas between.",
-                examples=[OpenApiExample("Two", "pending,running")],
+                style="form",
+                explode=False,
+                examples=[OpenApiExample("Two", ["pending", "running"])],
             ),
             query("version", str, "The version."),
             query("createdAfter", OpenApiTypes.DATETIME, "Later than this."),

@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from tasks.actors import Actor
+from tasks.management.printable import printable, printable_json
 from tasks.models import Task, ids_beginning_with
 
 BROKEN_PIPE = 128 + 13  # what a program ends with that SIGPIPE kills
@@ -32,11 +33,15 @@ class TaskCommand(BaseCommand):
             sys.exit(BROKEN_PIPE)
 
     def say(self, text: str) -> None:
-        self.stdout.write(text)
-        self.stdout.flush()
+        """Print a line, of which a terminal obeys nothing but colours."""
+        self._write(printable(text, colours=self.stdout.isatty()))
 
     def say_json(self, value: Any) -> None:
-        self.say(json.dumps(value, ensure_ascii=False))
+        self._write(printable_json(json.dumps(value, ensure_ascii=False)))
+
+    def _write(self, line: str) -> None:
+        self.stdout.write(line)
+        self.stdout.flush()
 
 
 def actor() -> Actor:

@@ -4,12 +4,15 @@ Rules live here, in named querysets and in one table of allowed moves; everythin
 else (API, admin, runner, commands) asks these and translates.
 """
 
-from tasks.models.api_key import ApiKey, parse_networks
+from tasks.models.api_key import ApiKey, parse_networks, parse_scopes
 from tasks.models.audit import AuditEvent, AuditIsFinal
+from tasks.models.definition import TaskDefinition
+from tasks.models.idempotency import IdempotencyKey
 from tasks.models.runner import (
     CRASH_MINUTES,
     HEARTBEAT_SECONDS,
     LEASE_SECONDS,
+    PATIENCE_SECONDS,
     Runner,
 )
 from tasks.models.task import (
@@ -22,6 +25,9 @@ from tasks.models.task import (
     columns_after,
     ids_beginning_with,
     moment,
+    next_ended,
+    step_starts,
+    task_id_of,
 )
 
 __all__ = [
@@ -29,17 +35,24 @@ __all__ = [
     "HEARTBEAT_SECONDS",
     "LEASE_SECONDS",
     "LINES_AT_ONCE",
+    "PATIENCE_SECONDS",
     "ApiKey",
     "AuditEvent",
     "AuditIsFinal",
+    "IdempotencyKey",
     "LogLine",
     "PrunedLog",
     "Runner",
     "StatusConflict",
     "Task",
+    "TaskDefinition",
     "TaskQuerySet",
     "columns_after",
     "ids_beginning_with",
     "moment",
+    "next_ended",
     "parse_networks",
+    "parse_scopes",
+    "step_starts",
+    "task_id_of",
 ]

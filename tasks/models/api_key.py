@@ -2,6 +2,7 @@
 
 import hashlib
 import ipaddress
+import re
 import secrets
 from datetime import datetime
 from typing import Self
@@ -14,6 +15,8 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 API_KEY_PREFIX_LENGTH = 12
+MOST_SCOPES = 1_000  # characters
+START_TYPE = re.compile(r"start:[a-z0-9][a-z0-9-]{0,99}")  # as types are called
 
 
 class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
@@ -42,14 +45,15 @@ class ApiKeyQuerySet(models.QuerySet["ApiKey"]):
     ) -> tuple["ApiKey", str]:
         """Make a key. Returns the record and the key itself, which is kept nowhere.
 
-        ``networks``: as parse_networks takes them. Raises ValueError.
+        ``scope``, ``networks``: as parse_scopes and parse_networks take them. Raises
+        ValueError.
         """
         secret = f"rs_{secrets.token_urlsafe(32)}"
         key = self.create(
             name=name,
             prefix=secret[:API_KEY_PREFIX_LENGTH],
             digest=digest(secret),
-            scope=ApiKey.Scope(scope),
+            scope=parse_scopes(scope),
             expires_at=expires_at,
             networks=", ".join(map(str, parse_networks(networks))),
         )
@@ -83,19 +87,39 @@ def parse_networks(
     return [ipaddress.ip_network(part) for part in text.replace(",", " ").split()]
 
 
+def parse_scopes(text: str) -> str:
+    """Return the scopes in a text, each once, with blanks between (RFC 6749 3.3);
+    blanks or commas stand between them.
+
+    Raises ValueError, which names what is none; that a type exists is not asked,
+    because it may be in tomorrow's file.
+    """
+    scopes = list(dict.fromkeys(text.replace(",", " ").split()))
+    for scope in scopes:
+        if not (scope in ApiKey.Scope.values or START_TYPE.fullmatch(scope)):
+            there_are = ", ".join([*ApiKey.Scope.values, "start:TYPE"])
+            raise ValueError(
+                f"There is no scope {scope[:100]!r}; there are: {there_are}."
+            )
+    if not scopes:
+        raise ValueError("A key needs a scope.")
+    if len(found := " ".join(scopes)) > MOST_SCOPES:
+        raise ValueError("These are too many scopes for one key.")
+    return found
+
+
 class ApiKey(models.Model):
     """A program's key. Only its digest is kept; the key is shown once, when made."""
 
     class Scope(models.TextChoices):
-        """What a key may do; each includes those before it."""
+        """What a key may do; it has one or several of these, and of ``start:TYPE``,
+        which starts that type alone. Each lets it read; ``admin`` includes all."""
 
         READ = "read", _("read")
         START = "start", _("start")
+        CANCEL = "cancel", _("cancel")
+        APPROVE = "approve", _("approve")
         ADMIN = "admin", _("admin")
-
-        def includes(self, other: "ApiKey.Scope") -> bool:
-            scopes = list(ApiKey.Scope)
-            return scopes.index(self) >= scopes.index(other)
 
     class State(models.TextChoices):
         USABLE = "usable", _("usable")
@@ -108,9 +132,8 @@ class ApiKey(models.Model):
     # than a password hasher.
     digest = models.CharField(max_length=64)
     # Keys from before there were scopes could do everything, and still can.
-    scope = models.CharField(
-        _("scope"), max_length=5, choices=Scope.choices, db_default="admin"
-    )
+    # Several have blanks between.
+    scope = models.CharField(_("scope"), max_length=MOST_SCOPES, db_default="admin")
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
     # CIDRs with commas between; "" is any address.
     networks = models.TextField(_("addresses"), blank=True, db_default="")

@@ -43,6 +43,12 @@ class AuditEvent(models.Model):
         SIGN_IN = "sign-in", _("sign-in")
         SIGN_IN_FAILED = "sign-in.failed", _("sign-in failed")
         SIGN_OUT = "sign-out", _("sign-out")
+        USER_MADE = "user.add", _("account made")
+        USER_CHANGED = "user.change", _("account changed")
+        USER_DELETED = "user.delete", _("account deleted")
+        GROUP_MADE = "group.add", _("group made")
+        GROUP_CHANGED = "group.change", _("group changed")
+        GROUP_DELETED = "group.delete", _("group deleted")
 
     at = models.DateTimeField(_("time"), db_default=Now())
     actor = models.CharField(_("who"), max_length=200)

@@ -1,7 +1,8 @@
 """Who runs tasks, and whether they still live."""
 
 import uuid
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Self
 
 from django.db import models
@@ -14,9 +15,11 @@ HEARTBEAT_SECONDS = 3.0
 CRASH_MINUTES = 10  # how long a crash is told of
 KEEP_DAYS = 7  # of runners that stopped
 RUNNERS_AT_ONCE = 100
-# A runner silent for longer than this has lost its tasks. Somebody looks every two
-# seconds, so they end within 15 s of its last sign of life.
+# A runner silent for longer than this is not counted on any more. What it runs is taken
+# from it only where that is safe: see tasks.reaper.
 LEASE_SECONDS = 12.0
+# How long a runner without a way to the database keeps its tasks, by default.
+PATIENCE_SECONDS = 300.0
 
 
 class RunnerQuerySet(models.QuerySet["Runner"]):
@@ -24,24 +27,16 @@ class RunnerQuerySet(models.QuerySet["Runner"]):
         return self.filter(stopped_at=None)
 
     def alive(self) -> Self:
-        """Runners with a sign of life within the lease, by the database's clock."""
-        return self.not_stopped().filter(
-            heartbeat_at__gt=Now() - timedelta(seconds=LEASE_SECONDS),
-        )
-
-    def lost(self) -> Self:
-        """Runners that neither said goodbye nor gave a sign of life in time."""
-        return self.not_stopped().filter(
-            heartbeat_at__lte=Now() - timedelta(seconds=LEASE_SECONDS),
-        )
+        """Runners that others hear of. No clock is asked: whoever watches them notes
+        who is silent (tasks.reaper.Watchman)."""
+        return self.not_stopped().filter(is_silent=False)
 
     def with_state(self) -> Self:
-        """Each with its ``state`` (Runner.State), by the database's clock."""
+        """Each with its ``state`` (Runner.State)."""
         state = Runner.State
-        lease = Now() - timedelta(seconds=LEASE_SECONDS)
         return self.annotate(
             state=Case(
-                When(stopped_at=None, heartbeat_at__gt=lease, then=Value(state.ALIVE)),
+                When(stopped_at=None, is_silent=False, then=Value(state.ALIVE)),
                 When(stopped_at=None, then=Value(state.LOST)),
                 When(crashed=True, then=Value(state.CRASHED)),
                 default=Value(state.STOPPED),
@@ -72,7 +67,7 @@ class Runner(models.Model):
 
     class State(models.TextChoices):
         ALIVE = "alive", _("alive")
-        LOST = "lost", _("dead: no heartbeat")
+        LOST = "lost", _("silent: no heartbeat")
         CRASHED = "crashed", _("dead: crashed")
         STOPPED = "stopped", pgettext_lazy("state", "stopped")
 
@@ -86,10 +81,18 @@ class Runner(models.Model):
     process_started = models.FloatField(_("process started"), default=0)
     concurrency = models.PositiveSmallIntegerField(_("at a time"), default=1)
     types = models.JSONField(_("types"), default=list, help_text=_("empty: every type"))
+    # The types in its own file; None before that was written down.
+    known_types = models.JSONField(null=True, blank=True, editable=False)
     # Of the product, as the runner was started; "" before that was written down.
     version = models.CharField(_("version"), max_length=50, blank=True, db_default="")
     started_at = models.DateTimeField(_("started"), db_default=Now())
     heartbeat_at = models.DateTimeField(_("last heartbeat"), db_default=Now())
+    # Counted, because a time may stay the same or come twice when a clock is set.
+    beats = models.PositiveBigIntegerField(default=0, db_default=0)
+    # No heartbeat for a lease, as seen by somebody who looked all that time.
+    is_silent = models.BooleanField(default=False, db_default=False)
+    # How long it may run its tasks without a heartbeat, at most; 0: for a lease.
+    patience_seconds = models.FloatField(default=0, db_default=0)
     stopped_at = models.DateTimeField(_("stopped"), null=True, blank=True)
     # It ended without a goodbye, or by an error.
     crashed = models.BooleanField(_("crashed"), default=False)
@@ -101,10 +104,10 @@ class Runner(models.Model):
         verbose_name_plural = _("runners")
         ordering = ["-started_at"]
         indexes = [
-            # alive() and lost(): asked by every health check and heartbeat
+            # not_stopped() and alive(): asked by every health check and heartbeat
             models.Index(
-                "heartbeat_at",
-                name="runner_not_stopped",
+                "is_silent",
+                name="runner_is_silent",
                 condition=models.Q(stopped_at=None),
             ),
             # crashed_lately(): asked by every health check
@@ -117,3 +120,13 @@ class Runner(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def takes(self) -> Sequence[str] | None:
+        """The types of which it runs tasks; None where it takes any."""
+        return self.types or self.known_types
+
+    @property
+    def heartbeat(self) -> tuple[int, datetime]:
+        """A value that is another one after each heartbeat."""
+        return self.beats, self.heartbeat_at

@@ -1,5 +1,6 @@
 """Tasks and their lines: what may follow what, what comes next, what is forgotten."""
 
+import re
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -9,11 +10,16 @@ from django.db import models, transaction
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from tasks.models.definition import TaskDefinition
+from tasks.models.results import ShortResult
 from tasks.models.runner import Runner
+from tasks.models.sequences import NextNumber, NumberField
 
 # What goes in one transaction: on SQLite some 10 ms, in which nothing else is written.
 TASKS_AT_ONCE = 20
 LINES_AT_ONCE = 2_000
+
+TASK_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class StatusConflict(Exception):
@@ -22,6 +28,17 @@ class StatusConflict(Exception):
     def __init__(self, task_id: uuid.UUID, wanted: str, found: str | None) -> None:
         self.task_id, self.wanted, self.found = task_id, wanted, found
         super().__init__(f"Task {task_id} is {found}; it cannot become {wanted}.")
+
+
+def next_number() -> NextNumber:
+    """Return the number of a new task, for the statement that writes it."""
+    return NextNumber("tasks_task", "number")
+
+
+def next_ended() -> NextNumber:
+    """Return the number of a task that ends, for the statement that ends it."""
+    # As the index has them; what is pinned has numbers that need not be one's own.
+    return NextNumber("tasks_task", "ended", "completed_at IS NOT NULL AND NOT pinned")
 
 
 class TaskQuerySet(models.QuerySet["Task"]):
@@ -34,8 +51,24 @@ class TaskQuerySet(models.QuerySet["Task"]):
     def finished(self) -> Self:
         return self.filter(status__in=Task.ENDED)
 
+    def short(self) -> Self:
+        """As lists and events show them: large outputs stay in the database."""
+        return self.defer("result").annotate(short_result=ShortResult("result"))
+
     def newest_first(self) -> Self:
-        return self.order_by("-created_at", "-id")
+        return self.order_by("-number", "-id")
+
+    def last_ended(self, count: int) -> list["Task"]:
+        """The newest ``count`` of those that have ended, the last one first."""
+        ended = self.filter(completed_at__isnull=False).order_by("-ended", "-id")
+        # One query each, because the index of ends has nothing of what is pinned.
+        found = [
+            task
+            for pinned in (False, True)
+            for task in ended.filter(pinned=pinned)[:count]
+        ]
+        found.sort(key=lambda task: (task.completed_at, task.number), reverse=True)
+        return found[:count]
 
     def next_in_queue(self, types: Sequence[str], full: Sequence[str] = ()) -> Self:
         """Pending tasks that may start now, oldest first: of these types (or any,
@@ -46,7 +79,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
             ready = ready.filter(type__in=types)
         if full:
             ready = ready.exclude(type__in=full)
-        return ready.order_by("created_at", "id")
+        return ready.order_by("number", "id")
 
     def move(self, task_id: uuid.UUID, old: str, new: str, **fields: Any) -> None:
         """Move one task from a status to the next, or change nothing at all.
@@ -56,6 +89,8 @@ class TaskQuerySet(models.QuerySet["Task"]):
         """
         if new not in Task.MOVES[old]:
             raise ValueError(f"A task never goes from {old} to {new}.")
+        if new in Task.ENDED:
+            fields |= {"secret_values": None, "ended": next_ended()}
         if not self.filter(pk=task_id, status=old).update(status=new, **fields):
             found = self.filter(pk=task_id).values_list("status", flat=True).first()
             raise StatusConflict(task_id, new, found)
@@ -63,10 +98,22 @@ class TaskQuerySet(models.QuerySet["Task"]):
     def beyond(self, keep: int) -> list[uuid.UUID]:
         """Some finished tasks beyond the newest ``keep``, as many as go at once.
 
-        A task that is pending, running or pinned is never among them.
+        The newest are those that ended last, whatever a clock said then. A task that
+        is pending, running or pinned is never among them.
         """
-        old = self.finished().filter(pinned=False).order_by("-completed_at", "-id")
+        old = self.filter(completed_at__isnull=False, pinned=False)
+        self._number_strays(old)
+        old = old.order_by("-ended", "-id")
         return list(old.values_list("pk", flat=True)[keep : keep + TASKS_AT_ONCE])
+
+    def _number_strays(self, old: Self) -> None:
+        """Give numbers to tasks of a program that knows of none: one of the version
+        before, while an update is under way."""
+        for task_id in self.filter(number=0).values_list("pk", flat=True):
+            self.filter(pk=task_id, number=0).update(number=next_number())
+        strays = old.filter(ended=None).order_by("completed_at", "id")
+        for task_id in strays.values_list("pk", flat=True):
+            self.filter(pk=task_id, ended=None).update(ended=next_ended())
 
     def forget(self, tasks: Sequence[uuid.UUID]) -> list[datetime]:
         """Delete these, but for what is pinned by now, in one small transaction;
@@ -116,7 +163,21 @@ class Task(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     type = models.CharField(_("type"), max_length=100)
+    # Of secret ones only the names: in place of each value is MASK.
     params = models.JSONField(_("parameters"), default=dict)
+    # The values of secret parameters, encrypted (tasks.secret_values), until the end.
+    secret_values = models.TextField(null=True, blank=True, editable=False)  # noqa: DJ001 (none is not the text "")
+    # The type as it was when the task was accepted; None of tasks from before.
+    definition = models.ForeignKey(
+        TaskDefinition,
+        null=True,
+        blank=True,
+        editable=False,
+        on_delete=models.PROTECT,
+        related_name="tasks",
+    )
+    # Since when the file by which it was accepted has been as it was then.
+    types_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
     # A copy of params["version"], so that lists can be filtered by it.
     version = models.CharField(_("version"), max_length=100, blank=True, default="")
     status = models.CharField(
@@ -133,7 +194,11 @@ class Task(models.Model):
     # viewer gets every change in its place even where several were committed at once.
     trail = models.JSONField(default=list, editable=False)
 
-    # Not the database's now: SQLite's has milliseconds, too few to order a queue by.
+    # The order of the queue and of lists: a clock may be set, and SQLite's has only
+    # milliseconds.
+    number = NumberField()
+    # In which order tasks ended; the last ones are kept.
+    ended = models.BigIntegerField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("created"), default=timezone.now)
     started_at = models.DateTimeField(_("started"), null=True, blank=True)
     completed_at = models.DateTimeField(_("ended"), null=True, blank=True)
@@ -149,7 +214,6 @@ class Task(models.Model):
         on_delete=models.SET_NULL,
         related_name="reruns",
     )
-    idempotency_key = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001 (unique, so "none" must be NULL)
 
     result = models.JSONField(_("result"), null=True, blank=True)
     error = models.TextField(_("error"), null=True, blank=True)  # noqa: DJ001 (null is part of the API)
@@ -185,7 +249,7 @@ class Task(models.Model):
     class Meta:
         verbose_name = _("task")
         verbose_name_plural = _("tasks")
-        ordering = ["-created_at", "-id"]
+        ordering = ["-number", "-id"]
         constraints = [
             models.CheckConstraint(
                 name="task_ended_has_completed_at",
@@ -194,6 +258,12 @@ class Task(models.Model):
                     completed_at__isnull=False,
                 )
                 | models.Q(status__in=["pending", "running"], completed_at=None),
+            ),
+            # Secrets are forgotten, however it ended.
+            models.CheckConstraint(
+                name="task_ended_has_no_secret_values",
+                condition=models.Q(status__in=["pending", "running"])
+                | models.Q(secret_values=None),
             ),
             # Two runners that claim two tasks of one lock: the second loses.
             models.UniqueConstraint(
@@ -207,44 +277,41 @@ class Task(models.Model):
                 name="task_one_running_per_slot",
                 condition=models.Q(status="running", slot__isnull=False),
             ),
-            models.UniqueConstraint(
-                fields=["created_by", "idempotency_key"],
-                name="task_one_per_idempotency_key",
-                condition=models.Q(idempotency_key__isnull=False),
-            ),
         ]
         indexes = [
             # the list, newest first
             # (The type rides along, so that those of one are found without a look at
             # the others' rows. An index that began with it would tempt SQLite away
             # from the small ones below, in a claim.)
+            models.Index("number", "id", "type", name="task_by_number_type"),
+            # what came in some time: statistics, filters by day
             models.Index("created_at", "id", "type", name="task_by_creation_type"),
             # … of one version or person, of a bad end, and what is pinned
             # (Most tasks completed, so the list has the next soon. An index of those
             # would tempt SQLite away from the one with the types.)
-            models.Index("version", "created_at", "id", name="task_by_version"),
-            models.Index("created_by", "created_at", "id", name="task_by_person"),
+            models.Index("version", "number", "id", name="task_by_version_number"),
+            models.Index("created_by", "number", "id", name="task_by_person_number"),
             *(
                 models.Index(
-                    "created_at",
+                    "number",
                     "id",
-                    name=f"task_{status}",
+                    name=f"task_{status}_number",
                     condition=models.Q(status=status),
                 )
                 for status in ("failed", "cancelled")
             ),
             models.Index(
-                "created_at",
+                "number",
                 "id",
-                name="task_pinned",
+                name="task_pinned_number",
                 condition=models.Q(pinned=True),
             ),
             # claim and queue counts: few rows, however long the history. One index a
             # status, because SQLite does not see that "=" implies "IN".
             models.Index(
-                "created_at",
+                "number",
                 "id",
-                name="task_pending",
+                name="task_pending_number",
                 condition=models.Q(status="pending"),
             ),
             # the reaper, held locks, counts
@@ -255,9 +322,9 @@ class Task(models.Model):
             ),
             # prune
             models.Index(
-                "completed_at",
+                "ended",
                 "id",
-                name="task_by_completion",
+                name="task_by_end",
                 condition=models.Q(completed_at__isnull=False, pinned=False),
             ),
         ]
@@ -266,11 +333,28 @@ class Task(models.Model):
         return f"{self.type} {self.version}".strip()
 
     @property
+    def short_result(self) -> Any:
+        """The result; ``short()`` sets it."""
+        return self.result
+
+    @short_result.setter
+    def short_result(self, value: Any) -> None:
+        self.result = value
+
+    @property
     def has_ended(self) -> bool:
         return self.status in self.ENDED
 
     def conflict(self, wanted: str) -> StatusConflict:
         return StatusConflict(self.pk, wanted, self.status)
+
+
+def task_id_of(text: str) -> uuid.UUID | None:
+    """Return the id that a text is; None where it is none as the API writes them.
+
+    ``uuid.UUID`` would also take braces, ``urn:uuid:``, and digits without dashes.
+    """
+    return uuid.UUID(text) if TASK_ID.fullmatch(text) else None
 
 
 def ids_beginning_with(text: str) -> tuple[uuid.UUID, uuid.UUID] | None:
@@ -288,7 +372,8 @@ def columns_after(change: Sequence[Any]) -> dict[str, Any]:
 
     A change is ``[seq, step_index, step_name, progress, stalled_since]``: behind
     which line it came, and how things are from there on. The last is in milliseconds
-    since 1970, None while nothing is stalled; it may be missing.
+    since 1970, None while nothing is stalled; it may be missing. One that says the
+    same as the one before it tells that the step is tried again.
     """
     _seq, step_index, step_name, progress, *stalled = change
     since_ms = stalled[0] if stalled else None
@@ -298,6 +383,21 @@ def columns_after(change: Sequence[Any]) -> dict[str, Any]:
         "progress": progress,
         "stalled_since": None if since_ms is None else moment(since_ms),
     }
+
+
+def step_starts(trail: Sequence[Sequence[Any]]) -> list[tuple[int, int]]:
+    """Return the steps that began, in their order: (number, seq of its first line).
+
+    A change begins a step where its number is another one than before, and where it
+    says the same as the one before it: then the step is tried again.
+    """
+    starts: list[tuple[int, int]] = []
+    before: Sequence[Any] = ()
+    for seq, *change in trail:
+        if change[:1] != before[:1] or change == before:
+            starts.append((change[0], seq + 1))
+        before = change
+    return starts
 
 
 def moment(at_ms: int) -> datetime:
@@ -313,6 +413,7 @@ class LogLine(models.Model):
         STDOUT = "stdout"
         STDERR = "stderr"
         SUCCESS = "success"
+        WARNING = "warning"
         ERROR = "error"
 
     pk = models.CompositePrimaryKey("task_id", "seq")

@@ -31,6 +31,11 @@ TEXTS = (
     gettext_noop(
         "Compare what lies in the store with its manifests: sizes, or every byte"
     ),
+    gettext_noop("Repair"),
+    gettext_noop(
+        "Send again what is damaged of a version in the store, where the source still"
+        " has it"
+    ),
     gettext_noop("Roll back"),
     gettext_noop("Serve an earlier version again: the pointers move, and nothing else"),
     gettext_noop("Prune"),
@@ -43,6 +48,13 @@ TEXTS = (
     gettext_noop(
         "It stops before anything is written where more would be dropped or changed; "
         "100 lets any change pass."
+    ),
+    gettext_noop("Allow files that the manifest does not list"),
+    gettext_noop("A sync leaves them behind, so it stops unless that is meant."),
+    gettext_noop("Allow an older version"),
+    gettext_noop(
+        "What is served only moves forward, also by the numbers that Cocos clients "
+        "compare; to go back to what was served before, roll back."
     ),
     gettext_noop("Platforms"),
     gettext_noop("Read every byte"),

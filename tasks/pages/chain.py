@@ -31,7 +31,7 @@ def chain_of(task: Task) -> list[Link]:
             break
         before.append(Link(found))
         at = found.rerun_of_id
-    reruns = tasks.filter(rerun_of=task.pk).order_by("created_at", "id")[:MOST_AFTER]
+    reruns = tasks.filter(rerun_of=task.pk).order_by("number", "id")[:MOST_AFTER]
     after = [Link(found) for found in reruns]
     if not before and not after:
         return []

@@ -98,7 +98,7 @@ def compare(request: HttpRequest) -> HttpResponse:
 def _redirect_to_pair(ticked: list[str]) -> HttpResponse:
     """The older one is a, so that the page says what has become different."""
     found = [task for task_id in ticked if (task := _task(task_id))]
-    found.sort(key=lambda task: (task.created_at, task.pk))
+    found.sort(key=lambda task: (task.number, task.pk))
     names = zip("ab", found[:2], strict=False)
     query = {name: str(task.pk) for name, task in names} if len(found) == 2 else {}
     return redirect(f"{reverse('compare')}?{urlencode(query)}")
@@ -116,7 +116,7 @@ def _facts(a: Shown, b: Shown) -> list[Row]:
     def words(shown: Shown) -> dict[str, str]:
         task = shown.task
         return {
-            _("Status"): f"{shown.shape} {task.get_status_display()}",
+            _("Status"): f"{shown.shape} {shown.label}",
             _("What failed"): shown.error,
             _("Type"): task.type,
             _("Duration"): shown.duration,

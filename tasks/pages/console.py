@@ -34,7 +34,7 @@ def console(request: HttpRequest) -> HttpResponse:
         except ParameterErrors as error:
             errors = error.errors
     given = (request.POST if request.method == "POST" else request.GET).dict()
-    forms = launch_forms(given.get("type", ""), given, errors)
+    forms = launch_forms(actor(request), given.get("type", ""), given, errors)
     context = {"forms": forms, **parts(request)}
     status = 400 if request.method == "POST" else 200
     return render(request, "console.html", context, status=status)
@@ -50,8 +50,8 @@ def console_live(request: HttpRequest) -> HttpResponse:
 def parts(request: HttpRequest) -> dict[str, Any]:
     now = timezone.now()
     filters = Filters(request.GET, "recent-", Task.ENDED)
-    ended = filters.apply(Task.objects.finished().newest_first())
-    recent = ended.defer("result", "trail")[:RECENT_TASKS]
+    ended = filters.apply(Task.objects.finished().defer("result", "trail"))
+    recent = ended.last_ended(RECENT_TASKS)
     return {
         "filters": filters,
         "recent": [Shown(task, now) for task in recent],

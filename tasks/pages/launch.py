@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from tasks import lifecycle
 from tasks.catalog import catalog
+from tasks.definitions import secret_names
 from tasks.lifecycle import Actor
 from tasks.models import Task
 from tasks.task_types import ParameterErrors, TaskType
@@ -47,20 +48,28 @@ class LaunchForm:
     kind: TaskType
     fields: list[Field]
     is_chosen: bool
-    rerun_of: str = ""
+    rerun_of: Task | None = None
     confirm_errors: tuple[str, ...] = ()
 
     @property
     def asks_for_version(self) -> bool:
         """Whether it is the version that is typed again, or else the type's name."""
-        return any(field.name == "version" for field in self.fields)
+        return any(
+            field.name == "version" and not field.is_secret for field in self.fields
+        )
 
 
 def launch_forms(
-    chosen: str, given: Mapping[str, str], errors: Mapping[str, list[str]]
+    actor: Actor,
+    chosen: str,
+    given: Mapping[str, str],
+    errors: Mapping[str, list[str]],
 ) -> list[LaunchForm]:
-    """A form for each type that is not hidden; the chosen one's carries values."""
-    kinds = [kind for kind in catalog().values() if not kind.hidden]
+    """A form for each type that is not hidden and that they may start; the chosen
+    one's carries values."""
+    kinds = [
+        kind for kind in catalog().values() if not kind.hidden and actor.may_start(kind)
+    ]
     if chosen not in {kind.name for kind in kinds} and kinds:
         chosen = kinds[0].name
     return [
@@ -68,7 +77,7 @@ def launch_forms(
             kind,
             _fields(kind, given, errors),
             is_chosen=True,
-            rerun_of=given.get(RERUN_OF, ""),
+            rerun_of=_task_of(kind, given.get(RERUN_OF, "")),
             confirm_errors=tuple(errors.get(TYPED_AGAIN, ())),
         )
         if kind.name == chosen
@@ -110,7 +119,7 @@ def start(form: QueryDict, actor: Actor) -> Task:
     params = _params(form)
     if kind.confirm:
         _check_confirmed(kind, params, form.get(TYPED_AGAIN, ""))
-    first = _task(form.get(RERUN_OF, ""))
+    first = _task_of(kind, form.get(RERUN_OF, ""))
     return lifecycle.submit(kind.name, params, actor, rerun_of=first)
 
 
@@ -130,18 +139,19 @@ def _check_confirmed(kind: TaskType, params: dict[str, str], typed: str) -> None
         kind.validated(params)
     except ParameterErrors as error:
         errors = error.errors
-    has_version = any(parameter.name == "version" for parameter in kind.params)
+    has_version = any(p.name == "version" and not p.secret for p in kind.params)
     wanted = params.get("version", "") if has_version else kind.name
     if typed.strip() != wanted or not wanted:
-        sentence = _("To start it, type {word} here.")
-        errors[TYPED_AGAIN] = [sentence.format(word=wanted or _("the version"))]
+        errors[TYPED_AGAIN] = [lifecycle.to_start(wanted or _("the version"))]
     if errors:
         raise ParameterErrors(errors)
 
 
-def _task(task_id: str) -> Task | None:
+def _task_of(kind: TaskType, task_id: str) -> Task | None:
+    """The task of that type; None where there is none, or it is no id."""
     try:
-        return Task.objects.filter(pk=task_id).first() if task_id else None
+        tasks = Task.objects.filter(type=kind.name)
+        return tasks.filter(pk=task_id).first() if task_id else None
     except ValidationError:
         return None
 
@@ -153,9 +163,8 @@ def deep_link(
     type_name: str, params: Mapping[str, str], rerun_of: uuid.UUID | None = None
 ) -> str:
     """The console with this type's form, filled in but for what is secret."""
-    secret = {p.name for p in catalog()[type_name].params if p.secret}
-    shown = {name: text for name, text in params.items() if name not in secret}
-    query = {"type": type_name, **shown}
+    shown = params.keys() - catalog()[type_name].secrets(params).keys()
+    query = {"type": type_name, **{k: v for k, v in params.items() if k in shown}}
     if rerun_of:
         query[RERUN_OF] = str(rerun_of)
     return f"{reverse('console')}?{urlencode(query)}"
@@ -167,7 +176,9 @@ def change_link(task: Task) -> str:
     kind = catalog().get(task.type)
     if kind is None or kind.hidden:
         return ""
-    return deep_link(task.type, task.params, task.pk)
+    secret = secret_names(task)
+    params = {k: v for k, v in task.params.items() if k not in secret}
+    return deep_link(task.type, params, task.pk)
 
 
 def link_back(form: QueryDict) -> str:

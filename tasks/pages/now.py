@@ -1,6 +1,7 @@
 """What runs and what waits: how far it is, how long it will take, what it waits for."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
@@ -22,7 +23,6 @@ class NowRow:
 
     shown: Shown
     why: str = ""  # it waits, as HTML
-    usual_seconds: float | None = None  # of its type, where that is known
 
     @property
     def task(self) -> Task:
@@ -40,10 +40,10 @@ class NowRow:
     @property
     def left(self) -> str:
         """How long it will still take, by past runs; "" where nothing is known."""
-        if self.usual_seconds is None:
+        if self.shown.usual is None:
             return ""
-        usual = duration_text(round(self.usual_seconds) or self.usual_seconds)
-        left = round(self.usual_seconds) - self.elapsed_seconds
+        usual = duration_text(round(self.shown.usual) or self.shown.usual)
+        left = round(self.shown.usual) - self.elapsed_seconds
         if left > 0:
             return _("about {time} left").format(time=duration_text(left))
         return _("usually {time}").format(time=usual)
@@ -53,7 +53,7 @@ def now_parts() -> dict[str, Any]:
     now = timezone.now()
     light = Task.objects.defer("result", "trail")
     running = list(light.running().order_by("started_at", "id")[:MOST_RUNNING])
-    queue = light.pending().order_by("created_at", "id")
+    queue = light.pending().order_by("number", "id")
     waiting = list(queue[: MOST_WAITING + 1])
     beyond = queue.count() - MOST_WAITING if len(waiting) > MOST_WAITING else 0
     del waiting[MOST_WAITING:]
@@ -61,15 +61,23 @@ def now_parts() -> dict[str, Any]:
     usual = usual_seconds(task.type for task in running)
     return {
         "running": [
-            NowRow(Shown(task, now), usual_seconds=usual.get(task.type))
-            for task in running
+            NowRow(_shown(task, now, usual.get(task.type))) for task in running
         ],
         "waiting": [
-            NowRow(Shown(task, now), said_waiting(why[task.pk])) for task in waiting
+            NowRow(_shown(task, now, None), said_waiting(why[task.pk]))
+            for task in waiting
         ],
         "beyond": beyond,
+        "now": now,
         "step_names": _step_names(),
     }
+
+
+def _shown(task: Task, now: datetime, usual: float | None) -> Shown:
+    """A task with the usual time of its type, which is asked for all at once."""
+    shown = Shown(task, now)
+    shown.usual = usual
+    return shown
 
 
 def _step_names() -> dict[str, str]:

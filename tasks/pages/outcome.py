@@ -7,6 +7,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
+from tasks.pages.releases import title_of
 from tasks.pages.wording import bytes_text
 
 OF_BYTES = "bytes"  # in the name of a number of bytes: bytesUploaded, say
@@ -26,9 +27,6 @@ LABELS = {
     "previous": gettext_noop("live before"),
     "objectsRemoved": gettext_noop("objects removed"),
     "bytesRemoved": gettext_noop("size removed"),
-    "ios": gettext_noop("iOS"),
-    "android": gettext_noop("Android"),
-    "facebook": gettext_noop("Facebook"),
 }
 
 
@@ -67,7 +65,7 @@ def outcome_of(result: dict[str, Any] | None) -> Outcome:
 
 def label(name: str) -> str:
     """What people call an output."""
-    return _(LABELS[name]) if name in LABELS else name
+    return _(LABELS[name]) if name in LABELS else title_of(name)
 
 
 def _is_row(value: Any) -> bool:

@@ -8,13 +8,13 @@ from typing import Any
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
+from resources.served import all_platforms
 from tasks.api.releases import releases_within
 from tasks.models import Task
 from tasks.pages.wording import ago_text
 
 # The page does not wait for a store that is slow: what it says comes a little later.
 PATIENCE_SECONDS = 0.3
-PLATFORM_NAMES = {"ios": "iOS", "android": "Android", "facebook": "Facebook"}
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,10 @@ class LiveRow:
     error: str
 
 
+def title_of(platform: str) -> str:
+    return all_platforms().get(platform, platform)
+
+
 def live_rows() -> list[LiveRow]:
     now = timezone.now()
     releases = releases_within(PATIENCE_SECONDS)
@@ -43,7 +47,7 @@ def _row(
     since = _moment(release["since"])
     task_id = _uuid(release["taskId"])
     return LiveRow(
-        PLATFORM_NAMES.get(release["platform"], release["platform"]),
+        title_of(release["platform"]),
         release["version"],
         release["previous"],
         since,

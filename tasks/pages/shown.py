@@ -1,34 +1,36 @@
 """A task as the templates show it."""
 
+import math
 from datetime import datetime
 from functools import cached_property
-from urllib.parse import urlencode
 
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
+from django.utils.translation import ngettext
 
-from tasks.catalog import catalog
+from tasks.definitions import type_of
 from tasks.description import shown_params
 from tasks.durations import usual_seconds, usual_silences
+from tasks.log_store import newest_rows
 from tasks.models import LogLine, Task
 from tasks.pages.chain import Link, chain_of
+from tasks.pages.launch import change_link
 from tasks.pages.outcome import Outcome, outcome_of
 from tasks.pages.sayings import said
 from tasks.pages.steps import StepRow, rows_of
-from tasks.pages.wording import LEVEL_MARKS, SHAPES, ago_text, duration_text
+from tasks.pages.wording import (
+    CANCELLING,
+    CANCELLING_SHAPE,
+    LEVEL_MARKS,
+    SHAPES,
+    ago_text,
+    duration_text,
+)
 from tasks.waiting import WaitingFor, waiting_for
 
+FIRST_BYTES = 512 * 1024
 FIRST_LINES = 200  # rendered by the server; the script goes on from there
-WAITS = {
-    "turn": gettext_noop("It waits for its turn"),
-    "lock": gettext_noop(
-        "It waits for the end of task {task}, which has the same lock"
-    ),
-    "limit": gettext_noop("It waits: as many of its type run as may run at once"),
-    "runner": gettext_noop("It waits: no runner that is alive takes this type"),
-}
 
 
 class Shown:
@@ -36,12 +38,52 @@ class Shown:
 
     def __init__(self, task: Task, now: datetime) -> None:
         self.task, self.now = task, now
-        self.kind = catalog().get(task.type)
+        self.kind = type_of(task)
         self.api = f"/api/tasks/{task.pk}"
 
     @property
+    def is_cancelling(self) -> bool:
+        task = self.task
+        return task.status == Task.Status.RUNNING and bool(task.cancel_requested_at)
+
+    @property
+    def state(self) -> str:
+        """Its status, or that it is on its way to its end."""
+        return CANCELLING if self.is_cancelling else self.task.status
+
+    @property
     def shape(self) -> str:
+        if self.is_cancelling:
+            return CANCELLING_SHAPE
         return SHAPES[Task.Status(self.task.status)]
+
+    @property
+    def label(self) -> str:
+        """The state in a word."""
+        return _("cancelling") if self.is_cancelling else self.task.get_status_display()
+
+    @property
+    def grace(self) -> float | None:
+        """For how many seconds its processes may go on once its end was asked for;
+        None where nobody knows."""
+        return self.kind.stop_grace_seconds if self.kind else None
+
+    @property
+    def knows_progress(self) -> bool:
+        """Whether its percentage says anything: not before it has begun, nor where its
+        one step has reported none."""
+        task = self.task
+        has_begun = task.started_at and task.status != Task.Status.PENDING
+        return bool(has_begun) and (task.progress > 0 or task.step_count > 1)
+
+    @property
+    def against_usual(self) -> str:
+        """How long it has run, beside how long such tasks usually take; "" where that
+        is not known, or it does not run."""
+        if self.usual is None or self.task.status != Task.Status.RUNNING:
+            return ""
+        usual = duration_text(max(1, round(self.usual)))
+        return _("{time} of usually {usual}").format(time=self.duration, usual=usual)
 
     @property
     def title(self) -> str:
@@ -109,12 +151,13 @@ class Shown:
     def with_changes(self) -> str:
         """Where the same can be started with other parameters; "" where it can't.
         Secrets are to be given anew."""
-        if self.kind is None or self.kind.hidden:
-            return ""
-        secret = {parameter.name for parameter in self.kind.params if parameter.secret}
-        params = {k: v for k, v in self.task.params.items() if k not in secret}
-        query = urlencode({"type": self.task.type, **params})
-        return f"{reverse('console')}?{query}"
+        return change_link(self.task)
+
+    @property
+    def is_changed_rerun(self) -> bool:
+        """Whether it is a rerun with other parameters than the first task had."""
+        first = self.task.rerun_of
+        return first is not None and first.params != self.task.params
 
     @cached_property
     def usual(self) -> float | None:
@@ -151,7 +194,12 @@ class Shown:
     @property
     def lines(self) -> list[LogLine]:
         """The newest lines, oldest first."""
-        return list(self.task.lines.order_by("-seq")[:FIRST_LINES])[::-1]
+        task = self.task
+        found = newest_rows(task.pk, task.last_seq, FIRST_LINES, FIRST_BYTES)
+        return [
+            LogLine(task_id=task.pk, seq=seq, at_ms=at_ms, level=level, message=message)
+            for seq, at_ms, level, message in found
+        ]
 
     @property
     def marked_lines(self) -> list[tuple[LogLine, str]]:
@@ -168,17 +216,24 @@ class Shown:
 
     @property
     def cancelling(self) -> str:
-        """Since when its end is awaited, and who asked; "" where nobody waits."""
+        """Since when its end is awaited, who asked, and when it is killed; "" where
+        nobody waits."""
         asked_at = self.task.cancel_requested_at
         if asked_at is None or self.task.has_ended:
             return ""
+        forced = self.task.cancel_forced
         sentence = (
             _("Forced; cancelling since {time} ({duration}), asked by {name}")
-            if self.task.cancel_forced
+            if forced
             else _("Cancelling since {time} ({duration}), asked by {name}")
         )
         who = self.task.cancel_requested_by
-        return sentence.format(name=who, **self._since(asked_at))
+        said = sentence.format(name=who, **self._since(asked_at))
+        left = (self.grace or 0) - (self.now - asked_at).total_seconds()
+        if forced or left <= 0:
+            return said
+        killed = _("killed in {time}").format(time=duration_text(math.ceil(left)))
+        return f"{said} · {killed}"
 
     @property
     def stalled(self) -> str:
@@ -196,17 +251,37 @@ class Shown:
 
 def said_waiting(waiting: WaitingFor) -> str:
     """What a task waits for, as HTML."""
-    link = ""
-    if waiting.task_id is not None:
-        link = format_html(
-            '<a class="code" href="{}">{}</a>',
-            reverse("task", args=[waiting.task_id]),
-            str(waiting.task_id)[:8],
-        )
-    reason = format_html(_(WAITS[waiting.reason]), task=link)
     place = (
         _("next in the queue")
         if waiting.position == 1
         else _("number {n} in the queue").format(n=f"{waiting.position:,}")
     )
-    return format_html("{} · {}", reason, place)
+    return format_html("{} · {}", _reason(waiting), place)
+
+
+def _reason(waiting: WaitingFor) -> str:
+    if waiting.task is not None:
+        link = format_html(
+            '<a href="{}">{}</a>',
+            reverse("task", args=[waiting.task.pk]),
+            waiting.task,
+        )
+        text = _("Waiting for {task} (started by {name}), which has the same lock")
+        return format_html(text, task=link, name=waiting.task.created_by or "–")
+    if waiting.reason == "runner":
+        return _("It waits: no runner that is alive takes this type")
+    if waiting.most is None:
+        return _("It starts in a moment")
+    if waiting.reason == "limit":
+        text = ngettext(
+            "Waiting: {n} task of this type runs, and no more may",
+            "Waiting: {n} tasks of this type run, and no more may",
+            waiting.most,
+        )
+    else:
+        text = ngettext(
+            "Waiting: the {n} slot of the runners is busy",
+            "Waiting: all {n} slots of the runners are busy",
+            waiting.most,
+        )
+    return text.format(n=f"{waiting.most:,}")

@@ -1,4 +1,4 @@
-"""Who may open a page, and as whom they act."""
+"""Who may open a page, as whom they act, and what of it they may do."""
 
 import functools
 from collections.abc import Callable
@@ -10,17 +10,18 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST
 
 from tasks.actors import Actor
 from tasks.api.throttles import address_of
+from tasks.rights import may_come_in, rights_of
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponse]
 
 
 def staff_page(view: View[P]) -> View[P]:
-    """A page for staff who are signed in; never out of a cache."""
+    """A page for staff who are signed in and in one of the groups; never out of a
+    cache."""
     return staff_form(HttpRequest.get_full_path)(view)
 
 
@@ -35,7 +36,7 @@ def staff_form(
         def page(
             request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs
         ) -> HttpResponse:
-            if _is_staff(request):
+            if may_come_in(request.user):
                 return view(request, *args, **kwargs)
             is_form = request.method == "POST"
             back = back_to(request) if is_form else request.get_full_path()
@@ -44,29 +45,6 @@ def staff_form(
         return never_cache(page)
 
     return decorate
-
-
-def staff_act(page_name: str) -> Callable[[View[P]], View[P]]:
-    """What a button on the page of that name does, by POST, with the page's own
-    arguments. Whoever has to sign in first comes back to the page: signing in leads
-    on by GET, which an act does not answer."""
-
-    def decorate(view: View[P]) -> View[P]:
-        @functools.wraps(view)
-        def act(
-            request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs
-        ) -> HttpResponse:
-            if _is_staff(request):
-                return view(request, *args, **kwargs)
-            return _sign_in_first(request, reverse(page_name, None, args, kwargs))
-
-        return require_POST(never_cache(act))
-
-    return decorate
-
-
-def _is_staff(request: HttpRequest) -> bool:
-    return request.user.is_active and request.user.is_staff
 
 
 def _sign_in_first(request: HttpRequest, back_to: str) -> HttpResponse:
@@ -78,4 +56,5 @@ def _sign_in_first(request: HttpRequest, back_to: str) -> HttpResponse:
 
 def actor(request: HttpRequest) -> Actor:
     """Who asks, as the audit trail will name them."""
-    return Actor(request.user.get_username(), address_of(request))
+    user = request.user
+    return Actor(user.get_username(), address_of(request), rights_of(user))

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from tasks.models import Task
+from tasks.models import Task, step_starts
 from tasks.pages.wording import SHAPES, duration_text
 from tasks.task_types import TaskType
 
@@ -24,6 +24,8 @@ class StepRow:
     line: int | None = None  # where the log says that it begins
     since_ms: int | None = None  # of a step that runs: since 1970
     progress: int | None = None  # of a step that runs: percent
+    number: int | None = None  # 1, 2 … of a task that has not ended
+    may_fail: bool = False  # and the task goes on: until its end nobody knows
 
     @property
     def attempt_label(self) -> str:
@@ -35,7 +37,9 @@ class StepRow:
 
     @property
     def label(self) -> str:
-        return str(Task.Status(self.status).label) if self.status else _("not run")
+        if self.status:
+            return str(Task.Status(self.status).label)
+        return _("finished") if self.number else _("not run")
 
 
 def rows_of(
@@ -55,7 +59,8 @@ def rows_of(
 def _rows_of_running(
     task: Task, kind: TaskType | None, names: Sequence[str], now: datetime
 ) -> list[StepRow]:
-    lines = _first_lines(task.trail) if task.status == Task.Status.RUNNING else {}
+    is_running = task.status == Task.Status.RUNNING
+    lines = _newest_lines(task.trail) if is_running else {}
     starts = dict(task.lines.filter(seq__in=lines.values()).values_list("seq", "at_ms"))
     begun = {number: starts[seq] for number, seq in lines.items() if seq in starts}
     return [
@@ -80,9 +85,16 @@ def _row_of_running(
     seconds = (until_ms - since_ms) / 1000 if is_known else None  # type: ignore[operator]
     if is_now and seconds is not None:
         seconds = max(1, int(seconds))  # a clock that runs says no tenths
+    steps = kind.steps if kind else ()
+    may_fail = number <= len(steps) and steps[number - 1].continue_on_error
+    status = _status_of_step(number, task.step_index)
+    is_over = status == Task.Status.COMPLETED
     return StepRow(
         name,
-        _status_of_step(number, task.step_index),
+        "" if is_over and may_fail else status,
+        exit_code=0 if is_over and not may_fail else None,
+        number=number,
+        may_fail=may_fail,
         duration="" if seconds is None else duration_text(seconds),
         line=lines.get(number) if number in begun else None,
         since_ms=since_ms if is_now else None,
@@ -90,15 +102,23 @@ def _row_of_running(
     )
 
 
-def _first_lines(trail: Sequence[Sequence[Any]]) -> dict[int, int]:
-    """For each step that has begun, the number of its first line. A task that went
-    back to the queue began anew."""
-    lines: dict[int, int] = {}
-    for seq, number, *_rest in trail:
-        if lines and number < max(lines):
+def _first_lines(trail: Sequence[Sequence[Any]]) -> dict[tuple[int, int], int]:
+    """For each attempt of a step that has begun, (number, attempt), the number of its
+    first line. A task that went back to the queue began anew."""
+    lines: dict[tuple[int, int], int] = {}
+    last = attempt = 0
+    for number, seq in step_starts(trail):
+        if number < last:
             lines.clear()
-        lines.setdefault(number, seq + 1)
+        attempt = attempt + 1 if number == last else 1
+        lines[number, attempt] = seq
+        last = number
     return lines
+
+
+def _newest_lines(trail: Sequence[Sequence[Any]]) -> dict[int, int]:
+    """The same of each step's newest attempt alone."""
+    return {number: seq for (number, _), seq in _first_lines(trail).items()}
 
 
 def _step_progress(task: Task, kind: TaskType | None) -> int | None:
@@ -119,7 +139,9 @@ def _status_of_step(number: int, current: int) -> str:
 
 
 def _rows_of_results(
-    results: list[dict[str, Any]], task_status: str, lines: Mapping[int, int]
+    results: list[dict[str, Any]],
+    task_status: str,
+    lines: Mapping[tuple[int, int], int],
 ) -> list[StepRow]:
     """One row for each attempt: a step that was tried again has several results."""
     attempts = [*map(_attempt, results), 1]
@@ -127,7 +149,7 @@ def _rows_of_results(
     for entry, attempt, following in zip(results, attempts, attempts[1:], strict=False):
         was_only_one = attempt == 1 and following == 1
         number += attempt == 1
-        line = lines.get(number) if attempt == 1 else None
+        line = lines.get((number, attempt))
         row = _step_row(entry, task_status, 0 if was_only_one else attempt, line)
         rows.append(row)
     return rows

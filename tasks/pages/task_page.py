@@ -1,6 +1,7 @@
 """A task's own page, and what its buttons do."""
 
 import uuid
+from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -10,19 +11,19 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from tasks import lifecycle
+from tasks.actors import Actor, ScopeTooSmall
+from tasks.catalog import catalog
 from tasks.models import StatusConflict, Task
 from tasks.pages.live import live_parts
-from tasks.pages.sayings import said
 from tasks.pages.shown import Shown
-from tasks.pages.staff import actor, staff_act, staff_page
-from tasks.task_types import ParameterErrors
+from tasks.pages.staff import actor, staff_page
 
 
 @require_GET
 @staff_page
 def task_page(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
     task = get_object_or_404(Task, pk=task_id)
-    context = {"shown": Shown(task, timezone.now()), **live_parts()}
+    context = {**panel_of(request, task), **live_parts()}
     return render(request, "task.html", context)
 
 
@@ -31,7 +32,7 @@ def task_page(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
 def panel(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
     """A task as the console shows it, to be put into the page."""
     task = get_object_or_404(Task, pk=task_id)
-    return render(request, "panel.html", {"shown": Shown(task, timezone.now())})
+    return render(request, "panel.html", panel_of(request, task))
 
 
 @require_GET
@@ -42,14 +43,27 @@ def facts(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
     return render(request, "task_facts.html", {"shown": Shown(task, timezone.now())})
 
 
-@staff_act("task")
-def rerun(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
-    task = get_object_or_404(Task, pk=task_id)
-    try:
-        return redirect("task", lifecycle.rerun(task, actor(request)).pk)
-    except (lifecycle.UnknownTaskType, ParameterErrors) as error:
-        messages.error(request, said(str(error)))
-        return redirect("task", task.pk)
+@require_GET
+@staff_page
+def why_waiting(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
+    """What a task waits for, to be put into its page again; empty where it does not."""
+    task = get_object_or_404(Task.objects.defer("trail", "result"), pk=task_id)
+    return HttpResponse(Shown(task, timezone.now()).why_waiting)
+
+
+def panel_of(request: HttpRequest, task: Task) -> dict[str, Any]:
+    """What panel.html takes: the task, and what the reader may do to it."""
+    return {"shown": Shown(task, timezone.now()), "may": acts(actor(request), task)}
+
+
+def acts(actor: Actor, task: Task) -> dict[str, bool]:
+    """Which buttons of a task somebody is offered."""
+    kind = catalog().get(task.type)
+    return {
+        "cancel": actor.may_cancel(task),
+        "pin": actor.may_pin(task),
+        "rerun": kind is not None and actor.may_start(kind),
+    }
 
 
 @staff_page
@@ -57,6 +71,7 @@ def cancel(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
     """Ask first, then cancel, or force what is being cancelled: for browsers without
     script."""
     task = get_object_or_404(Task, pk=task_id)
+    lifecycle.let_cancel(actor(request), task)
     if request.method != "POST":
         shown, force = Shown(task, timezone.now()), "force" in request.GET
         return render(request, "cancel.html", {"shown": shown, "force": force})
@@ -68,6 +83,8 @@ def cancel_and_say(request: HttpRequest, task: Task, *, force: bool = False) -> 
     """Cancel a task and leave a message on what came of it."""
     try:
         asked = lifecycle.request_cancel(task.pk, actor(request), force=force)
+    except ScopeTooSmall as refused:
+        messages.error(request, f"{task}: {refused}")
     except StatusConflict as conflict:
         status = Task.Status(str(conflict.found)).label
         text = _("%(task)s has already ended: %(status)s.")

@@ -14,11 +14,13 @@ SHAPES = {
     Task.Status.FAILED: "✕",
     Task.Status.CANCELLED: "⊘",
 }
+CANCELLING = "cancelling"  # a running task whose end was asked for; on pages alone
+CANCELLING_SHAPE = "⊖"
 BYTE_UNITS = ("kB", "MB", "GB", "TB")
 LEVEL_MARKS = {
     LogLine.Level.INFO: "›",
-    LogLine.Level.STDERR: "!",
     LogLine.Level.SUCCESS: "✓",
+    LogLine.Level.WARNING: "⚠",
     LogLine.Level.ERROR: "✕",
 }
 

@@ -6,23 +6,46 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import psycopg
+import pytest
 
 from tests.left_out import postgres_programs
 
 from .conftest import PATIENCE_SECONDS, free_port
 
 
+@contextmanager
+def own_cluster(**options: Any) -> Iterator["Cluster"]:
+    """A server inside of ``with``; a test is skipped where it can't be had."""
+    if postgres_programs() is None:
+        pytest.skip("PostgreSQL's server programs are not there")
+    cluster = Cluster(**options)
+    try:
+        yield cluster
+    finally:
+        cluster.remove()
+
+
 class Cluster:
     """A throw-away server. It refuses to run as root, so it runs as another."""
 
-    def __init__(self, *, connections: int = 30) -> None:
+    def __init__(
+        self,
+        *,
+        connections: int = 30,
+        env: Mapping[str, str] | None = None,
+        folder: Path | None = None,
+    ) -> None:
         self._programs = postgres_programs()
-        self._data = Path(tempfile.mkdtemp(prefix="pg-"))  # short: a socket is in it
+        self._env = {**os.environ, **(env or {})}
+        # Short, because a socket is in it.
+        self._data = Path(tempfile.mkdtemp(prefix="pg-", dir=folder))
         self._account = {}
         if os.getuid() == 0:
             owner = pwd.getpwnam("postgres")
@@ -42,13 +65,32 @@ class Cluster:
                 # second, so that a crash takes some of it for sure.
                 "wal_writer_delay = 10s\nwal_writer_flush_after = 64MB\n"
             )
-        self._run("pg_ctl", "start", "--wait", f"--log={self._data}/log")
+        self.start()
         self.url = f"postgres://postgres@127.0.0.1:{port}/postgres"
+
+    def start(self) -> None:
+        self._run("pg_ctl", "start", "--wait", f"--log={self._data}/log")
+
+    def stop(self) -> None:
+        """In order, so that nothing that was committed is lost."""
+        self._run("pg_ctl", "stop", "--wait", "--mode=fast")
 
     def restart(self, mode: str) -> None:
         """``fast`` ends every connection in order; ``immediate`` is a crash."""
         log = f"--log={self._data}/log"
         self._run("pg_ctl", "restart", f"--mode={mode}", "--wait", log)
+
+    def encrypt(self, certificate: Path, key: Path) -> None:
+        """Have it offer TLS, with a copy of this certificate and its key."""
+        for source, name in ((certificate, "server.crt"), (key, "server.key")):
+            copy = self._data / name
+            copy.write_bytes(source.read_bytes())
+            copy.chmod(0o600)
+            if self._account:
+                os.chown(copy, self._account["user"], self._account["group"])
+        with (self._data / "postgresql.conf").open("a") as settings:
+            settings.write("ssl = on\n")
+        self.restart("fast")
 
     def kill_a_backend(self) -> None:
         """The server then ends all others and recovers, as after a crash."""
@@ -66,6 +108,7 @@ class Cluster:
             [self._programs / program, f"--pgdata={self._data}", *arguments],
             check=check,
             cwd=self._data,
+            env=self._env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             timeout=PATIENCE_SECONDS,

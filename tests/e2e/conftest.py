@@ -1,5 +1,6 @@
 """The product as its users meet it: real Daphne, a real runner, real databases."""
 
+import atexit
 import fcntl
 import json
 import os
@@ -269,9 +270,21 @@ def manage(*arguments: str, **settings: str) -> None:
 @pytest.fixture(scope="session", autouse=True)
 def _found_data(tmp_path_factory):
     """Where all test processes of a run find what one of them made."""
-    global found_data
+    global made_in
     own = tmp_path_factory.getbasetemp()
-    found_data = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    made_in = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+made_in: Path | None = None
+
+
+def found_data() -> Path:
+    """Return that folder; a benchmark, without pytest, has one of its own."""
+    global made_in
+    if made_in is None:
+        made_in = Path(tempfile.mkdtemp(prefix="found-"))
+        atexit.register(shutil.rmtree, made_in)
+    return made_in
 
 
 # These take seconds, and dozens of products are made: all are copies of one.
@@ -285,11 +298,11 @@ def collected_static() -> Path:
 
 def made_once(name: str, *command: str) -> Path:
     """The data folder of a product on which only this command was run."""
-    folder = found_data / name
-    with found_data.joinpath(f"{name}.lock").open("w") as lock:
+    folder = found_data() / name
+    with (found_data() / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not folder.exists():
-            half = Path(tempfile.mkdtemp(prefix=name, dir=found_data))
+            half = Path(tempfile.mkdtemp(prefix=name, dir=found_data()))
             places = {"DATA_DIR": str(half), "LOG_DIR": str(half / "logs")}
             manage(*command, DATABASE_URL="", **places)
             half.rename(folder)

@@ -17,7 +17,7 @@ from .conftest import PATIENCE_SECONDS, ROOT
 # What the tests' own settings, or whoever runs them, would tell the product.
 SERVICE_VARIABLES = re.compile(
     "SECRET_KEY|API_KEY|DATA_DIR|LOG_DIR|PORT|HOST|ADMIN_PASSWORD|MAKELEVEL"
-    "|DATABASE_URL|RESOURCE_.*|WEB_PROCESSES"
+    "|DATABASE_URL|RESOURCE_.*|WEB_PROCESSES|RUNNER.*|TASK_TYPES_FILE"
 )
 ROOMS = ("resource_sync", "tasks", "streaming", "resources", "templates", "static")
 FILES = ("manage.py", "requirements.txt", "task_types.toml")
@@ -41,16 +41,17 @@ def environment_of_a_user() -> dict[str, str]:
 
 
 class Started:
-    def __init__(self, folder, port, environ):
+    def __init__(self, folder, port, environ, *, output=None):
+        """``output``: a descriptor, where it shall not be a file."""
         self.folder, self.port = folder, port
         self.output = folder / "output"
-        with self.output.open("ab") as output:
+        with self.output.open("ab") as file:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "resource_sync.start"],
                 cwd=folder,
                 env={**environ, "PORT": str(port), "RESOURCE_SOURCE": str(folder)},
                 stdin=subprocess.DEVNULL,
-                stdout=output,
+                stdout=output or file,
                 stderr=subprocess.STDOUT,
             )
 

@@ -78,17 +78,20 @@ def test_a_failed_task_says_why_and_is_run_again(open_page, service):
     task_id = service.create("exit-code", code="7")
     error = service.wait_for(task_id)["error"]
     page = open_page(f"/tasks/{task_id}")
-    expect(page.locator(".failure")).to_have_text(error)
+    expect(page.locator("[data-part=error]")).to_have_text(error)
     page.keyboard.press("r")
+    page.get_by_role("dialog").get_by_role("button", name="Run again").click()
     page.wait_for_url(lambda url: task_id not in url)
-    expect(page.get_by_role("link", name=task_id[:8])).to_be_visible()
+    expect(page.locator(".rerun-of")).to_contain_text(task_id[:8])
     expect(watched(page)).to_have_attribute("data-status", "failed")
 
 
-def make_staff(service, name, password):
+def make_staff(service, name, password, group="operator"):
     code = (
-        "from django.contrib.auth.models import User;"
-        f"User.objects.create_user('{name}', password='{password}', is_staff=True)"
+        "from django.contrib.auth.models import Group, User;"
+        f"user = User.objects.create_user('{name}', password='{password}');"
+        "user.is_staff = True; user.save();"
+        f"user.groups.add(Group.objects.get(name='{group}'))"
     )
     service.manage("shell", "-v0", "-c", code)
 
@@ -119,19 +122,59 @@ def test_a_page_whose_session_ended_says_so_and_leads_back_to_itself(
     expect(watched(page)).to_have_attribute("data-status", "cancelled")
 
 
+def sign_in(page, service, name, group):
+    make_staff(service, name, "sesame", group)
+    page.context.clear_cookies()
+    page.goto(f"{service.url}/admin/login/?next=/")
+    page.get_by_label("Username:").fill(name)
+    page.get_by_label("Password:").fill("sesame")
+    page.get_by_role("button", name="Log in").click()
+    expect(page).to_have_url(f"{service.url}/")
+
+
+def test_a_viewer_watches_live_and_is_offered_nothing_to_do(open_page, service):
+    page = open_page("/")
+    sign_in(page, service, "vera", "viewer")
+    expect(page.get_by_role("heading", name="Recent tasks")).to_be_visible()
+    expect(page.locator("form[data-launch]")).to_have_count(0)
+    task_id = service.create("slowly", n="9999")
+    page.goto(f"{service.url}/tasks/{task_id}")
+    expect(page.locator("[data-part=connection]")).to_have_text("live")
+    page.keyboard.press("c")
+    page.keyboard.press("r")
+    service.request("POST", f"/api/tasks/{task_id}/cancel")
+    expect(watched(page)).to_have_attribute("data-status", "cancelled")
+    expect(page.locator("[data-part=cancel], [data-part=rerun]")).to_have_count(0)
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_an_operator_reruns_somebody_elses_task_and_does_not_cancel_it(
+    open_page, service
+):
+    page = open_page("/")
+    sign_in(page, service, "olga", "operator")
+    task_id = service.create("slowly", n="9999")
+    page.goto(f"{service.url}/tasks/{task_id}")
+    expect(page.locator("[data-part=connection]")).to_have_text("live")
+    expect(page.locator("[data-part=cancel]")).to_have_count(0)
+    expect(page.locator("[data-part=rerun]")).to_be_hidden()
+    service.request("POST", f"/api/tasks/{task_id}/cancel")
+    expect(page.locator("[data-part=rerun]")).to_be_visible()
+
+
 @pytest.mark.parametrize("path", ["/tasks/{id}", "/admin/tasks/task/{id}/change/"])
 def test_a_stream_refused_for_want_of_a_session_is_no_lost_connection(
     open_page, service, path
 ):
     task_id = service.create("slowly", n="9999")
     page = open_page("/")
-    page.context.route("**/api/**/stream*", lambda route: route.fulfill(status=502))
+    page.context.route("**/api/streams?*", lambda route: route.fulfill(status=502))
     page.goto(path.format(id=task_id))
     connection = page.locator("[data-part=connection]")
     expect(connection).to_contain_text("connection lost since")
     cookies = page.context.cookies()
     page.context.clear_cookies()
-    page.context.unroute("**/api/**/stream*")
+    page.context.unroute("**/api/streams?*")
     expect(connection).to_have_text("signed out")
     expect(page.get_by_role("alert")).to_contain_text("You are signed out.")
     page.context.add_cookies(cookies)
@@ -168,7 +211,7 @@ def test_why_a_task_failed_is_said_in_the_pages_language_at_once(open_page):
     page = open_page("/?type=exit-code", locale="zh-CN")
     launch(page).locator("input[name=code]").fill("7")
     page.keyboard.press("Enter")
-    expect(page.locator(".failure")).to_have_text("步骤“fail”失败，退出码 7。")
+    expect(page.locator("[data-part=error]")).to_have_text("步骤“fail”失败，退出码 7。")
     expect(watched(page)).to_have_attribute("data-status", "failed")
 
 

@@ -282,13 +282,13 @@ def test_a_lost_connection_is_said_and_no_line_comes_twice(
     open_page, service, stopped_later, cut
 ):
     page = open_page("/")
-    page.context.route("**/api/**/stream*", cut)
+    page.context.route("**/api/streams?*", cut)
     task_id = service.create("slowly", n="40", pause="0.05")
     stopped_later.append(task_id)
     page.goto(f"/tasks/{task_id}")
     connection = page.locator("[data-part=connection]")
     expect(connection).to_contain_text("connection lost since")
-    page.context.unroute("**/api/**/stream*")
+    page.context.unroute("**/api/streams?*")
     expect(watched(page)).to_have_attribute("data-status", "completed")
     count = service.wait_for(task_id)["logCount"]
     wait_until_seen(page, count)
@@ -585,6 +585,16 @@ def test_colours_of_programs_are_shown_and_other_escapes_are_not(open_page, show
     expect(page.locator("#L8 .m")).to_have_text("<img src=x onerror=alert(1)>")
 
 
+def test_a_line_that_turns_its_direction_says_so_instead(open_page, show):
+    text = "run \u202egnp.exe\u202c now\n"
+    page = open_page(f"/tasks/{show(text, 'turned.txt')}")
+    message = page.locator("#L2 .m")
+    expect(message).to_have_text("run gnp.exe now")
+    named = "spans => spans.map(span => getComputedStyle(span, '::before').content)"
+    shown = message.locator(".direction").evaluate_all(named)
+    assert shown == ['"U+202E"', '"U+202C"']
+
+
 def test_a_colour_runs_on_until_it_is_turned_off(open_page, show):
     text = (
         "\x1b[31mred\nstill red\n\n\x1b[1mred and bold\nstill both\x1b[0m\nnone\n"
@@ -744,6 +754,40 @@ def test_the_first_error_stands_above_the_log_and_leads_to_it(open_page, show):
     expect(page.locator("#L402")).to_have_class(re.compile("chosen"))
 
 
+def test_the_first_error_is_what_a_traceback_names(open_page, service):
+    page = open_page(f"/tasks/{service.create('breaks')}")
+    link = page.get_by_role("link", name="First error, line 6: KeyError: 'sprites'")
+    expect(link).to_be_visible()
+    failure = "Step “break” failed with exit code 1: KeyError: 'sprites'"
+    expect(page.locator("[data-part=error]")).to_have_text(failure)
+    page.reload()
+    link.click()
+    expect(wait_until_seen(page, 6)).to_have_class(re.compile("chosen"))
+
+
+def test_warnings_are_counted_and_lead_from_one_to_the_next(open_page, show):
+    lines = "fine\n" * 400 + "::warning::low disk\n" + "more\n" * 400
+    page = open_page(f"/tasks/{show(lines + '::warning::again', 'warned.txt')}")
+    expect(page.locator("[data-part=warning-count]")).to_have_text("⚠ 2 warnings")
+    page.get_by_role("button", name="Next warning").click()
+    row = wait_until_seen(page, 402)
+    expect(row).to_have_class(re.compile("chosen"))
+    expect(row.locator(".m")).to_have_attribute("data-word", "Warning")
+    page.get_by_role("button", name="Next warning").click()
+    wait_until_seen(page, 803)
+    page.get_by_role("button", name="Previous warning").click()
+    wait_until_seen(page, 402)
+
+
+def test_warnings_are_counted_as_they_come(open_page, service, stopped_later):
+    task_id = service.create("warns")
+    stopped_later.append(task_id)
+    page = open_page(f"/tasks/{task_id}")
+    expect(page.locator("[data-part=warning-count]")).to_have_text("⚠ 1 warning")
+    (service.data_dir / "warn-again").touch()
+    expect(page.locator("[data-part=warning-count]")).to_have_text("⚠ 2 warnings")
+
+
 def test_that_somebody_cancelled_it_is_not_an_error(open_page, service):
     task_id = service.create("slowly", n="9999")
     page = open_page(f"/tasks/{task_id}")
@@ -770,6 +814,29 @@ def test_an_error_before_it_was_cancelled_is_one(open_page, service):
 def test_the_step_that_is_being_read_stands_above_the_log(open_page, long_log):
     page = open_page(f"/tasks/{long_log}#L50000")
     expect(page.locator("[data-part=where]")).to_have_text("Executing: seq 100000")
+
+
+def test_what_a_program_says_begins_no_step(open_page, service):
+    page = open_page("/")
+    task_id = service.create("forging")
+    page.goto(f"/tasks/{task_id}")
+    try:
+        expect(log(page)).to_contain_text("waiting")
+        second = page.locator("#L54.step")
+        expect(second).to_contain_text("echo waiting")
+        forged = re.compile("^Executing: (forged|again)$")
+        expect(page.locator("li.step .m", has_text=forged)).to_have_count(0)
+        page.reload()  # the server's landmarks instead of lines that come
+        expect(second).to_be_visible()
+        page.keyboard.press("g")
+        expect(page.locator("#L2")).to_be_in_viewport()
+        expect(page.locator("#L1.step")).to_be_visible()
+        expect(page.locator("li.step .m", has_text=forged)).to_have_count(0)
+        where = page.locator("[data-part=where]")
+        expect(where).to_contain_text("seq 50")
+    finally:
+        service.request("POST", f"/api/tasks/{task_id}/cancel", json={"force": True})
+        service.wait_for(task_id)
 
 
 # --- The rest -----------------------------------------------------------------------

@@ -64,6 +64,102 @@ def test_a_cancel_under_way_says_since_when_and_can_be_forced(open_page, service
     assert not processes_with(mark)
 
 
+def badge(page):
+    return page.locator("[data-part=status]")
+
+
+def test_a_cancel_is_shown_at_once_and_an_error_takes_its_place(
+    open_page, service, deaf
+):
+    task_id, _mark = deaf
+    page = open_page(f"/tasks/{task_id}")
+    expect(page.locator("#L2")).to_contain_text("deaf")
+    waiting = []
+    page.route("**/cancel", lambda route: waiting.append(route))
+    ask_to_cancel(page)
+    expect(badge(page)).to_have_text("⊖ cancelling")
+    expect(now(page, "cancelling")).to_have_text("Cancelling…")
+    button = page.locator("[data-part=cancel] button")
+    expect(button).to_be_disabled()
+    expect(page).to_have_title(re.compile("^⊖ deaf"))
+    problem = page.locator("[data-part=problem]")
+    expect(problem).to_contain_text("No answer yet")
+    waiting.pop().abort()
+    expect(problem).to_contain_text("The server can't be reached.")
+    expect(badge(page)).to_have_text("● running")
+    expect(now(page, "cancelling")).to_be_hidden()
+    expect(page).to_have_title(re.compile("^● deaf"))
+    page.unroute_all()
+    ask_to_cancel(page)
+    expect(now(page, "cancelling")).to_contain_text(
+        re.compile(r"asked by admin · killed in \d+ s$")
+    )
+    expect(badge(page)).to_have_text("⊖ cancelling")
+    expect(problem).to_be_hidden()
+    expect(button).to_have_text("Force")
+
+
+def test_what_only_waits_is_cancelled_in_its_own_words_and_nothing_stale_stays(
+    open_page, service, cancelled_later
+):
+    first = service.create("gate")
+    service.wait_for(first, "running")
+    second = service.create("gate")
+    cancelled_later.append(first)
+    page = open_page(f"/tasks/{second}")
+    expect(now(page, "step")).to_contain_text("Waiting for gate")
+    page.keyboard.press("c")
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("so nothing is ended")
+    expect(dialog.get_by_role("button", name="Keep queued")).to_be_focused()
+    dialog.get_by_role("button", name="Cancel task").click()
+    expect(watched(page)).to_have_attribute("data-status", "cancelled")
+    expect(now(page, "step")).to_be_empty()
+    expect(badge(page)).to_have_text("⊘ cancelled")
+
+
+def test_a_question_says_what_has_become_true_meanwhile(
+    open_page, service, cancelled_later
+):
+    first = service.create("gate")
+    service.wait_for(first, "running")
+    second = service.create("gate")
+    cancelled_later.append(second)
+    page = open_page(f"/tasks/{second}")
+    expect(page.locator("[data-part=connection]")).to_have_text("live")
+    page.keyboard.press("c")
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Keep queued")
+    service.request("POST", f"/api/tasks/{first}/cancel")
+    expect(dialog).to_contain_text("Let it run")
+    expect(dialog).to_contain_text("Its processes are ended.")
+    service.request("POST", f"/api/tasks/{second}/cancel")
+    expect(dialog).to_be_hidden()
+
+
+def test_the_console_has_the_readers_zone_and_its_clocks_go_on(
+    open_page, service, deaf, cancelled_later
+):
+    silent = service.create("pensive")
+    cancelled_later.append(silent)
+    task_id, _mark = deaf
+    page = open_page("/", timezone_id="Asia/Shanghai")
+    at = service.request("POST", f"/api/tasks/{task_id}/cancel").json()
+    hour = f"{(int(at['cancelRequestedAt'][11:13]) + 8) % 24:02}"
+    row = page.locator(f"#now [data-row='{task_id}']")
+    place = row.locator("[data-part=cancelling]")
+    expect(place).to_have_text(
+        re.compile(rf"^Cancelling since {hour}:\d\d:\d\d \(\d+ s\), asked by bootstrap")
+    )
+    expect(row.locator(".status")).to_have_text("⊖ cancelling")
+    stalled = page.locator(f"#now [data-row='{silent}'] [data-part=stalled]")
+    expect(stalled).to_have_text(re.compile(r"^Silent since \d\d:\d\d:\d\d \(\d+ s\)$"))
+    before = stalled.text_content()
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    expect(stalled).not_to_have_text(before)
+
+
 def test_whoever_watches_sees_a_cancel_that_another_asked_for(open_page, service, deaf):
     task_id, _mark = deaf
     english = open_page(f"/tasks/{task_id}")
@@ -72,10 +168,12 @@ def test_whoever_watches_sees_a_cancel_that_another_asked_for(open_page, service
     expect(english.locator("#L2")).to_contain_text("deaf")
     service.request("POST", f"/api/tasks/{task_id}/cancel")
     expect(now(english, "cancelling")).to_have_text(
-        re.compile("^Cancelling since .* asked by bootstrap$")
+        re.compile("^Cancelling since .* asked by bootstrap · killed in [0-9]+ s$")
     )
     expect(now(chinese, "cancelling")).to_have_text(
-        re.compile(r"^自 [0-9:]{8} 起取消中（\d+ 秒），由 bootstrap 发起$")
+        re.compile(
+            r"^自 [0-9:]{8} 起取消中（\d+ 秒），由 bootstrap 发起 · \d+ 秒后强制结束$"
+        )
     )
     expect(chinese.get_by_role("button", name="强制结束")).to_be_visible()
 
@@ -120,19 +218,13 @@ def test_a_waiting_task_says_live_what_it_waits_for(
     cancelled_later += [first, second, third]
     page = open_page(f"/tasks/{third}")
     chinese = open_page(f"/tasks/{third}", locale="zh-CN")
-    waits = "It waits for the end of task {}, which has the same lock · {}"
-    in_queue = waits.format(first[:8], "number 2 in the queue")
-    expect(now(page, "step")).to_have_text(in_queue)
-    expect(now(chinese, "step")).to_have_text(
-        f"等待使用同一把锁的任务 {first[:8]} 结束 · 队列第 2 位"
-    )
+    waits = "Waiting for gate (started by bootstrap), which has the same lock · "
+    expect(now(page, "step")).to_have_text(waits + "number 2 in the queue")
+    in_chinese = "等待 gate（由 bootstrap 启动）结束：使用同一把锁 · "
+    expect(now(chinese, "step")).to_have_text(in_chinese + "队列第 2 位")
     service.request("POST", f"/api/tasks/{first}/cancel")
-    expect(now(page, "step")).to_have_text(
-        waits.format(second[:8], "next in the queue")
-    )
-    expect(now(chinese, "step")).to_have_text(
-        f"等待使用同一把锁的任务 {second[:8]} 结束 · 队列中的下一个"
-    )
+    expect(now(page, "step")).to_have_text(waits + "next in the queue")
+    expect(now(chinese, "step")).to_have_text(in_chinese + "队列中的下一个")
     now(page, "step").get_by_role("link").click()
     expect(page).to_have_url(f"{service.url}/tasks/{second}")
     expect(watched(page)).to_have_attribute("data-status", "running")
@@ -159,7 +251,7 @@ def test_a_hidden_page_asks_nothing(open_page, service, cancelled_later):
     page.clock.run_for(20_000)
     page.evaluate(hide, False)
     assert not asked
-    with page.expect_response(f"**/api/tasks/{second}/status"):
+    with page.expect_response(f"**/tasks/{second}/why"):
         page.clock.run_for(3_000)
 
 

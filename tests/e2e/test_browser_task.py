@@ -93,7 +93,12 @@ def test_rerun_with_changes_leads_to_the_filled_form(open_page, service):
     expect(field).to_have_value("3")
     field.fill("0")
     field.press("Enter")
+    expect(page.locator(".rerun-of")).to_contain_text(
+        f"Rerun of {task_id[:8]} with changes, started "
+    )
     expect(watched(page)).to_have_attribute("data-status", "completed")
+    task = service.task(watched(page).get_attribute("data-task"))
+    assert task["rerunOf"] == task_id
 
 
 def test_a_rerun_is_linked_with_what_it_repeats(open_page, service):
@@ -101,11 +106,122 @@ def test_a_rerun_is_linked_with_what_it_repeats(open_page, service):
     service.wait_for(task_id)
     page = open_page(f"/tasks/{task_id}")
     page.keyboard.press("r")
+    question = page.get_by_role("dialog")
+    expect(question).to_contain_text("Run exit-code again?")
+    expect(question).to_contain_text("It runs: fail; live now: ")
+    expect(question.get_by_text("Don't run it")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(question).to_be_hidden()
+    page.get_by_role("button", name="Rerun", exact=True).click()
+    question.get_by_role("button", name="Run again").click()
     page.wait_for_url(lambda url: task_id not in url)
+    expect(page.locator(".rerun-of")).to_have_text(
+        re.compile(f"Rerun of {task_id[:8]}, started (just now|\\d+ s ago)")
+    )
     expect(page.locator(".chain")).to_contain_text("this one")
     page.locator(".chain").get_by_role("link", name=task_id[:8]).click()
     expect(page).to_have_url(re.compile(task_id))
     expect(page.locator(".chain li")).to_have_count(2)
+
+
+def reruns_of(service, task_id):
+    tasks = service.request("GET", "/api/tasks?limit=100").json()["tasks"]
+    return [task for task in tasks if task["rerunOf"] == task_id]
+
+
+@pytest.fixture
+def rolled_back(service, demo):
+    """A rollback to v884 that is over."""
+    for version in ("v884", "v885"):
+        service.wait_for(service.create("full-sync", version=version, guard="100"))
+    task_id = service.create("rollback", version="v884")
+    assert service.wait_for(task_id)["status"] == "completed"
+    return task_id
+
+
+def test_a_rollback_runs_again_only_when_its_version_was_typed(
+    open_page, service, rolled_back
+):
+    page = open_page(f"/tasks/{rolled_back}", locale="zh-CN")
+    page.keyboard.press("r")
+    question = page.get_by_role("dialog")
+    expect(question).to_contain_text("它会让 v884 在 iOS、Android、Facebook 上重新上线")
+    expect(question).to_contain_text("当前线上：v884。")
+    field = question.get_by_role("textbox")
+    expect(field).to_be_focused()
+    field.fill("v885")
+    field.press("Enter")
+    expect(question).to_contain_text("请在此输入 v884 以启动。")
+    expect(field).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(question).to_be_hidden()
+    assert reruns_of(service, rolled_back) == []
+    page.keyboard.press("r")
+    field.fill("v884")
+    field.press("Enter")
+    page.wait_for_url(lambda url: rolled_back not in url)
+    expect(watched(page)).to_have_attribute("data-status", "completed")
+    assert len(reruns_of(service, rolled_back)) == 1
+
+
+def test_without_script_the_question_is_a_page(open_page, service):
+    task_id = service.create("exit-code", code="3")
+    service.wait_for(task_id)
+    page = open_page(f"/tasks/{task_id}", java_script_enabled=False)
+    page.get_by_role("button", name="Rerun", exact=True).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Run exit-code again?")
+    page.get_by_role("link", name="Don't run it").click()
+    expect(page).to_have_url(f"{service.url}/tasks/{task_id}")
+    page.get_by_role("button", name="Rerun", exact=True).click()
+    page.get_by_role("button", name="Run again").click()
+    expect(page.locator(".rerun-of")).to_contain_text(f"Rerun of {task_id[:8]}")
+    assert len(reruns_of(service, task_id)) == 1
+
+
+def test_an_act_that_gets_no_answer_says_why_and_goes_on(open_page, service):
+    task_id = service.create("exit-code", code="3")
+    service.wait_for(task_id)
+    page = open_page(f"/tasks/{task_id}")
+    waiting = []
+    page.route("**/rerun", lambda route: waiting.append(route))
+    page.get_by_role("button", name="Rerun", exact=True).click()
+    problem = page.locator("[data-part=problem]")
+    expect(problem).to_contain_text("No answer yet: the server does not answer, or")
+    waiting.pop().continue_()
+    question = page.get_by_role("dialog")
+    expect(question).to_contain_text("Run exit-code again?")
+    expect(problem).to_be_hidden()
+    run = question.get_by_role("button", name="Run again")
+    run.click()
+    expect(question.get_by_role("alert")).to_contain_text("No answer yet")
+    run.click(force=True)
+    assert len(waiting) == 1  # it is not sent twice
+    waiting.pop().abort()
+    expect(question.get_by_role("alert")).to_contain_text("can't be reached")
+    assert reruns_of(service, task_id) == []
+
+
+def test_a_step_is_drawn_from_the_stream_before_the_server_is_asked(
+    open_page, service, stopped_later
+):
+    page = open_page("/")
+    page.route("**/facts", lambda route: route.abort())
+    task_id = service.create("forging")
+    stopped_later.append(task_id)
+    page.goto(f"/tasks/{task_id}")
+    rows = page.locator(".steps tbody tr")
+    expect(rows.nth(0)).to_contain_text(re.compile(r"✓ completed\s+first\s+0\s"))
+    expect(rows.nth(1)).to_contain_text(re.compile(r"● running\s+second"))
+
+
+def test_no_progress_is_shown_where_none_is_known(open_page, service, running):
+    page = open_page(f"/tasks/{running}")
+    wait_for_line(page, "line 3")
+    expect(page.locator("[data-part=percent]")).to_be_hidden()
+    expect(page.get_by_role("progressbar", name="Progress", exact=True)).to_be_hidden()
+    task_id = service.create("progressing", n="300", pause="0.01")
+    page.goto(f"/tasks/{task_id}")
+    expect(page.get_by_role("progressbar", name="Progress", exact=True)).to_be_visible()
 
 
 def test_time_left_comes_from_tasks_before(open_page, service, stopped_later):
@@ -294,7 +410,7 @@ def test_a_dead_connection_is_noticed_and_no_clock_goes_on(open_page, running):
     page.goto(f"/tasks/{running}")
     expect(connection(page)).to_have_text("live")
     wait_for_line(page, "line 3")
-    page.context.route("**/api/**/stream*", lambda route: route.abort())
+    page.context.route("**/api/streams?*", lambda route: route.abort())
     # The server's answers stay away, though the connection still seems to be there.
     page.evaluate("() => { EventSource.prototype.dispatchEvent = () => true; }")
     page.clock.fast_forward(300_000)
@@ -305,7 +421,7 @@ def test_a_dead_connection_is_noticed_and_no_clock_goes_on(open_page, running):
     page.clock.fast_forward(7_000)
     assert page.locator("[data-part=elapsed]").text_content() == elapsed
     assert page.locator("[data-running-since]").text_content() == running_for
-    page.context.unroute("**/api/**/stream*")
+    page.context.unroute("**/api/streams?*")
     page.clock.fast_forward(20_000)
     expect(connection(page)).to_have_text("live")
     expect(page.locator("[data-part=elapsed]")).not_to_have_text(elapsed)
@@ -349,7 +465,8 @@ def test_a_killed_runner_is_told_of(new_service, visit):
     service.kill("runner")
     service.start("runner")
     expect(watched(page)).to_have_attribute("data-status", "failed")
-    expect(page.locator(".failure")).to_contain_text("stopped at about")
+    error = page.locator(".failure[data-part=error]")
+    expect(error).to_contain_text("stopped at about")
     expect(page.get_by_role("button", name="Rerun", exact=True)).to_be_visible()
 
 
@@ -386,6 +503,11 @@ def test_the_page_is_used_by_keyboard_alone(open_page, service):
     press("Escape")
     expect(page.locator(".log-scroll")).to_be_focused()
     press("r")
+    question = page.get_by_role("dialog")
+    expect(question).to_contain_text("Run count again?")
+    expect(question.get_by_text("Don't run it")).to_be_focused()
+    press("Tab")
+    press("Enter")
     page.wait_for_url(lambda url: task_id not in url)
 
 

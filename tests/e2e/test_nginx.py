@@ -1,7 +1,9 @@
 """The shipped nginx site in front of the real product."""
 
 import json
+import os
 import random
+import re
 import shutil
 import subprocess
 import time
@@ -12,6 +14,7 @@ import pytest
 import requests
 from httpx_sse import connect_sse
 
+from . import raw as raw_requests
 from .conftest import (
     PATIENCE_MS,
     PATIENCE_SECONDS,
@@ -36,13 +39,15 @@ class Nginx:
     """A running nginx with the shipped site, its two ports replaced."""
 
     def __init__(self, folder: Path, upstream_port: int) -> None:
-        self.port = free_port()
+        self.port, self.folder = free_port(), folder
         self.url = f"http://127.0.0.1:{self.port}"
         site = SITE.read_text()
         for old, new in [
             ("listen 80;", f"listen 127.0.0.1:{self.port};"),
             ("server 127.0.0.1:3000;", f"server 127.0.0.1:{upstream_port};"),
             ("server_name sync.example.com;", "server_name localhost;"),
+            ("/var/log/nginx/resource-sync.access.log", f"{folder}/access.log"),
+            ("/var/log/nginx/resource-sync.error.log", f"{folder}/site-error.log"),
         ]:
             assert site.count(old) == 1, f"the shipped site no longer has {old!r}"
             site = site.replace(old, new)
@@ -52,8 +57,10 @@ class Nginx:
             for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         )
         self.config = folder / "nginx.conf"
+        # Its workers write large bodies into the folder, which is the user's alone.
+        user = "user root; " if os.geteuid() == 0 else ""
         self.config.write_text(
-            f"pid {folder}/nginx.pid; error_log {folder}/error.log; daemon off;"
+            f"{user}pid {folder}/nginx.pid; error_log {folder}/error.log; daemon off;"
             f"events {{}} http {{ access_log off; {temporary}"
             f"include {folder}/site.conf; }}"
         )
@@ -184,16 +191,74 @@ def test_problems_and_pages_pass_through_unchanged(nginx, product):
     assert requests.get(f"{nginx.url}/admin/login/", timeout=10).status_code == 200
 
 
+def test_bodies_are_bounded_as_the_product_bounds_them(nginx):
+    for path, size, status in (
+        ("/api/tasks/say", 65_537, 413),
+        ("/api/tasks/x/stream", 65_537, 413),
+        ("/api/tasks/x/logs.txt", 65_537, 413),
+        ("/api/events", 65_537, 413),
+        ("/health", 65_537, 413),
+        ("/admin/login/", 1024 * 1024 + 1, 413),
+        ("/api/tasks/say", 65_536, 401),
+        ("/admin/login/", 1024 * 1024, 403),
+    ):
+        for body in (bytes(size), iter([bytes(size)])):
+            answer = requests.post(nginx.url + path, data=body, timeout=30)
+            assert answer.status_code in {status, 413}, path
+            if status != 403 or answer.status_code == 413:
+                problem = answer.json()
+                assert problem["status"] == answer.status_code, path
+                kind = answer.headers["Content-Type"]
+                assert kind == "application/problem+json", path
+                assert set(problem) == {"type", "title", "status", "detail", "errors"}
+
+
+def test_what_nginx_refuses_itself_is_a_problem_too(nginx):
+    for raw, status in (
+        (b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 414),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 40_000 + b"\r\n\r\n", 431),
+        (b"GET / HTTP/1.1\r\nHost: localhost\r\nContent-Length: x\r\n\r\n", 400),
+    ):
+        with raw_requests.connection(nginx) as opened:
+            opened.sendall(raw)
+            refused = raw_requests.answer(opened)
+        assert refused.status == status
+        assert json.loads(refused.body)["status"] == status
+        assert b"application/problem+json" in refused.head
+
+
+def test_no_token_no_key_and_no_sign_in_link_gets_into_its_logs(nginx, product):
+    task = create(nginx, product, "say", text="hello")
+    secrets = {
+        "token": f"{task['streamUrl']}?token=s3cret-of-a-stream",
+        "key": f"{nginx.url}/api/tasks/rs_s3cret-{'x' * 40}",
+        "link": f"{nginx.url}/sign-in/MQ/abc123-{'0' * 32}?s3cret",
+        "slip": f"{nginx.url}/signin/MQ/abc123-{'0' * 32}",
+        "case": f"{nginx.url}/Sign-In/MQ/s3cret",
+    }
+    for url in secrets.values():
+        for method in ("GET", "HEAD", "POST"):
+            headers = {"Referer": f"{nginx.url}/?token=s3cret", "Connection": "close"}
+            requests.request(method, url, headers=headers, timeout=30)
+    log = nginx.folder / "access.log"
+    wait_until(lambda: log.read_text().count("***") >= 12, "all to be logged")
+    for written in nginx.folder.glob("*.log"):
+        text = written.read_text()
+        assert "s3cret" not in text, written
+        assert "abc123" not in text, written
+    assert f"GET /api/tasks/{task['taskId']}/stream HTTP/1.1" in log.read_text()
+
+
 def test_while_the_web_server_is_away_a_stream_says_come_back(nginx, product):
     task = create(nginx, product, "slowly", n="30", pause="0.1")
     with open_stream(task["streamUrl"], product) as response:
         position = next(found for found, _ in parse(response) if found)
     product.kill("web")
 
-    away = open_stream(task["streamUrl"], product)
+    away = open_stream(f"{task['streamUrl']}?token=x", product)
     assert away.status_code == 200
     assert away.headers["Content-Type"].startswith("text/event-stream")
-    assert away.content == b"retry: 2000\n"
+    assert re.fullmatch(rb"retry: [1-4]000\n", away.content)
     url, headers = task["streamUrl"], {"X-API-Key": product.api_key}
     with (
         httpx.Client() as client,
@@ -202,6 +267,10 @@ def test_while_the_web_server_is_away_a_stream_says_come_back(nginx, product):
         assert list(s.iter_sse()) == [], "an empty event reached a client"
     status = requests.get(f"{nginx.url}/health", timeout=10).status_code
     assert status == 502, "only the stream may hide it"
+    told = requests.get(f"{nginx.url}/api/tasks", timeout=10)
+    assert (told.status_code, told.headers["Retry-After"]) == (503, "2")
+    assert told.json()["status"] == 503
+    assert "token" not in (nginx.folder / "site-error.log").read_text()
 
     product.start("web")
     product.wait_healthy()

@@ -1,13 +1,14 @@
 """A PostgreSQL server of the tests' own, restarted or crashed while clients watch."""
 
 import os
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
+import psycopg
 import pytest
 
-from tests.left_out import postgres_programs
-
-from .cluster import Cluster
-from .conftest import Service
+from .cluster import Cluster, own_cluster
+from .conftest import Service, wait_until
 from .flow import Flow, assert_they_stayed, viewers_of
 
 pytestmark = pytest.mark.e2e
@@ -17,11 +18,8 @@ pytestmark = pytest.mark.e2e
 def cluster():
     if not os.environ.get("TEST_DATABASE_URL"):
         pytest.skip("PostgreSQL: TEST_DATABASE_URL is not set")
-    if postgres_programs() is None:
-        pytest.skip("PostgreSQL's server programs are not there")
-    cluster = Cluster()
-    yield cluster
-    cluster.remove()
+    with own_cluster() as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +41,20 @@ def test_viewers_stay_and_miss_nothing_while_postgresql_restarts(cluster, produc
     assert_they_stayed(viewers)
 
 
+def test_no_request_is_refused_for_a_connection_from_before_a_restart(cluster, product):
+    with ThreadPoolExecutor(8) as readers:
+
+        def statuses():
+            answers = readers.map(
+                lambda _: product.request("GET", "/api/tasks").status_code, range(32)
+            )
+            return set(answers)
+
+        assert statuses() == {200}
+        cluster.restart("fast")
+        assert statuses() == {200}
+
+
 def is_said_by_the_runner(product, text):
     return (product.data_dir / "runner.out").read_text().count(text)
 
@@ -60,3 +72,20 @@ def test_lines_that_a_crash_of_postgresql_takes_back_come_under_the_same_numbers
         crash(cluster)
     assert_they_stayed(viewers)
     assert is_said_by_the_runner(product, "lost lines") > before, "none was lost"
+
+
+def test_a_runner_that_is_started_before_its_database_waits_for_it(cluster, product):
+    output = product.data_dir / "early.out"
+    cluster.stop()
+    try:
+        early = product.start("early", "--name", "early")
+        wait_until(lambda: "Waiting for the database" in output.read_text(), "a word")
+    finally:
+        cluster.start()
+    wait_until(lambda: "The database answers." in output.read_text(), "it to see it")
+    with closing(psycopg.connect(cluster.url, autocommit=True)) as database:
+        query = "SELECT pid FROM tasks_runner WHERE name = 'early'"
+        wait_until(lambda: database.execute(query).fetchall() == [(early.pid,)], "it")
+    product.stop_one("early")
+    assert "Traceback" not in output.read_text()
+    assert output.read_text().count("Waiting") == 1

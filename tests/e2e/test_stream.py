@@ -62,6 +62,8 @@ def test_the_response_has_the_promised_headers_and_retry_in_the_first_event(serv
         first = response.content.split(b"\n\n")[0]
     retry, data = first.split(b"\n")
     assert retry.startswith(b"retry: ")
+    assert b"streamUrl" not in data
+    assert b"statusUrl" not in data
     assert json.loads(data.removeprefix(b"data: "))["type"] == "connected"
 
 
@@ -199,6 +201,18 @@ def test_no_key_no_stream(service):
     with service.stream(task_id, **{"X-API-Key": "wrong"}) as response:
         assert response.status_code == 401
         assert response.headers["Content-Type"] == "application/problem+json"
+
+
+@pytest.mark.parametrize(
+    "spelling", ["{}", "{{{}}}", "urn:uuid:{}", "uuid:{}", "{}%0A", "{}%20", "{}}}"]
+)
+def test_an_id_that_is_spelled_otherwise_is_404_as_everywhere(service, spelling):
+    task_id = service.create("say")
+    digits = task_id.replace("-", "")
+    for text in {spelling.format(digits), spelling.format(task_id)} - {task_id}:
+        for end in ("stream", "status", "logs"):
+            answer = service.request("GET", f"/api/tasks/{text}/{end}")
+            assert answer.status_code == 404, (text, end)
 
 
 def test_an_unknown_task_has_no_stream(service):

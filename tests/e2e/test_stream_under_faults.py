@@ -177,7 +177,26 @@ def read_only(product):
             database.execute(cut_all)
 
 
-@pytest.mark.parametrize("fault", [full_disk, read_only])
+@contextmanager
+def stopped(product):
+    """The runner stands still, as a laptop that sleeps."""
+    runner = psutil.Process(product.processes["runner"].pid)
+    runner.suspend()
+    try:
+        yield
+    finally:
+        runner.resume()
+
+
+def assert_no_line_is_torn(flow):
+    """Each line of a flow is its number and the same words."""
+    lines = [line.partition(" ") for line in flow.product.messages(flow.task_id)]
+    lines = [line for line in lines if line[0].isdecimal()]
+    assert [int(number) for number, _, _ in lines] == [*range(1, len(lines) + 1)]
+    assert len({words for _, _, words in lines}) == 1
+
+
+@pytest.mark.parametrize("fault", [full_disk, read_only, stopped])
 def test_while_lines_cannot_be_stored_the_program_waits_and_then_all_arrive(
     product, fault
 ):
@@ -187,3 +206,4 @@ def test_while_lines_cannot_be_stored_the_program_waits_and_then_all_arrive(
         task = product.wait_for(flow.task_id, "running")
         assert flow.printed > task["logCount"], "nothing waits: it was stored"
     assert_they_stayed(viewers)
+    assert_no_line_is_torn(flow)

@@ -163,7 +163,7 @@ def test_an_address_outside_the_list_gets_problem_details(settings):
     assert dict(start["headers"])[b"content-type"] == b"application/problem+json"
     problem = json.loads(body["body"])
     assert problem["status"] == 403
-    assert set(problem) == {"type", "title", "status", "detail"}
+    assert set(problem) == {"type", "title", "status", "detail", "errors"}
     assert "198.51.100.1" in problem["detail"]
 
 
@@ -182,6 +182,17 @@ def test_a_listed_address_cannot_be_claimed(settings):
     (start, _), passed = answers(asked)
     assert start["status"] == 403
     assert passed == []
+
+
+def test_health_is_asked_with_any_host_and_hears_of_one_of_ours(settings):
+    settings.ALLOWED_HOSTS = ["*.example.com"]
+    for host in (b"10.0.0.7:3000", b"a b", b""):
+        asked = scope(path="/health")
+        asked["headers"] = [(b"host", host), (b"accept", b"*/*")]
+        _, (seen,) = answers(asked)
+        assert seen["headers"] == [(b"accept", b"*/*"), (b"host", b"example.com")]
+    _, (seen,) = answers(scope(path="/api"))
+    assert seen["headers"] == [(b"host", b"inside:3000")]
 
 
 def test_what_is_not_http_goes_straight_through():

@@ -1,57 +1,12 @@
 """What the first and every later start prepare."""
 
+import os
 import socket
-import stat
 
 import pytest
 from django.contrib.auth.models import User
-from dotenv import dotenv_values
 
 from resource_sync import addresses, start
-
-
-def test_the_first_start_makes_secrets_only_its_owner_can_read(tmp_path):
-    path = tmp_path / ".env"
-    start.write_env_file(path)
-    values = dotenv_values(path)
-    assert set(values) == {"SECRET_KEY", "API_KEY", "ADMIN_PASSWORD"}
-    assert all(len(value) >= 16 for value in values.values())
-    assert len(values["SECRET_KEY"]) >= 50
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert list(tmp_path.iterdir()) == [path], "a temporary file was left behind"
-
-
-def test_two_installations_share_no_secret(tmp_path):
-    first, second = tmp_path / "a", tmp_path / "b"
-    start.write_env_file(first)
-    start.write_env_file(second)
-    a, b = dotenv_values(first), dotenv_values(second)
-    assert not set(a.values()) & set(b.values())
-
-
-def test_a_second_start_changes_nothing(tmp_path):
-    path = tmp_path / ".env"
-    start.write_env_file(path)
-    before = path.read_bytes()
-    start.write_env_file(path)
-    assert path.read_bytes() == before
-
-
-@pytest.mark.parametrize("text", ["PORT=4000", "PORT=4000\nSECRET_KEY=\n", ""])
-def test_a_missing_secret_key_is_appended(tmp_path, monkeypatch, text):
-    monkeypatch.delenv("SECRET_KEY")
-    path = tmp_path / ".env"
-    path.write_text(text)
-    start.write_env_file(path)
-    assert path.read_text().startswith(text)
-    assert len(dotenv_values(path)["SECRET_KEY"]) >= 50
-
-
-def test_a_secret_key_in_the_environment_is_enough(tmp_path):
-    path = tmp_path / ".env"
-    path.write_text("PORT=4000\n")
-    start.write_env_file(path)
-    assert path.read_text() == "PORT=4000\n"
 
 
 def test_a_taken_port_stops_the_start_and_names_the_variable():
@@ -135,27 +90,49 @@ def test_an_administrator_under_another_name_is_enough(db):
     assert User.objects.count() == 1
 
 
-@pytest.mark.parametrize(
-    ("host", "https", "allowed", "expected"),
-    [
-        ("127.0.0.1", False, ["localhost", "127.0.0.1"], "http://127.0.0.1:3000"),
-        ("0.0.0.0", False, ["localhost", "127.0.0.1"], "http://127.0.0.1:3000"),
-        ("::1", False, ["[::1]", "::1"], "http://[::1]:3000"),
-        ("0.0.0.0", False, ["sync.example.com"], "http://sync.example.com:3000"),
-        ("127.0.0.1", True, ["sync.example.com"], "https://sync.example.com"),
-        ("127.0.0.1", False, ["*"], "http://127.0.0.1:3000"),
-    ],
-)
-def test_the_printed_url_is_one_that_is_answered(
-    settings, host, https, allowed, expected
-):
-    settings.HOST, settings.PORT, settings.HTTPS = host, 3000, https
-    settings.ALLOWED_HOSTS = allowed
-    assert start.base_url() == expected
-
-
 def test_the_demo_is_made_where_the_folders_are_the_defaults_only(tmp_path):
     assert start.start_demo({"RESOURCE_SOURCE": "/builds"}, tmp_path) is None
     assert start.start_demo({"RESOURCE_STORE_IOS": "/ios"}, tmp_path) is None
     start.write_stamp(tmp_path / "run" / "demo", "made")
     assert start.start_demo({}, tmp_path) is None
+
+
+@pytest.mark.parametrize(
+    ("mode", "is_told"), [(0o600, False), (0o640, True), (0o644, True), (0o606, True)]
+)
+def test_secrets_that_others_can_read_are_warned_of_with_the_remedy(
+    settings, tmp_path, capsys, mode, is_told
+):
+    settings.BASE_DIR = tmp_path
+    (tmp_path / ".env").write_text("")
+    (tmp_path / ".env").chmod(mode)
+    start.check()
+    shown = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in shown] == ["Warning"] * is_told
+    assert all(line.endswith(f"chmod 600 {tmp_path}/.env") for line in shown)
+
+
+def test_secrets_of_root_shared_with_the_service_s_group_are_meant_so(
+    settings, tmp_path, capsys
+):
+    settings.BASE_DIR = tmp_path
+    (tmp_path / ".env").write_text("")
+    (tmp_path / ".env").chmod(0o640)
+    os.chown(tmp_path / ".env", 65534, -1)
+    start.check()
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.django_db
+def test_a_daemon_shows_secrets_at_its_first_start_and_then_where_they_are(settings):
+    settings.API_KEY = "k" * 32
+    user = User.objects.create_superuser("admin", password="pw-in-clear")
+    first = start.banner_of_a_daemon(start.Prepared(user, "pw-in-clear", is_first=True))
+    later = start.banner_of_a_daemon(
+        start.Prepared(user, "pw-in-clear", is_first=False)
+    )
+    secrets = ("k" * 32, "pw-in-clear", "/sign-in/")
+    assert [secret in first for secret in secrets] == [True] * 3
+    assert [secret in later for secret in secrets] == [False] * 3
+    assert "manage.py sign_in_link" in later
+    assert f"in {start.ENV_FILE}" in later

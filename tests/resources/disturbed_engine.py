@@ -43,6 +43,7 @@ class Disturber:
 
 def main():
     number, action, folder, *arguments = sys.argv[1:]
+    sys.dont_write_bytecode = True  # what Python keeps of a module is no change of ours
     from resources.cli import main as engine
 
     sys.addaudithook(Disturber(int(number), action, folder).hear)

@@ -81,6 +81,29 @@ def test_the_guard_is_a_parameter(run, tmp_path, name):
     assert set(served(tmp_path).values()) == {"v884"}
 
 
+@pytest.mark.parametrize("name", ["sync-facebook", "sync-native", "full-sync"])
+def test_a_rerun_of_an_older_task_moves_nothing_back(run, tmp_path, name):
+    assert run(name, version="v885")[0] == 0
+    before = served(tmp_path)
+    code, lines = run(name, version="v884")
+    assert code == 2
+    assert "is older than v885, which is served" in lines[-1]
+    assert served(tmp_path) == before
+    assert run(name, version="v884", allow_older="yes")[0] == 0
+    assert set(served(tmp_path).values()) == {"v884"}
+
+
+@pytest.mark.parametrize("name", ["sync-native", "full-sync"])
+def test_files_that_no_manifest_lists_stop_a_sync(run, tmp_path, name):
+    lost = tmp_path / "resources/source/android/v885/assets/lost.png"
+    lost.write_bytes(b"1")
+    code, lines = run(name, version="v885")
+    assert code == 1
+    assert "EXTRA assets/lost.png" in lines
+    assert set(served(tmp_path).values()) == {"v884"}
+    assert run(name, version="v885", allow_extra="yes")[0] == 0
+
+
 def test_what_lies_in_the_store_is_checked_as_deep_as_wanted(run, tmp_path):
     damaged = tmp_path / "resources/store/ios/versions/v884/assets/lobby/index.js"
     damaged.write_bytes(b"x" * damaged.stat().st_size)
@@ -89,6 +112,17 @@ def test_what_lies_in_the_store_is_checked_as_deep_as_wanted(run, tmp_path):
     assert code == 1
     assert lines[1].startswith("MISMATCH assets/lobby/index.js: ")
     assert lines[2:] == ["1 of 1241 files failed.", "Total files checked: 1241"]
+
+
+def test_what_is_damaged_is_repaired(run, tmp_path):
+    damaged = tmp_path / "resources/store/ios/versions/v884/assets/lobby/index.js"
+    content = damaged.read_bytes()
+    damaged.write_bytes(b"x" * len(content))
+    code, lines = run("repair", version="v884")
+    assert code == 0
+    assert lines[2].startswith("Repaired 1 of 1 damaged files, ")
+    assert lines[-1] == "Nothing to repair: all 956 files of v884 are intact."
+    assert damaged.read_bytes() == content
 
 
 def test_what_stops_android_leaves_ios_alone(run, tmp_path):

@@ -99,23 +99,89 @@ def test_a_linked_folder_does_not_lead_out(game, folder, tmp_path):
 
 
 def test_a_file_without_an_entry_is_a_warning(game, folder):
-    (folder / "img/.DS_Store").write_bytes(b"")
+    (folder / "img/notes.txt").write_bytes(b"")
     assert game.lines(*CHECK) == [
         "Checking iOS manifest...",
-        "EXTRA img/.DS_Store",
+        "EXTRA img/notes.txt",
         "All files matched successfully.",
         "Total files checked: 3",
     ]
 
 
+def test_a_task_is_warned_of_a_file_without_an_entry(game, folder):
+    (folder / "50%0A.png").write_bytes(b"")
+    lines = game.run(*CHECK, TASK_ID="1").stdout.splitlines()
+    assert "::warning::EXTRA 50%250A.png" in lines
+    strict = game.run(*CHECK, "--strict-extra", TASK_ID="1").stdout.splitlines()
+    assert "EXTRA 50%0A.png" in strict
+
+
 def test_a_file_without_an_entry_fails_a_strict_check(game, folder):
-    (folder / "img/.DS_Store").write_bytes(b"")
+    (folder / "img/notes.txt").write_bytes(b"")
     result = game.run(*CHECK, "--strict-extra")
     assert result.returncode == 1
     assert result.stdout.splitlines()[-2:] == [
         "1 of 4 files failed.",
         "Total files checked: 4",
     ]
+
+
+def test_a_file_without_an_entry_fails_where_none_is_allowed(game, folder):
+    (folder / "img/notes.txt").write_bytes(b"")
+    assert game.run(*CHECK, "--allow-extra=no").returncode == 1
+    assert game.run(*CHECK, "--allow-extra=yes").returncode == 0
+
+
+@pytest.mark.parametrize("more", [(), ("--quick",)])
+def test_a_check_that_compared_nothing_fails(game, more):
+    folder = game.build("v885", {})
+    for name in ("a.png", "b.png"):
+        (folder / name).write_bytes(b"1")
+    result = game.run(*CHECK, *more)
+    assert result.returncode == 2
+    assert result.stdout.splitlines() == [
+        "Checking iOS manifest...",
+        "EXTRA a.png",
+        "EXTRA b.png",
+        "Total files checked: 0",
+    ]
+    assert result.stderr == (
+        "error: nothing was compared: the manifest of ios lists no file (2 files beside"
+        " it). If that is meant, run it with --allow-empty\n"
+    )
+    assert game.lines(*CHECK, *more, "--allow-empty")[-1] == "Total files checked: 0"
+
+
+def test_platforms_without_files_are_named_after_all_were_checked(game, folder):
+    game.build("v885", {}, "android")
+    result = game.run("check", "v885", "--platform", "android,ios")
+    assert result.returncode == 2
+    assert "Total files checked: 3" in result.stdout
+    assert "the manifest of android lists no file." in result.stderr
+    (folder / "a.json").unlink()
+    assert game.run("check", "v885", "--platform", "android,ios").returncode == 1
+
+
+def test_nothing_in_the_store_is_nothing_compared(game):
+    game.build("v885", {})
+    game.lines("sync", "v885", "--platform", "ios", "--allow-empty")
+    assert game.run(*CHECK, "--store").returncode == 2
+    assert game.run(*CHECK, "--store", "--deep").returncode == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("project.manifest", '{"packageUrl": "http://x", "assets": {}}'),
+        ("project.manifest", '{"assets": {"project.manifest": {"md5": "%s"}}}'),
+        ("MD5SUMS", "%s  MD5SUMS\n"),
+    ],
+)
+def test_a_list_of_nothing_but_itself_compares_nothing(game, name, content):
+    folder = game.source / "ios/v885"
+    folder.mkdir(parents=True)
+    (folder / name).write_text(content.replace("%s", "0" * 32))
+    assert "nothing was compared" in game.run(*CHECK).stderr
 
 
 def test_names_on_disk_cannot_forge_a_line(game, folder):

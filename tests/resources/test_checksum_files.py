@@ -82,10 +82,10 @@ def test_a_file_damaged_by_hand_is_named_with_both_digests(game, maker, style):
 def test_missing_and_extra_files_are_named(game):
     folder = build(game, gnu("MD5", FILES))
     (folder / "a.json").unlink()
-    (folder / "img/.DS_Store").write_bytes(b"")
+    (folder / "img/notes.txt").write_bytes(b"")
     assert game.run(*CHECK).stdout.splitlines()[1:] == [
         "MISSING a.json",
-        "EXTRA img/.DS_Store",
+        "EXTRA img/notes.txt",
         "1 of 3 files failed.",
         "Total files checked: 3",
     ]

@@ -41,4 +41,14 @@ def test_an_interrupted_demo_is_completed(game):
     assert "EXTRA" not in "".join(game.lines("check", "v884"))
 
 
+def test_what_a_store_serves_is_left_as_it_is(game):
+    for platform in ("ios", "android", "facebook"):
+        game.build("v900", {"a": b"1"}, platform)
+    game.lines("sync", "v900", "--platform", "ios")
+    lines = game.lines("demo")
+    assert lines[-1] == "iOS serves v900: v884 was not published there."
+    assert game.served()[0] == "v900"
+    assert game.served("android")[0] == "v884"
+
+
 MANIFEST_SHA256 = "c96583e32b1691038d1c4513ea23623b872e59d9daa592fad3d94143d5754e24"

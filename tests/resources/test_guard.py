@@ -86,7 +86,7 @@ def test_zero_lets_no_change_pass(game):
 
 
 def test_a_rollback_is_not_guarded(game):
-    game.build("v885", with_changes(20, 0))
+    game.build("v885", with_changes(19, 0))
     game.lines(*SYNC, "--guard", "100")
     game.lines("rollback", "v884", "--platform", "ios")
     assert game.served() == ("v884", FILES)
@@ -106,3 +106,27 @@ def test_what_is_no_percentage_is_refused(game, percent):
     result = game.run(*SYNC, f"--guard={percent}")
     assert result.returncode == 2
     assert f'"{percent}" is not a percentage from 0 to 100' in result.stderr
+
+
+def test_the_manifests_of_cocos_do_not_count(game):
+    """They change each time: one of four files and these two would be a half."""
+    files = dict.fromkeys("abcdefgh", b"content")
+    for version, content in (("v1", b"content"), ("v2", b"other")):
+        game.build(version, {**files, "a": content}, "android")
+        for name in ("project.manifest", "version.manifest"):
+            path = game.source / "android" / version / name
+            path.write_text(version)
+        folder = str(game.source / "android" / version)
+        (game.source / "android" / version / "manifest.jsonl").unlink()
+        game.lines("manifest", folder)
+    android = ("--platform", "android")
+    game.environment["RESOURCE_MANIFEST"] = "manifest.jsonl"
+    game.lines("sync", "v1", *android)
+    result = game.run("sync", "v2", *android, "--guard", "12")
+    assert (
+        "0 of the 8 files of v1, which is served, would be dropped and 1 changed"
+        in (result.stderr)
+    )
+    assert game.lines("sync", "v2", *android, "--guard", "13")[-1] == (
+        "Published v2 (was v1)."
+    )

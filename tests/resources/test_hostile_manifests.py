@@ -93,6 +93,8 @@ def read(content, *, published=False):
         ("a/b.", "has a segment that ends with a dot or space"),
         ("a /b", "has a segment that ends with a dot or space"),
         ("manifest.jsonl", "is a name the engine keeps for itself"),
+        (".pinned", "is a name the engine keeps for itself"),
+        (".PINNED", "is a name the engine keeps for itself"),
         ("Reuse.JSON", "is a name the engine keeps for itself"),
     ],
 )

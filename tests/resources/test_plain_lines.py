@@ -38,6 +38,8 @@ SEGMENTS = [
     *(
         "manifest.jsonl",
         "Reuse.JSON",
+        ".pinned",
+        "a.pinned",
         "c:",
         "a\\b",
         "\x7f",

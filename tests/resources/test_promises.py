@@ -143,7 +143,8 @@ def test_a_kill_while_the_pointer_moves_leaves_the_old_one_or_the_new(
 ):
     game = published_game
     game.build("v883", OLD)
-    game.lines("sync", "v883", "--platform", "ios", "--no-pointer")
+    for older in ("v883", "v884"):
+        game.lines("sync", older, "--platform", "ios", "--allow-older")
     game.lines(*SYNC, "--no-pointer")
     for code, _ in disturbed(game, "kill", *command, "--platform", "ios"):
         assert game.served()[0] in ("v884", version)
@@ -214,11 +215,11 @@ def test_what_was_decided_before_another_published_is_a_conflict(published_game)
     ):
         shutil.rmtree(game.store / "ios/versions/v883", ignore_errors=True)
         with standing_still(game, 1, *command, "--platform", "ios") as first:
-            game.lines("sync", "v883", "--platform", "ios")
-        assert first.returncode == 4, first.errors
+            game.lines("sync", "v883", "--platform", "ios", "--allow-older")
+        assert first.returncode == 4, (command, first.errors)
         assert game.served() == ("v883", OLD)
         assert len(game.open_store().sealed_versions()) == 4
-        game.lines("rollback", "v884", "--platform", "ios")
+        game.lines("publish", "v884", "--platform", "ios")
 
 
 def test_a_published_version_with_other_content_is_a_conflict(published_game):
@@ -259,6 +260,7 @@ def small_disk(published_game, tmp_path):
 def test_a_full_disk_leaves_the_old_version_served(published_game, small_disk, sizes):
     game = published_game
     large = {f"f{number}": b"x" * size for number, size in enumerate(sizes)}
+    shutil.rmtree(game.source / "ios/v885")
     game.build("v885", {**OLD, **large})
     result = game.run(*SYNC)
     assert result.returncode == 5
@@ -274,6 +276,7 @@ def test_a_full_disk_leaves_the_old_version_served(published_game, small_disk, s
 
 def test_a_full_disk_can_be_pruned(published_game, small_disk):
     game = published_game
+    shutil.rmtree(game.source / "ios/v885")
     game.build("v885", {**OLD, "large": b"x" * 120_000})
     game.lines(*SYNC)
     for version in ("v886", "v887"):

@@ -78,12 +78,12 @@ def test_ten_versions_stay_when_nobody_says_how_many(game):
 
 
 def test_what_is_served_and_was_before_stays(game):
-    game.lines("rollback", "v1", "--platform", "ios")
     game.lines("rollback", "v2", "--platform", "ios")
+    game.lines("rollback", "v1", "--platform", "ios")
     game.lines(*PRUNE, "--keep", "1", "--force")
     assert game.open_store().sealed_versions() == ["v1", "v2", "v6"]
-    assert game.lines("rollback", "v1", "--platform", "ios") == [
-        "Rolled back ios: v2 -> v1"
+    assert game.lines("publish", "v2", "--platform", "ios") == [
+        "Published v2 (was v1)."
     ]
 
 
@@ -152,7 +152,7 @@ def test_the_list_of_the_pruned_ends_with_the_last_of_them(game):
 
 def test_a_pruned_version_can_be_published_again(game):
     game.lines(*PRUNE, "--keep", "3")
-    assert game.lines("sync", "v1", "--platform", "ios")[-1] == (
+    assert game.lines("sync", "v1", "--platform", "ios", "--allow-older")[-1] == (
         "Published v1 (was v6)."
     )
     assert whole(game, "v1")
@@ -177,7 +177,7 @@ def test_a_remaining_version_that_can_not_be_read_stops_it(game):
     manifest.write_bytes(manifest.read_bytes()[:-9])
     before = stored(game)
     result = game.run(*PRUNE, "--keep", "2", "--force")
-    assert result.returncode == 2
+    assert result.returncode == 3
     assert "manifest.jsonl of v5 line" in result.stderr
     assert stored(game) == before
 
@@ -217,11 +217,32 @@ def test_an_upload_under_way_is_left_alone(game):
     assert begun.exists()
 
 
-def test_an_empty_store_has_nothing_to_prune_and_is_not_made(game):
-    assert game.lines("prune", "--platform", "facebook") == [
+def test_where_no_version_is_nothing_was_looked_at(game):
+    before = stored(game)
+    result = game.run("prune", "--platform", "facebook")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == (
+        f"error: nothing was looked at: no version is in {game.store}/facebook. If that"
+        " is meant, run it with --allow-empty\n"
+    )
+    assert game.lines("prune", "--platform", "facebook", "--allow-empty") == [
         "Nothing to do: Facebook has nothing to prune in 0 versions."
     ]
     assert not (game.store / "facebook").exists()
+    assert game.lines("prune", "--keep", "6")[-1] == (
+        "Nothing to do: Facebook has nothing to prune in 0 versions."
+    )
+    assert stored(game) == before
+
+
+def test_what_a_release_was_tried_out_under_goes_before_it(game):
+    for version in ("v7-rc1", "v7-rc2", "v7", "v8"):
+        game.build(version, {"own": version.encode()})
+        game.lines("sync", version, "--platform", "ios")
+    assert game.lines(*PRUNE, "--keep", "2", "--force")[0].startswith(
+        "Prune iOS: v1, v2, v3, v4, v5, v6, v7-rc1, v7-rc2; "
+    )
+    assert game.open_store().sealed_versions() == ["v7", "v8"]
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,14 @@
 """What every kind of store does: a folder, moto's S3, rclone's S3 and Azure."""
 
-import contextlib
+import ctypes
 import io
 import json
 import re
 import signal
+import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -673,12 +675,41 @@ def test_a_cancelled_sync_ends_soon_and_can_be_run_again(guarded_game):
     assert game.served() == ("v885", NEW_FILES)
 
 
-def stop_when_held(game, number):
-    process = game.start(*SYNC)
-    assert game.proxy.held.wait(20)
-    process.send_signal(number)
-    with contextlib.closing(process.stdout), contextlib.closing(process.stderr):
-        _, errors = process.communicate(timeout=20)
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs Linux' /proc")
+def test_a_signal_that_another_thread_gets_ends_a_sync_soon(game_on_moto):
+    game = publish_old(game_on_moto)
+    game.proxy.harm("hold", "PUT", "v885/a.json")
+    stopped = stop_when_held(game, signal.SIGTERM, send=signal_another_thread)
+    assert stopped == (143, "error: cancelled\n")
+    assert game.served() == ("v884", OLD_FILES)
+
+
+def test_a_sync_that_looks_for_versions_is_cancelled_soon(game_on_moto):
+    game = publish_old(game_on_moto)
+    sync(game, "v885")
+    game.build("v886", NEW_FILES)
+    game.proxy.harm("hold", "GET", "v885/manifest.jsonl")
+    stopped = stop_when_held(game, signal.SIGTERM, version="v886")
+    assert stopped == (143, "error: cancelled\n")
+
+
+def signal_another_thread(process, number):
+    """Send a signal where the kernel may send it, too: not to the main thread."""
+    tasks = sorted(
+        int(task.name) for task in Path(f"/proc/{process.pid}/task").iterdir()
+    )
+    assert ctypes.CDLL(None).tgkill(process.pid, tasks[-1], number) == 0
+    assert tasks[-1] != process.pid
+
+
+def stop_when_held(game, number, *, version="v885", send=subprocess.Popen.send_signal):
+    with game.start("sync", version, *IOS) as process:
+        try:
+            assert game.proxy.held.wait(20)
+            send(process, number)
+            _, errors = process.communicate(timeout=20)
+        finally:
+            process.kill()
     # What was held never arrives: its sender is dead.
     return process.returncode, errors
 
@@ -741,10 +772,13 @@ def test_an_object_whose_etag_says_nothing_is_read_back(game_on_moto, monkeypatc
 
 @pytest.mark.parametrize("in_order", [True, False])
 def test_a_listing_finds_what_was_listed_and_nothing_else(in_order):
-    listed = sorted((f"{number * 3 % 3500}/ü", number) for number in range(3500))
+    listed = sorted(
+        (f"{number * 3 % 3500}/ü", number, f"{number:032}") for number in range(3500)
+    )
     pages = [listed[start : start + 1000] for start in range(0, 3500, 1000)]
     listing = Listing(pages if in_order else pages[::-1])
-    assert all(listing.size(path) == size for path, size in listed)
+    for path, size, md5 in listed:
+        assert (listing.size(path), listing.md5(path)) == (size, md5)
     assert [listing.size(path) for path in ("", "0", "0/ü0", "~", "999/u")] == [
         None
     ] * 5
@@ -768,6 +802,14 @@ def test_a_listing_finds_what_was_listed_and_nothing_else(in_order):
         ("s3://games/x?region=eu", '"region" is not an option; there are: conditions'),
         ("s3://games/x?conditions=no", 'conditions is "on" or "off", not "no"'),
         ("s3://games/x?retry=soon", "retry is a number of seconds to 3600"),
+        ("gcs://games/x", "a folder, not gcs://; write it as gs://games/x"),
+        ("minio://games/x", "a folder, not minio://; write it as s3://games/x"),
+        ("https://games.s3.amazonaws.com/x", "; write it as s3://games/x"),
+        ("http://127.0.0.1:9000/games", "a server's address is AWS_ENDPOINT_URL"),
+        ("games/releases", "write a bucket as s3://games/releases and a folder as ./"),
+        ("games", "there is no such folder; write a bucket as s3://games and"),
+        ("s3//games/x", "write a bucket as s3://games/x and a folder as ./s3//games"),
+        ("~/games", "no shell reads ~ here; write the folder out"),
         ("ftp://games/x", "a store is s3://BUCKET/PREFIX, gs://, az:// or a folder"),
         ("gs://games/x", "set GOOGLE_APPLICATION_CREDENTIALS"),
         ("az://games/x", "set AZURE_STORAGE_ACCOUNT_NAME"),
@@ -777,6 +819,24 @@ def test_a_wrong_url_is_refused_with_what_would_be_right(url, message):
     keys = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "y"}
     with pytest.raises(InputError, match=re.escape(message)):
         read_settings({"RESOURCE_STORE_IOS": url, **keys}, source=None, store=None)
+
+
+@pytest.mark.parametrize("place", ["./new", "../new", ".", "there", "there/x", "/new"])
+def test_a_folder_that_says_so_or_is_there_is_taken(tmp_path, monkeypatch, place):
+    (tmp_path / "here/there/x").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    settings = read_settings({"RESOURCE_STORE": place}, source=None, store=None)
+    assert settings.stores["ios"] == Path(place)
+
+
+def test_a_mistyped_bucket_makes_no_folder(game, tmp_path):
+    game.build("v885", NEW_FILES)
+    result = game.run(*SYNC, "--store", "games/releases")
+    assert result.returncode == 2
+    assert result.stderr == (
+        "error: games/releases: there is no such folder; write a bucket as"
+        " s3://games/releases and a folder as ./games/releases or from / on\n"
+    )
 
 
 @pytest.mark.parametrize(

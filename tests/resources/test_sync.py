@@ -65,6 +65,7 @@ def test_the_holder_of_a_file_is_named_and_never_a_chain(published_game):
 def test_a_second_run_has_nothing_to_do(published_game):
     published_game.lines(*SYNC)
     expected = ["Nothing to do: v885 is already published."]
+    assert published_game.lines(*SYNC, "--dry-run") == expected
     assert published_game.lines(*SYNC) == expected
 
 
@@ -314,12 +315,12 @@ def test_who_planned_before_another_published_gets_a_conflict(published_game):
     release = open_release(game.source, "ios", "v885")
     store = game.open_store()
     plan = make_plan(release.manifest, store)
-    game.build("v883", OLD_FILES)
-    game.lines("sync", "v883", "--platform", "ios")
+    game.build("v8841", OLD_FILES)
+    game.lines("sync", "v8841", "--platform", "ios")
     quiet = Report(progress=False, outputs=False, lines=False)
     with pytest.raises(ConflictError, match="another publisher was first"):
         sync_platforms([PlatformSync(plan, release, store)], quiet)
-    assert game.served()[0] == "v883"
+    assert game.served()[0] == "v8841"
 
 
 def test_of_two_publishers_started_together_one_wins(published_game):

@@ -54,12 +54,20 @@ def test_one_that_is_served_already_can_be_made_whole(two_versions):
     game.lines("sync", "v885", *IOS)
     before = game.open_store().pointer()
     assert set(own_files(game)) == {"a.json", "snd/d.mp3"}
+    assert game.lines(*SYNC, "--dry-run") == [
+        "v885 is already published.",
+        "2 files to copy within the store.",
+    ]
     assert game.lines(*SYNC) == [
-        "Nothing to do: v885 is already published.",
+        "v885 is already published.",
         "Copied 2 files within the store.",
     ]
     assert own_files(game) == NEW_FILES
     assert game.open_store().pointer() == before
+    assert game.lines(*SYNC, "--dry-run") == [
+        "Nothing to do: v885 is already published.",
+        "0 files to copy within the store.",
+    ]
 
 
 def test_a_half_copy_is_made_again(two_versions):

@@ -1,7 +1,5 @@
 """Each client of the board gets what is newer than what it has, each thing once."""
 
-import json
-
 import pytest
 
 from streaming import board as board_module
@@ -12,7 +10,7 @@ from tests.streaming.test_hub import SteppedLoop, Wire
 class Watcher:
     def __init__(self, board):
         self.wire = Wire()
-        self.client = Client(board, board.version, "http://sync.test", self.wire)
+        self.client = Client(board, board.version, self.wire)
         board.join(self.client)
 
     def take(self):
@@ -80,15 +78,6 @@ def test_the_bytes_are_made_once_for_all_who_stand_at_one_place(board):
     assert asked == [0]
 
 
-def test_urls_name_the_host_that_each_client_uses(board):
-    near, far = Watcher(board), Watcher(board)
-    far.client._base_url = "https://sync.example.com"
-    url = json.dumps({"n": "\0/api/tasks/1"})
-    board._take({"a": f"data: {url}\n\n".encode()})
-    assert near.take() == ["http://sync.test/api/tasks/1"]
-    assert far.take() == ["https://sync.example.com/api/tasks/1"]
-
-
 def test_nobody_is_looked_out_for_when_all_have_left(board, monkeypatch):
     wanted = []
     monkeypatch.setattr(
@@ -99,3 +88,17 @@ def test_nobody_is_looked_out_for_when_all_have_left(board, monkeypatch):
     assert wanted == [True]
     second.client.leave()
     assert wanted == [True, False]
+
+
+@pytest.mark.parametrize(("room", "is_aborted"), [(None, False), (0, True)])
+def test_a_client_that_is_dismissed_gets_nothing_more(board, room, is_aborted):
+    lost, other = Watcher(board), Watcher(board)
+    lost.wire.room = room
+    for _ in range(2):
+        lost.client.dismiss()
+    tell(board, a=1)
+    lost.wire.room = None
+    lost.client.advance()
+    assert lost.take() == []
+    assert (lost.wire.is_closed, lost.wire.is_aborted) == (True, is_aborted)
+    assert other.take() == [1]

@@ -1,16 +1,16 @@
 """Bytes of the stream: one JSON object a data line, whatever the message holds."""
 
 import json
+import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from streaming.encode import (
-    BASE,
     Page,
-    Shared,
     connected_event,
+    connected_to_all_event,
     encoded,
     end_event,
     line_events,
@@ -70,9 +70,18 @@ def test_a_line_has_its_time_in_utc_with_milliseconds():
 
 
 def test_retry_rides_with_the_first_event_and_only_the_end_has_an_id():
-    assert connected_event({"id": "x"}).startswith("retry: 2000\ndata: {")
+    for first in (connected_event({"id": "x"}), connected_to_all_event()):
+        assert re.match(r"retry: [1-4]\d{3}\ndata: {", first)
     assert update_event({"id": "x"}).startswith("data: {")
     assert end_event("failed", 41, "ab").startswith("id: 42\ndata: {")
+
+
+def test_clients_are_told_to_come_back_after_different_times():
+    """A restart would bring all of them back in one instant."""
+    asked = [connected_event({}).partition("\n")[0] for _ in range(200)]
+    milliseconds = [int(retry.removeprefix("retry: ")) for retry in asked]
+    assert 1_000 <= min(milliseconds) < 2_000
+    assert 3_000 < max(milliseconds) <= 4_000
 
 
 @given(st.lists(messages, min_size=1, max_size=40), st.data())
@@ -87,12 +96,3 @@ def test_a_page_can_be_taken_from_any_line_in_pieces_of_any_size(texts, data):
         taken += piece
     wanted = b"".join(line_event(line) for line in lines if line.seq > start)
     assert taken == wanted
-
-
-def test_a_shared_batch_names_the_host_that_each_client_used():
-    task = {"statusUrl": f"{BASE}/api/tasks/1/status", "note": "\0 stays"}
-    shared = Shared(encoded(update_event(task)))
-    for base in ("http://127.0.0.1:3000", "https://sync.example.com"):
-        ((_, data),) = parsed(shared.for_base(base))
-        assert data["task"]["statusUrl"] == f"{base}/api/tasks/1/status"
-        assert data["task"]["note"] == "\0 stays"

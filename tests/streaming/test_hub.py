@@ -32,7 +32,6 @@ from tasks.models import LogLine, Task
 from tasks.news import EVERYTHING
 from tests.factories import TaskFactory, write_log
 
-BASE_URL = "http://sync.test"
 ORDER = ["pending", "running", "completed"]  # in an attempt
 
 
@@ -67,7 +66,7 @@ class Wire:
     def __init__(self):
         self.room = None  # no limit
         self.events = []
-        self.is_closed = False
+        self.is_closed = self.is_aborted = False
 
     @property
     def is_full(self):
@@ -83,6 +82,9 @@ class Wire:
 
     def finish(self):
         self.is_closed = True
+
+    def abort(self):
+        self.is_closed = self.is_aborted = True
 
 
 class Watcher:
@@ -210,7 +212,7 @@ class Story(RuleBasedStateMachine):
     def admit(self, tail):
         task = Task.objects.get(pk=self.task.pk)
         cursor = 0 if tail is None else max(0, task.last_seq - tail)
-        return Admitted(task.pk, BASE_URL, cursor, stamp_of_newcomer(task), b"")
+        return Admitted(task.pk, cursor, stamp_of_newcomer(task), b"")
 
     @rule(target=watchers, letter=consumes(letters), room=st.sampled_from([None, 1]))
     def join(self, letter, room):
@@ -236,7 +238,7 @@ class Story(RuleBasedStateMachine):
         cursor = watcher.seqs[-1] if watcher.seqs else watcher.start
         if cursor > task.last_seq:
             return multiple()  # such an id is refused until the lines are back
-        return Admitted(task.pk, BASE_URL, cursor, stamp_of_newcomer(task), b"")
+        return Admitted(task.pk, cursor, stamp_of_newcomer(task), b"")
 
     # --- What has to hold -----------------------------------------------------------
 

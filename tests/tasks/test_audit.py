@@ -75,6 +75,16 @@ def test_a_rollback_is_found_by_its_own_name_also_when_it_is_run_again():
     assert list(events) == [rollback, rollback, ("create", "alice", "10.0.0.7")]
 
 
+def test_a_rerun_says_of_which_task_and_what_is_another():
+    first = submit("check-integrity", {"version": "v884"}, ALICE)
+    rerun(first, ALICE)
+    rerun(first, ALICE, {"version": "v885"})
+    plain, changed = AuditEvent.objects.filter(action="rerun").order_by("pk")
+    assert plain.details["rerunOf"] == changed.details["rerunOf"] == str(first.pk)
+    assert "changed" not in plain.details
+    assert changed.details["changed"] == ["version"]
+
+
 def test_what_is_written_about_a_task_outlives_it():
     task = TaskFactory(status="failed")
     again = rerun(task, ALICE)

@@ -6,7 +6,7 @@ import pytest
 from django.conf import settings
 from django.core.checks import run_checks
 
-from tasks.catalog import CatalogError, catalog, load
+from tasks.catalog import CatalogError, catalog, changed_at, load, name_of
 from tasks.task_types import ParameterErrors
 
 VALID = """
@@ -51,6 +51,7 @@ def test_the_built_in_types_are_those_promised():
         "update-reuse",
         "full-sync",
         "check-store",
+        "repair",
         "rollback",
         "prune",
     ]
@@ -130,6 +131,7 @@ STEP = '[[job.steps]]\ncommand = ["true"]\n'
     ("text", "says"),
     [
         ("", "there is no task type in it"),
+        ("# [job]\n", "there is no task type in it"),
         ("[job", "line 1"),
         ("[job]\ntitle = 5\n" + STEP, "line 2: job.title: it takes a text"),
         ("[job]\ntitel = 'x'\n" + STEP, "line 2: job.titel: unknown key"),
@@ -146,18 +148,18 @@ STEP = '[[job.steps]]\ncommand = ["true"]\n'
         ("[job]\ntitle = 'x'\n", "line 1: job.steps: there must be at least one"),
         ("[Job X]\n", "line 1"),
         ("['Job X']\ntitle = 'x'\n" + STEP, "small letters"),
-        ("[job]\n[[job.steps]]\nname = 'a'\n", "line 2: job.steps.command"),
+        ("[job]\n[[job.steps]]\nname = 'a'\n", "line 2: job.steps[0].command"),
         (
             "[job]\n" + STEP + "[[job.steps]]\ncommand = 'true'\n",
-            "line 5: job.steps.command: it takes a list",
+            "line 5: job.steps[1].command: it takes a list",
         ),
         (
             "[job]\n" + STEP + "[[job.steps]]\ncommand = ['a']\nretries = 99\n",
-            "line 6: job.steps.retries",
+            "line 6: job.steps[1].retries",
         ),
         (
             "[job]\n[[job.steps]]\ncommand = ['a', '{vresion}']\n",
-            "line 3: job.steps.command: {vresion} is no parameter",
+            "line 3: job.steps[0].command: {vresion} is no parameter",
         ),
         ("[job]\nlock = '{x}'\n" + STEP, "line 2: job.lock: {x} is no parameter"),
         (
@@ -168,10 +170,14 @@ STEP = '[[job.steps]]\ncommand = ["true"]\n'
             "[job]\n[job.params.v]\npattern = 'v'\ndefault = 'w'\n" + STEP,
             "line 4: job.params.v.default",
         ),
+        (
+            "[job]\n[job.params.v]\nsecret = true\ndefault = 'abc'\n" + STEP,
+            "line 4: job.params.v.default: a secret has at least 4 characters",
+        ),
         ("[job]\n[job.params.task_id]\n" + STEP, "line 2: job.params.task_id"),
         (
             "[job]\n[[job.steps]]\ncommand = ['a']\nweight = 0\n",
-            "line 4: job.steps.weight: it takes a number above 0",
+            "line 4: job.steps[0].weight: it takes a number above 0",
         ),
     ],
 )
@@ -190,6 +196,63 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
         load(tmp_path / "latin.toml")
 
 
+def write(folder, **types):
+    """A file for each: NAME.toml with these types."""
+    for name, kinds in types.items():
+        text = "".join(f"[job]\n{STEP}".replace("job", x) for x in kinds.split())
+        (folder / f"{name}.toml").write_text(text)
+
+
+def test_several_files_and_folders_are_read_together(tmp_path):
+    own = tmp_path / "own"
+    own.mkdir()
+    write(tmp_path, built_in="check sync")
+    write(own, b="pack", a="draw paint")
+    (own / ".a.toml.swp").write_text("no TOML")
+    (own / ".hidden.toml").write_text("no TOML")
+    (own / "README.md").write_text("no TOML")
+    (own / "all-commented-out.toml").write_text("# [later]\n")
+    found = load([tmp_path / "built_in.toml", own, own / "b.toml"])
+    assert list(found) == ["check", "sync", "draw", "paint", "pack"]
+
+
+def test_a_type_that_is_defined_twice_is_told_with_both_files(tmp_path):
+    write(tmp_path, a="check sync", b="pack sync")
+    with pytest.raises(CatalogError) as error:
+        load([tmp_path / "a.toml", tmp_path / "b.toml"])
+    assert str(error.value) == (
+        f"sync is defined twice: in {tmp_path}/a.toml, line 4, and in "
+        f"{tmp_path}/b.toml, line 4; give one another name."
+    )
+
+
+def test_the_folder_of_own_types_may_be_missing_and_no_other(tmp_path, settings):
+    settings.BASE_DIR = tmp_path
+    write(tmp_path, task_types="check")
+    shipped = tmp_path / "task_types.toml"
+    assert list(load([shipped, tmp_path / "task_types.d"])) == ["check"]
+    with pytest.raises(CatalogError, match=r"other\.d: it can't be read"):
+        load([shipped, tmp_path / "other.d"])
+    (tmp_path / "task_types.d").mkdir()
+    write(tmp_path / "task_types.d", studio="pack")
+    assert list(load([shipped, tmp_path / "task_types.d"])) == ["check", "pack"]
+    (tmp_path / "task_types.d" / "studio.toml").write_text("[pack]\ntitel = 'x'\n")
+    with pytest.raises(
+        CatalogError, match=r"^task_types\.d/studio\.toml, line 2: pack"
+    ):
+        load([shipped, tmp_path / "task_types.d"])
+
+
+def test_what_comes_into_or_goes_from_a_folder_is_a_change(tmp_path):
+    write(tmp_path, a="check", b="sync")
+    before = load(tmp_path).changed_at
+    passing = tmp_path / "passing"
+    while changed_at([tmp_path]) <= before:  # times of files go in steps
+        passing.touch()
+        passing.unlink()
+    assert load(tmp_path).changed_at > before
+
+
 def test_a_wrong_file_stops_the_start(tmp_path, settings):
     settings.TASK_TYPES_FILE = tmp_path / "absent.toml"
     catalog.cache_clear()
@@ -197,3 +260,60 @@ def test_a_wrong_file_stops_the_start(tmp_path, settings):
         assert "tasks.E001" in [error.id for error in run_checks()]
     finally:
         catalog.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        (["./match", "-seed", "v1"], "match"),
+        (["{python}", "{project}/jobs/pack.py", "v1"], "pack.py"),
+        (["{python}", "-m", "resources", "check"], "resources"),
+        (["{python}", "-X", "dev", "-u", "jobs/pack.py"], "pack.py"),
+        (["{python}", "-c", "print(1)"], "python"),
+        (["python3.11", "pack.py"], "pack.py"),
+        (["bash", "-eu", "-o", "pipefail", "tools/pack.sh"], "pack.sh"),
+        (["/bin/sh", "-c", "make all"], "sh"),
+        (["/usr/bin/env", "-S", "A=1", "node", "build.js"], "build.js"),
+        (["env"], "env"),
+        (["python"], "python"),
+        (["python", "-m"], "python"),
+        (["{platform}/pack"], "pack"),
+    ],
+)
+def test_a_step_without_a_name_has_that_of_its_script_or_program(command, name):
+    assert name_of(command) == name
+
+
+@pytest.mark.parametrize(
+    ("pty", "is_one", "size"),
+    [
+        ("true", True, (120, 30)),
+        ("false", False, (120, 30)),
+        ("{columns = 200, rows = 50}", True, (200, 50)),
+        ("{columns = 200}", True, (200, 30)),
+        ("{}", True, (120, 30)),
+    ],
+)
+def test_a_step_may_ask_for_a_terminal_of_a_size(tmp_path, pty, is_one, size):
+    text = f"[job]\n[[job.steps]]\ncommand = ['x']\npty = {pty}\n"
+    (step,) = read(tmp_path, text)["job"].steps
+    assert step.pty is is_one
+    assert (step.columns, step.rows) == size
+
+
+@pytest.mark.parametrize(
+    ("pty", "says"),
+    [
+        ("'yes'", "pty: it takes true, false, or a size"),
+        ("1", "pty: it takes true, false, or a size"),
+        ("{columns = 0}", "pty.columns: it takes a whole number from 1"),
+        ("{rows = 10001}", "pty.rows: it takes a whole number from 1 to 10000"),
+        ("{rows = 'many'}", "pty.rows: it takes a whole number from 1"),
+        ("{width = 80}", "pty.width: unknown key; there are: columns, rows"),
+    ],
+)
+def test_a_terminal_s_size_that_is_none_is_named(tmp_path, pty, says):
+    text = f"[job]\n[[job.steps]]\ncommand = ['x']\npty = {pty}\n"
+    with pytest.raises(CatalogError) as error:
+        read(tmp_path, text)
+    assert says in str(error.value)

@@ -3,18 +3,21 @@
 import itertools
 import os
 import pwd
+import resource
 import select
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
+from pathlib import Path
 
 import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.child import LINE_LIMIT_BYTES, Child, LineCutter
+from tasks.child import LINE_LIMIT_BYTES, PROMPT_LOOKS, Child, LineCutter
 from tasks.keeper import Keeper, Program
 from tests.e2e.conftest import ROOT, wait_until
 
@@ -150,6 +153,20 @@ def test_a_signal_is_a_negative_status(run):
     assert run("sh", "-c", "kill -KILL $$")[1] == -9
 
 
+def test_what_a_program_used_is_told_with_its_end(start):
+    child = start(sys.executable, "-c", "x = bytearray(64 * 2**20); sum(range(10**6))")
+    finish(child)
+    assert 64 * 2**20 < child.usage["maxRssBytes"] < 2**30
+    assert 0 < child.usage["cpuSeconds"] < 60
+
+
+def test_what_a_program_s_own_children_used_counts_as_its(start):
+    script = "x = bytearray(64 * 2**20); sum(range(10**6))"
+    child = start("sh", "-c", f'"{sys.executable}" -c "{script}"; exit 3')
+    finish(child)
+    assert child.usage["maxRssBytes"] > 64 * 2**20
+
+
 def test_the_environment_is_exactly_the_one_given(run):
     lines, _ = run("env", env={"TASK_ID": "42"})
     assert sorted(lines["stdout"]) == [f"PATH={os.environ['PATH']}", "TASK_ID=42"]
@@ -241,8 +258,9 @@ def test_an_account_that_is_not_there_is_named(start):
 
 
 def wait_for_lines(child, count):
+    """Return the first lines of a child, whose pid is known then, too."""
     seen = []
-    while len(seen) < count:
+    while len(seen) < count or child.pid is None:
         seen += [line for _, line in read(child)]
     return seen
 
@@ -356,12 +374,6 @@ from tasks import keeper_process
 {changes}
 keeper_process.main()
 """
-EAGER = """
-keeper_process.OUTRUN_SECONDS = 0
-keeper_process.send = lambda pid, number: None
-keeper_process.send_to_group = lambda pid, number: None
-"""
-WITHOUT_CGROUPS = "keeper_process.usable_cgroup = lambda: None"
 
 
 @pytest.fixture
@@ -382,33 +394,17 @@ def changed_keeper(tmp_path, monkeypatch, caplog):
         keeper.close()
 
 
-def test_a_cgroup_ends_what_multiplies_faster_than_it_can_be_killed(
-    changed_keeper, caplog
-):
-    keeper = changed_keeper(EAGER)
-    if "by a cgroup" not in caplog.text:
-        pytest.skip("there is no cgroup v2 to write to")
-    env = {"PATH": os.environ["PATH"]}
-    child = Child(keeper, Program(["sh", "-c", "echo up; sleep 1000"], "/", env))
-    wait_for_lines(child, 1)
-    child.kill_now()
-    finish(child)
-    assert child.status == -signal.SIGKILL
-    assert child.left == []
-
-
-def test_without_a_cgroup_a_subreaper_holds_the_tree_and_the_log_says_so(
-    changed_keeper, caplog
-):
-    keeper = changed_keeper(WITHOUT_CGROUPS)
-    env = {"PATH": os.environ["PATH"]}
-    text = hiding("a daemon", "sleep 1000")
-    child = Child(keeper, Program(["sh", "-c", text], "/", env))
-    hidden = int(wait_for_lines(child, 1)[0])
-    child.kill_now()
-    finish(child)
-    assert not is_alive(hidden)
+def test_the_log_says_that_a_subreaper_holds_the_tree(caplog):
+    caplog.set_level("INFO", "tasks.keeper")
+    Keeper().close()
     assert "by a subreaper for each program" in caplog.text
+
+
+def test_without_a_subreaper_the_log_says_what_outlives_a_cancel(
+    changed_keeper, caplog
+):
+    changed_keeper("keeper_process.become_subreaper = lambda: False")
+    assert "what leaves its group outlives a cancel" in caplog.text
 
 
 def is_in(process, group):
@@ -423,11 +419,8 @@ def attendants_of(keeper):
     return psutil.Process(keeper._process.pid).children()
 
 
-@pytest.mark.parametrize("changes", ["", WITHOUT_CGROUPS])
-def test_when_its_attendant_is_killed_a_program_ends_with_all_that_is_its(
-    changed_keeper, changes
-):
-    keeper = changed_keeper(changes)
+def test_when_its_attendant_is_killed_a_program_ends_with_all_that_is_its():
+    keeper = Keeper()
     env = {"PATH": os.environ["PATH"]}
     text = hiding("a daemon", "sleep 1000")
     child = Child(keeper, Program(["sh", "-c", text], "/", env))
@@ -437,6 +430,7 @@ def test_when_its_attendant_is_killed_a_program_ends_with_all_that_is_its(
     finish(child)
     assert child.status == -signal.SIGKILL
     wait_until(lambda: not is_alive(hidden) and not is_alive(child.pid), "them to go")
+    keeper.close()
 
 
 def test_a_killed_keeper_is_replaced_and_what_it_started_goes_on():
@@ -453,6 +447,176 @@ def test_a_killed_keeper_is_replaced_and_what_it_started_goes_on():
     finish(first)
     assert first.status == -signal.SIGTERM
     keeper.close()
+
+
+# --- Limits of the system -----------------------------------------------------------
+
+NO_PROCESS_ONCE = """
+import errno, os
+fork, calls = os.fork, []
+def fork_seldom():
+    calls.append(1)
+    if len(calls) in ({which}):
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    return fork()
+keeper_process.os.fork = fork_seldom
+"""
+ENV = {"PATH": os.environ["PATH"]}
+
+
+@pytest.mark.parametrize("which", ["1,", "2,", "1, 2, 3", "2, 3"])
+def test_a_keeper_that_can_start_no_process_refuses_and_goes_on(changed_keeper, which):
+    keeper = changed_keeper(NO_PROCESS_ONCE.replace("{which}", which))
+    pid = keeper._process.pid
+    results = []
+    for number in range(4):
+        child = Child(keeper, Program(["echo", str(number)], "/", ENV))
+        results.append((finish(child), child.refusal))
+    told = "echo could not be started: no more processes can be started"
+    for number, (lines, refusal) in enumerate(results):
+        assert lines == [("stdout", str(number))] or refusal[0].startswith(told)
+    assert results[-1][1] is None
+    if which in {"1, 2, 3", "2, 3"}:
+        assert any(refusal for _, refusal in results)
+    assert keeper._process.poll() is None
+    assert keeper._process.pid == pid
+
+
+@pytest.mark.parametrize("number", ["EAGAIN", "ENOMEM"])
+def test_a_program_that_cannot_be_forked_is_refused_with_the_reason(
+    changed_keeper, number
+):
+    keeper = changed_keeper(
+        f"""
+import errno, os
+def refuse(*_, **__):
+    raise OSError(errno.{number}, os.strerror(errno.{number}))
+keeper_process.subprocess.Popen = refuse
+"""
+    )
+    child = Child(keeper, Program(["echo"], "/", ENV))
+    assert finish(child) == []
+    assert child.refusal[0].startswith("echo could not be started: ")
+    assert child.refusal[1] == 126
+
+
+def test_an_order_whose_files_do_not_come_through_is_refused(changed_keeper):
+    keeper = changed_keeper(
+        """
+receive = keeper_process.receive
+def receive_less(connection):
+    message, fds = receive(connection)
+    for fd in fds[1:]:
+        os.close(fd)
+    return message, fds[:1]
+if True:
+    import os
+    keeper_process.receive = receive_less
+"""
+    )
+    child = Child(keeper, Program(["echo"], "/", ENV))
+    assert finish(child) == []
+    assert "no more files can be opened" in child.refusal[0]
+    assert keeper._process.poll() is None
+
+
+def open_files():
+    return {path.name for path in Path("/proc/self/fd").iterdir()}
+
+
+def test_what_could_not_be_opened_leaves_nothing_open():
+    keeper = Keeper()
+    before = open_files()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    highest = max(map(int, before))
+    for room in range(1, 9):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (highest + room, hard))
+        try:
+            with suppress(OSError):
+                finish(Child(keeper, Program(["true"], "/", ENV)))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert open_files() == before
+    assert finish(Child(keeper, Program(["echo", "up"], "/", ENV)))
+    keeper.close()
+
+
+def test_a_keeper_that_dies_while_it_starts_is_started_once_more(tmp_path, monkeypatch):
+    script = tmp_path / "script.py"
+    mark = tmp_path / "tried"
+    script.write_text(
+        f"import os, sys\nif not os.path.exists({str(mark)!r}):\n"
+        f"    open({str(mark)!r}, 'w').close()\n    sys.exit(3)\n"
+        + SCRIPT.format(root=ROOT, changes="")
+    )
+    monkeypatch.setattr(Keeper, "script", script)
+    keeper = Keeper()
+    assert finish(Child(keeper, Program(["echo", "up"], "/", ENV))) == [
+        ("stdout", "up")
+    ]
+    keeper.close()
+
+
+def test_a_keeper_that_never_starts_is_an_error_of_that_program_alone(
+    tmp_path, monkeypatch
+):
+    keeper = Keeper()
+    script = tmp_path / "script.py"
+    script.write_text("raise SystemExit(3)")
+    keeper._process.kill()
+    keeper._process.wait()
+    with monkeypatch.context() as patch:
+        patch.setattr(Keeper, "script", script)
+        with pytest.raises(ChildProcessError):
+            Child(keeper, Program(["echo"], "/", ENV))
+    assert finish(Child(keeper, Program(["echo", "up"], "/", ENV))) == [
+        ("stdout", "up")
+    ]
+    keeper.close()
+
+
+def oom_score_of(pid):
+    return int(Path(f"/proc/{pid}/oom_score_adj").read_text())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux has scores")
+def test_programs_are_ended_before_the_service_when_memory_runs_out(start, keeper):
+    child = start("sh", "-c", "cat /proc/self/oom_score_adj; exec sleep 1000")
+    (own,) = wait_for_lines(child, 1)
+    service = oom_score_of("self")
+    assert int(own) == oom_score_of(child.pid) == min(1000, service + 500)
+    for pid in (keeper._process.pid, psutil.Process(child.pid).ppid()):
+        assert oom_score_of(pid) == service
+
+
+MEMORY_RAN_OUT = """
+counts = iter([7, 8])
+keeper_process.oom_kills = lambda: next(counts)
+"""
+
+
+@pytest.mark.parametrize("ending", ["kill -KILL $$", "exit 137"])
+def test_what_the_kernel_ended_when_memory_ran_out_says_so(changed_keeper, ending):
+    keeper = changed_keeper(MEMORY_RAN_OUT)
+    child = Child(keeper, Program(["sh", "-c", ending], "/", ENV))
+    finish(child)
+    assert child.why.startswith("Probably out of memory; the kernel killed")
+
+
+@pytest.mark.parametrize("ending", ["kill -KILL $$", "exit 137"])
+def test_what_somebody_else_killed_says_nothing_of_memory(start, ending):
+    child = start("sh", "-c", ending)
+    finish(child)
+    assert child.why is None
+
+
+def test_what_was_killed_on_demand_says_nothing_of_memory(changed_keeper):
+    keeper = changed_keeper(MEMORY_RAN_OUT)
+    child = Child(keeper, Program(["sh", "-c", "echo up; sleep 1000"], "/", ENV))
+    wait_for_lines(child, 1)
+    child.kill_now()
+    finish(child)
+    assert child.why is None
 
 
 STARTER = """
@@ -484,6 +648,15 @@ def test_when_its_runner_is_killed_nothing_is_left(tmp_path, how):
 
 
 # --- A terminal ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("size", "rows_and_columns"),
+    [({}, "30 120"), ({"columns": 200, "rows": 50}, "50 200")],
+)
+def test_a_terminal_has_a_size(run, size, rows_and_columns):
+    lines, _ = run("sh", "-c", "stty size <&1", pty=True, **size)
+    assert lines["stdout"] == [rows_and_columns]
 
 
 def test_with_a_terminal_programs_do_not_hold_back_their_output(start):
@@ -538,27 +711,105 @@ def test_the_end_of_a_line_that_was_shown_whole_is_no_empty_line(start, tmp_path
     assert finish(child) == [("stdout", ""), ("stdout", "done")]
 
 
+def anything(text):
+    return True
+
+
+def looks_until_shown(cutter):
+    """How often the cutter has to be looked at, and what it shows then."""
+    for looks in range(1, 100):
+        if shown_lines := cutter.prompt(anything):
+            return looks, shown_lines
+    raise AssertionError("it is never shown")
+
+
 def test_a_row_of_dots_is_waited_for_longer_each_time():
     cutter = LineCutter()
     patience = []
     for _ in range(4):
         cutter.feed(b".")
-        patience.append(cutter.prompt_at - cutter._fed_at)
-        cutter._fed_at -= 100
-        assert cutter.prompt(lambda text: True) == ["."]
+        pause = cutter.look_at - cutter._looked_at
+        looks, lines = looks_until_shown(cutter)
+        assert lines == ["."]
+        patience.append(looks * pause)
     assert patience == pytest.approx([0.7, 1.4, 2.8, 5.6])
 
 
 def test_a_shown_line_never_ends_in_half_a_character():
     cutter = LineCutter()
     cutter.feed("版".encode() + "本".encode()[:2])
-    cutter._fed_at -= 100
-    assert cutter.prompt(lambda text: True) == ["版"]
+    assert looks_until_shown(cutter)[1] == ["版"]
     assert cutter.feed("本".encode()[2:] + b"\n") == ["本"]
+
+
+def test_the_end_of_a_shown_line_may_come_in_two_parts():
+    cutter = LineCutter()
+    cutter.feed(b"Sure?\r")
+    assert looks_until_shown(cutter)[1] == ["Sure?"]
+    assert cutter.feed(b"\nyes\n") == ["yes"]
+
+
+# Half a line, the rest when a file is there, and a file when that is written.
+IN_TWO_PARTS = """
+import os, sys, time
+os.write(1, "half a line: 版".encode()[:-1])
+while not os.path.exists(sys.argv[1] + ".go"):
+    time.sleep(0.01)
+os.write(1, "版本\\r\\nnext\\n".encode()[2:])
+open(sys.argv[1] + ".written", "w").close()
+time.sleep(1000)
+"""
+A_LONG_PAUSE = 100.0
+
+
+def sleep_through(child, seconds=A_LONG_PAUSE):
+    """As if nobody had looked for so long, or all had been stopped."""
+    for _, cutter in child._pipes.values():
+        cutter._looked_at -= seconds
+
+
+@pytest.mark.parametrize("pty", [False, True])
+def test_what_came_while_nobody_looked_is_no_silence(start, tmp_path, pty):
+    path = tmp_path / "x"
+    child = start(sys.executable, "-c", IN_TWO_PARTS, str(path), pty=pty)
+    while not child.unfinished(child.open_pipes[0]):
+        read(child)
+    path.with_suffix(".go").touch()
+    wait_until(path.with_suffix(".written").exists, "the rest to be written")
+    wait_until(child.has_more, "the rest to have come")
+    for _ in range(20):
+        sleep_through(child)
+        assert child.prompts(anything) == []
+    assert wait_for_lines(child, 2) == ["half a line: 版本", "next"]
+
+
+@pytest.mark.parametrize("pty", [False, True])
+def test_a_pause_of_everything_is_one_look_however_long_it_was(start, tmp_path, pty):
+    path = tmp_path / "x"
+    child = start(sys.executable, "-c", IN_TWO_PARTS, str(path), pty=pty)
+    while not child.unfinished(child.open_pipes[0]):
+        read(child)
+    for _ in range(PROMPT_LOOKS - 1):
+        sleep_through(child)
+        assert child.prompts(anything) == []
+    path.with_suffix(".go").touch()
+    assert wait_for_lines(child, 2) == ["half a line: 版本", "next"]
+
+
+def test_a_terminal_is_read_to_its_end_also_by_somebody_who_comes_late(start):
+    count = 2_000  # 9 KB: a terminal holds some 14, and gives 4 at a time
+    child = start("seq", str(count), pty=True)
+    while child.open_news:
+        select.select(child.open_news, [], [])
+        child.read(*child.open_news)
+    child._exited_at -= A_LONG_PAUSE
+    assert child.is_over()
+    lines = [line for _, some in child.rest() for line in some]
+    assert lines == [str(number) for number in range(1, count + 1)]
 
 
 def test_a_workflow_command_is_not_shown_by_halves():
     cutter = LineCutter()
     cutter.feed(b"::progress::4")
-    assert cutter.prompt_at is None
+    assert cutter.look_at is None
     assert cutter.feed(b"0\n") == ["::progress::40"]

@@ -4,26 +4,10 @@ import re
 from datetime import timedelta
 
 import pytest
-from django.test import Client
-from django.utils import translation
 
 from tests.factories import NOON, TaskFactory, write_log
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _english():
-    """A request leaves its language behind in the thread; the next test is spared."""
-    with translation.override("en"):
-        yield
-
-
-@pytest.fixture
-def staff(alice):
-    client = Client()
-    client.force_login(alice)
-    return client
 
 
 def result(**steps):

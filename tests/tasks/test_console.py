@@ -5,15 +5,15 @@ import re
 from datetime import timedelta
 
 import pytest
-from django.test import Client
-from django.utils import timezone, translation
+from django.utils import timezone
 
-from tasks.api import releases
+from tasks import lifecycle
+from tasks.actors import Actor
 from tasks.models import Task
 from tasks.pages.launch import change_link
 from tests.factories import RunnerFactory, TaskFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("store")]
 
 TYPES = """
 [publish]
@@ -40,31 +40,6 @@ hidden = true
 [[tidy.steps]]
 command = ["true"]
 """
-
-
-@pytest.fixture(autouse=True)
-def _english():
-    """A request leaves its language behind in the thread; the next test is spared."""
-    with translation.override("en"):
-        yield
-
-
-@pytest.fixture(autouse=True)
-def store(tmp_path, monkeypatch, settings):
-    """A store without any release, as the service is told of it."""
-    for name in ("", "_IOS", "_ANDROID", "_FACEBOOK"):
-        monkeypatch.delenv(f"RESOURCE_STORE{name}", raising=False)
-    settings.DATA_DIR = tmp_path
-    releases.reader.cache_clear()
-    yield tmp_path / "resources/store"
-    releases.reader.cache_clear()
-
-
-@pytest.fixture
-def staff(alice):
-    client = Client()
-    client.force_login(alice)
-    return client
 
 
 @pytest.fixture
@@ -206,9 +181,11 @@ def test_what_waits_says_why_and_the_next_comes_first(staff):
     next_one = TaskFactory(lock="publish", version="v1")
     TaskFactory(version="v2")
     rows = texts_of(staff.get("/").text, "now")
-    assert "It waits for the end of task " + str(holder.pk)[:8] in rows[1]
+    waits = f"Waiting for {holder} (started by alice), which has the same lock"
+    assert f"{waits} · next in the queue" in rows[1]
     assert next_one.version in rows[1]
-    assert "It waits for its turn · number 2 in the queue" in rows[2]
+    busy = "Waiting: the 1 slot of the runners is busy · number 2 in the queue"
+    assert busy in rows[2]
 
 
 def test_of_a_long_queue_the_first_are_listed_and_the_rest_is_counted(
@@ -280,6 +257,19 @@ def test_a_failed_task_says_what_failed_in_the_readers_language(staff):
     assert "步骤“iOS manifest”失败，退出码 3。" in texts_of(html, "recent")[0]
 
 
+def test_the_recent_tasks_are_in_the_order_of_their_ends(staff):
+    now = timezone.now()
+    for minutes, pinned in ((5, False), (1, False), (3, True), (4, False)):
+        TaskFactory(
+            status=Task.Status.COMPLETED,
+            version=f"v{minutes}",
+            pinned=pinned,
+            completed_at=now - timedelta(minutes=minutes),
+        )
+    recent = staff.get("/").context["recent"]
+    assert [shown.task.version for shown in recent] == ["v1", "v3", "v4", "v5"]
+
+
 # --- What is live --------------------------------------------------------------------
 
 
@@ -316,3 +306,23 @@ def test_a_store_that_cant_be_read_hides_neither_the_others_nor_the_page(staff, 
     rows = texts_of(staff.get("/").text, "releases")
     assert rows[0].startswith("iOS v885")
     assert rows[2] == "Facebook The store could not be read."
+
+
+def test_a_rerun_of_a_task_with_secrets_leads_to_the_form_that_asks_for_them(
+    staff, own_types
+):
+    params = {"version": "v884", "token": "hunter22"}
+    first = lifecycle.submit("publish", params, Actor("alice"))
+    page = staff.post(f"/tasks/{first.pk}/rerun", {"sure": "yes"}, follow=True)
+    assert change_link(first).replace("&", "&amp;") in page.text
+    assert "token: It is secret, so it has to be given again." in page.text
+    assert "hunter2" not in page.text
+    assert Task.objects.count() == 1
+    form = {"type": "publish", **params, "rerun-of": str(first.pk)}
+    staff.post("/", form | {"typed-again": "v884"})
+    assert Task.objects.get(rerun_of=first).params["token"] == "***"
+
+
+def test_platforms_of_ones_own_have_their_titles(staff, store, monkeypatch):
+    monkeypatch.setenv("RESOURCE_PLATFORMS", "wechat=微信小游戏")
+    assert "微信小游戏" in staff.get("/").text

@@ -5,10 +5,10 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone, translation
+from django.utils import timezone
 
+from tasks.catalog import catalog
 from tasks.durations import usual_seconds
 from tasks.models import Task
 from tasks.pages import history
@@ -16,20 +16,6 @@ from tasks.pages.statistics import MOST_RUNS, Run, figures, percentile
 from tests.factories import NOON, TaskFactory
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _english():
-    """A request leaves its language behind in the thread; the next test is spared."""
-    with translation.override("en"):
-        yield
-
-
-@pytest.fixture
-def staff(alice):
-    client = Client()
-    client.force_login(alice)
-    return client
 
 
 def versions(answer):
@@ -257,7 +243,7 @@ def test_the_number_of_queries_does_not_grow_with_the_history(staff, query):
     TaskFactory(status="failed", version="v77")
     few = queries()
     TaskFactory.create_batch(80, status="failed", version="v77", error="It broke.")
-    assert queries() == few <= 17
+    assert queries() == few <= 10 + len(catalog())  # one a type: how long it takes
 
 
 @pytest.mark.parametrize("text", ["nothing like it", "v77", "is full"])
@@ -290,12 +276,16 @@ def test_a_search_reads_small_indexes_and_the_rows_of_what_failed(
                 ), step
 
 
+# Both of them find the few of a rare type; which one sorts is PostgreSQL's choice.
+WITH_TYPES = "_type"
+
+
 @pytest.mark.parametrize(
     ("query", "index"),
     [
-        ("", "task_by_creation"),
-        ("type=full-sync", "task_by_creation_type"),
-        ("version=v77", "task_by_version"),
+        ("", "task_by_number_type"),
+        ("type=full-sync", WITH_TYPES),
+        ("version=v77", "task_by_version_number"),
     ],
 )
 def test_a_page_is_read_along_an_index(staff, long_history, query, index):
@@ -323,4 +313,4 @@ def test_how_long_a_rare_type_takes_is_read_along_the_index_with_types(long_hist
     explain = "EXPLAIN QUERY PLAN " if connection.vendor == "sqlite" else "EXPLAIN "
     with connection.cursor() as cursor:
         cursor.execute(explain + statement["sql"])
-        assert "task_by_creation_type" in str(cursor.fetchall())
+        assert WITH_TYPES in str(cursor.fetchall())

@@ -1,11 +1,16 @@
 """Start, cancel, run again: checked, announced and recorded in one place."""
 
+import os
 from contextlib import closing
-from datetime import timedelta
+from importlib import import_module
 
 import pytest
+from django.apps import apps
+from django.db import IntegrityError, transaction
 
 from tasks import log_store
+from tasks.accepting import accepted
+from tasks.catalog import catalog
 from tasks.lifecycle import (
     Actor,
     IdempotencyConflict,
@@ -16,8 +21,11 @@ from tasks.lifecycle import (
 )
 from tasks.models import AuditEvent, Runner, StatusConflict, Task
 from tasks.news import subscribe, wait
-from tasks.reaper import process_space
-from tests.factories import RunnerFactory, TaskFactory, write_log
+from tasks.processes import process_space, process_started
+from tasks.reaper import take_from_its_runner
+from tasks.secret_values import opened
+from tasks.task_types import ParameterErrors
+from tests.factories import NOON, RunnerFactory, TaskFactory, write_log
 
 pytestmark = pytest.mark.django_db
 ALICE = Actor("alice", "10.0.0.7")
@@ -38,20 +46,6 @@ def test_an_unknown_type_is_refused_naming_those_there_are():
     ):
         submit("chek", {}, ALICE)
     assert not Task.objects.exists()
-
-
-def test_a_repeated_idempotency_key_returns_the_first_task():
-    first = submit("full-sync", {"version": "v1"}, ALICE, idempotency_key="k")
-    again = submit("full-sync", {"version": "v1"}, ALICE, idempotency_key="k")
-    assert again == first
-    assert Task.objects.count() == AuditEvent.objects.count() == 1
-
-
-def test_an_idempotency_key_belongs_to_one_request_of_one_person():
-    submit("full-sync", {"version": "v1"}, ALICE, idempotency_key="k")
-    with pytest.raises(IdempotencyConflict):
-        submit("full-sync", {"version": "v2"}, ALICE, idempotency_key="k")
-    submit("full-sync", {"version": "v2"}, Actor("bob"), idempotency_key="k")
 
 
 def test_a_rerun_is_a_new_task_linked_to_the_first():
@@ -102,11 +96,6 @@ def test_the_runners_hear_of_a_cancel_and_of_force():
             assert str(task.pk) in wait(news, 10)
 
 
-def silent_for_a_minute(runner):
-    long_ago = runner.heartbeat_at - timedelta(seconds=60)
-    Runner.objects.filter(pk=runner.pk).update(heartbeat_at=long_ago)
-
-
 def stopped(runner):
     Runner.objects.filter(pk=runner.pk).update(stopped_at=runner.heartbeat_at)
 
@@ -117,7 +106,7 @@ def dead_on_this_host(runner):
 
 
 @pytest.mark.parametrize("force", [False, True])
-@pytest.mark.parametrize("fate", [silent_for_a_minute, stopped, dead_on_this_host])
+@pytest.mark.parametrize("fate", [stopped, dead_on_this_host])
 def test_a_task_whose_runner_is_gone_is_cancelled_here_and_now(fate, force):
     runner = RunnerFactory(name="mac-1")
     task, other = TaskFactory.create_batch(2, status="running", runner=runner)
@@ -132,11 +121,32 @@ def test_a_task_whose_runner_is_gone_is_cancelled_here_and_now(fate, force):
     assert other.status == "running"  # of the others the reaper decides
 
 
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("is_silent", [False, True])
+def test_a_runner_elsewhere_that_is_only_silent_keeps_the_task_until_it_is_dead(
+    is_silent, force
+):
+    runner = RunnerFactory(is_silent=is_silent, heartbeat_at=NOON)
+    task = TaskFactory(status="running", runner=runner)
+    assert request_cancel(task.pk, ALICE, force=force).status == "running"
+
+
+def test_a_runner_here_that_can_not_give_a_heartbeat_keeps_its_task():
+    runner = RunnerFactory(
+        heartbeat_at=NOON,
+        process_space=process_space(),
+        pid=os.getpid(),
+        process_started=process_started(os.getpid()),
+    )
+    task = TaskFactory(status="running", runner=runner)
+    assert request_cancel(task.pk, ALICE, force=True).status == "running"
+
+
 def test_the_second_cancel_ends_a_task_whose_runner_died_after_the_first():
     runner = RunnerFactory()
     task = TaskFactory(status="running", runner=runner)
     assert request_cancel(task.pk, ALICE).status == "running"
-    silent_for_a_minute(runner)
+    stopped(runner)
     assert request_cancel(task.pk, Actor("bob")).status == "cancelled"
 
 
@@ -186,3 +196,199 @@ def test_a_task_that_was_rolled_back_is_not_announced():
         heard = wait(news, 10)
     assert str(kept.pk) in heard
     assert str(task.pk) not in heard
+
+
+SECRET = """
+[login]
+lock = "login:{token}"
+[login.params.token]
+secret = true
+[login.params.version]
+secret = true
+default = "d3fault-version"
+[login.params.site]
+required = false
+[[login.steps]]
+command = ["echo", "{token}", "{site}"]
+"""
+
+
+def columns_of(task):
+    """All that the database has of a task, as one text."""
+    task.refresh_from_db()
+    columns = [getattr(task, field.attname) for field in Task._meta.concrete_fields]
+    events = AuditEvent.objects.values_list("details", flat=True)
+    return str([*columns, *events])
+
+
+def test_a_secret_is_stored_encrypted_and_nowhere_else(use_task_types):
+    use_task_types(SECRET)
+    task = submit("login", {"token": "t0ken-abc", "site": "eu"}, ALICE)
+    assert task.params == {"token": "***", "version": "***", "site": "eu"}
+    assert task.version == "***"
+    assert "t0ken" not in columns_of(task)
+    assert "d3fault" not in columns_of(task)
+    kept = opened(task.pk, task.secret_values)
+    assert kept == {"token": "t0ken-abc", "version": "d3fault-version"}
+
+
+def test_equal_secrets_make_equal_locks_that_do_not_show_them(use_task_types):
+    use_task_types(SECRET)
+    locks = [
+        submit("login", {"token": token}, ALICE).lock
+        for token in ("t0ken-abc", "t0ken-abc", "t0ken-xyz")
+    ]
+    assert locks[0] == locks[1] != locks[2]
+    assert locks[0].startswith("login:")
+    assert "t0ken" not in str(locks)
+
+
+def test_a_lock_that_is_longer_than_its_column_is_a_digest(use_task_types):
+    use_task_types(SECRET.replace("{token}", "{site}", 1))
+    locks = [
+        submit("login", {"token": "t0ken-abc", "site": site}, ALICE).lock
+        for site in ("a" * 1000, "a" * 1000, "a" * 999 + "b")
+    ]
+    assert locks[0] == locks[1] != locks[2]
+    assert max(map(len, locks)) <= 500
+
+
+@pytest.mark.parametrize("token", ["abc", "    ", " abc ", ""])
+def test_a_secret_that_is_too_short_to_be_hidden_is_refused(use_task_types, token):
+    use_task_types(SECRET.replace("secret = true", "secret = true\npattern = '.*'", 1))
+    with pytest.raises(
+        ParameterErrors, match="token: It is secret, so it must have at"
+    ):
+        submit("login", {"token": token}, ALICE)
+
+
+def test_a_task_that_is_cancelled_while_it_waits_forgets_its_secrets(use_task_types):
+    use_task_types(SECRET)
+    task = submit("login", {"token": "t0ken-abc"}, ALICE)
+    assert request_cancel(task.pk, ALICE).secret_values is None
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_a_task_whose_runner_died_forgets_its_secrets(use_task_types, cancelled):
+    use_task_types(SECRET)
+    task = submit("login", {"token": "t0ken-abc"}, ALICE)
+    Task.objects.move(task.pk, "pending", "running", started_at=task.created_at)
+    task.refresh_from_db()
+    if cancelled:
+        request_cancel(task.pk, ALICE)
+    else:
+        assert take_from_its_runner(task)
+    task.refresh_from_db()
+    assert task.has_ended
+    assert task.secret_values is None
+
+
+def test_a_task_that_goes_back_to_the_queue_keeps_its_secrets(use_task_types):
+    use_task_types(SECRET.replace("[login]", "[login]\nidempotent = true", 1))
+    task = submit("login", {"token": "t0ken-abc"}, ALICE)
+    Task.objects.move(task.pk, "pending", "running", started_at=task.created_at)
+    task.refresh_from_db()
+    assert take_from_its_runner(task)
+    task.refresh_from_db()
+    assert task.status == "pending"
+    assert opened(task.pk, task.secret_values)["token"] == "t0ken-abc"
+
+
+def test_the_database_lets_no_task_end_with_its_secrets(use_task_types):
+    use_task_types(SECRET)
+    task = submit("login", {"token": "t0ken-abc"}, ALICE)
+    ended = Task.objects.filter(pk=task.pk)
+    with pytest.raises(IntegrityError), transaction.atomic():
+        ended.update(status="failed", completed_at=task.created_at)
+
+
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        ({}, {"token", "version"}),
+        ({"token": "t0ken-abc"}, {"version"}),
+        ({"site": "us"}, {"token", "version"}),
+    ],
+)
+def test_a_rerun_needs_each_secret_again(use_task_types, given, missing):
+    use_task_types(SECRET)
+    first = submit("login", {"token": "t0ken-abc", "site": "eu"}, ALICE)
+    with pytest.raises(ParameterErrors) as refused:
+        rerun(first, ALICE, given)
+    again = "It is secret, so it has to be given again."
+    assert refused.value.errors == {name: [again] for name in missing}
+    assert Task.objects.count() == 1
+
+
+def test_a_rerun_with_its_secrets_runs_with_those(use_task_types):
+    use_task_types(SECRET)
+    first = submit("login", {"token": "t0ken-abc", "site": "eu"}, ALICE)
+    task = rerun(first, ALICE, {"token": "t0ken-xyz", "version": "v885"})
+    assert task.params == {"token": "***", "version": "***", "site": "eu"}
+    kept = {"token": "t0ken-xyz", "version": "v885"}
+    assert opened(task.pk, task.secret_values) == kept
+
+
+def test_what_was_secret_when_it_was_accepted_has_to_be_given_again(use_task_types):
+    use_task_types(SECRET)
+    first = submit("login", {"token": "t0ken-abc"}, ALICE)
+    use_task_types(SECRET.replace("secret = true", ""))
+    with pytest.raises(ParameterErrors, match="token: It is secret"):
+        rerun(first, ALICE, {"version": "v1"})
+
+
+def test_a_repeated_key_with_another_secret_is_another_request(use_task_types):
+    use_task_types(SECRET)
+    submit("login", {"token": "t0ken-abc"}, ALICE, idempotency_key="k")
+    submit("login", {"token": "t0ken-abc"}, ALICE, idempotency_key="k")
+    with pytest.raises(IdempotencyConflict):
+        submit("login", {"token": "t0ken-xyz"}, ALICE, idempotency_key="k")
+    assert Task.objects.count() == 1
+
+
+# --- Tasks from before --------------------------------------------------------------
+
+migration = import_module("tasks.migrations.0014_what_tasks_were_accepted_with")
+
+
+@pytest.mark.parametrize("status", ["completed", "failed", "cancelled"])
+def test_the_migration_forgets_the_secrets_of_what_has_ended(use_task_types, status):
+    use_task_types(SECRET)
+    params = {"token": "t0ken-abc", "version": "v3rsion", "site": "eu"}
+    task = TaskFactory(
+        type="login", params=params, version="v3rsion", status=status, lock="t0ken-abc"
+    )
+    plain = TaskFactory(status=status)
+    migration.hide_secrets(apps, None)
+    task.refresh_from_db()
+    plain.refresh_from_db()
+    assert task.params == {"token": "***", "version": "***", "site": "eu"}
+    assert (task.version, task.secret_values, task.lock) == ("***", None, None)
+    assert plain.params == {"version": "v885"}
+
+
+@pytest.mark.parametrize("status", ["pending", "running"])
+def test_the_migration_encrypts_the_secrets_of_what_has_not_ended(
+    use_task_types, status
+):
+    use_task_types(SECRET)
+    params = {"token": "t0ken-abc", "site": "eu"}
+    task = TaskFactory(
+        type="login", params=params, status=status, lock="login:t0ken-abc"
+    )
+    migration.hide_secrets(apps, None)
+    assert "t0ken" not in columns_of(task)
+    assert task.lock == submit("login", {"token": "t0ken-abc"}, ALICE).lock
+    kind, values = accepted(task)
+    assert values == params
+    assert next(p for p in kind.params if p.name == "token").secret
+
+
+def test_the_migration_leaves_what_nobody_knows(use_task_types, settings):
+    task = TaskFactory(type="gone", params={"token": "hunter22"}, status="completed")
+    migration.hide_secrets(apps, None)
+    settings.TASK_TYPES_FILE = settings.BASE_DIR / "no-such-file"
+    catalog.cache_clear()
+    migration.hide_secrets(apps, None)
+    task.refresh_from_db()
+    assert task.params == {"token": "hunter22"}

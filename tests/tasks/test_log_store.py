@@ -39,7 +39,7 @@ def test_pages_follow_each_other_without_gap_or_overlap():
     task = TaskFactory(status="running")
     write_log(task, *(str(n) for n in range(1, 26)))
     seen, after = [], 0
-    while page := log_store.page(task.pk, after, 10):
+    while page := log_store.page(task.pk, after, 10).lines:
         seen += [line["seq"] for line in page]
         after = seen[-1]
     assert seen == list(range(1, 26))
@@ -48,9 +48,11 @@ def test_pages_follow_each_other_without_gap_or_overlap():
 def test_lines_are_filtered_by_level_and_text():
     task = TaskFactory(status="running")
     write_log(task, "Alpha", ("stderr", "alpha 2"), ("error", "100%_"), "beta")
-    assert [x["seq"] for x in log_store.page(task.pk, 0, 9, levels=["stderr"])] == [2]
-    assert [x["seq"] for x in log_store.page(task.pk, 0, 9, q="ALPHA")] == [1, 2]
-    assert [x["seq"] for x in log_store.page(task.pk, 0, 9, q="%_")] == [3]
+    assert [x["seq"] for x in log_store.page(task.pk, 0, 9, levels=["stderr"])[0]] == [
+        2
+    ]
+    assert [x["seq"] for x in log_store.page(task.pk, 0, 9, q="ALPHA")[0]] == [1, 2]
+    assert [x["seq"] for x in log_store.page(task.pk, 0, 9, q="%_")[0]] == [3]
 
 
 def test_the_newest_lines_end_at_the_last_seq():
@@ -58,6 +60,34 @@ def test_the_newest_lines_end_at_the_last_seq():
     write_log(task, "a", "b", "c", "d")
     assert [x["message"] for x in log_store.newest(task.pk, 4, 2)] == ["c", "d"]
     assert [x["message"] for x in log_store.newest(task.pk, 2, 5)] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "most", "kept"),
+    [
+        ([10, 10, 10], 30, 3),
+        ([10, 10, 10], 29, 2),
+        ([10] * 100, 999, 99),
+        ([10] * 100, 330, 33),
+        ([10] * 32 + [700, 10], 1000, 32),
+        ([50], 10, 1),
+        ([50, 1], 10, 1),
+        ([1, 50], 10, 1),
+        ([50] + [1] * 40, 10, 1),
+    ],
+)
+def test_a_page_has_whole_lines_of_so_many_bytes_and_one_at_least(sizes, most, kept):
+    task = TaskFactory()
+    lines = [(n, 0, "stdout", "é" * (size // 2)) for n, size in enumerate(sizes, 1)]
+    lines = [
+        (*line[:3], line[3] + "x" * (size % 2))
+        for line, size in zip(lines, sizes, strict=True)
+    ]
+    with transaction.atomic():
+        log_store.append([(task.pk, lines)])
+    found, is_cut = log_store.rows_within(most, task.pk, 0)
+    assert found == lines[:kept]
+    assert is_cut == (kept < len(lines))
 
 
 def test_the_digest_is_that_of_the_text(monkeypatch):

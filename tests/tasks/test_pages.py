@@ -5,11 +5,10 @@ from datetime import timedelta
 
 import pytest
 from django.http import QueryDict
-from django.test import Client
 from django.utils import timezone, translation
 
 from tasks.catalog import catalog
-from tasks.models import AuditEvent, Task
+from tasks.models import Task
 from tasks.pages.shown import Shown
 from tasks.pages.wording import ago_text, duration_text
 from tests.factories import RunnerFactory, TaskFactory, write_log
@@ -44,20 +43,6 @@ command = ["true"]
 """
 
 
-@pytest.fixture(autouse=True)
-def _english():
-    """A request leaves its language behind in the thread; the next test is spared."""
-    with translation.override("en"):
-        yield
-
-
-@pytest.fixture
-def staff(alice):
-    client = Client()
-    client.force_login(alice)
-    return client
-
-
 @pytest.fixture
 def own_types(use_task_types):
     use_task_types(TYPES)
@@ -78,7 +63,7 @@ def test_a_page_asks_strangers_and_non_staff_to_log_in(stranger, bob, path):
     ("path", "back_to"),
     [
         ("/", "/?type=check-integrity"),
-        ("/tasks/{id}/rerun", "/tasks/{id}"),
+        ("/tasks/{id}/rerun", "/tasks/{id}/rerun"),
         ("/tasks/{id}/cancel", "/tasks/{id}/cancel"),
     ],
 )
@@ -190,6 +175,15 @@ def test_the_log_is_escaped_and_stands_in_the_page_without_script(staff):
     assert 'id="L2" data-level="stderr"' in html
 
 
+def test_a_warning_stands_out_by_mark_and_word_and_stderr_does_not(staff):
+    task = TaskFactory(status=Task.Status.RUNNING)
+    write_log(task, ("warning", "low disk"), ("stderr", "downloading"))
+    html = staff.get(f"/tasks/{task.pk}").text
+    warning = '<span class="mark" title="warning">⚠</span><span class="m" data-word='
+    assert f'{warning}"Warning">low disk</span>' in html
+    assert '<span class="mark" title="stderr"></span>' in html
+
+
 def test_steps_come_from_the_result_and_say_which_never_ran(staff):
     task = TaskFactory(
         status=Task.Status.FAILED,
@@ -241,13 +235,18 @@ def test_a_task_that_is_gone_gets_a_page_that_says_so(staff):
     assert answer["Content-Type"].startswith("text/html")
 
 
-def test_who_lacks_a_permission_gets_a_page_that_leads_on(client, alice):
-    client.force_login(alice)
-    answer = client.get("/admin/tasks/task/")
+def test_who_lacks_a_right_gets_a_page_that_leads_on(person):
+    answer = person("viewer").get("/admin/tasks/apikey/")
     assert answer.status_code == 403
     text = answer.content.decode()
-    assert "Your account lacks the permission for it." in text
+    assert "Your account may not do this." in text
     assert '<a class="act" href="/">' in text
+
+
+@pytest.fixture
+def root_page(staff):
+    """The admin's question before a task is cancelled."""
+    return lambda task: staff.post(f"/admin/tasks/task/{task.pk}/cancel/").text
 
 
 def test_cancel_asks_first_and_then_cancels(staff):
@@ -261,25 +260,27 @@ def test_cancel_asks_first_and_then_cancels(staff):
     assert task.status == Task.Status.CANCELLED
 
 
+def test_what_only_waits_is_asked_about_in_its_own_words(staff, root_page):
+    for status, words, no in (
+        ("pending", "so nothing is ended", "Keep queued"),
+        ("running", "Its processes are ended", "Let it run"),
+    ):
+        task = TaskFactory(status=status)
+        for question in (staff.get(f"/tasks/{task.pk}/cancel").text, root_page(task)):
+            assert words in question
+            assert no in question
+
+
 def test_cancelling_what_has_ended_says_how_it_ended(staff):
     task = TaskFactory(status=Task.Status.COMPLETED)
     page = staff.post(f"/tasks/{task.pk}/cancel", follow=True)
     assert "has already ended: completed." in page.text
 
 
-def test_rerun_makes_a_linked_task(staff):
-    task = TaskFactory(status=Task.Status.FAILED)
-    assert staff.get(f"/tasks/{task.pk}/rerun").status_code == 405
-    answer = staff.post(f"/tasks/{task.pk}/rerun")
-    new = Task.objects.get(rerun_of=task)
-    assert answer["Location"] == f"/tasks/{new.pk}"
-    assert AuditEvent.objects.get().action == "rerun"
-
-
 def test_a_task_of_a_type_that_is_gone_is_shown_but_not_rerun(staff):
     task = TaskFactory(type="gone", status=Task.Status.COMPLETED)
     assert staff.get(f"/tasks/{task.pk}").status_code == 200
-    page = staff.post(f"/tasks/{task.pk}/rerun", follow=True)
+    page = staff.post(f"/tasks/{task.pk}/rerun", {"sure": "yes"}, follow=True)
     assert "no task type" in page.text
 
 
@@ -293,13 +294,13 @@ def test_a_task_of_a_type_that_is_gone_is_shown_but_not_rerun(staff):
         ),
         (
             RunnerFactory,
-            "It waits for its turn · next in the queue",
-            "正在排队 · 队列中的下一个",
+            "It starts in a moment · next in the queue",
+            "即将启动 · 队列中的下一个",
         ),
         (
             lambda: RunnerFactory() and TaskFactory(),
-            "It waits for its turn · number 2 in the queue",
-            "正在排队 · 队列第 2 位",
+            "It starts in a moment · number 2 in the queue",
+            "即将启动 · 队列第 2 位",
         ),
     ],
 )
@@ -316,10 +317,11 @@ def test_a_task_that_waits_for_a_lock_leads_to_the_one_before_it(staff, status):
     RunnerFactory()
     before = TaskFactory(status=status, type="full-sync", lock="version:v885")
     task = TaskFactory(lock="version:v885")
-    link = f'<a class="code" href="/tasks/{before.pk}">{str(before.pk)[:8]}</a>'
-    for path in (f"/tasks/{task.pk}", f"/tasks/{task.pk}/panel"):
-        html = staff.get(path).text
-        assert f"It waits for the end of task {link}, which has the same lock" in html
+    link = f'<a href="/tasks/{before.pk}">full-sync v885</a>'
+    for path in ("", "/panel", "/why"):
+        html = staff.get(f"/tasks/{task.pk}{path}").text
+        waits = f"Waiting for {link} (started by alice), which has the same lock"
+        assert waits in html
 
 
 def test_a_task_beyond_its_types_limit_says_so(use_task_types):
@@ -327,7 +329,7 @@ def test_a_task_beyond_its_types_limit_says_so(use_task_types):
     RunnerFactory(concurrency=9)
     TaskFactory(type="one", status=Task.Status.RUNNING)
     task = TaskFactory(type="one")
-    why = "It waits: as many of its type run as may run at once · next in the queue"
+    why = "Waiting: 1 task of this type runs, and no more may · next in the queue"
     assert Shown(task, timezone.now()).why_waiting == why
 
 
@@ -346,7 +348,10 @@ def test_a_task_that_is_being_cancelled_says_since_when_and_by_whom(staff):
     )
     html = staff.get(f"/tasks/{task.pk}").text
     said = now_in(html, "cancelling")
-    assert re.fullmatch(r"Cancelling since [\d:]{8} \(\d+ s\), asked by lin", said)
+    since = r"Cancelling since [\d:]{8} \(\d+ s\), asked by lin · killed in \d s"
+    assert re.fullmatch(since, said)
+    assert "⊖</span>" in html
+    assert ">cancelling</span>" in html
     assert f"{asked_at:%H:%M:%S}" in said
     assert re.search(r">\s*Force\s*</button>", html)
     assert "Cancel task</button>" not in html

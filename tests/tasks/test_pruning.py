@@ -40,6 +40,42 @@ def test_the_newest_stay_and_of_the_others_no_line_is_left():
     assert not PrunedLog.objects.exists()
 
 
+def end(task, at):
+    Task.objects.move(task.pk, "running", "completed", completed_at=at)
+
+
+def test_the_newest_are_those_that_ended_last_whatever_their_clocks_said():
+    running = TaskFactory.create_batch(5, status="running")
+    for hours, task in zip((9, 8, 0, -1, 1), running, strict=True):
+        end(task, NOON + timedelta(hours=hours))
+    assert prune_at_leisure(2, CRON) == 3
+    assert set(Task.objects.all()) == set(running[3:])
+
+
+def test_a_task_that_ran_for_long_is_new_when_it_ends():
+    long = TaskFactory(status="running")
+    for task in TaskFactory.create_batch(3, status="running"):
+        end(task, NOON)
+    end(long, NOON)
+    assert prune_at_leisure(1, CRON) == 3
+    assert Task.objects.get() == long
+
+
+def test_tasks_of_a_program_that_knows_no_numbers_are_numbered_by_their_times():
+    new, old, newest = [
+        TaskFactory(status="completed", completed_at=NOON + timedelta(hours=hours))
+        for hours in (2, 1, 3)
+    ]
+    Task.objects.update(number=0, ended=None)
+    assert prune_at_leisure(2, CRON) == 1
+    assert set(Task.objects.all()) == {new, newest}
+    new.refresh_from_db()
+    newest.refresh_from_db()
+    assert 0 < new.ended < newest.ended
+    assert new.number > 0
+    assert old not in Task.objects.all()
+
+
 def test_what_has_not_ended_and_what_is_pinned_stays():
     (old,) = finished(1)
     kept = {TaskFactory(), TaskFactory(status="running")}

@@ -1,37 +1,35 @@
 """Tasks of runners that died: ended, with the reason, exactly once."""
 
-import math
 import os
+import signal
 import socket
+import subprocess
 import time
+import uuid
 from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
+from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from tasks import log_store, reaper
+from tasks.keeper import Keeper, Program
 from tasks.models import LEASE_SECONDS, Runner, Task
-from tasks.reaper import (
-    Watchman,
-    process_space,
-    process_started,
-    reap,
-    take_from_its_runner,
-)
-from tests.factories import RunnerFactory, TaskFactory, write_log
+from tasks.processes import process_space, process_started
+from tasks.reaper import WATCH_SECONDS, Watchman, is_gone, reap, take_from_its_runner
+from tests.factories import NOON, RunnerFactory, TaskFactory, write_log
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
 def lost():
-    runner = RunnerFactory(name="mac-1")
-    Runner.objects.filter(pk=runner.pk).update(
-        heartbeat_at=runner.heartbeat_at - timedelta(seconds=60)
-    )
-    return runner
+    """A runner that was declared dead."""
+    return RunnerFactory(name="mac-1", stopped_at=timezone.now(), crashed=True)
 
 
 def test_a_task_of_a_lost_runner_fails_with_the_reason_as_its_last_line(lost):
@@ -42,7 +40,7 @@ def test_a_task_of_a_lost_runner_fails_with_the_reason_as_its_last_line(lost):
     assert task.status == "failed"
     assert "The runner mac-1 stopped at about 20" in task.error
     assert task.error.endswith("; 2 lines were kept.")
-    lines = log_store.page(task.pk, 0, 10)
+    lines = log_store.page(task.pk, 0, 10).lines
     assert [line["seq"] for line in lines] == [1, 2, 3]
     assert (lines[2]["level"], lines[2]["message"]) == ("error", task.error)
     assert task.last_seq == 3
@@ -105,7 +103,7 @@ def test_a_task_that_may_run_again_goes_back_to_the_queue_with_all_it_has(
     assert (task.slot, task.started_at, task.stalled_since) == (None, None, None)
     assert (task.step_index, task.step_name) == (0, "")
     assert (task.trail, task.progress, task.error) == (trail, 50, None)
-    *kept, last = log_store.page(task.pk, 0, 10)
+    *kept, last = log_store.page(task.pk, 0, 10).lines
     assert [line["message"] for line in kept] == ["a", "b"]
     assert last["level"] == "info"
     assert last["message"].startswith("The runner mac-1 stopped at about 20")
@@ -141,116 +139,369 @@ def test_a_wish_to_cancel_that_comes_meanwhile_is_seen_the_next_time(lost, idemp
     assert task.status == "cancelled"
 
 
-def test_a_runner_that_gave_a_sign_of_life_meanwhile_is_not_declared_dead(lost):
-    found = list(Runner.objects.lost())
-    Runner.objects.filter(pk=lost.pk).update(heartbeat_at=Now())
-    for runner in found:
-        reaper._declare_dead(runner, Runner.objects.lost())
-    assert list(Runner.objects.alive()) == [lost]
-
-
 def test_reaping_again_changes_nothing(lost):
     TaskFactory(status="running", runner=lost)
     assert reap() == 1
     assert reap() == 0
 
 
-def test_a_living_runner_keeps_its_tasks():
-    here = RunnerFactory(
-        process_space=process_space(),
-        pid=os.getpid(),
-        process_started=psutil.Process().create_time(),
-    )
-    for runner in (RunnerFactory(), here):
-        TaskFactory(status="running", runner=runner)
-    assert reap() == 0
+def test_a_task_whose_runner_is_not_known_any_more_ends_too():
+    TaskFactory(status="running", runner=None)
+    assert reap() == 1
 
 
-def test_a_runner_in_another_container_of_the_same_host_name_is_not_taken_for_dead():
+# --- Who is dead ------------------------------------------------------------------
+
+
+class Watch:
+    """A watchman, and a clock that goes only as he looks."""
+
+    def __init__(self, monkeypatch):
+        self.now = 1000.0
+        clock = SimpleNamespace(monotonic=lambda: self.now)
+        monkeypatch.setattr(reaper, "time", clock)
+        self.man = Watchman()
+        self.man.look()
+
+    def look_for(self, seconds, meanwhile=lambda: None):
+        """Look as often as he does, until more than so many seconds are over."""
+        until = self.now + seconds
+        while self.now <= until:
+            self.now += WATCH_SECONDS
+            meanwhile()
+            self.man.look()
+
+
+@pytest.fixture
+def watch(monkeypatch):
+    return lambda: Watch(monkeypatch)
+
+
+def process_of(pid):
+    """The columns of a runner that is this process."""
+    return {
+        "process_space": process_space(),
+        "pid": pid,
+        "process_started": process_started(pid),
+    }
+
+
+def task_of(runner):
+    return TaskFactory(status="running", runner=runner)
+
+
+def status_of(task):
+    task.refresh_from_db()
+    return task.status
+
+
+def beat(runner):
+    Runner.objects.filter(pk=runner.pk).update(beats=F("beats") + 1)
+
+
+@pytest.fixture
+def sleeper():
+    """A process that could be a runner."""
+    process = subprocess.Popen(["sleep", "1000"])
+    yield process
+    process.kill()
+    process.wait()
+
+
+def stop(process):
+    """As a terminal or a debugger does."""
+    process.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+
+
+def test_a_runner_elsewhere_whose_heartbeat_does_not_change_is_dead(watch):
+    task = task_of(RunnerFactory())
+    watching = watch()
+    watching.look_for(LEASE_SECONDS - 2 * WATCH_SECONDS)
+    assert status_of(task) == "running"
+    watching.look_for(2 * WATCH_SECONDS)
+    assert status_of(task) == "failed"
+
+
+def test_a_runner_elsewhere_is_given_the_patience_that_it_has_itself(watch):
+    runner = RunnerFactory(patience_seconds=60)
+    task = task_of(runner)
+    watching = watch()
+    watching.look_for(60 - 2 * WATCH_SECONDS)
+    assert status_of(task) == "running"
+    assert not Runner.objects.alive().exists()  # but nobody counts on it
+    watching.look_for(2 * WATCH_SECONDS)
+    assert status_of(task) == "failed"
+
+
+@pytest.mark.parametrize("hours", [-1, 1, 24 * 365])
+def test_a_clock_that_is_set_makes_no_living_runner_dead_or_silent(watch, hours):
+    runner = RunnerFactory()
+    task = task_of(runner)
+    watching = watch()
+    watching.look_for(LEASE_SECONDS / 2, lambda: beat(runner))
+    seen = runner.heartbeat_at + timedelta(hours=hours)
+    Runner.objects.filter(pk=runner.pk).update(heartbeat_at=seen)
+
+    def is_alive():
+        assert Runner.objects.alive().exists()
+        beat(runner)
+
+    watching.look_for(5 * LEASE_SECONDS, is_alive)
+    assert status_of(task) == "running"
+
+
+def test_a_dead_runner_whose_clock_was_ahead_is_dead_all_the_same(watch):
+    task = task_of(RunnerFactory(heartbeat_at=timezone.now() + timedelta(hours=1)))
+    watch().look_for(LEASE_SECONDS)
+    assert status_of(task) == "failed"
+
+
+def test_a_heartbeat_with_the_same_time_as_the_last_is_one(watch):
+    runner = RunnerFactory(heartbeat_at=NOON)
+    task = task_of(runner)
+    watch().look_for(3 * LEASE_SECONDS, lambda: beat(runner))
+    assert status_of(task) == "running"
+
+
+def test_who_was_stopped_or_had_no_database_himself_has_seen_nothing(watch):
+    task = task_of(RunnerFactory())
+    watching = watch()
+    watching.look_for(LEASE_SECONDS - 2 * WATCH_SECONDS)
+    watching.now += 40
+    watching.look_for(LEASE_SECONDS - 2 * WATCH_SECONDS)
+    assert status_of(task) == "running"
+
+
+def test_a_look_that_hung_shows_nothing(watch, monkeypatch):
+    task = task_of(RunnerFactory())
+    watching = watch()
+    watching.look_for(LEASE_SECONDS - 2 * WATCH_SECONDS)
+    order_by = reaper.Runner.objects.all().order_by
+
+    def hang(self, *fields):
+        watching.now += 20
+        return order_by(*fields)
+
+    with monkeypatch.context() as slow:
+        slow.setattr(type(Runner.objects.all()), "order_by", hang)
+        watching.man.look()
+    watching.look_for(WATCH_SECONDS)
+    assert status_of(task) == "running"
+
+
+def test_a_heartbeat_after_the_look_is_not_too_late(watch, monkeypatch):
+    runner = RunnerFactory()
+    task = task_of(runner)
+    watching = watch()
+    is_over = reaper._is_over
+
+    def beat_first(found):
+        beat(runner)
+        return is_over(found)
+
+    monkeypatch.setattr(reaper, "_is_over", beat_first)
+    watching.look_for(LEASE_SECONDS)
+    assert status_of(task) == "running"
+    assert Runner.objects.alive().exists()
+
+
+def test_a_runner_here_lives_for_as_long_as_its_process_and_its_patience(
+    watch, sleeper
+):
+    runner = RunnerFactory(patience_seconds=60, **process_of(sleeper.pid))
+    task = task_of(runner)
+    watching = watch()
+    watching.look_for(60 - 2 * WATCH_SECONDS)
+    assert Runner.objects.alive().exists()
+    assert status_of(task) == "running"
+    assert not is_gone(runner)
+    watching.look_for(2 * WATCH_SECONDS)
+    assert status_of(task) == "failed"
+
+
+def test_a_runner_here_that_was_stopped_for_a_lease_is_dead(watch, sleeper):
+    runner = RunnerFactory(patience_seconds=3600, **process_of(sleeper.pid))
+    task = task_of(runner)
+    stop(sleeper)
+    watching = watch()
+    watching.look_for(LEASE_SECONDS - 2 * WATCH_SECONDS)
+    assert status_of(task) == "running"
+    watching.look_for(2 * WATCH_SECONDS)
+    assert status_of(task) == "failed"
+
+
+@pytest.mark.parametrize("is_waited_for", [True, False])
+def test_a_runner_here_whose_process_is_gone_need_not_be_waited_for(
+    sleeper, is_waited_for
+):
+    runner = RunnerFactory(patience_seconds=3600, **process_of(sleeper.pid))
+    task = task_of(runner)
+    sleeper.kill()
+    os.waitid(os.P_PID, sleeper.pid, os.WEXITED | os.WNOWAIT)  # a zombie stays
+    if is_waited_for:
+        sleeper.wait()
+    Watchman().look()
+    assert status_of(task) == "failed"
+
+
+def test_another_process_with_the_same_pid_is_not_the_runner():
+    is_another = {**process_of(os.getpid()), "process_started": 1.0}
+    task = task_of(RunnerFactory(**is_another))
+    Watchman().look()
+    assert status_of(task) == "failed"
+
+
+def test_a_runner_in_another_container_of_the_same_host_name_is_not_asked_here():
     elsewhere = process_space().rpartition(" ")[0] + " pid:[1]"
     runner = RunnerFactory(
         host=socket.gethostname(), process_space=elsewhere, pid=2**22 - 1
     )
-    TaskFactory(status="running", runner=runner)
-    assert reap() == 0
-    assert not reaper.is_gone(runner)
-
-
-def test_a_process_that_is_gone_on_this_host_need_not_be_waited_for():
-    runner = RunnerFactory(process_space=process_space(), pid=2**22 - 1)
-    TaskFactory(status="running", runner=runner)
-    assert reap() == 1
-
-
-def test_a_dead_runner_counts_as_crashed_and_one_that_said_goodbye_does_not(lost):
-    stopped = RunnerFactory(stopped_at=lost.started_at)
-    gone = RunnerFactory(process_space=process_space(), pid=2**22 - 1)
-    reap()
-    crashed = dict(Runner.objects.values_list("pk", "crashed"))
-    assert crashed == {lost.pk: True, gone.pk: True, stopped.pk: False}
-    assert set(Runner.objects.crashed_lately()) == {lost, gone}
-
-
-@pytest.mark.parametrize("hours", [-9, 9])
-def test_what_this_hosts_clock_says_does_not_matter(lost, monkeypatch, hours):
-    living = TaskFactory(status="running", runner=RunnerFactory())
-    orphan = TaskFactory(status="running", runner=lost)
-    now, clock = timezone.now, time.time
-    monkeypatch.setattr(timezone, "now", lambda: now() + timedelta(hours=hours))
-    monkeypatch.setattr(time, "time", lambda: clock() + hours * 3600)
-    assert reap() == 1
-    living.refresh_from_db()
-    orphan.refresh_from_db()
-    assert (living.status, orphan.status) == ("running", "failed")
-    assert not reaper.is_gone(living.runner)
+    task = task_of(runner)
+    Watchman().look()
+    assert status_of(task) == "running"
+    assert not is_gone(runner)
 
 
 def test_a_clock_that_is_set_while_a_runner_runs_does_not_make_it_dead(monkeypatch):
-    runner = RunnerFactory(
-        process_space=process_space(),
-        pid=os.getpid(),
-        process_started=process_started(os.getpid()),
-    )
+    task = task_of(RunnerFactory(**process_of(os.getpid())))
     boot_time = psutil._psplatform.boot_time
     monkeypatch.setattr(psutil._psplatform, "boot_time", lambda: boot_time() + 3600)
-    assert reaper.is_alive(runner)
-
-
-def test_another_process_with_the_same_pid_is_not_the_runner():
-    runner = RunnerFactory(
-        process_space=process_space(), pid=os.getpid(), process_started=1.0
-    )
-    TaskFactory(status="running", runner=runner)
-    assert reap() == 1
-
-
-def test_a_watchman_believes_in_silence_after_a_lease_of_his_own(lost, monkeypatch):
-    task = TaskFactory(status="running", runner=lost)
-    now = 1000.0
-    monkeypatch.setattr(reaper.time, "monotonic", lambda: now)
-    watchman = Watchman()
-
-    def seconds_pass(seconds):
-        nonlocal now
-        for _ in range(seconds):
-            now += 1
-            watchman.look()
-        task.refresh_from_db()
-        return task.status
-
-    watchman.look()
-    assert seconds_pass(int(LEASE_SECONDS) - 1) == "running"
-    now += 7  # his database was away
-    assert seconds_pass(int(LEASE_SECONDS)) == "running"
-    assert seconds_pass(1) == "failed"
-
-
-def test_a_watchman_knows_at_once_of_what_is_dead_on_his_own_host():
-    runner = RunnerFactory(process_space=process_space(), pid=2**22 - 1)
-    task = TaskFactory(status="running", runner=runner)
+    monkeypatch.setattr(time, "time", lambda: 0.0)
     Watchman().look()
-    task.refresh_from_db()
-    assert task.status == "failed"
+    assert status_of(task) == "running"
+
+
+def test_nobody_declares_himself_dead(watch, monkeypatch):
+    runner = RunnerFactory()
+    task = task_of(runner)
+    watching = watch()
+    watching.man = Watchman(runner.pk)
+    watching.look_for(3 * LEASE_SECONDS)
+    assert status_of(task) == "running"
+
+
+def test_a_dead_runner_counts_as_crashed_and_one_that_said_goodbye_does_not(watch):
+    stopped = RunnerFactory(stopped_at=Now())
+    silent = RunnerFactory()
+    watch().look_for(LEASE_SECONDS)
+    assert set(Runner.objects.crashed_lately()) == {silent}
+    assert stopped not in Runner.objects.alive()
+
+
+# --- What pages say of a runner -----------------------------------------------------
+
+
+def test_a_runner_that_was_silent_before_anybody_looked_is_not_counted_on(watch):
+    runner = RunnerFactory(heartbeat_at=NOON, patience_seconds=3600)
+    watching = watch()
+    assert not Runner.objects.alive().exists()
+    beat(runner)
+    Runner.objects.update(is_silent=False)  # as a runner does with its heartbeat
+    watching.look_for(WATCH_SECONDS)
+    assert Runner.objects.alive().exists()
+
+
+def test_a_runner_here_is_not_called_silent_while_the_database_takes_no_heartbeat(
+    watch, sleeper
+):
+    RunnerFactory(heartbeat_at=NOON, patience_seconds=3600, **process_of(sleeper.pid))
+    watch().look_for(3 * LEASE_SECONDS)
+    assert Runner.objects.alive().exists()
+
+
+# --- What is left of its programs ---------------------------------------------------
+
+
+@pytest.fixture
+def helped():
+    """A runner with a process of its own (not its keeper's parent), and what it
+    started: ``start`` gives the process of a program."""
+    made = []
+
+    def make(runner_id):
+        made.append(Keeper(runner_id))
+        return made[-1]
+
+    yield make
+    for keeper in made:
+        psutil.Process(keeper._process.pid).resume()
+        keeper.close()
+
+
+def program_of(keeper):
+    """A program that such a keeper started, and the connection that it hangs on."""
+    with Path(os.devnull).open("w") as out:
+        script = "echo; exec sleep 1000"
+        program = Program(["sh", "-c", script], "/", dict(os.environ))
+        connection = keeper.start(program, out.fileno(), out.fileno())
+    connection.setblocking(True)
+    pid = int(connection.recv(100).decode().partition(":")[2].strip("} \n"))
+    return psutil.Process(pid), connection
+
+
+def is_running(process):
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.mark.parametrize("are_stopped", [False, True])
+def test_before_the_tasks_of_a_stopped_runner_are_taken_its_programs_are_ended(
+    watch, sleeper, helped, are_stopped
+):
+    runner = RunnerFactory(**process_of(sleeper.pid))
+    task = task_of(runner)
+    keeper = helped(runner.pk)
+    program, connection = program_of(keeper)
+    stop(sleeper)
+    if are_stopped:  # with it, as by a kill of the whole tree
+        for process in psutil.Process(keeper._process.pid).children(recursive=True):
+            process.suspend()
+        psutil.Process(keeper._process.pid).suspend()
+    watching = watch()
+    watching.look_for(LEASE_SECONDS - 2 * WATCH_SECONDS)
+    assert is_running(program)
+    watching.look_for(2 * WATCH_SECONDS)
+    assert not is_running(program)
+    assert status_of(task) == "failed"
+    connection.close()
+
+
+def test_a_task_is_not_taken_while_a_program_of_its_runner_can_not_be_killed(
+    helped, sleeper, monkeypatch
+):
+    runner = RunnerFactory(**process_of(sleeper.pid))
+    task = task_of(runner)
+    program, connection = program_of(helped(runner.pk))
+    sleeper.kill()
+    sleeper.wait()
+    with monkeypatch.context() as refused:
+        refused.setattr(psutil.Process, "kill", lambda _: None)
+        refused.setattr("tasks.processes.KILL_SECONDS", 0.1)
+        Watchman().look()
+    assert status_of(task) == "running"
+    assert not is_gone(runner)
+    Watchman().look()
+    assert status_of(task) == "failed"
+    assert not is_running(program)
+    connection.close()
+
+
+def test_the_programs_of_another_runner_are_left_alone(helped, sleeper):
+    runner = RunnerFactory(**process_of(sleeper.pid))
+    program, connection = program_of(helped(uuid.uuid4()))
+    sleeper.kill()
+    sleeper.wait()
+    Watchman().look()
+    assert not Runner.objects.alive().exists()
+    assert is_running(program)
+    assert runner
+    connection.close()
+
+
+# --- A watchman who is hindered -----------------------------------------------------
 
 
 @pytest.mark.django_db(transaction=True)
@@ -260,16 +511,9 @@ def test_a_watchman_who_can_look_at_nothing_says_so_once_and_goes_on(
     task = TaskFactory(status="running", runner=lost)
     watchman = Watchman()
     with monkeypatch.context() as away:
-        away.setattr(reaper, "reap", lambda **_: 1 / 0)
+        away.setattr(reaper, "reap", lambda: 1 / 0)
         for _ in range(3):
             watchman.look_or_log()
     assert len(caplog.records) == 1
-    watchman._open_since = -math.inf
     watchman.look_or_log()
-    task.refresh_from_db()
-    assert task.status == "failed"
-
-
-def test_a_task_whose_runner_is_not_known_any_more_ends_too():
-    TaskFactory(status="running", runner=None)
-    assert reap() == 1
+    assert status_of(task) == "failed"

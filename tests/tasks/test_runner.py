@@ -1,21 +1,30 @@
 """What a runner does with lines that the database does not take."""
 
+import errno
+import itertools
 import math
 import os
+import resource
 import signal
 import time
+import tomllib
+from contextlib import suppress
+from types import SimpleNamespace
 
 import psutil
 import pytest
 from django.db import Error, connection
+from django.db.models.functions import Now
 
-from tasks import execution, log_store
+from tasks import execution, log_store, reaper
 from tasks.claiming import claim
-from tasks.lifecycle import Actor, request_cancel
+from tasks.keeper import LeaseLost
+from tasks.lifecycle import Actor, request_cancel, submit
 from tasks.models import AuditEvent, PrunedLog, Runner, Task
 from tasks.pages.sayings import said
 from tasks.reaper import reap
-from tasks.runner import LeaseLost, TaskRunner
+from tasks.runner import FENCE_SECONDS, TaskRunner
+from tasks.waiting import waiting_for
 from tests.factories import RunnerFactory, TaskFactory, write_log
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -38,11 +47,32 @@ name = "second"
 command = ["sh", "-c", "echo ready; test -e $0 && exit; exec sleep 1000", "{gate}"]
 [again.params.gate]
 
+[two-at-once]
+max_running = 2
+stop_grace = "1s"
+[[two-at-once.steps]]
+command = ["sh", "-c", "trap '' TERM; echo ready; sleep 1000; sleep 1000"]
+
 [endless]
 [[endless.steps]]
 command = ["sh", "-c", "while echo line; do sleep 0.01; done"]
 """
-AWAY = "lines_are_away"
+FLOOD_LINES = 60_000  # many times what a pipe holds
+# Written by blocks that end anywhere, as programs do whose output is no terminal.
+FLOOD = """
+[flood]
+[[flood.steps]]
+pty = {pty}
+command = ["{{python}}", "-c", '''
+import os
+data = "".join(f"{{{{number}}}} {filling}\\r\\n" for number in range({count})).encode()
+while data:
+    data = data[os.write(1, data[:4096]):]
+''']
+"""
+FILLING = "版本资源同步" * 3
+AWAY = "table_is_away"
+PAUSE_SECONDS = 2.0  # longer than an unfinished line waits to be shown
 
 
 @pytest.fixture(autouse=True)
@@ -63,27 +93,28 @@ def new_runner():
         runner._close()
 
 
-@pytest.fixture
-def lines_table():
-    """Takes the table of lines away, and brings it back."""
+class TableThatGoes:
+    def __init__(self, name):
+        self.name, self.is_away = name, False
 
-    def rename(old, new):
+    def take_away(self):
+        self._rename(self.name, AWAY)
+        self.is_away = True
+
+    def bring_back(self):
+        if self.is_away:
+            self._rename(AWAY, self.name)
+            self.is_away = False
+
+    def _rename(self, old, new):
         with connection.cursor() as cursor:
             cursor.execute(f"ALTER TABLE {old} RENAME TO {new}")
 
-    class Table:
-        is_away = False
 
-        def take_away(self):
-            rename(log_store.TABLE, AWAY)
-            self.is_away = True
-
-        def bring_back(self):
-            if self.is_away:
-                rename(AWAY, log_store.TABLE)
-                self.is_away = False
-
-    table = Table()
+@pytest.fixture
+def lines_table():
+    """Takes the table of lines away, and brings it back."""
+    table = TableThatGoes(log_store.TABLE)
     yield table
     table.bring_back()
 
@@ -95,6 +126,11 @@ def work(runner, until):
         assert time.monotonic() < deadline, "waited in vain"
         runner._do_what_is_due()
         runner._wait()
+
+
+def work_for(runner, seconds):
+    until = time.monotonic() + seconds
+    work(runner, lambda: time.monotonic() >= until)
 
 
 def ended(*tasks):
@@ -121,7 +157,7 @@ def test_refused_lines_fail_their_task_alone_and_a_line_says_what_is_missing(
     assert runner.claim()
     work(runner, until=ended(bad, good))
     assert good.status == "completed"
-    assert messages(good)[:3] == ["Executing: printf 'one\ntwo\n'", "one", "two"]
+    assert messages(good)[:3] == [r"Executing: printf $'one\ntwo\n'", "one", "two"]
     assert bad.status == "failed"
     assert "after line 0 could not be stored: " in bad.error
     assert messages(bad) == [bad.error]
@@ -175,20 +211,55 @@ def test_where_storing_fails_for_too_long_the_task_is_stopped_and_says_why(
     assert task.log_sha256 == log_store.sha256(task.pk)
 
 
-def test_a_runner_that_was_not_heard_itself_ends_no_silent_one(new_runner):
-    other = RunnerFactory()
-    Runner.objects.filter(pk=other.pk).update(heartbeat_at="2020-01-01T00:00:00Z")
-    task = TaskFactory(status="running", runner=other)
-    runner = new_runner()
-    runner._last_beat -= 60  # its database was away for a minute
-    runner.beat()
-    runner.reap()
+def test_a_runner_never_reaps_itself(new_runner, monkeypatch):
+    runner = new_runner(store_patience_seconds=0)
+    task, _ = silent_task(runner)
+    runner._beat_at = math.inf
+    frozen = {"patience_seconds": 1, "process_space": "elsewhere"}
+    Runner.objects.filter(pk=runner.row.pk).update(**frozen)
+    now = 0
+    monkeypatch.setattr(reaper, "time", SimpleNamespace(monotonic=lambda: now))
+    for _ in range(10):
+        now += 5
+        runner.reap()
     task.refresh_from_db()
     assert task.status == "running"
-    runner._beats_since -= 60  # and has been there for the next one
-    runner.reap()
-    task.refresh_from_db()
+
+
+@pytest.fixture
+def runners_table():
+    """Takes the table of runners away, and brings it back."""
+    table = TableThatGoes(Runner._meta.db_table)
+    yield table
+    table.bring_back()
+
+
+def test_a_runner_that_can_not_beat_keeps_its_silent_task_for_its_patience(
+    new_runner, runners_table
+):
+    runner = new_runner(store_patience_seconds=3600)
+    task, child = silent_task(runner)
+    runners_table.take_away()
+    runner._confirmed_at -= 3500
+    runner._beat_or_give_up()
+    assert runner.runs[task.pk].execution.outcome is None
+    runner._confirmed_at -= 200
+    runner._beat_or_give_up()
+    runners_table.bring_back()
+    work(runner, until=ended(task))
     assert task.status == "failed"
+    assert task.error.startswith(
+        "Stopped, because its output could not be stored for 3600 s: "
+    )
+    assert not psutil.pid_exists(child.pid)
+
+
+def test_a_runner_says_for_how_long_it_keeps_its_tasks_without_a_heartbeat(
+    new_runner, use_task_types
+):
+    use_task_types(TYPES.replace("[silent]", '[silent]\nstop_grace = "90s"'))
+    row = new_runner(store_patience_seconds=50).row
+    assert row.patience_seconds == 50 + 90 + FENCE_SECONDS
 
 
 def silent_task(runner):
@@ -281,7 +352,7 @@ def test_a_wish_to_cancel_is_passed_on_with_its_force(new_runner):
 
 def lose_lease(runner):
     """What others do with a runner that is silent for too long."""
-    Runner.objects.filter(pk=runner.row.pk).update(heartbeat_at="2020-01-01T00:00:00Z")
+    Runner.objects.filter(pk=runner.row.pk).update(stopped_at=Now(), crashed=True)
     reap()
 
 
@@ -466,3 +537,280 @@ def test_a_prune_that_failed_is_tried_again(new_runner, lines_table, settings):
     runner._prune_at = 0.0
     work(runner, until=lambda: not PrunedLog.objects.exists())
     assert not old.lines.exists()
+
+
+# --- Limits of the system -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("part", ["beat", "reap", "hear", "claim"])
+def test_a_runner_outlives_a_limit_that_it_meets_itself(new_runner, monkeypatch, part):
+    def refuse():
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    task, runner = TaskFactory(type="two-lines", params={}), new_runner()
+    with monkeypatch.context() as patch:
+        patch.setattr(runner, part, refuse)
+        runner._beat_at = runner._reap_at = runner._poll_at = 0.0
+        runner._do_what_is_due()
+    work(runner, ended(task))
+    assert task.status == "completed"
+
+
+def test_lines_wait_where_storing_them_meets_a_limit(new_runner, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    task, runner = TaskFactory(type="two-lines", params={}), new_runner()
+    with monkeypatch.context() as patch:
+        patch.setattr("tasks.runner.store", refuse)
+        work(runner, lambda: runner._not_stored_since is not None)
+    work(runner, ended(task))
+    assert messages(task)[1:3] == ["one", "two"]
+
+
+def test_a_task_that_finds_no_file_to_open_fails_alone(new_runner):
+    first = TaskFactory(type="endless", params={})
+    runner = new_runner()
+    work(runner, lambda: runner.runs)
+    second = TaskFactory(type="two-lines", params={})
+    opened, spare = [], connection.ensure_connection
+    spare()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    used = max(int(name) for name in os.listdir("/proc/self/fd"))  # noqa: PTH208
+    resource.setrlimit(resource.RLIMIT_NOFILE, (used, hard))
+    try:
+        with suppress(OSError):
+            while True:
+                opened.append(os.dup(0))
+        assert runner.claim()
+    finally:
+        for fd in opened:
+            os.close(fd)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    work(runner, ended(second))
+    assert second.status == "failed"
+    assert "no more files can be opened (ulimit -n)" in second.error
+    assert first.pk in runner.runs
+    third = TaskFactory(type="two-lines", params={})
+    work(runner, ended(third))
+    assert third.status == "completed"
+
+
+# --- Pauses -------------------------------------------------------------------------
+
+
+@pytest.fixture(params=["false", "true"], ids=["pipes", "terminal"])
+def flooding(request, use_task_types, new_runner):
+    """A runner in the middle of a flood, and its task; whose lines are whole."""
+    text = FLOOD.format(pty=request.param, filling=FILLING, count=FLOOD_LINES)
+    use_task_types(text)
+    task, runner = TaskFactory(type="flood", params={}), new_runner()
+
+    def has_begun():
+        task.refresh_from_db()
+        return task.last_seq > 100
+
+    work(runner, has_begun)
+    yield runner, task
+    work(runner, ended(task))
+    assert task.status == "completed", task.error
+    expected = [f"{number} {FILLING}" for number in range(FLOOD_LINES)]
+    assert printed(task) == expected
+
+
+def printed(task):
+    """What the program said, as the log has it."""
+    rows = log_store.read(task.pk, 0, limit=2 * FLOOD_LINES)
+    return [row.message for row in rows if row.level == "stdout"]
+
+
+def test_lines_are_whole_when_nothing_could_be_stored_for_a_while(
+    flooding, lines_table
+):
+    runner, _ = flooding
+    for _ in range(2):
+        lines_table.take_away()
+        work(runner, lambda: runner._not_stored_since is not None)
+        work_for(runner, PAUSE_SECONDS)
+        lines_table.bring_back()
+        work(runner, lambda: runner._not_stored_since is None)
+
+
+def test_lines_are_whole_when_the_runner_stood_still_for_a_while(flooding):
+    runner, _ = flooding
+    for _ in range(3):
+        time.sleep(PAUSE_SECONDS)  # as a stopped process does, or one that waits
+        runner._do_what_is_due()
+        runner._wait()
+
+
+# --- As it was accepted -------------------------------------------------------------
+
+DEPLOY = """
+[deploy]
+[deploy.params.token]
+secret = true
+[deploy.params.where]
+choices = ["staging", "production"]
+[[deploy.steps]]
+name = "use"
+command = ["sh", "-c", 'echo "$0 at $1"; exit $2', "{token}", "{where}", "{code}"]
+[deploy.params.code]
+default = "0"
+"""
+GIVEN = {"token": "it's $PECIAL", "where": "production"}
+
+
+@pytest.mark.parametrize("code", ["0", "3"])
+def test_a_task_runs_with_its_secrets_and_forgets_them(
+    new_runner, use_task_types, code
+):
+    use_task_types(DEPLOY)
+    task = submit("deploy", {**GIVEN, "code": code}, Actor("alice"))
+    use_task_types(DEPLOY.replace("token", "password"))
+    work(new_runner(), ended(task))
+    assert "*** at production" in messages(task)
+    assert f" *** production {code}" in messages(task)[0]
+    assert task.secret_values is None
+    assert "PECIAL" not in str((messages(task), task.result, task.error))
+
+
+def test_a_choice_that_was_taken_away_does_not_run(new_runner, use_task_types):
+    use_task_types(DEPLOY)
+    task = submit("deploy", GIVEN, Actor("alice"))
+    use_task_types(DEPLOY.replace(', "production"', ""))
+    work(new_runner(), ended(task))
+    says = "The parameter where is not accepted any more: It must be one of: staging."
+    assert (task.status, task.error, messages(task)) == ("failed", says, [says])
+    assert task.secret_values is None
+
+
+def test_a_changed_secret_key_fails_the_task_with_that_reason(
+    new_runner, use_task_types, settings
+):
+    use_task_types(DEPLOY)
+    task = submit("deploy", GIVEN, Actor("alice"))
+    settings.SECRET_KEY = "another-secret-key-of-thirty-two-characters"
+    work(new_runner(), ended(task))
+    assert "SECRET_KEY has changed" in task.error
+    assert task.secret_values is None
+
+
+def test_a_task_cancelled_while_it_runs_forgets_its_secrets(new_runner, use_task_types):
+    use_task_types(DEPLOY.replace("exit $2", "sleep 1000"))
+    task = submit("deploy", GIVEN, Actor("alice"))
+    runner = new_runner()
+    work(runner, lambda: "*** at production" in messages(task))
+    request_cancel(task.pk, Actor("bob"))
+    work(runner, ended(task))
+    assert (task.status, task.secret_values) == ("cancelled", None)
+
+
+def test_a_step_whose_parameter_has_no_value_is_not_started(
+    new_runner, use_task_types, tmp_path
+):
+    """As of a task from before, to whose type a parameter was added."""
+    use_task_types(
+        "[remove]\n[remove.params.dir]\n[[remove.steps]]\nname = 'remove'\n"
+        f"command = ['touch', '{tmp_path}/{{dir}}x']\ncontinue_on_error = true\n"
+    )
+    task = TaskFactory(type="remove", params={})
+    work(new_runner(), ended(task))
+    says = "Step “remove” was not started: The parameter dir has no value."
+    assert (task.status, task.error) == ("failed", says)
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize("where", ["cwd = '/srv/{dir}'", "env = {D = '/srv/{dir}'}"])
+def test_a_missing_value_is_missed_wherever_it_stands(
+    new_runner, use_task_types, where
+):
+    use_task_types(
+        f"[a]\n[a.params.dir]\n[[a.steps]]\nname = 's'\ncommand = ['true']\n{where}\n"
+    )
+    task = TaskFactory(type="a", params={})
+    work(new_runner(), ended(task))
+    assert task.error == "Step “s” was not started: The parameter dir has no value."
+
+
+def test_what_may_be_left_out_is_empty(new_runner, use_task_types):
+    use_task_types(
+        "[a]\n[a.params.note]\nrequired = false\n[[a.steps]]\n"
+        "command = ['echo', '<{note}>']\n"
+    )
+    task = submit("a", {}, Actor("alice"))
+    work(new_runner(), ended(task))
+    assert "<>" in messages(task)
+
+
+def test_a_task_of_a_type_that_a_runner_does_not_know_waits_for_one_that_does(
+    new_runner, use_task_types
+):
+    use_task_types(DEPLOY)
+    theirs = submit("deploy", GIVEN, Actor("alice"))
+    use_task_types(TYPES)
+    mine = submit("two-lines", {}, Actor("alice"))
+    runner = new_runner()
+    work(runner, ended(mine))
+    theirs.refresh_from_db()
+    assert theirs.status == "pending"
+    assert waiting_for(theirs).reason == "runner"
+    RunnerFactory(known_types=["deploy"])
+    assert waiting_for(theirs).reason == "turn"
+    use_task_types(DEPLOY)
+    work(new_runner(), ended(theirs))
+    assert (theirs.status, theirs.error) == ("completed", None)
+
+
+def test_a_runner_says_which_types_it_knows(new_runner):
+    everything = new_runner()
+    assert everything.row.known_types == sorted(tomllib.loads(TYPES))
+    assert new_runner(types=["silent"]).row.known_types == ["silent"]
+
+
+# --- Places of a type ---------------------------------------------------------------
+
+STORM_ROUNDS = 4
+
+
+def by_cancel(task_id, _child):
+    request_cancel(task_id, Actor("alice"))
+
+
+def by_force(task_id, _child):
+    request_cancel(task_id, Actor("alice"), force=True)
+
+
+def by_kill(_task_id, child):
+    os.kill(child.pid, signal.SIGKILL)
+
+
+def test_a_storm_of_ends_leaves_no_place_empty_and_fills_none_twice(new_runner):
+    runner = new_runner(concurrency=8)
+    running = Task.objects.running().filter(type="two-at-once")
+
+    def started():
+        """The tasks that run, each with its child."""
+        assert running.count() <= 2
+        runs = [run.execution for run in runner.runs.values()]
+        return [(run.task_id, run.child) for run in runs if run.child and run.child.pid]
+
+    def are(count):
+        return lambda: len(started()) == count
+
+    for _ in range(STORM_ROUNDS):
+        tasks = TaskFactory.create_batch(6, type="two-at-once", params={})
+        ways = itertools.cycle([by_force, by_kill, by_cancel, by_force, by_kill])
+        while left := Task.objects.filter(pk__in=[task.pk for task in tasks]).exclude(
+            status__in=Task.ENDED
+        ):
+            work(runner, until=are(min(2, left.count())))
+            doomed = started()
+            for (task_id, child), end in zip(doomed, ways, strict=False):
+                end(task_id, child)
+            work(
+                runner,
+                until=lambda ids={i for i, _ in doomed}: not ids & {*runner.runs},
+            )
+    work(runner, until=are(0))
+    assert not running.exists()

@@ -2,12 +2,12 @@
 
 import select
 import uuid
-from datetime import timedelta
 
 import pytest
 from django.utils import timezone, translation
 
 from tasks import lifecycle
+from tasks.accepting import CannotRun, accepted
 from tasks.catalog import load
 from tasks.execution import Execution
 from tasks.lifecycle import Actor
@@ -130,7 +130,7 @@ def test_a_cancel_before_the_start_is_said_in_chinese():
 @pytest.mark.parametrize("cancelled_by", ["", "lin"])
 def test_a_lost_runner_is_said_in_chinese(kept, lines, cancelled_by):
     runner = RunnerFactory(name="mac-1")
-    Runner.objects.update(heartbeat_at=timezone.now() - timedelta(seconds=60))
+    Runner.objects.update(stopped_at=timezone.now())
     asked_at = timezone.now() if cancelled_by else None
     wish = {"cancel_requested_by": cancelled_by, "cancel_requested_at": asked_at}
     running = {"status": Task.Status.RUNNING, **wish}
@@ -159,7 +159,7 @@ def endless(use_task_types):
     use_task_types("[endless]\n[[endless.steps]]\ncommand = ['sleep', '1000']\n")
 
 
-def test_a_cancel_of_what_runs_is_said_in_chinese(runner, endless):
+def test_a_cancel_of_what_runs_is_said_in_chinese(endless, runner):
     task = TaskFactory(type="endless", params={})
     assert runner.claim()
     lifecycle.request_cancel(task.pk, LIN)
@@ -172,10 +172,10 @@ def test_a_cancel_of_what_runs_is_said_in_chinese(runner, endless):
     assert is_known(execution.error)
 
 
-def test_a_type_that_is_gone_is_said_in_chinese(runner, endless):
-    task = TaskFactory(type="gone", params={})
-    assert runner.claim()
-    sentence = runner.runs[task.pk].execution.error
+def test_a_type_that_is_gone_is_said_in_chinese(endless, db):
+    with pytest.raises(CannotRun) as reason:
+        accepted(TaskFactory(type="gone", params={}))
+    sentence = str(reason.value)
     assert chinese(sentence) == "没有任务类型 gone，可用的有：endless。"
     assert is_known(sentence)
     with pytest.raises(lifecycle.UnknownTaskType) as error:

@@ -1,9 +1,11 @@
 """The one-time link: it opens once, for its user, and for staff only."""
 
+from datetime import timedelta
+
 import pytest
 from django.test import Client
 
-from tasks.sign_in import sign_in_link
+from tasks.sign_in import sign_in_link, tokens
 
 pytestmark = pytest.mark.django_db
 
@@ -49,6 +51,27 @@ def test_a_look_at_the_head_does_not_use_a_link_up(stranger, alice):
     path = path_of(sign_in_link(alice, BASE_URL))
     assert stranger.head(path).status_code == 405
     assert stranger.get(path).status_code == 302
+
+
+@pytest.mark.parametrize("method", ["head", "options", "post", "put", "delete", "get"])
+def test_no_log_has_a_link(stranger, alice, method, caplog):
+    path = path_of(sign_in_link(alice, BASE_URL))
+    stranger = Client(enforce_csrf_checks=True)
+    secret = path.rpartition("/")[2] if method != "get" else "wrong-token"
+    answer = getattr(stranger, method)(path.rpartition("/")[0] + "/" + secret)
+    assert answer.status_code == (403 if method == "get" else 405)
+    assert "/sign-in/…" in caplog.text
+    assert secret not in caplog.text
+    assert stranger.get(path).status_code == 302
+
+
+def test_a_link_is_good_for_an_hour(stranger, alice, monkeypatch):
+    path = path_of(sign_in_link(alice, BASE_URL))
+    made = tokens._now()
+    for minutes, expected in ((61, 403), (59, 302)):
+        later = made + timedelta(minutes=minutes)
+        monkeypatch.setattr(tokens, "_now", lambda later=later: later)
+        assert stranger.get(path).status_code == expected
 
 
 def test_a_link_for_somebody_who_is_not_staff_opens_nothing(stranger, bob):

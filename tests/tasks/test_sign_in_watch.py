@@ -1,12 +1,18 @@
 """Signing in: it is written down, and who guesses has to wait."""
 
+import re
+from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urljoin
 
 import pytest
-from django.test import Client
+from django.contrib.auth.hashers import MD5PasswordHasher
+from django.test import Client, RequestFactory
 
+from tasks import attempts
 from tasks.api import throttles
+from tasks.attempts import TooManyAttempts, attempt
 from tasks.models import AuditEvent
+from tests.factories import UserFactory
 
 pytestmark = pytest.mark.django_db
 TRIES = int(throttles.SIGN_IN_RATE.partition("/")[0])
@@ -77,6 +83,143 @@ def test_who_guesses_keeps_nobody_out_who_comes_from_elsewhere(stranger):
         sign_in(stranger, "alice", "wrong", REMOTE_ADDR="6.6.6.6")
     answer = sign_in(Client(), "alice", "sesame-4-alice", REMOTE_ADDR="10.1.2.3")
     assert answer["Location"] == "/"
+
+
+def test_of_thirty_attempts_at_once_no_more_than_the_limit_are_looked_at():
+    request = RequestFactory().post("/", REMOTE_ADDR="10.1.2.3")
+
+    def look(number):
+        try:
+            return bool(attempt(request, "alice"))
+        except TooManyAttempts:
+            return False
+
+    with ThreadPoolExecutor(30) as pool:
+        assert sum(pool.map(look, range(30))) == TRIES
+
+
+def hashed(monkeypatch):
+    """The passwords that were looked at."""
+    seen = []
+    encode = MD5PasswordHasher.encode
+    monkeypatch.setattr(
+        MD5PasswordHasher,
+        "encode",
+        lambda self, password, salt: (
+            seen.append(password) or encode(self, password, salt)
+        ),
+    )
+    return seen
+
+
+def test_what_is_refused_is_not_hashed(stranger, monkeypatch):
+    seen = hashed(monkeypatch)
+    for number in range(TRIES + 20):
+        sign_in(stranger, f"user-{number}", "wrong")
+    assert len(seen) == TRIES
+
+
+def test_an_account_is_guessed_at_from_many_addresses_no_more_than_its_limit(
+    monkeypatch,
+):
+    most = int(attempts.ACCOUNT_RATE.partition("/")[0])
+    seen = hashed(monkeypatch)
+    for number in range(most + 20):
+        sign_in(Client(), "alice", "wrong", REMOTE_ADDR=f"6.6.{number}.6")
+    assert len(seen) == most
+    answer = sign_in(Client(), "ALICE", "x", REMOTE_ADDR="6.6.200.6")
+    assert "Too many failed sign-ins" in answer.text
+
+
+def test_strangers_keep_nobody_out_who_signed_in_from_there_before():
+    home = {"REMOTE_ADDR": "2001:db8::7"}
+    sign_in(Client(), "alice", "sesame-4-alice", **home)
+    for number in range(100):
+        sign_in(Client(), "alice", "wrong", REMOTE_ADDR=f"6.6.{number}.6")
+    # Of the same network, with another address of it.
+    answer = sign_in(Client(), "alice", "sesame-4-alice", REMOTE_ADDR="2001:db8::8")
+    assert answer["Location"] == "/"
+    elsewhere = sign_in(Client(), "alice", "sesame-4-alice", REMOTE_ADDR="9.9.9.9")
+    assert "Too many" in elsewhere.text
+
+
+def test_one_who_fails_keeps_nobody_out_behind_the_same_address():
+    sign_in(Client(), "alice", "sesame-4-alice")
+    for number in range(TRIES + 5):
+        sign_in(Client(), f"user-{number}", "wrong")
+    assert sign_in(Client(), "alice", "sesame-4-alice").status_code == 302
+    for _ in range(TRIES + 1):
+        sign_in(Client(), "alice", "wrong")
+    assert "Too many" in sign_in(Client(), "alice", "sesame-4-alice").text
+
+
+def test_what_an_address_may_not_try_uses_up_no_account(stranger):
+    for _ in range(200):
+        sign_in(stranger, "alice", "wrong", REMOTE_ADDR="6.6.6.6")
+    answer = sign_in(Client(), "alice", "sesame-4-alice", REMOTE_ADDR="9.9.9.9")
+    assert answer["Location"] == "/"
+
+
+def test_nobody_learns_by_the_limits_which_accounts_there_are():
+    def answers(name):
+        texts = []
+        for number in range(40):
+            page = sign_in(Client(), name, "wrong", REMOTE_ADDR=f"6.6.{number}.6").text
+            list_of_errors = re.search(r"errornote[^>]*>(.*?)</p>", page, re.S)
+            texts.append(re.sub(r"\d+", "N", list_of_errors[1]).strip())
+        return texts
+
+    assert answers("alice") == answers("nobody-at-all")
+
+
+def test_the_old_password_is_tried_no_more_often_than_at_the_sign_in(browser, alice):
+    def change(old):
+        page = browser.get("/admin/password_change/")
+        form = {
+            "csrfmiddlewaretoken": str(page.context["csrf_token"]),
+            "old_password": old,
+            "new_password1": "sesame-5-alice",
+            "new_password2": "sesame-5-alice",
+        }
+        return browser.post("/admin/password_change/", form, follow=True)
+
+    for _ in range(TRIES):
+        assert "was entered incorrectly" in change("wrong").text
+    assert "Too many failed sign-ins" in change("sesame-4-alice").text
+    alice.refresh_from_db()
+    assert alice.check_password("sesame-4-alice")
+
+
+@pytest.mark.parametrize("is_staff", [True, False])
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("en", "account opens nothing"), ("zh-hans", "你的账号")],
+)
+def test_a_right_password_that_opens_nothing_is_not_called_wrong(
+    stranger, is_staff, language, words
+):
+    user = UserFactory(username="eve", is_staff=is_staff)
+    user.set_password("sesame-4-eve")
+    user.save()
+    headers = {"Accept-Language": language}
+    for _ in range(TRIES + 5):  # which is no guessing
+        answer = sign_in(stranger, "eve", "sesame-4-eve", headers=headers)
+        assert words in answer.text
+        assert "admin" in answer.text
+    assert "_auth_user_id" not in stranger.session
+    assert words not in sign_in(stranger, "eve", "wrong", headers=headers).text
+    assert written()[0] == ("sign-in.failed", "eve", "127.0.0.1")
+
+
+def test_who_is_not_active_learns_no_more_than_by_a_wrong_password(stranger, alice):
+    alice.is_active = False
+    alice.save()
+
+    def answer(password):
+        page = sign_in(stranger, "alice", password).text
+        return re.search(r"errornote[^>]*>(.*?)</p>", page, re.S)[1]
+
+    assert answer("sesame-4-alice") == answer("wrong")
 
 
 def test_who_mistypes_a_few_times_gets_in(stranger):

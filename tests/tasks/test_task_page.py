@@ -1,9 +1,9 @@
 """What a task's page says beside its log: steps, time left, reruns, result."""
 
+import re
 from datetime import timedelta
 
 import pytest
-from django.test import Client
 from django.utils import timezone, translation
 
 from tasks.durations import LEAST_RUNS, RUNS, usual_seconds, usual_silences
@@ -31,13 +31,6 @@ weight = 2
 name = "three"
 command = ["true"]
 """
-
-
-@pytest.fixture
-def staff(alice):
-    client = Client()
-    client.force_login(alice)
-    return client
 
 
 @pytest.fixture
@@ -101,12 +94,62 @@ def test_steps_of_a_task_that_has_ended_lead_to_their_lines(three, staff):
     task = TaskFactory(
         type="three",
         status=Task.Status.COMPLETED,
-        trail=[[0, 1, "one", 0, None], [7, 2, "two", 25, None]],
+        trail=[
+            [0, 1, "one", 0, None],
+            [7, 2, "two", 25, None],
+            [9, 2, "two", 25, None],
+        ],
         result={"success": True, "results": results},
     )
     rows = Shown(task, NOON).steps
-    assert [row.line for row in rows] == [1, 8, None, None]
+    assert [row.line for row in rows] == [1, 8, 10, None]
     assert '<a href="#L8">two</a>' in facts(staff, task)
+
+
+def test_a_step_that_is_over_says_how_it_ended_where_that_is_known(use_task_types):
+    steps = 'name = "one"\ncommand = ["true"]\n'
+    may_fail = f"[[three.steps]]\n{steps}continue_on_error = true\n"
+    use_task_types(f"[three]\n[[three.steps]]\n{steps}{may_fail * 2}")
+    trail = [[0, 1, "one", 0, None], [1, 2, "one", 33, None], [2, 3, "one", 66, None]]
+    rows = Shown(running(trail, ["Executing: one"] * 3), NOON).steps
+    assert [(row.label, row.exit_code) for row in rows] == [
+        ("completed", 0),
+        ("finished", None),
+        ("running", None),
+    ]
+
+
+# --- Progress -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_known"),
+    [
+        ({"status": Task.Status.PENDING, "step_count": 3}, False),
+        ({"status": Task.Status.RUNNING, "step_count": 1}, False),
+        ({"status": Task.Status.RUNNING, "step_count": 1, "progress": 1}, True),
+        ({"status": Task.Status.RUNNING, "step_count": 2}, True),
+        ({"status": Task.Status.FAILED, "step_count": 1}, False),
+        ({"status": Task.Status.CANCELLED, "started_at": None}, False),
+    ],
+)
+def test_progress_is_shown_only_where_it_is_known(staff, fields, is_known):
+    task = TaskFactory(**fields)
+    assert Shown(task, timezone.now()).knows_progress is is_known
+    for path in (f"/tasks/{task.pk}", "/"):
+        bars = re.findall(r"<progress.*?>", staff.get(path).text, re.DOTALL)
+        assert all(("hidden" in bar) is not is_known for bar in bars)
+
+
+def test_time_stands_beside_the_usual_where_no_progress_is_known():
+    for _ in range(LEAST_RUNS):
+        completed(90)
+    now = timezone.now()
+    started = now - timedelta(seconds=24)
+    task = TaskFactory(status=Task.Status.RUNNING, step_count=1, started_at=started)
+    assert Shown(task, now).against_usual == "24 s of usually 1 m 30 s"
+    with translation.override("zh-hans"):
+        assert Shown(task, now).against_usual == "已用 24 秒，平时 1 分 30 秒"
 
 
 # --- Time left ----------------------------------------------------------------------
@@ -227,9 +270,10 @@ def test_a_task_that_stands_alone_has_no_chain():
 def test_rerun_with_changes_leads_to_the_form_without_secrets(three, staff):
     params = {"version": "v885 & more", "token": "hunter2"}
     task = TaskFactory(type="three", params=params, status=Task.Status.COMPLETED)
-    assert Shown(task, NOON).with_changes == "/?type=three&version=v885+%26+more"
+    link = f"/?type=three&version=v885+%26+more&rerun-of={task.pk}"
+    assert Shown(task, NOON).with_changes == link
     page = staff.get(f"/tasks/{task.pk}").text
-    assert "/?type=three&amp;version=v885+%26+more" in page
+    assert link.replace("&", "&amp;") in page
     assert "hunter2" not in page
     form = staff.get(Shown(task, NOON).with_changes).context["forms"][0]
     assert form.fields[0].value == "v885 & more"

@@ -44,7 +44,7 @@ def test_what_does_not_wait_waits_for_nothing(django_assert_num_queries):
 
 
 def test_without_a_runner_it_waits_for_one():
-    RunnerFactory(heartbeat_at=NOON)
+    RunnerFactory(is_silent=True)
     task = in_line(1)
     assert seen(task) == ("runner", 1, None)
     assert waiting_for(task).message == "It waits: no runner is alive."
@@ -73,8 +73,9 @@ def test_it_waits_for_whoever_holds_its_lock():
 def test_it_waits_for_the_oldest_that_waits_for_the_same_lock():
     RunnerFactory(concurrency=9)
     in_line(0, lock="v2")
-    third, oldest = in_line(3, lock="v1"), in_line(1, lock="v1")
+    oldest = in_line(1, lock="v1")
     in_line(2, lock="v1")
+    third = in_line(3, lock="v1")
     in_line(-1, lock="v1", status="completed")
     assert seen(third) == ("lock", 4, oldest.pk)
     assert seen(oldest) == ("turn", 2, None)
@@ -110,9 +111,9 @@ def test_the_first_is_next_and_one_moment_has_an_order():
     RunnerFactory()
     for _ in range(3):
         in_line(1)
-    in_line(0)
+    in_line(0)  # by a clock that was set back
     in_line(2)
-    by_turn = list(Task.objects.order_by("created_at", "id"))
+    by_turn = list(Task.objects.order_by("number"))
     places = [waiting_for(task).position for task in by_turn]
     assert places == [1, 2, 3, 4, 5]
     chosen = [by_turn[1], by_turn[4], by_turn[3]]

@@ -36,14 +36,20 @@ export class Around {
     if (this.part("where").textContent !== words) this.part("where").textContent = words;
   }
 
-  // The last line of a cancelled task says who cancelled it; that is no error.
   showFirstError(total) {
-    const { firstError } = this.landmarks;
-    const isCancel = this.status() === "cancelled" && firstError?.seq === total;
     const link = this.part("first-error");
-    link.hidden = !firstError || isCancel;
+    const firstError = this.firstError(total);
+    link.hidden = !firstError;
     if (link.hidden) return;
     link.href = `#L${firstError.seq}`;
     link.textContent = text("firstError", { n: firstError.seq, message: firstError.message });
+  }
+
+  // The program's: what the service says last, of a task that failed or was cancelled,
+  // is none.
+  firstError(total) {
+    const { cause, firstError } = this.landmarks;
+    const isBad = ["failed", "cancelled"].includes(this.status());
+    return cause ?? (isBad && firstError?.seq === total ? null : firstError);
   }
 }

@@ -2,24 +2,26 @@
 // They are known as far back as lines are held without a gap, and no further.
 
 import { openBehind, PLAIN } from "./ansi.js";
-import { isStep } from "./row.js";
 
 const NONE = { stdout: PLAIN, stderr: PLAIN };
 
 export class Colours {
-  // lines: get(seq)
-  constructor(lines) {
-    this.lines = lines;
+  // lines: get(seq); landmarks: steps, isStep(seq)
+  constructor(lines, landmarks) {
+    Object.assign(this, { lines, landmarks });
     this.forget();
   }
 
-  // Lines have come where none were: those below them may begin in other colours.
+  // Lines have come where none were, or a step is known to begin: those below may begin
+  // in other colours.
   forget() {
+    this.steps = this.landmarks.steps.length;
     this.known = new WeakMap(); // line → what is open behind it
   }
 
   // The colours that a line begins in.
   before(seq) {
+    if (this.steps !== this.landmarks.steps.length) this.forget();
     const line = this.lines.get(seq);
     return (line && this.behind(seq - 1)[line.level]) ?? PLAIN;
   }
@@ -29,7 +31,7 @@ export class Colours {
     let open = NONE;
     for (let at = seq; ; at--) {
       const line = this.lines.get(at);
-      if (!line || isStep(line)) break;
+      if (!line || this.landmarks.isStep(at)) break;
       if (this.known.has(line)) {
         open = this.known.get(line);
         break;

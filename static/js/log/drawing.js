@@ -8,7 +8,7 @@ export class Drawing {
   // look(): {times, started, needle, current, isChosen(seq)} of all rows, as it is now
   constructor(list, { lines, landmarks, folds, look }) {
     Object.assign(this, { list, lines, landmarks, folds, look });
-    this.colours = new Colours(lines);
+    this.colours = new Colours(lines, landmarks);
     this.drawn = new Map(); // seq → what it was drawn from, and its element
     this.generation = 0; // of what all rows depend on
     this.wholes = new Set(); // long lines that are shown to their end
@@ -31,6 +31,7 @@ export class Drawing {
       isWhole: this.wholes.has(seq),
       group: this.folds.headAt(seq),
       isInGroup: Boolean(this.landmarks.groupAt(seq)),
+      isStep: this.landmarks.isStep(seq),
     });
     element.classList.toggle("chosen", isChosen(seq));
     element.classList.toggle("current", seq === current);

@@ -1,11 +1,14 @@
 // Where steps begin, groups begin and end, and the first error is: asked of the server
-// for the lines before the page was opened, seen in those that come live.
+// for the lines before the page was opened, seen in those that come live. That a step
+// begins is always asked: a program can print a line that looks like it.
 
 import { get } from "../api.js";
+import { spread } from "../retry.js";
 import { lastAtMost } from "./ranges.js";
-import { isStep, titleOfGroup } from "./row.js";
+import { titleOfGroup } from "./row.js";
 
 const RETRY_MS = 5_000;
+const PAUSE_MS = 100; // quick steps are asked of at once
 
 export class Landmarks {
   // changed(): there are more of them
@@ -15,6 +18,7 @@ export class Landmarks {
     this.live = [];
     this.stored = [];
     this.through = 0;
+    this.unsure = []; // seqs of lines that may begin a step
     this.build();
   }
 
@@ -23,7 +27,7 @@ export class Landmarks {
     if (this.through >= upto) return;
     const answer = await get(`${this.api}/logs/landmarks?after=${this.through}`);
     if (!answer) {
-      setTimeout(() => this.load(upto), RETRY_MS);
+      setTimeout(() => this.load(upto), spread(RETRY_MS));
       return;
     }
     this.stored.push(...answer.landmarks.filter((mark) => mark.seq <= upto));
@@ -33,18 +37,57 @@ export class Landmarks {
     if (answer.next !== null) this.load(upto);
   }
 
+  // What the program said of its failure, by the result; its log may still be loading.
+  fail(error) {
+    this.cause = error;
+    this.changed();
+  }
+
   take(line) {
     if (line.level !== "info" && line.level !== "error") return;
     const kind = kindOf(line);
-    if (!kind || (kind === "error" && this.firstError)) return;
+    if (kind === "step") this.askSoon(line.seq);
+    if (!kind || kind === "step" || (kind === "error" && this.firstError)) return;
     const mark = { ...line, kind };
     this.live.push(mark);
     this.see(mark);
     this.changed();
   }
 
+  askSoon(seq) {
+    this.unsure.push(seq);
+    this.timer ??= setTimeout(() => this.ask(), PAUSE_MS);
+  }
+
+  async ask() {
+    const asked = this.unsure;
+    this.unsure = [];
+    const steps = await this.stepsAmong(asked);
+    if (steps === null) this.unsure = asked.concat(this.unsure);
+    const pause = steps === null ? spread(RETRY_MS) : PAUSE_MS;
+    this.timer = this.unsure.length ? setTimeout(() => this.ask(), pause) : null;
+    if (!steps?.length) return;
+    this.live.push(...steps);
+    this.live.sort((one, other) => one.seq - other.seq);
+    this.build();
+    this.changed();
+  }
+
+  // Those of some lines that begin a step; null where the server can't say now.
+  async stepsAmong(seqs) {
+    const steps = [];
+    for (let after = seqs[0] - 1; after !== null && after < seqs.at(-1); ) {
+      const answer = await get(`${this.api}/logs/landmarks?after=${after}`);
+      if (!answer) return null;
+      steps.push(...answer.landmarks.filter((mark) => mark.kind === "step"));
+      after = answer.next;
+    }
+    return steps.filter((mark) => seqs.includes(mark.seq));
+  }
+
   build() {
     this.steps = [];
+    this.firsts = new Set(); // seqs of the lines with which they begin
     this.groups = new Map(); // seq of its head → {seq, title, end, parent}
     this.heads = []; // of all groups
     this.open = null; // the innermost group that has not ended
@@ -63,6 +106,7 @@ export class Landmarks {
     else {
       while (this.open) this.endGroup(seq - 1);
       this.steps.push({ seq, message, at: Date.parse(timestamp) });
+      this.firsts.add(seq);
     }
   }
 
@@ -79,6 +123,10 @@ export class Landmarks {
     return group ?? null;
   }
 
+  isStep(seq) {
+    return this.firsts.has(seq);
+  }
+
   stepAt(seq) {
     return this.steps[lastAtMost(this.steps.map((step) => step.seq), seq)] ?? null;
   }
@@ -86,7 +134,7 @@ export class Landmarks {
 
 function kindOf(line) {
   if (line.level === "error") return "error";
-  if (isStep(line)) return "step";
+  if (line.message.startsWith("Executing: ")) return "step";
   if (line.message.startsWith("::group::")) return "group";
   return line.message.startsWith("::endgroup::") ? "endgroup" : "";
 }

@@ -2,6 +2,7 @@
 // dropped, and loaded again when somebody looks there.
 
 import { get } from "../api.js";
+import { spread } from "../retry.js";
 
 const PAGE_LINES = 500;
 const MOST_PAGES = 20;
@@ -110,7 +111,7 @@ export class Lines {
 
   retry() {
     clearTimeout(this.retryTimer);
-    this.retryTimer = setTimeout(() => this.load(), this.retryMs);
+    this.retryTimer = setTimeout(() => this.load(), spread(this.retryMs));
     this.retryMs = Math.min(this.retryMs * 2, LONGEST_RETRY_MS);
   }
 

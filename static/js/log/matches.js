@@ -2,6 +2,7 @@
 // log, in answers that each come in a moment; and those that follow while it grows.
 
 import { get } from "../api.js";
+import { spread } from "../retry.js";
 import { Ranges } from "./ranges.js";
 
 const MOST_RANGES = 200_000;
@@ -40,7 +41,7 @@ export class Matches {
     const answer = await get(path, { signal: this.abort.signal });
     if (this.abort.signal.aborted) return;
     if (!answer) {
-      this.timer = setTimeout(() => this.look(), RETRY_MS);
+      this.timer = setTimeout(() => this.look(), spread(RETRY_MS));
       return;
     }
     for (const [from, to] of answer.ranges) this.ranges.add(from, to);

@@ -5,14 +5,16 @@ import { coloured, plain } from "./ansi.js";
 import { timeOf } from "./times.js";
 
 const LONGEST_SHOWN = 2_000; // characters; the rest comes when it is asked for
-const MARKS = { info: "›", stdout: "", stderr: "!", success: "✓", error: "✕" };
+const MARKS = { info: "›", success: "✓", warning: "⚠", error: "✕" };
 const GROUP = "::group::";
+// https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters
+const DIRECTIONS = /([\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069])/;
 const model = modelRow();
 
 // What the element depends on beside the line: `times`, `started` and `previous` (see
 // times.js), `open` (the colours that it begins in), `needle` (in lower case), `isWhole`
 // (however long), `group` (null, or whether it is folded, for the line that heads one),
-// `isInGroup`.
+// `isInGroup`, `isStep` (whether a step begins with it).
 export function rowOf(seq, line, shown) {
   const row = model.cloneNode(true);
   const [anchor, time, mark, message] = row.children;
@@ -30,16 +32,13 @@ export function rowOf(seq, line, shown) {
   if (shown.times !== "off") time.title = exact(new Date(line.timestamp));
   mark.textContent = MARKS[line.level] ?? "";
   mark.title = line.level;
-  row.classList.toggle("step", isStep(line));
+  if (line.level === "warning") message.dataset.word = text("warning");
+  row.classList.toggle("step", shown.isStep);
   row.classList.toggle("in-group", shown.isInGroup);
   if (shown.group !== null) message.append(groupButton(seq, line, shown));
   else if (isEndOfGroup(line)) row.classList.add("group-end");
   else write(message, seq, line.message, shown);
   return row;
-}
-
-export function isStep({ level, message }) {
-  return level === "info" && message.startsWith("Executing: ");
 }
 
 function isEndOfGroup({ level, message }) {
@@ -84,16 +83,29 @@ function button(act, seq, words) {
 }
 
 function withMarks(words, needle) {
-  if (!needle) return [words];
+  if (!needle) return withDirectionsShown(words);
   const nodes = [];
   const lower = words.toLowerCase();
   let at = 0;
   for (let found; (found = lower.indexOf(needle, at)) >= 0; at = found + needle.length) {
     const mark = document.createElement("mark");
-    mark.textContent = words.slice(found, found + needle.length);
-    nodes.push(words.slice(at, found), mark);
+    mark.append(...withDirectionsShown(words.slice(found, found + needle.length)));
+    nodes.push(...withDirectionsShown(words.slice(at, found)), mark);
   }
-  return [...nodes, words.slice(at)];
+  return [...nodes, ...withDirectionsShown(words.slice(at))];
+}
+
+// A text that turns its own direction can look like another one: "gnp.exe" like
+// "exe.png" (CVE-2021-42574). Its control characters are named instead of obeyed.
+function withDirectionsShown(words) {
+  return words.split(DIRECTIONS).map((piece, index) => (index % 2 ? directionName(piece) : piece));
+}
+
+function directionName(character) {
+  const name = document.createElement("span");
+  name.className = "direction";
+  name.dataset.code = `U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
+  return name;
 }
 
 function modelRow() {

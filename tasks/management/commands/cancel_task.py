@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from tasks.description import describe
+from tasks.description import describe, urls_of
 from tasks.lifecycle import request_cancel
 from tasks.management.options import TaskCommand, actor, find_task
 from tasks.models import StatusConflict, Task
@@ -32,7 +32,7 @@ class Command(TaskCommand):
                 "only a waiting or running task can be cancelled."
             ) from error
         if options["json"]:
-            self.say_json(describe(task, ""))
+            self.say_json({**describe(task), **urls_of(task)})
         elif task.status == Task.Status.CANCELLED:
             self.say(f"Task {task.pk} is cancelled.")
         else:

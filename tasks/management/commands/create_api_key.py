@@ -9,10 +9,12 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from tasks.actors import Scope
+from tasks.catalog import catalog
 from tasks.description import iso
 from tasks.keys import end_of_day, make_key
+from tasks.lifecycle import UnknownTaskType
 from tasks.management.options import TaskCommand, actor
-from tasks.models import parse_networks
+from tasks.models import parse_networks, parse_scopes
 
 LONGEST_NAME = 100  # characters
 MOST_DAYS = 36_500
@@ -37,6 +39,18 @@ def expiry(raw: str) -> datetime:
     return moment
 
 
+def scopes(raw: str) -> str:
+    """One or several; a type has to be one that there is."""
+    try:
+        found = parse_scopes(raw)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    for name in (scope.partition(":")[2] for scope in found.split()):
+        if name and name not in catalog():
+            raise argparse.ArgumentTypeError(str(UnknownTaskType(name)))
+    return found
+
+
 def networks(raw: str) -> str:
     try:
         return ", ".join(map(str, parse_networks(raw)))
@@ -51,10 +65,13 @@ class Command(TaskCommand):
         parser.add_argument("name", metavar="NAME", help="whose or what for")
         parser.add_argument(
             "--scope",
-            choices=list(Scope.values),
-            default=Scope.ADMIN.value,
-            help="what it may do: read; start tasks and cancel its own; or, where "
-            "nothing is said, everything",
+            type=scopes,
+            action="append",
+            metavar="SCOPE",
+            help="what it may do: read; start (tasks, and cancel its own), as where "
+            "nothing is said; start:TYPE (of one type); cancel (anybody's); approve; "
+            "or admin, everything. Several with commas between, or --scope several "
+            "times",
         )
         parser.add_argument(
             "--expires",
@@ -80,7 +97,7 @@ class Command(TaskCommand):
         key, secret = make_key(
             name,
             actor(),
-            scope=options["scope"],
+            scope=" ".join(options["scope"] or [Scope.START]),
             expires_at=options["expires"],
             networks=", ".join(options["allow"]),
         )
@@ -91,10 +108,11 @@ class Command(TaskCommand):
                     "prefix": key.prefix,
                     "key": secret,
                     "scope": key.scope,
+                    "scopes": key.scope.split(),
                     "expiresAt": iso(key.expires_at),
                     "allow": [str(network) for network in parse_networks(key.networks)],
                 }
             )
         else:
-            self.stderr.write(f"The key of {name}, shown this once:")
+            self.stderr.write(f"The key of {name} ({key.scope}), shown this once:")
             self.say(secret)

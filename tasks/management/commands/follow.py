@@ -42,7 +42,7 @@ class Command(TaskCommand):
         if isinstance(what, Line):
             self.say_json({"type": "log", "log": as_json(what)})
         else:
-            self.say_json({"type": "update", "task": describe(what, "")})
+            self.say_json({"type": "update", "task": describe(what)})
 
     def _text(self, what: Line | Task) -> None:
         if isinstance(what, Line):

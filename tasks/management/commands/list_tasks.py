@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.utils.timezone import localtime
 
-from tasks.description import describe
+from tasks.description import describe, urls_of
 from tasks.management.options import TaskCommand
 from tasks.models import Task
 from tasks.waiting import waiting_for_all
@@ -28,7 +28,7 @@ class Command(TaskCommand):
         parser.add_argument("--limit", type=at_least_one, default=20)
 
     def handle(self, *_: Any, **options: Any) -> None:
-        tasks = Task.objects.newest_first()
+        tasks = Task.objects.short().newest_first()
         for name in ("status", "type"):
             if options[name]:
                 tasks = tasks.filter(**{name: options[name]})
@@ -36,7 +36,8 @@ class Command(TaskCommand):
         waiting = waiting_for_all(page) if options["json"] else {}
         for task in page:
             if options["json"]:
-                self.say_json(describe(task, "", waiting=waiting))
+                shown = describe(task, waiting=waiting)
+                self.say_json({**shown, **urls_of(task)})
             else:
                 created = localtime(task.created_at)
                 self.say(

@@ -1,13 +1,26 @@
 """``manage.py run_tasks``: the runner."""
 
 import argparse
+import logging
 import sys
+import time
 from typing import Any
 
+import psycopg
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connection
 
 from tasks.catalog import catalog
-from tasks.runner import STORE_PATIENCE_SECONDS, LeaseLost, TaskRunner
+from tasks.keeper import LeaseLost
+from tasks.models import PATIENCE_SECONDS
+from tasks.news import connection_of_its_own
+from tasks.open_files import TooFewOpenFiles, make_room_for
+from tasks.runner import TaskRunner
+
+logger = logging.getLogger(__name__)
+
+DATABASE_RETRY_SECONDS = 1.0
 
 
 def at_least_one(raw: str) -> int:
@@ -31,7 +44,10 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--concurrency", type=at_least_one, default=4, help="tasks at a time (4)"
+            "--concurrency",
+            type=at_least_one,
+            default=settings.RUNNER_CONCURRENCY,
+            help="tasks at a time (RUNNER_CONCURRENCY)",
         )
         parser.add_argument(
             "--types", default="", help="only these, with commas between (all)"
@@ -40,13 +56,13 @@ class Command(BaseCommand):
         parser.add_argument(
             "--drain",
             type=seconds,
-            default=0.0,
-            help="seconds for running tasks to finish after SIGTERM (0)",
+            default=settings.RUNNER_DRAIN,
+            help="seconds for running tasks to finish after SIGTERM (RUNNER_DRAIN)",
         )
         parser.add_argument(
             "--patience",
             type=seconds,
-            default=STORE_PATIENCE_SECONDS,
+            default=PATIENCE_SECONDS,
             help="seconds that tasks wait while their output can't be stored, before "
             "they are stopped (300)",
         )
@@ -61,6 +77,12 @@ class Command(BaseCommand):
             raise CommandError(
                 f"--types: there is no task type {unknown[0]!r}; there are: {there}."
             )
+        try:
+            make_room_for(options["concurrency"])
+        except TooFewOpenFiles as error:
+            raise CommandError(f"--concurrency: {error}") from error
+        if connection.vendor == "postgresql":
+            wait_for_database()
         runner = TaskRunner(
             name=options["name"],
             concurrency=options["concurrency"],
@@ -73,3 +95,21 @@ class Command(BaseCommand):
         except LeaseLost:
             self.stderr.write("The lease was lost; a new runner has to start.")
             sys.exit(1)
+
+
+def wait_for_database() -> None:
+    """Wait until the server answers, which after a boot may come later than this. Not
+    by the pool, whose pauses grow with each attempt."""
+    is_told = False
+    while True:
+        try:
+            connection_of_its_own().close()
+            break
+        except psycopg.OperationalError as error:
+            if not is_told:
+                reason = " ".join(str(error).split())
+                logger.warning("Waiting for the database: %s", reason)
+            is_told = True
+        time.sleep(DATABASE_RETRY_SECONDS)
+    if is_told:
+        logger.warning("The database answers.")

@@ -5,11 +5,12 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from tasks.catalog import catalog
-from tasks.description import describe
+from tasks.description import describe, urls_of
 from tasks.lifecycle import UnknownTaskType, submit
 from tasks.management.commands.follow import Command as Follow
 from tasks.management.options import actor
 from tasks.task_types import ParameterErrors
+from tasks.waiting import waiting_for
 
 
 class Command(Follow):
@@ -47,8 +48,10 @@ class Command(Follow):
             problems = [f"--{name}: {texts[0]}" for name, texts in error.errors.items()]
             raise CommandError("\n".join(problems)) from error
         if options["json"]:
-            self.say_json(describe(task, ""))
+            self.say_json({**describe(task), **urls_of(task)})
         else:
-            self.say(f"Task {task.pk} is waiting for a runner.")
+            found = waiting_for(task)
+            why = f" {found.message}" if found and found.reason != "turn" else ""
+            self.say(f"Task {task.pk} is in the queue.{why}")
         if options["follow"]:
             self.follow(task, as_json_lines=options["json"])

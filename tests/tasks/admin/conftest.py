@@ -1,18 +1,9 @@
 """Who looks at the admin."""
 
 import pytest
-from django.contrib.auth.models import Permission
 from django.test import Client
-from django.utils import translation
 
 from tests.factories import UserFactory
-
-
-@pytest.fixture(autouse=True)
-def _english():
-    """A request leaves its language behind in the thread; the next test is spared."""
-    with translation.override("en"):
-        yield
 
 
 @pytest.fixture
@@ -23,12 +14,9 @@ def root(db):
 
 
 @pytest.fixture
-def onlooker(alice):
-    """May view everything, and change nothing."""
-    alice.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
-    client = Client()
-    client.force_login(alice)
-    return client
+def onlooker(person):
+    """May view tasks and runners, and change nothing."""
+    return person("viewer")
 
 
 @pytest.fixture

@@ -73,6 +73,6 @@ def test_it_is_exported(root):
     assert row["at"].endswith("Z")
 
 
-def test_who_may_not_view_it_exports_nothing(browser):
+def test_who_may_not_view_it_exports_nothing(person):
     event()
-    assert browser.get(f"{AUDIT}export/").status_code == 403
+    assert person("operator").get(f"{AUDIT}export/").status_code == 403

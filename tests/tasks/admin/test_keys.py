@@ -120,3 +120,31 @@ def test_in_chinese_a_key_was_revoked_at_a_time_and_is_revoked(root):
     page = root.get(f"{KEYS}{key.pk}/change/", headers=chinese).text
     assert "⊘ 已吊销" in page
     assert "吊销时间" in page
+
+
+def test_a_key_is_given_several_scopes(root):
+    scopes = ["start:check-integrity", "cancel"]
+    root.post(f"{KEYS}add/", {**UNITY, "scope": scopes})
+    assert set(ApiKey.objects.get().scope.split()) == set(scopes)
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("start", {"start", "start:prune", "read start cancel"}),
+        ("cancel", {"cancel", "read start cancel"}),
+        ("admin", {"admin"}),
+    ],
+)
+def test_keys_are_found_by_one_of_their_scopes(root, asked, found):
+    for scope in (
+        "read",
+        "start",
+        "start:prune",
+        "cancel",
+        "read start cancel",
+        "admin",
+    ):
+        ApiKeyFactory(scope=scope)
+    rows = root.get(f"{KEYS}?scope={asked}").context["cl"].result_list
+    assert {key.scope for key in rows} == found

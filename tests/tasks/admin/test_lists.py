@@ -296,15 +296,15 @@ def literal(sql):
 @pytest.mark.parametrize(
     ("query", "index"),
     [
-        ("", "task_by_creation_type"),
-        ("?p={place}", "task_by_creation_type"),
-        ("?status__exact=failed", "task_failed"),
-        ("?status__exact=cancelled", "task_cancelled"),
-        ("?type=rollback", "task_by_creation_type"),
-        ("?version=v7", "task_by_version"),
-        ("?created_by=bob", "task_by_person"),
-        ("?pinned__exact=1", "task_pinned"),
-        ("?q=bob", "task_by_person"),
+        ("", "task_by_number_type"),
+        ("?p={place}", "task_by_number_type"),
+        ("?status__exact=failed", "task_failed_number"),
+        ("?status__exact=cancelled", "task_cancelled_number"),
+        ("?type=rollback", "task_by_number_type"),
+        ("?version=v7", "task_by_version_number"),
+        ("?created_by=bob", "task_by_person_number"),
+        ("?pinned__exact=1", "task_pinned_number"),
+        ("?q=bob", "task_by_person_number"),
         ("?created_at__year=2025&created_at__month=11", "task_by_creation_type"),
     ],
 )
@@ -312,12 +312,14 @@ def test_every_list_of_tasks_is_read_from_an_index(root, query, index):
     tasks = history(2_000)
     one = tasks[1_000]
     analyze()
-    place = urlencode({"": f"older_{one.pk}_{one.created_at.isoformat()}"})[1:]
+    place = urlencode({"": f"older_{one.pk}_{one.number}"})[1:]
     said = plans(root, TASKS + query.format(place=place))
     assert any(index in plan for plan in said), said
     for line in "\n".join(said).splitlines():
         # In PostgreSQL's eyes 2,000 rows are few: what matters is that it can.
-        assert "USE TEMP B-TREE" not in line or "q=" in query, said
+        # What came in a month is sorted by its numbers.
+        is_sorted = "q=" in query or "created_at" in query
+        assert "USE TEMP B-TREE" not in line or is_sorted, said
         assert "SCAN tasks_task" not in line or "INDEX" in line, said
 
 
@@ -389,6 +391,6 @@ def test_an_export_of_what_is_no_filter_is_a_bad_request(root):
     assert root.get(f"{TASKS}export/?created_at__year=x").status_code == 400
 
 
-def test_an_export_sends_nothing_to_who_may_not_view(browser):
+def test_an_export_sends_nothing_to_who_may_not_view(person):
     TaskFactory()
-    assert browser.get(f"{TASKS}export/").status_code == 403
+    assert person(None).get(f"{TASKS}export/").status_code == 403

@@ -29,12 +29,12 @@ def test_runners_show_where_they_are_and_what_they_run(root):
 def test_a_dead_runner_is_shown_as_such(root):
     alive = RunnerFactory()
     long_ago = alive.heartbeat_at - timedelta(minutes=5)
-    lost = RunnerFactory(heartbeat_at=long_ago)
+    lost = RunnerFactory(heartbeat_at=long_ago, is_silent=True)
     crashed = RunnerFactory(stopped_at=long_ago, crashed=True)
     stopped = RunnerFactory(stopped_at=long_ago)
     for runner, state, says in (
         (alive, "alive", "● alive"),
-        (lost, "lost", "✕ dead: no heartbeat"),
+        (lost, "lost", "✕ silent: no heartbeat"),
         (crashed, "crashed", "✕ dead: crashed"),
         (stopped, "stopped", "⊘ stopped"),
     ):

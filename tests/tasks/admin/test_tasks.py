@@ -58,11 +58,38 @@ def test_a_task_of_many_lines_shows_its_tail_only(root):
     assert 'id="L100"' not in html
 
 
-def test_rerun_selected_starts_each_again(root, act):
+def test_rerun_selected_asks_and_then_starts_each_again_the_oldest_first(root, act):
     tasks = TaskFactory.create_batch(2, status=Task.Status.FAILED)
-    page = act(root, "rerun_selected", *tasks)
-    assert "2 tasks were started again." in page.text
-    assert Task.objects.filter(rerun_of__in=tasks, created_by="root").count() == 2
+    page = act(root, "rerun_selected", *tasks).text
+    assert "Run these tasks again?" in page
+    assert all(str(task.pk) in page for task in tasks)
+    assert page.count("It publishes nothing; live now: ") == 2
+    assert Task.objects.count() == 2
+    once = {"sure": "yes", "once": "4711"}
+    for _ in range(2):  # a form sent twice
+        page = act(root, "rerun_selected", *reversed(tasks), **once)
+        assert "2 tasks were started again." in page.text
+    new = Task.objects.filter(created_by="root").order_by("number")
+    assert [task.rerun_of for task in new] == tasks
+
+
+def test_a_type_that_asks_wants_each_version_typed_and_starts_all_or_nothing(root, act):
+    tasks = [
+        TaskFactory(type=kind, version=version, status=Task.Status.COMPLETED)
+        for kind, version in (
+            ("rollback", "v884"),
+            ("rollback", "v885"),
+            ("check-integrity", "v1"),
+        )
+    ]
+    typed = {f"typed-{tasks[0].pk}": "v884", f"typed-{tasks[1].pk}": "v884"}
+    page = act(root, "rerun_selected", *tasks, sure="yes", **typed).text
+    assert "To start it, type v885 here." in page
+    assert "To start it, type v884 here." not in page
+    assert Task.objects.count() == 3
+    typed[f"typed-{tasks[1].pk}"] = "v885"
+    act(root, "rerun_selected", *tasks, sure="yes", **typed)
+    assert Task.objects.filter(rerun_of__in=tasks).count() == 3
 
 
 def test_rerun_selected_says_what_cannot_be_run_again(root, act):
@@ -77,18 +104,22 @@ def test_cancel_selected_tells_each_outcome(root, act):
     )
     ended = TaskFactory(version="v3", status=Task.Status.COMPLETED)
     page = act(root, "cancel_selected", waiting, running, ended).text
+    assert "Cancel these tasks?" in page
+    assert Task.objects.filter(cancel_requested_at=None).count() == 3
+    page = act(root, "cancel_selected", waiting, running, ended, sure="yes").text
     assert "Check-integrity v1 is cancelled." in page
     assert "Check-integrity v2 is being cancelled." in page
     assert "Check-integrity v3 has already ended: completed." in page
 
 
-def test_rerun_is_a_button_that_posts(root):
+def test_rerun_is_a_button_that_asks_first(root):
     task = TaskFactory(status=Task.Status.COMPLETED)
     url = f"{TASKS}{task.pk}/rerun/"
     assert url in root.get(f"{TASKS}{task.pk}/change/").text
-    root.get(url)
+    for question in (root.get(url), root.post(url)):
+        assert "Run check-integrity v885 again?" in question.text
     assert not Task.objects.filter(rerun_of=task).exists()
-    answer = root.post(url)
+    answer = root.post(url, {"sure": "yes"})
     new = Task.objects.get(rerun_of=task)
     assert answer["Location"] == f"{TASKS}{new.pk}/change/"
 
@@ -116,8 +147,8 @@ def test_an_onlooker_sees_but_can_do_nothing(onlooker, act):
     assert task.status == Task.Status.PENDING
 
 
-def test_somebody_without_permissions_does_not_see_tasks(browser):
-    assert browser.get(TASKS).status_code == 403
+def test_somebody_in_no_group_does_not_see_tasks(person):
+    assert person(None).get(TASKS).status_code == 403
 
 
 def test_secrets_are_not_shown(root, use_task_types):
@@ -259,3 +290,16 @@ def test_moments_are_shown_to_the_second_and_in_their_zone(root, language):
     headers = {"Accept-Language": language}
     page = root.get(f"{TASKS}{task.pk}/change/", headers=headers).text
     assert "2025-11-26 12:00:07 UTC" in page
+
+
+def test_a_rerun_of_a_task_with_secrets_says_that_they_are_needed(
+    root, act, use_task_types
+):
+    use_task_types(
+        '[a]\n[a.params.token]\nsecret = true\n[[a.steps]]\ncommand = ["true"]\n'
+    )
+    task = TaskFactory(type="a", version="", params={"token": "***"}, status="failed")
+    page = root.post(f"{TASKS}{task.pk}/rerun/", follow=True).text
+    assert "run again: token: It is secret, so it has to be given again." in page
+    act(root, "rerun_selected", task)
+    assert Task.objects.count() == 1

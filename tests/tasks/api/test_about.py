@@ -6,6 +6,8 @@ import pytest
 import yaml
 from drf_spectacular.validation import validate_schema
 
+from tasks.models import Task
+
 pytestmark = pytest.mark.django_db
 
 
@@ -74,6 +76,7 @@ def test_the_schema_has_every_endpoint(schema):
         "GET /api",
         "GET /api/events",
         "GET /api/releases",
+        "GET /api/streams",
         "GET /api/task-types",
         "GET /api/tasks",
         "POST /api/tasks/{}",
@@ -89,6 +92,8 @@ def test_the_schema_has_every_endpoint(schema):
         "PUT /api/tasks/{}/pin",
         "DELETE /api/tasks/{}/pin",
         "GET /health",
+        "GET /health/live",
+        "GET /health/ready",
         "GET /metrics",
     }
 
@@ -113,8 +118,9 @@ def test_the_schema_has_the_ways_to_come_in(schema):
         assert "scope" in schemes[name].pop("description")
         assert schemes[name] == way
     assert schemes["session"]["in"] == "cookie"
+    # Each alone: names in one object would be asked for together.
     wanted = operations(schema)["GET /api/tasks"]["security"]
-    assert {name for way in wanted for name in way} == {"apiKey", "bearer", "session"}
+    assert wanted == [{"apiKey": []}, {"bearer": []}, {"session": []}]
     assert "security" not in operations(schema)["GET /health"] or not any(
         operations(schema)["GET /health"]["security"]
     )
@@ -130,6 +136,32 @@ def test_the_schema_says_which_scope_a_key_needs(schema):
     own_or_any = ["`start` for tasks that it started; `admin` for others"]
     assert said["POST /api/tasks/{}/cancel"] == own_or_any
     assert said["GET /health"] == []
+
+
+def test_the_schema_takes_what_the_api_takes_and_refuses_what_it_refuses(schema):
+    def parameter(operation, name):
+        found = operations(schema)[operation]["parameters"]
+        return next(one for one in found if one["name"] == name)
+
+    status = parameter("GET /api/tasks", "status")
+    assert status["schema"]["items"]["enum"] == Task.Status.values
+    assert status["explode"] is False
+    for name in ("after", "before"):
+        found = parameter("GET /api/tasks/{}/logs", name)["schema"]
+        assert found["maximum"] == 2**53 - 1
+    key = parameter("POST /api/tasks/{}", "Idempotency-Key")["schema"]
+    assert re.fullmatch(key["pattern"], "build 42")
+    assert not re.fullmatch(key["pattern"], "schlüssel")
+    for action in ("cancel", "rerun"):
+        body = operations(schema)[f"POST /api/tasks/{{}}/{action}"]["requestBody"]
+        content = body["content"]["application/json"]["schema"]
+        assert content["additionalProperties"] is False
+
+
+def test_a_list_of_tasks_is_one_object(schema):
+    answer = operations(schema)["GET /api/tasks"]["responses"]["200"]
+    content = answer["content"]["application/json"]["schema"]
+    assert content == {"$ref": "#/components/schemas/TaskList"}
 
 
 def test_the_schema_has_the_stream(schema):

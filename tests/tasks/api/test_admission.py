@@ -6,6 +6,7 @@ from rest_framework import exceptions
 
 from tasks.api.admission import admit
 from tasks.api.problems import from_exception
+from tests.factories import UserFactory
 from tests.tasks.api.answers import problem_of
 
 pytestmark = pytest.mark.django_db
@@ -47,6 +48,15 @@ def test_whoever_is_no_staff_is_turned_away(bob):
     request = plain()
     request.COOKIES.update({name: c.value for name, c in client.cookies.items()})
     with pytest.raises(exceptions.PermissionDenied):
+        admit(request)
+
+
+def test_whoever_is_in_no_group_is_turned_away(db):
+    client = Client()
+    client.force_login(UserFactory(is_staff=True))
+    request = plain()
+    request.COOKIES.update({name: c.value for name, c in client.cookies.items()})
+    with pytest.raises(exceptions.PermissionDenied, match="none of the groups"):
         admit(request)
 
 

@@ -109,9 +109,30 @@ def test_a_wrong_body_is_400_and_cancels_nothing(program, body, field, says):
     assert Task.objects.get().cancel_requested_at is None
 
 
-def test_a_body_that_is_no_json_is_ignored(program):
-    response = cancel(program, TaskFactory().pk, data="now!", content_type="text/plain")
-    assert response.status_code == 202
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        ('{"force": true}', "application/x-www-form-urlencoded"),  # curl -d
+        ("force=true", "application/x-www-form-urlencoded"),
+        ("now!", "text/plain"),
+        ('{"force": true}', ""),
+    ],
+)
+def test_a_body_of_another_type_is_415_and_cancels_nothing(program, body, content_type):
+    task = running_task()
+    response = program.generic(
+        "POST", f"/api/tasks/{task.pk}/cancel", body, content_type=content_type
+    )
+    assert "application/json" in problem_of(response, 415)["detail"]
+    task.refresh_from_db()
+    assert task.cancel_requested_at is None
+
+
+def test_a_form_with_a_field_is_415(program):
+    task = running_task()
+    problem_of(cancel(program, task.pk, data={"force": "true"}), 415)
+    task.refresh_from_db()
+    assert task.cancel_requested_at is None
 
 
 @pytest.mark.parametrize("body", ['{"force": tru', "[]"])
@@ -121,7 +142,7 @@ def test_broken_json_is_400_and_cancels_nothing(program, body):
 
 
 def test_a_task_whose_runner_is_gone_ends_with_the_request(program):
-    runner = RunnerFactory(name="mac-1", heartbeat_at=NOON)
+    runner = RunnerFactory(name="mac-1", stopped_at=NOON)
     body = cancel(program, TaskFactory(status="running", runner=runner).pk).json()
     assert body["status"] == "cancelled"
     assert body["error"].startswith("Cancelled by key:unity-editor; The runner mac-1 ")

@@ -3,9 +3,9 @@
 import uuid
 
 import pytest
+from django.utils import timezone
 
 from tasks.models import AuditEvent, Task
-from tests.factories import TaskFactory
 from tests.tasks.api.answers import problem_of
 
 pytestmark = pytest.mark.django_db
@@ -99,13 +99,25 @@ def test_a_retried_post_gets_the_first_ones_task(program):
 
 
 def test_a_retried_post_shows_what_became_of_the_task(program):
-    task = TaskFactory(
-        status="completed", created_by="key:unity-editor", idempotency_key="k"
-    )
-    again = post(program, {"version": "v885"}, headers={"Idempotency-Key": "k"})
+    key = {"Idempotency-Key": "k"}
+    first = post(program, {"version": "v885"}, headers=key)
+    Task.objects.update(status="completed", completed_at=timezone.now())
+    again = post(program, {"version": "v885"}, headers=key)
     assert again.status_code == 202
-    assert again.json()["taskId"] == str(task.pk)
+    assert again.json()["taskId"] == first.json()["taskId"]
     assert again.json()["status"] == "completed"
+
+
+@pytest.mark.parametrize("prefer", ["", "wait=1"])
+def test_a_retried_post_whose_task_was_deleted_is_409_and_names_it(program, prefer):
+    key = {"Idempotency-Key": "deploy-1", "Prefer": prefer}
+    first = post(program, {"version": "v885"}, headers=key).json()["taskId"]
+    Task.objects.update(status="completed", completed_at=timezone.now())
+    Task.objects.forget([first])
+    problem = problem_of(post(program, {"version": "v885"}, headers=key), 409)
+    assert first in problem["detail"]
+    assert problem["type"].endswith("task-deleted")
+    assert not Task.objects.exists()
 
 
 def test_the_same_key_for_something_else_is_422(program):

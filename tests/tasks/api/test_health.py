@@ -40,7 +40,7 @@ def test_it_counts_what_waits_and_runs(stranger):
 @pytest.mark.parametrize(
     "gone",
     [
-        {"heartbeat_at": timezone.now() - timedelta(minutes=1)},
+        {"is_silent": True},
         {"stopped_at": timezone.now()},
     ],
 )

@@ -7,6 +7,7 @@ import pytest
 from django.utils import timezone
 
 from tasks import searching
+from tasks.description import describe
 from tasks.models import Task
 from tests.factories import NOON, TaskFactory, write_log
 from tests.tasks.api.answers import problem_of
@@ -20,11 +21,10 @@ def ids(response):
 
 
 def made(count, **more):
-    """Tasks as ids, newest first, two of each moment."""
-    moments = [NOON + timedelta(seconds=n // 2) for n in range(count)]
+    """Tasks as ids, newest first; each was made by a clock that went back."""
+    moments = [NOON - timedelta(seconds=n) for n in range(count)]
     tasks = [TaskFactory(created_at=at, **more) for at in moments]
-    tasks.sort(key=lambda task: (task.created_at, task.pk), reverse=True)
-    return [str(task.pk) for task in tasks]
+    return [str(task.pk) for task in reversed(tasks)]
 
 
 def test_there_are_none_at_first(program):
@@ -220,3 +220,35 @@ def test_a_wrong_status_is_told_those_there_are(program):
 def test_every_wrong_value_is_named(program):
     body = problem_of(program.get("/api/tasks?status=done&limit=0"), 400)
     assert set(body["errors"]) == {"status", "limit"}
+
+
+# --- Large results ------------------------------------------------------------------
+
+LARGE = {
+    "success": True,
+    "results": [{"name": "s", "command": "c", "exitCode": 0, "durationMs": 1}],
+    "outputs": {"notes": "x" * 70_000},
+}
+
+
+def test_a_list_leaves_large_outputs_out_and_says_so(program):
+    task = TaskFactory(status="completed", result=LARGE)
+    (listed,) = program.get("/api/tasks").json()["tasks"]
+    short = {key: LARGE[key] for key in ("success", "results")}
+    assert listed["result"] == {**short, "outputsOmitted": True}
+    assert program.get(f"/api/tasks/{task.pk}/status").json()["result"] == LARGE
+
+
+def test_small_outputs_and_no_result_are_listed_as_they_are(program):
+    small = {**LARGE, "outputs": {"notes": "版本", "ios": {"new": 12}}}
+    without = {"success": True, "results": LARGE["results"] * 1_500}
+    for result in (small, without, None):
+        TaskFactory(status="completed", result=result)
+    listed = program.get("/api/tasks").json()["tasks"]
+    assert [task["result"] for task in listed] == [None, without, small]
+
+
+def test_an_event_leaves_large_outputs_out_too():
+    task = Task.objects.short().get(pk=TaskFactory(result=LARGE).pk)
+    assert task.result["outputsOmitted"] is True
+    assert describe(task)["result"] == task.result

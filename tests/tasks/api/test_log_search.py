@@ -11,7 +11,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def task(db):
-    task = TaskFactory(status="completed")
+    task = TaskFactory(status="completed", trail=[[0, 1, "match", 0, None]])
     write_log(
         task,
         ("info", "Executing: ./match"),
@@ -61,6 +61,20 @@ def test_a_search_says_which_lines_match(program, task, query, ranges):
     assert body == {"count": count, "ranges": ranges, "through": 10, "next": None}
 
 
+def errors(program, task):
+    body = found(program.get(f"/api/tasks/{task.pk}/logs/landmarks"))
+    return [mark["seq"] for mark in body["landmarks"] if mark["kind"] == "error"]
+
+
+def test_the_services_own_sentence_is_no_first_error(program):
+    task = TaskFactory(status="failed")
+    write_log(task, ("stderr", "KeyError: 'a'"), ("error", "Step “x” failed."))
+    assert errors(program, task) == []
+    task.result = {"success": False, "firstError": {"seq": 1, "message": "KeyError"}}
+    task.save()
+    assert errors(program, task) == [1]
+
+
 def test_neighbours_in_two_pieces_are_one_range(program, task, monkeypatch):
     monkeypatch.setattr(log_search, "PIECE_LINES", 3)
     body = found(program.get(f"/api/tasks/{task.pk}/logs/matches?q=verified"))
@@ -80,6 +94,7 @@ def test_a_long_log_is_looked_through_in_several_answers(program, task, tiny_pie
 
 def test_an_answer_holds_a_bounded_number_of_places(program, task, monkeypatch):
     monkeypatch.setattr(log_search, "PIECE_LINES", 1)
+    monkeypatch.setattr(log_search, "LOOK_SECONDS", 60)
     monkeypatch.setattr(log_search, "MOST_PLACES", 2)
     body = found(program.get(f"/api/tasks/{task.pk}/logs/matches?level=stdout"))
     assert body["ranges"] == [[3, 4], [7, 7]]
@@ -99,6 +114,35 @@ def test_landmarks_are_steps_groups_and_the_first_error(program, task):
     assert body["landmarks"][0]["timestamp"] == "2025-11-26T12:00:00.001Z"
 
 
+def test_a_step_begins_where_the_trail_says_and_not_where_a_program_does(program):
+    trail = [
+        [0, 1, "one", 0, None],
+        [2, 1, "one", 40, None],
+        [4, 1, "one", 40, None],  # the same again: another attempt
+        [6, 2, "two", 50, None],
+        [8, 2, "two", 90, None],
+        [9, 3, "three", 95, None],
+    ]
+    task = TaskFactory(status="failed", trail=trail)
+    write_log(
+        task,
+        ("info", "Executing: one"),
+        ("info", "Executing: what a program says"),
+        ("info", "Executing: what it says behind its progress"),
+        ("info", "Step “one” failed."),
+        ("info", "Executing: one"),
+        "…",
+        ("info", "Executing: two"),
+        "Executing: what it prints",
+        ("info", "Executing: what it says again"),
+        ("info", "A step that could not begin says no such line."),
+    )
+    body = found(program.get(f"/api/tasks/{task.pk}/logs/landmarks"))
+    assert [mark["seq"] for mark in body["landmarks"]] == [1, 5, 7]
+    after_two = found(program.get(f"/api/tasks/{task.pk}/logs/landmarks?after=5"))
+    assert [mark["seq"] for mark in after_two["landmarks"]] == [7]
+
+
 def test_landmarks_come_in_several_answers(program, task, tiny_pieces):
     kinds, after = [], 0
     while after is not None:
@@ -109,7 +153,7 @@ def test_landmarks_come_in_several_answers(program, task, tiny_pieces):
 
 
 def test_a_landmarks_message_is_cut(program):
-    task = TaskFactory(status="failed")
+    task = TaskFactory(status="running")
     write_log(task, ("error", "x" * 5000))
     body = found(program.get(f"/api/tasks/{task.pk}/logs/landmarks"))
     assert body["landmarks"][0]["message"] == "x" * log_search.LONGEST_SHOWN

@@ -1,10 +1,8 @@
 """GET /api/tasks/{id}/logs and /api/tasks/{id}/logs.txt."""
 
 import pytest
-from asgiref.sync import async_to_sync
-from django.core.handlers.asgi import ASGIRequest
 
-from tasks.api.log_download import log_download
+from tasks import log_store
 from tests.factories import TaskFactory, write_log
 from tests.tasks.api.answers import problem_of
 
@@ -90,6 +88,13 @@ def test_other_tasks_lines_stay_out(program, task):
     assert seqs(program.get(f"/api/tasks/{task.pk}/logs")) == [1, 2, 3, 4, 5]
 
 
+def test_warnings_are_a_level_of_their_own(program, task):
+    write_log(task, ("warning", "low disk"))
+    assert seqs(program.get(f"/api/tasks/{task.pk}/logs?level=warning")) == [6]
+    matches = program.get(f"/api/tasks/{task.pk}/logs/matches?level=warning").json()
+    assert matches["ranges"] == [[6, 6]]
+
+
 @pytest.mark.parametrize(
     ("query", "found"),
     [
@@ -161,14 +166,63 @@ def test_a_task_without_lines_is_an_empty_file(program):
     assert response.getvalue() == b""
 
 
-@pytest.mark.django_db(transaction=True)
-def test_an_asgi_server_gets_it_without_a_warning(task):
-    scope = {"type": "http", "method": "GET", "path": "/", "headers": []}
-    response = log_download(ASGIRequest(scope, None), task)
-    assert response.is_async
+# --- Long lines ---------------------------------------------------------------------
 
-    @async_to_sync
-    async def read():
-        return b"".join([chunk async for chunk in response])
 
-    assert read().decode() == TEXT
+@pytest.fixture
+def short_pages(monkeypatch):
+    monkeypatch.setattr(log_store, "PAGE_BYTES", 100)
+
+
+@pytest.mark.parametrize("query", ["", "q=x", "level=stdout"])
+def test_a_page_stops_at_so_many_bytes_and_leads_on(program, short_pages, query):
+    task = TaskFactory(status="completed")
+    write_log(task, *["x" * size for size in (60, 30, 30, 500, 1, 99, 100)])
+    pages, after = [], 0
+    while after is not None:
+        response = program.get(f"/api/tasks/{task.pk}/logs?after={after}&{query}")
+        pages.append(seqs(response))
+        after = response.json()["next"]
+    assert pages == [[1, 2], [3], [4], [5, 6], [7]]
+
+
+def test_so_does_a_page_before_a_line(program, short_pages):
+    task = TaskFactory(status="completed")
+    write_log(task, *["x" * size for size in (60, 30, 30, 500, 1, 99, 100)])
+    pages, before = [], 2**53 - 1
+    while before is not None:
+        response = program.get(f"/api/tasks/{task.pk}/logs?before={before}")
+        pages.append(seqs(response))
+        before = response.json()["previous"]
+    assert pages == [[7], [5, 6], [4], [2, 3], [1]]
+
+
+def test_bytes_are_counted_not_characters(program, short_pages):
+    task = TaskFactory(status="completed")
+    write_log(task, "版" * 20, "版" * 20)
+    assert seqs(program.get(f"/api/tasks/{task.pk}/logs")) == [1]
+
+
+def test_the_newest_lines_in_a_status_are_fewer_where_they_are_long(
+    program, monkeypatch
+):
+    monkeypatch.setattr(log_store, "NEWEST_BYTES", 100)
+    task = TaskFactory(status="completed")
+    write_log(task, *["x" * 40] * 5)
+    body = program.get(f"/api/tasks/{task.pk}/status").json()
+    assert [line["seq"] for line in body["logs"]] == [4, 5]
+
+
+def test_in_a_downloaded_log_each_line_is_one_line(program):
+    task = TaskFactory(status="completed")
+    write_log(task, ("info", "Executing: echo 'a\nb\rc'"), "d")
+    response = program.get(f"/api/tasks/{task.pk}/logs.txt")
+    assert response.getvalue() == b"Executing: echo 'a\\nb\\rc'\nd\n"
+
+
+def test_a_long_log_is_downloaded_piece_by_piece(program, monkeypatch):
+    monkeypatch.setattr(log_store, "WALK_BYTES", 100)
+    task = TaskFactory(status="completed")
+    write_log(task, *["x" * 60] * 5)
+    response = program.get(f"/api/tasks/{task.pk}/logs.txt")
+    assert [len(piece) for piece in response] == [61] * 5

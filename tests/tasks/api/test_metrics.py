@@ -1,14 +1,24 @@
 """GET /metrics."""
 
+import time
 from datetime import timedelta
+from ipaddress import ip_network
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.factories import RunnerFactory, TaskFactory
+from tasks.api.operations import collector
+from tests.factories import ApiKeyFactory, RunnerFactory, TaskFactory
+from tests.tasks.api.answers import problem_of
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _nothing_collected():
+    collector.forget()
 
 
 def samples(response):
@@ -53,5 +63,44 @@ def test_without_a_database_it_says_so(stranger, broken_database):
 
 
 def test_it_costs_five_queries(stranger, django_assert_num_queries):
-    with django_assert_num_queries(5):
+    asks_for_size = connection.vendor == "postgresql"  # a file's is its system's
+    with django_assert_num_queries(5 + asks_for_size):
         stranger.get("/metrics")
+
+
+def test_within_a_second_nobody_asks_the_database_again(
+    stranger, django_assert_num_queries
+):
+    collector._good_until = time.monotonic() + 60
+    with django_assert_num_queries(0):
+        samples(stranger.get("/metrics"))
+
+
+def from_address(client, address, **headers):
+    return client.get("/metrics", REMOTE_ADDR=address, headers=headers)
+
+
+def test_this_machine_reads_them_without_a_key_and_nobody_else(stranger):
+    for address in ("127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"):
+        assert from_address(stranger, address).status_code == 200
+    for address in ("10.1.2.3", "2001:db8::1", ""):
+        problem_of(from_address(stranger, address), 401)
+
+
+def test_any_key_reads_them_from_anywhere(stranger):
+    key = ApiKeyFactory(scope="read").secret
+    assert from_address(stranger, "10.1.2.3", X_API_Key=key).status_code == 200
+    problem_of(from_address(stranger, "10.1.2.3", X_API_Key="wrong"), 401)
+
+
+def test_other_addresses_can_be_listed(stranger, settings):
+    settings.METRICS_ALLOWLIST = [ip_network("10.0.0.0/8")]
+    assert from_address(stranger, "10.1.2.3").status_code == 200
+    problem_of(from_address(stranger, "127.0.0.1"), 401)
+
+
+def test_prometheus_is_never_redirected(stranger, settings):
+    settings.SECURE_SSL_REDIRECT = True
+    client = type(stranger)()
+    assert client.get("/metrics").status_code == 200
+    assert client.get("/history").status_code == 301

@@ -41,6 +41,22 @@ def test_a_task_that_is_not_there_is_404(program):
     problem_of(program.put("/api/tasks/x/pin"), 404)
 
 
+@pytest.mark.parametrize("verb", ["PUT", "DELETE"])
+@pytest.mark.parametrize(
+    ("body", "status"), [('{"pinned": false}', 400), ("[]", 400), ("pinned", 415)]
+)
+def test_a_body_that_nobody_reads_is_refused_and_changes_nothing(
+    program, verb, body, status
+):
+    task = TaskFactory(pinned=verb == "DELETE")
+    content_type = "text/plain" if status == 415 else "application/json"
+    path = f"/api/tasks/{task.pk}/pin"
+    problem_of(program.generic(verb, path, body, content_type=content_type), status)
+    was, task.pinned = task.pinned, None
+    task.refresh_from_db()
+    assert task.pinned is was
+
+
 def test_a_session_without_the_csrf_token_pins_nothing(browser):
     task = TaskFactory()
     problem_of(browser.put(f"/api/tasks/{task.pk}/pin"), 403)

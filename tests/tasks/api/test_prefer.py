@@ -1,17 +1,14 @@
 """``Prefer: wait=SECONDS``: the answer is held until the task has ended."""
 
-import threading
+import json
 import time
 
 import pytest
-from django.db import connection
-from django.test import Client
 from django.utils import timezone
 
 from tasks.api import prefer
 from tasks.models import Task
-from tasks.news import announce
-from tests.factories import ApiKeyFactory, TaskFactory
+from tests.factories import TaskFactory
 
 PATH = "/api/tasks/check-integrity"
 NEW = {"data": {"version": "v885"}, "content_type": "application/json"}
@@ -54,63 +51,48 @@ def test_it_reads_a_hostile_header_in_no_time():
     assert time.monotonic() - started < 1
 
 
-def submit_in_background(path, headers):
-    """POST in a thread; returns the thread and where its answer will be."""
-    answers = []
-
-    def post():
-        try:
-            answers.append(Client().post(path, **NEW, headers=headers))
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=post)
-    thread.start()
-    return thread, answers
+@pytest.mark.django_db
+def test_an_answer_that_is_to_be_held_says_so_and_is_true_already(program):
+    response = program.post(PATH, **NEW, headers={"Prefer": "wait=60"})
+    assert response.status_code == 202
+    assert "Preference-Applied" not in response
+    task = Task.objects.get()
+    assert response.held[:2] == (task.pk, 60)
 
 
-def wait_for_task():
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        if task := Task.objects.exclude(rerun_of=None).first() or Task.objects.first():
-            return task
-    raise AssertionError("No task was made within 20 s.")
-
-
-@pytest.mark.django_db(transaction=True)
-def test_the_answer_is_held_until_the_task_has_ended():
-    headers = {"X-API-Key": ApiKeyFactory().secret, "Prefer": "wait=60"}
-    thread, answers = submit_in_background(PATH, headers)
-    task = wait_for_task()
-    assert not answers
+@pytest.mark.django_db
+def test_a_held_answer_tells_of_the_task_as_it_is_in_the_end(program):
+    response = program.post(PATH, **NEW, headers={"Prefer": "wait=60"})
+    task = Task.objects.get()
     Task.objects.move(task.pk, "pending", "running", started_at=timezone.now())
     result = {"success": True, "results": []}
     now = timezone.now()
     Task.objects.move(task.pk, "running", "completed", completed_at=now, result=result)
-    announce([task.pk])
-    thread.join(20)
-    (response,) = answers
+    response.held.renew(response)
     assert response.status_code == 200
     assert response["Preference-Applied"] == "wait=60"
-    body = response.json()
+    assert int(response["Content-Length"]) == len(response.content)
+    body = json.loads(response.content)
     assert body["taskId"] == str(task.pk)
     assert (body["status"], body["result"]) == ("completed", result)
     assert response["Location"] == body["statusUrl"]
 
 
-@pytest.mark.django_db(transaction=True)
-def test_a_server_that_stops_answers_whoever_waits():
-    headers = {"X-API-Key": ApiKeyFactory().secret, "Prefer": "wait=60"}
-    thread, answers = submit_in_background(PATH, headers)
-    wait_for_task()
-    prefer.stop_waiting()
-    try:
-        thread.join(20)
-    finally:
-        prefer._stopping.clear()
-    (response,) = answers
+@pytest.mark.django_db
+def test_when_the_time_is_over_a_held_answer_is_202_and_says_that_it_was_held(program):
+    response = program.post(PATH, **NEW, headers={"Prefer": "wait=60"})
+    response.held.renew(response)
     assert response.status_code == 202
-    assert "Preference-Applied" not in response
+    assert response["Preference-Applied"] == "wait=60"
+
+
+@pytest.mark.django_db
+def test_a_held_answer_whose_task_was_deleted_stays_as_it_was(program):
+    response = program.post(PATH, **NEW, headers={"Prefer": "wait=60"})
+    before = response.content
+    Task.objects.all().delete()
+    response.held.renew(response)
+    assert (response.status_code, response.content) == (202, before)
 
 
 @pytest.mark.django_db
@@ -123,8 +105,9 @@ def test_when_the_time_is_over_the_answer_is_202(program):
 
 @pytest.mark.django_db
 def test_a_task_that_has_ended_already_is_answered_at_once(program):
-    TaskFactory(status="failed", created_by="key:unity-editor", idempotency_key="k")
     headers = {"Prefer": "wait=60", "Idempotency-Key": "k"}
+    program.post(PATH, **NEW, headers={"Idempotency-Key": "k"})
+    Task.objects.update(status="failed", completed_at=timezone.now())
     response = program.post(PATH, **NEW, headers=headers)
     assert response.status_code == 200
     assert response.json()["status"] == "failed"
@@ -133,18 +116,6 @@ def test_a_task_that_has_ended_already_is_answered_at_once(program):
 @pytest.mark.django_db
 def test_a_preference_that_is_none_is_ignored(program):
     response = program.post(PATH, **NEW, headers={"Prefer": "wait=soon"})
-    assert response.status_code == 202
-    assert "Preference-Applied" not in response
-
-
-@pytest.mark.django_db
-def test_when_too_many_wait_the_next_is_answered_at_once(program):
-    taken = [prefer._places.acquire(blocking=False) for _ in range(prefer.MAX_WAITING)]
-    try:
-        assert all(taken)
-        response = program.post(PATH, **NEW, headers={"Prefer": "wait=60"})
-    finally:
-        prefer._places.release(len(taken))
     assert response.status_code == 202
     assert "Preference-Applied" not in response
 

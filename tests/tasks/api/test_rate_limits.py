@@ -2,6 +2,7 @@
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
 from tests.factories import ApiKeyFactory, TaskFactory
 from tests.tasks.api.answers import problem_of
@@ -60,17 +61,59 @@ def test_one_host_with_many_ipv6_addresses_is_one_stranger(stranger, settings):
     assert_limited(stranger.get("/api/tasks", REMOTE_ADDR="2001:db8::2:3"))
 
 
-def test_keys_cannot_be_found_by_trying(stranger, api_key, settings):
-    settings.RATE_LIMIT_READ = "2/h"
-    for guess in ("one", "two"):
-        problem_of(stranger.get("/api/tasks", headers={"X-API-Key": guess}), 401)
-    for guess in ("three", api_key.secret):
-        assert_limited(stranger.get("/api/tasks", headers={"X-API-Key": guess}))
-    # Whoever asks from elsewhere is not held up.
-    response = stranger.get(
-        "/api/tasks", headers={"X-API-Key": api_key.secret}, REMOTE_ADDR="10.0.0.2"
-    )
-    assert response.status_code == 200
+@pytest.mark.parametrize("wrong", ["stale", "rs_" + "x" * 43, ""])
+def test_wrong_keys_are_limited_and_shut_out_no_right_one(
+    stranger, program, settings, wrong
+):
+    settings.RATE_LIMIT_READ = settings.RATE_LIMIT_CREATE = "2/h"
+    for send in (stranger.get, stranger.post):
+        path = "/api/tasks" if send == stranger.get else "/api/tasks/check-integrity"
+        for _ in range(2):
+            problem_of(send(path, headers={"X-API-Key": wrong}), 401)
+        assert_limited(send(path, headers={"X-API-Key": wrong}))
+    assert program.get("/api/tasks").status_code == 200
+    assert program.post("/api/tasks/check-integrity", **NEW).status_code == 202
+
+
+def test_keys_that_open_nothing_any_more_shut_out_no_right_one(
+    stranger, program, settings
+):
+    settings.RATE_LIMIT_READ = "3/h"
+    refused = {
+        ApiKeyFactory(revoked_at=timezone.now()): 401,
+        ApiKeyFactory(expires_at=timezone.now()): 401,
+        ApiKeyFactory(networks="10.0.0.0/8"): 403,
+    }
+    for key, status in refused.items():
+        headers = {"X-API-Key": key.secret}
+        problem_of(stranger.get("/api/tasks", headers=headers), status)
+    for key in refused:
+        assert_limited(stranger.get("/api/tasks", headers={"X-API-Key": key.secret}))
+    assert program.get("/api/tasks").status_code == 200
+
+
+def test_a_right_key_is_let_in_as_often_as_its_own_count_allows_after_wrong_ones(
+    program, settings
+):
+    settings.RATE_LIMIT_READ = "1/h"
+    for _ in range(3):
+        program.get("/api/tasks", headers={"X-API-Key": "stale"})
+    assert program.get("/api/tasks").status_code == 200
+    assert_limited(program.get("/api/tasks"))
+
+
+def test_strangers_who_are_refused_take_the_open_pages_from_nobody(stranger, settings):
+    settings.RATE_LIMIT_READ = "1/h"
+    for path in ("/api/tasks", "/api/no/such/path"):
+        stranger.get(path)
+        assert_limited(stranger.get(path))
+    assert stranger.get("/api/schema").status_code == 200
+    assert_limited(stranger.get("/api"))
+
+
+def test_a_wrong_key_costs_one_lookup(stranger, django_assert_num_queries):
+    with django_assert_num_queries(1):
+        problem_of(stranger.get("/api/tasks", headers={"X-API-Key": "wrong"}), 401)
 
 
 def test_right_keys_use_up_no_guesses(program, settings):

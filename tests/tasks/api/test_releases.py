@@ -8,6 +8,7 @@ import sys
 import time
 
 import pytest
+from django.core.checks import run_checks
 
 from tasks.api import releases
 from tests.tasks.api.answers import problem_of
@@ -21,15 +22,6 @@ def _nothing_read_yet():
     releases.reader.cache_clear()
     yield
     releases.reader.cache_clear()
-
-
-@pytest.fixture
-def store(tmp_path, monkeypatch, settings):
-    """A store without any release, as the service is told of it."""
-    for name in ("", *(f"_{platform.upper()}" for platform in PLATFORMS)):
-        monkeypatch.delenv(f"RESOURCE_STORE{name}", raising=False)
-    settings.DATA_DIR = tmp_path
-    return tmp_path / "resources/store"
 
 
 def write_pointer(store, platform, **values):
@@ -48,13 +40,13 @@ def write_pointer(store, platform, **values):
 def entries(client):
     response = client.get("/api/releases")
     assert response.status_code == 200
-    found = {entry.pop("platform"): entry for entry in response.json()["releases"]}
-    assert tuple(found) == PLATFORMS
-    return found
+    return {entry.pop("platform"): entry for entry in response.json()["releases"]}
 
 
 def test_a_store_without_releases_serves_nothing(program, store):
-    assert entries(program) == dict.fromkeys(PLATFORMS, NOTHING)
+    found = entries(program)
+    assert tuple(found) == PLATFORMS
+    assert found == dict.fromkeys(PLATFORMS, NOTHING)
 
 
 def test_each_platform_says_what_it_serves_since_when_and_by_which_task(program, store):
@@ -174,3 +166,18 @@ def test_the_error_is_said_in_chinese_to_who_reads_chinese(program, store):
     (store / "ios/current.json").write_bytes(b"{")
     response = program.get("/api/releases", headers={"Accept-Language": "zh-Hans"})
     assert response.json()["releases"][0]["error"] == "无法读取存储。"
+
+
+def test_platforms_of_ones_own_are_shown_in_their_order(program, store, monkeypatch):
+    monkeypatch.setenv("RESOURCE_PLATFORMS", "wechat=WeChat,ios")
+    write_pointer(store, "wechat", version="v7")
+    found = entries(program)
+    assert tuple(found) == ("wechat", "ios")
+    assert found["wechat"]["version"] == "v7"
+
+
+def test_a_wrong_list_of_platforms_stops_the_start(monkeypatch):
+    assert "tasks.E002" not in [error.id for error in run_checks()]
+    monkeypatch.setenv("RESOURCE_PLATFORMS", "iOS")
+    (error,) = [error for error in run_checks() if error.id == "tasks.E002"]
+    assert error.msg.startswith('RESOURCE_PLATFORMS: "iOS" can\'t name a platform')

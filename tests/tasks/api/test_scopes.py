@@ -31,7 +31,9 @@ def refused_for_scope(response, needed, had):
     assert f'error="insufficient_scope", scope="{needed}"' in challenge
 
 
-@pytest.fixture(params=["read", "start", "admin"])
+@pytest.fixture(
+    params=["read", "start", "admin", "cancel", "approve", "start:prune", "read cancel"]
+)
 def any_key(request, db):
     return ApiKeyFactory(scope=request.param)
 
@@ -95,6 +97,62 @@ def test_a_key_with_admin_does_everything(db):
     assert program.post(ROLLBACK[0], **NEW).status_code == 202
     assert program.put(f"/api/tasks/{task.pk}/pin").status_code == 200
     assert program.post(f"/api/tasks/{task.pk}/cancel").status_code == 202
+
+
+ONLY = ("/api/tasks/full-sync", NEW)
+
+
+def test_a_key_of_one_type_starts_that_type_alone(db):
+    program = client_of(ApiKeyFactory(name="ci", scope="start:check-integrity"))
+    own = program.post(RELEASE[0], **NEW).json()["taskId"]
+    done, other = (
+        TaskFactory(type=kind, status="completed")
+        for kind in ("check-integrity", "full-sync")
+    )
+    refused_for_scope(program.post(ONLY[0], **NEW), "start", "start:check-integrity")
+    assert program.post(f"/api/tasks/{done.pk}/rerun").status_code == 202
+    assert program.post(f"/api/tasks/{other.pk}/rerun").status_code == 403
+    assert program.put(f"/api/tasks/{own}/pin").status_code == 200
+    assert program.post(f"/api/tasks/{own}/cancel").status_code == 202
+    assert program.post(f"/api/tasks/{TaskFactory().pk}/cancel").status_code == 403
+
+
+def test_a_key_that_names_a_type_that_asks_starts_it(db):
+    program = client_of(ApiKeyFactory(scope="start:check-store start:rollback"))
+    assert program.post(ROLLBACK[0], **NEW).status_code == 202
+    assert program.post("/api/tasks/prune", **NEW).status_code == 403
+
+
+def test_a_key_of_a_type_is_no_key_of_one_that_begins_alike(db, use_task_types):
+    step = '[[{0}.steps]]\ncommand = ["true"]\n'
+    use_task_types(step.format("sync") + step.format("sync-all"))
+    program = client_of(ApiKeyFactory(scope="start:sync"))
+    empty = {"data": {}, "content_type": "application/json"}
+    assert program.post("/api/tasks/sync", **empty).status_code == 202
+    assert program.post("/api/tasks/sync-all", **empty).status_code == 403
+
+
+def test_a_key_that_cancels_cancels_anybodys_and_does_no_more(db):
+    program = client_of(ApiKeyFactory(name="guard", scope="cancel"))
+    task, own = TaskFactory(created_by="alice"), TaskFactory(created_by="key:guard")
+    refused_for_scope(program.put(f"/api/tasks/{task.pk}/pin"), "admin", "cancel")
+    refused_for_scope(program.post(RELEASE[0], **NEW), "start", "cancel")
+    assert program.post(f"/api/tasks/{task.pk}/cancel").status_code == 202
+    assert program.post(f"/api/tasks/{own.pk}/cancel").status_code == 202
+
+
+def test_a_key_has_what_each_of_its_scopes_lets_it(db):
+    program = client_of(ApiKeyFactory(scope="start cancel"))
+    task = TaskFactory(created_by="alice")
+    assert program.post(RELEASE[0], **NEW).status_code == 202
+    assert program.post(f"/api/tasks/{task.pk}/cancel").status_code == 202
+    refused_for_scope(program.post(ROLLBACK[0], **NEW), "admin", "cancel start")
+
+
+def test_a_key_that_approves_reads_so_far(db):
+    program = client_of(ApiKeyFactory(scope="approve"))
+    assert program.get("/api/tasks").status_code == 200
+    refused_for_scope(program.post(RELEASE[0], **NEW), "start", "approve")
 
 
 def test_the_bootstrap_key_does_everything(stranger, settings):

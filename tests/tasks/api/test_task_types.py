@@ -33,7 +33,7 @@ def own_types(use_task_types):
 
 
 def test_each_has_its_title_description_schema_and_steps(program, own_types):
-    (kind,) = program.get("/api/task-types").json()["taskTypes"]
+    kind, _ = program.get("/api/task-types").json()["taskTypes"]
     schema = kind.pop("params")
     assert kind == {
         "type": "shown",
@@ -44,12 +44,21 @@ def test_each_has_its_title_description_schema_and_steps(program, own_types):
         "timeoutSeconds": 90.0,
         "idempotent": False,
         "confirm": True,
+        "hidden": False,
         "createUrl": "http://testserver/api/tasks/shown",
     }
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate({"version": "v885"}, schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"version": "885"}, schema)
+
+
+def test_a_hidden_type_is_listed_as_such_and_can_be_started(program, own_types):
+    _, kind = program.get("/api/task-types").json()["taskTypes"]
+    assert (kind["type"], kind["hidden"]) == ("unseen", True)
+    path = kind["createUrl"].removeprefix("http://testserver")
+    response = program.post(path, {}, content_type="application/json")
+    assert response.status_code == 202
 
 
 def test_a_hidden_type_is_not_named_to_whoever_asks_for_an_unknown_one(
@@ -78,3 +87,16 @@ def test_the_built_in_types_are_there(program):
         kind["type"] for kind in program.get("/api/task-types").json()["taskTypes"]
     }
     assert "check-integrity" in names
+
+
+def test_the_default_of_a_secret_is_not_told(program, use_task_types):
+    use_task_types(
+        '[a]\n[a.params.token]\nsecret = true\ndefault = "d3fault"\n'
+        '[[a.steps]]\ncommand = ["true"]\n'
+    )
+    (kind,) = program.get("/api/task-types").json()["taskTypes"]
+    assert "default" not in kind["params"]["properties"]["token"]
+    assert kind["params"]["required"] == []
+    answer = program.post("/api/tasks/a", {}, content_type="application/json")
+    assert answer.json()["params"] == {"token": "***"}
+    assert "d3fault" not in program.get("/api/schema").content.decode()

@@ -2,10 +2,13 @@
 
 import json
 from io import StringIO
+from urllib.parse import urlsplit
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.test import Client
 from django.utils import timezone
 
 from tasks.lifecycle import Actor, submit
@@ -28,6 +31,14 @@ def test_submit_puts_a_task_into_the_queue():
     assert str(task.pk) in text
     assert (task.type, task.params) == ("check-integrity", {"version": "v885"})
     assert task.created_by.startswith("shell")
+
+
+def test_submit_says_what_the_task_waits_for_only_where_it_has_to_wait():
+    arguments = ("submit", "check-integrity", "--version", "v885")
+    assert run(*arguments).endswith("is in the queue. It waits: no runner is alive.\n")
+    Task.objects.all().delete()
+    RunnerFactory()
+    assert run(*arguments).endswith(" is in the queue.\n")
 
 
 def test_submit_says_which_parameter_is_wrong():
@@ -140,6 +151,20 @@ def test_a_key_takes_a_scope_an_end_and_addresses():
     assert (details["scope"], details["addresses"]) == ("start", key.networks)
 
 
+def test_a_key_for_which_nothing_is_said_starts_tasks_and_no_more():
+    errors = StringIO()
+    call_command("create_api_key", "ci", stdout=StringIO(), stderr=errors)
+    assert ApiKey.objects.get().scope == "start"
+    assert "ci (start)" in errors.getvalue()
+
+
+def test_a_key_takes_several_scopes():
+    options = ("--scope", "start:check-integrity,cancel", "--scope", "cancel")
+    made = json.loads(run("create_api_key", "ci", "--json", *options))
+    assert made["scopes"] == ["start:check-integrity", "cancel"]
+    assert ApiKey.objects.get().scope == "start:check-integrity cancel"
+
+
 def test_a_key_may_end_after_so_many_days():
     run("create_api_key", "ci", "--expires", "90d")
     days = (ApiKey.objects.get().expires_at - timezone.now()).total_seconds() / 86_400
@@ -149,7 +174,11 @@ def test_a_key_may_end_after_so_many_days():
 @pytest.mark.parametrize(
     ("option", "value", "says"),
     [
-        ("--scope", "root", "invalid choice: 'root'"),
+        ("--scope", "root", "There is no scope 'root'; there are: read, start,"),
+        ("--scope", "start,root", "no scope 'root'"),
+        ("--scope", "start:", "no scope 'start:'"),
+        ("--scope", "start:nope", "no task type 'nope'"),
+        ("--scope", " ", "A key needs a scope."),
         ("--expires", "soon", "'soon' is no time"),
         ("--expires", "2020-01-01", "is over already"),
         ("--expires", "0d", "is over already"),
@@ -175,3 +204,37 @@ def test_a_key_needs_a_name(name):
 def test_the_runner_refuses_a_type_that_is_not_there():
     with pytest.raises(CommandError, match="no task type 'nope'"):
         run("run_tasks", "--types", "nope", "--once")
+
+
+def signs_in(link):
+    client = Client()
+    path = urlsplit(link).path
+    return client.get(path).status_code == 302 and client.get("/").context["user"]
+
+
+def test_a_sign_in_link_lets_the_administrator_in_who_forgot_the_password():
+    User.objects.create_superuser("zoe")
+    admin = User.objects.create_superuser("admin")
+    link = run("sign_in_link").strip()
+    assert link.startswith("http://127.0.0.1:3000/sign-in/")
+    assert signs_in(link) == admin
+    assert not signs_in(link)
+
+
+def test_a_sign_in_link_is_made_for_the_account_that_is_named(alice):
+    shown = json.loads(run("sign_in_link", alice.username, "--json"))
+    assert (shown["username"], shown["expiresInSeconds"]) == (alice.username, 3600)
+    assert signs_in(shown["url"]) == alice
+
+
+def test_no_sign_in_link_is_made_that_would_not_work(alice):
+    User.objects.create_user("guest")
+    with pytest.raises(CommandError, match=r"'guest' can't sign in: .* staff"):
+        run("sign_in_link", "guest")
+    with pytest.raises(CommandError, match=rf"no account 'bob'.*: {alice.username}\."):
+        run("sign_in_link", "bob")
+
+
+def test_without_an_administrator_a_sign_in_link_names_the_command_that_makes_one():
+    with pytest.raises(CommandError, match="createsuperuser"):
+        run("sign_in_link")

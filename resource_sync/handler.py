@@ -1,0 +1,157 @@
+"""Django's requests: read, answered in a thread, and sent as their clients take it.
+
+All our views and one middleware are synchronous. Left to itself Django would start a
+thread for each request, however many there are, go there and back several times, and
+hand a response to the server as fast as it is made. Here a request waits for one of a
+few threads, is answered there in one go, and leaves the thread before it is sent.
+"""
+
+import asyncio
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterator,
+    Mapping,
+)
+from contextlib import suppress
+from functools import partial
+from typing import Any, cast
+
+from corsheaders.middleware import CorsMiddleware
+from django.core import signals
+from django.core.exceptions import RequestAborted
+from django.core.handlers.asgi import ASGIHandler, ASGIRequest, get_script_prefix
+from django.http import FileResponse, HttpResponse, HttpResponseBase
+from django.urls import set_script_prefix
+
+from resource_sync.threads import Busy, Threads
+from streaming.backpressure import PatientSend
+from streaming.waiters import until_ended
+from tasks.api import problems
+
+# More than the cores can use, because some requests wait for a database or a store;
+# and no more, because all of them want Python's lock: under 300 searches at once on two
+# busy cores the worst /health took 1.8 s with 8 threads, 2.6 s with 16, 40 s with 300.
+MOST_AT_WORK = 12
+RETRY_SECONDS = 5
+PIECE_BYTES = 64 * 1024  # of a response that is made while it is sent
+
+Receive = Callable[[], Awaitable[Mapping[str, Any]]]
+Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+
+class RequestHandler(ASGIHandler):
+    def __init__(self) -> None:
+        super().__init__()
+        self._threads = Threads(MOST_AT_WORK)
+        self._chores = Threads(1)
+        # Whoever watches over the service hears of it when all else is busy. "live"
+        # asks no database, so it has a thread that no database holds up.
+        probes = Threads(2)
+        self._probes = {
+            "/health": probes,
+            "/health/ready": probes,
+            "/health/live": Threads(1),
+        }
+
+    def load_middleware(self, is_async: bool = False) -> None:
+        super().load_middleware(is_async=False)
+
+    def between_requests(self, job: Callable[[], None]) -> Coroutine[Any, Any, None]:
+        """Do something else in a thread of its own."""
+        return self._chores.run(job, patient=True)
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        try:
+            body = await self.read_body(receive)
+        except RequestAborted:
+            return
+        try:
+            await _unless_gone(receive, self._answer(scope, body, send))
+        finally:
+            body.close()
+
+    async def _answer(self, scope: Any, body: Any, send: Send) -> None:
+        threads = self._probes.get(scope["path"], self._threads)
+        try:
+            response = await threads.run(partial(self._response_to, scope, body))
+        except Busy:
+            response = _busy(scope, body)
+        held = getattr(response, "held", None)
+        if held and await until_ended(held.task_id, held.seconds, held.by):
+            await threads.run(partial(held.renew, response), patient=True)
+        await self._send(scope, response, send)
+
+    def _response_to(self, scope: Any, body: Any) -> HttpResponseBase:
+        """In a thread."""
+        set_script_prefix(get_script_prefix(scope))
+        signals.request_started.send(sender=self.__class__, scope=scope)
+        request, refusal = self.create_request(scope, body)
+        if request is None:
+            return cast("HttpResponseBase", refusal)
+        response = self.get_response(request)
+        if isinstance(response, FileResponse):
+            response.block_size = PIECE_BYTES
+        if not response.streaming or scope["method"] == "HEAD":
+            response.close()
+        return response
+
+    async def _send(self, scope: Any, response: Any, send: Send) -> None:
+        size = 0 if response.streaming else len(response.content)
+        if response.streaming:
+            is_head = scope["method"] == "HEAD"
+            chunks = iter(()) if is_head else iter(response.streaming_content)
+            response.streaming_content = self._made_in_threads(chunks, response)
+        try:
+            await self.send_response(response, PatientSend.over(send, size))
+        finally:
+            if response.streaming:
+                response.close()
+
+    async def _made_in_threads(
+        self, chunks: Iterator[bytes], response: HttpResponseBase
+    ) -> AsyncIterator[bytes]:
+        is_over = False
+        while not is_over:
+            take = partial(_next_piece, chunks)
+            piece, is_over = await self._threads.run(take, patient=True)
+            yield piece
+
+
+def _next_piece(chunks: Iterator[bytes]) -> tuple[bytes, bool]:
+    """Return as much as is sent at a time, and whether that was the last."""
+    taken, size = [], 0
+    for chunk in chunks:
+        taken.append(chunk)
+        size += len(chunk)
+        if size >= PIECE_BYTES:
+            return b"".join(taken), False
+    return b"".join(taken), True
+
+
+async def _unless_gone(receive: Receive, answering: Coroutine[Any, Any, None]) -> None:
+    """Answer, or stop doing so when the client hangs up."""
+    answer = asyncio.ensure_future(answering)
+    gone = asyncio.ensure_future(receive())
+    try:
+        await asyncio.wait((answer, gone), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        gone.cancel()
+        if not answer.done():
+            answer.cancel()
+    with suppress(asyncio.CancelledError, RequestAborted):
+        await answer
+
+
+def _busy(scope: Any, body: Any) -> HttpResponse:
+    """Return a 503: in English, as nobody has looked at the request yet."""
+    response = problems.problem(
+        503,
+        None,
+        f"Too many requests are waiting; try again in {RETRY_SECONDS} s.",
+        headers={"Retry-After": str(RETRY_SECONDS)},
+    )
+    CorsMiddleware(lambda _request: response)(ASGIRequest(scope, body))
+    return response

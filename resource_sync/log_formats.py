@@ -1,0 +1,112 @@
+"""How log records are written: without secrets, and no longer than they are worth.
+
+Whoever may read a log, or gets it mailed, must not be able to come in by it; and
+strangers must not be able to fill it with what they send.
+"""
+
+import copy
+import logging
+import re
+from functools import cache
+from typing import Any
+
+import psycopg
+from django.conf import settings
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest
+from pythonjsonlogger.json import JsonFormatter
+
+MOST_CHARACTERS = 200  # of what a client sent, in one place
+HIDDEN = "***"
+
+DATABASE_DOWN = (OperationalError, InterfaceError, psycopg.OperationalError)
+
+SECRETS = re.compile(
+    r"""
+      (?<=/sign-in/)[^\s"'\\?]+           # one-time links
+    | \b[0-9a-z]{6,7}-[0-9a-f]{32,64}\b   # their tokens, wherever else
+    | (?<=[?&;](?:token|state|nonce)=)[^\s"'\\&]+
+    | (?<=[?&;]code=)[^\s"'\\&]+
+    | \brs_[\w-]{20,}                     # API keys
+    # Signed tokens: time and signature, in URLs with escaped colons.
+    | (?:(?<![\w-])|(?<=%3A))[\w-]{6}(?::|%3A)[\w-]{43}(?![\w-])
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+
+
+def without_secrets(text: str) -> str:
+    """Return a text in which whatever opens something is replaced by ``***``."""
+    text = SECRETS.sub(HIDDEN, text)
+    for secret in _own_secrets():
+        text = text.replace(secret, HIDDEN)
+    return text
+
+
+@cache
+def _own_secrets() -> tuple[str, ...]:
+    known = (settings.API_KEY, settings.SECRET_KEY)
+    return tuple(secret for secret in known if len(secret) >= 8)
+
+
+class SafeFormatter(logging.Formatter):
+    """Lines that people read."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_secrets(super().format(shortened(record)))
+
+
+class SafeJsonFormatter(JsonFormatter):
+    """Lines that programs read."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return without_secrets(super().format(shortened(record)))
+
+
+def shortened(record: logging.LogRecord) -> logging.LogRecord:
+    """Return the record with as much of its request as helps; others as they are.
+
+    Django logs the path of each request that is refused, and has the request with it,
+    whose text is the path again with the query. The traceback of a refusal says
+    nothing of the service.
+    """
+    record = _without_traceback_of_an_outage(record)
+    request: Any = getattr(record, "request", None)
+    if request is None:
+        return record
+    record = copy.copy(record)
+    record.request = _shown(request)
+    record.msg = _cut(str(record.msg))
+    if isinstance(record.args, tuple):
+        record.args = tuple(
+            _cut(arg) if isinstance(arg, str) else arg for arg in record.args
+        )
+    if getattr(record, "status_code", 500) < 500:
+        record.exc_info = record.exc_text = None
+    return record
+
+
+def _without_traceback_of_an_outage(record: logging.LogRecord) -> logging.LogRecord:
+    """Return a record that says in its line that the database did not answer, where
+    that is what it tells of: where in the code somebody asked it helps nobody."""
+    error = record.exc_info[1] if record.exc_info else None
+    if not isinstance(error, DATABASE_DOWN):
+        return record
+    record = copy.copy(record)
+    record.msg, record.args = (
+        f"{record.getMessage()} {' '.join(str(error).split())}",
+        None,
+    )
+    record.exc_info = record.exc_text = None
+    return record
+
+
+def _shown(request: Any) -> str:
+    if isinstance(request, HttpRequest):
+        return f"{request.method} {_cut(request.path)}"
+    return _cut(type(request).__name__)
+
+
+def _cut(text: str) -> str:
+    text = without_secrets(text)  # before one is cut, and not known any more
+    return text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + "…"

@@ -1,0 +1,26 @@
+// How far a task is: in percent where that is known, else its time beside the usual one.
+
+import { text, ticking } from "./text.js";
+
+// Not before it has begun, nor where its one step has reported none: pages/shown.py says
+// the same.
+function isKnown({ status, startedAt, progress, step }) {
+  return Boolean(startedAt) && status !== "pending" && (progress > 0 || step.count > 1);
+}
+
+// part(name): the element of that name
+export function showGauge(part, task, state) {
+  part("progress").value = task.progress;
+  part("progress").dataset.status = state;
+  part("percent").textContent = `${task.progress} %`;
+  for (const name of ["progress", "percent"]) part(name).hidden = !isKnown(task);
+  part("against").hidden = isKnown(task);
+}
+
+// In milliseconds; "" where nobody knows what is usual.
+export function againstUsual(elapsed, usual) {
+  if (!usual) return "";
+  const times = { time: elapsed, usual };
+  for (const name in times) times[name] = ticking(Math.max(1000, times[name]));
+  return text("ofUsually", times);
+}

@@ -1,0 +1,55 @@
+"""Requests that wait for a task's end: each is a viewer that is shown nothing, so it
+costs no thread and no connection to the database, however many there are."""
+
+import asyncio
+import uuid
+from contextlib import suppress
+
+from streaming.hub import Viewer
+from streaming.revalidation import revalidation_of
+from streaming.stream import hub_of_loop
+from tasks.api.credentials import Credential
+
+_waiters: set["Waiter"] = set()
+_stopping = False
+
+
+class Waiter(Viewer):
+    def __init__(self, task_id: uuid.UUID) -> None:
+        super().__init__(task_id)
+        self.is_over = asyncio.Event()
+
+    def advance(self) -> None:
+        state = self.watched.state
+        if state is not None and state.is_final:
+            self.is_over.set()
+
+    def dismiss(self) -> None:
+        """What the request came in with is good no more."""
+        self.is_over.set()
+
+
+async def until_ended(task_id: uuid.UUID, seconds: float, by: Credential) -> bool:
+    """Wait until a task has ended, the time is over, or what the request came in with
+    is good no more. Returns False where the server stops before."""
+    if _stopping:
+        return False
+    waiter, hub = Waiter(task_id), hub_of_loop()
+    hub.join(waiter)
+    _waiters.add(waiter)
+    try:
+        with revalidation_of(hub.loop).watching(by, waiter), suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await waiter.is_over.wait()
+    finally:
+        _waiters.remove(waiter)
+        hub.leave(waiter)
+    return not _stopping
+
+
+def stop_waiting() -> None:
+    """Let go of all who wait, and of those who still come."""
+    global _stopping
+    _stopping = True
+    for waiter in _waiters:
+        waiter.is_over.set()

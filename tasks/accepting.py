@@ -1,0 +1,92 @@
+"""What a claimed task runs as: the definition and the values with which it was
+accepted, unless it can't run any more.
+
+docs/decisions/0022-a-task-runs-as-it-was-accepted.md
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import NamedTuple
+
+from django.utils.translation import override
+
+from tasks.catalog import catalog
+from tasks.definitions import UnknownDefinition, stored_type
+from tasks.models import Task
+from tasks.secret_values import SecretKeyChanged, opened
+from tasks.task_types import TaskType
+
+
+class CannotRun(Exception):
+    """A task can't run as it was accepted; the message is one sentence."""
+
+
+class Accepted(NamedTuple):
+    """A task's type, and the values of its parameters, secret ones too."""
+
+    kind: TaskType
+    values: Mapping[str, str]
+
+
+def accepted(task: Task) -> Accepted:
+    """Return what a task runs as. Raises CannotRun.
+
+    Today's file has a say only where it is not older than the one by which the task
+    was accepted: while an update is under way, a runner may still have the old one.
+    """
+    today = catalog().get(task.type)
+    accepted_at = task.types_changed_at
+    has_a_say = accepted_at is None or catalog().changed_at >= accepted_at
+    if today is None and has_a_say:
+        there = ", ".join(sorted(catalog()))
+        raise CannotRun(f"There is no task type {task.type}; there are: {there}.")
+    kind, secrets = _stored_type(task) or today, _secrets(task)
+    if kind is None:
+        raise CannotRun(f"The task type {task.type} is not known here.")
+    values = {**task.params, **secrets}
+    if today is not None and has_a_say:
+        _check(today, values)
+    return Accepted(_with_secrets(kind, secrets), values)
+
+
+def _stored_type(task: Task) -> TaskType | None:
+    try:
+        return stored_type(task)
+    except UnknownDefinition as error:
+        raise CannotRun(
+            "It was accepted by another version of the service, which this runner does "
+            "not understand; update the runner."
+        ) from error
+
+
+def _secrets(task: Task) -> dict[str, str]:
+    try:
+        return opened(task.pk, task.secret_values)
+    except SecretKeyChanged as error:
+        raise CannotRun(
+            "Its secret parameters can't be read: SECRET_KEY has changed since it was "
+            "accepted."
+        ) from error
+
+
+def _check(today: TaskType, values: Mapping[str, str]) -> None:
+    """Refuse a value that today's parameter of the same name refuses: a choice that
+    was taken away is not to run any more."""
+    for parameter in today.params:
+        value = values.get(parameter.name)
+        with override("en"):  # the log's language
+            problem = None if value is None else parameter.problem(value)
+        if problem:
+            raise CannotRun(
+                f"The parameter {parameter.name} is not accepted any more: {problem}"
+            )
+
+
+def _with_secrets(kind: TaskType, names: Mapping[str, str]) -> TaskType:
+    """Return the type with what was encrypted known as secret, whatever it says: tasks
+    from before have today's type, where a parameter may not be secret any more."""
+    params = tuple(
+        replace(parameter, secret=parameter.secret or parameter.name in names)
+        for parameter in kind.params
+    )
+    return replace(kind, params=params)

@@ -1,0 +1,44 @@
+"""Numbers that the database gives, one after the other: an order that no clock decides.
+
+PostgreSQL has sequences. SQLite lets in one writer at a time, so the greatest number
+there is, and one more, is read and written by the same statement.
+"""
+
+from typing import Any
+
+from django.db import models
+from django.db.models.expressions import DatabaseDefault, Expression
+
+
+class NextNumber(Expression):
+    """The next number of a column, in a statement that writes it."""
+
+    output_field: Any
+
+    def __init__(self, table: str, column: str, where: str = "TRUE") -> None:
+        super().__init__(output_field=models.BigIntegerField())
+        self.table, self.column, self.where = table, column, where
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
+        greatest = f"SELECT MAX({self.column}) FROM {self.table} WHERE {self.where}"  # noqa: S608 (constants only)
+        return f"(COALESCE(({greatest}), 0) + 1)", ()
+
+    def as_postgresql(self, *_: Any, **__: Any) -> tuple[str, tuple[Any, ...]]:
+        return f"nextval('{self.table}_{self.column}_seq')", ()
+
+
+class NumberField(models.BigIntegerField):  # type: ignore[type-arg] # not at run time
+    """A number that a row gets when it is inserted.
+
+    Its default in the database is for programs that don't know the column: a sequence's
+    next number in PostgreSQL, 0 in SQLite.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **{"db_default": 0, "editable": False, **options})
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> Any:
+        value = super().pre_save(model_instance, add)
+        if isinstance(value, DatabaseDefault):
+            return NextNumber(self.model._meta.db_table, str(self.column))
+        return value

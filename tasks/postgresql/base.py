@@ -1,0 +1,66 @@
+"""Django's PostgreSQL, with a pool for a server that may stop and start again."""
+
+import select
+from typing import Any
+
+import psycopg
+import psycopg_pool
+from django.db.backends.base.base import NO_DB_ALIAS
+from django.db.backends.postgresql import base
+
+
+class ConnectionPool(psycopg_pool.ConnectionPool[Any]):
+    """A pool that gives no connection on which the server has hung up, and lets nobody
+    wait where none can be opened.
+
+    psycopg_pool's own check asks the server (0.1 ms), and after each dead connection it
+    sleeps for a second and longer: with three of them it gives up.
+    """
+
+    def getconn(self, timeout: float | None = None) -> psycopg.Connection[Any]:
+        """Return a connection that can be used. Raises OperationalError where none can
+        be opened, and PoolTimeout where all are in use for too long."""
+        while True:
+            connection: psycopg.Connection[Any] = super().getconn(timeout)
+            if not _has_unread(connection):
+                return connection
+            connection.pgconn.finish()
+            self._putconn(connection, from_getconn=True)  # which opens another
+
+    def reconnect_failed(self) -> None:
+        with self._lock:
+            if self._nconns:
+                return
+            waiting = list(self._waiting)
+            self._waiting.clear()
+        for client in waiting:
+            client.fail(psycopg.OperationalError("no connection could be opened"))
+
+
+def _has_unread(connection: psycopg.Connection[Any]) -> bool:
+    """Return whether an idle connection has something to read, which nobody asked for:
+    the server's last word, or the end. A mere notice costs one connection."""
+    poll = select.poll()
+    poll.register(connection.pgconn.socket, select.POLLIN)
+    return bool(poll.poll(0))
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    _connection_pools: dict[str, ConnectionPool]  # of all wrappers, by alias
+
+    @property
+    def pool(self) -> ConnectionPool | None:
+        options = self.settings_dict["OPTIONS"].get("pool")
+        if self.alias == NO_DB_ALIAS or not options:
+            return None
+        pools = self._connection_pools
+        if self.alias not in pools:
+            parameters = {**self.get_connection_params(), "autocommit": True}
+            pool = ConnectionPool(
+                kwargs=parameters,
+                open=False,
+                configure=self._configure_connection,  # type: ignore[attr-defined]
+                **options,
+            )
+            pools.setdefault(self.alias, pool)  # of two threads, one is first
+        return pools[self.alias]

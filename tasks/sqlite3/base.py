@@ -1,0 +1,116 @@
+"""Django's SQLite, for a file that somebody may delete or replace while it is open.
+
+SQLite goes on in the file that it has open, which nobody finds again; what was accepted
+is lost at the next start. So each statement first looks whether the files at the paths
+are still the ones that are open. That is one call of stat(), of their folder, as long
+as nothing came or went there.
+"""
+
+import os
+import time
+from pathlib import Path
+from sqlite3 import Connection, ProgrammingError
+from typing import Any
+from weakref import WeakSet
+
+from django.db import OperationalError
+from django.db.backends.sqlite3 import base
+
+Identity = tuple[int, int] | None  # device and inode; None where there is no file
+
+STEP_NS = 50_000_000
+
+_first_opened: dict[str, Identity] = {}  # by path, in this process
+# Files that an open connection of this process had, and that are not there any more. A
+# new connection would make -wal and -shm anew, and take what the others refuse.
+_lost: dict[str, Identity] = {}
+_wrappers: "WeakSet[DatabaseWrapper]" = WeakSet()
+
+
+class DatabaseReplaced(OperationalError):
+    """The file at the database's path is not the one that this process has open."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(
+            f"The database's file {path} (or its -wal or -shm) was deleted or replaced "
+            "while the service runs; restart the service."
+        )
+
+
+def identity(path: str) -> Identity:
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def state_of(folder: str) -> tuple[int, ...] | None:
+    """Return what changes whenever a name in a folder comes or goes."""
+    try:
+        found = os.stat(folder)  # noqa: PTH116 (half of Path.stat's time)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    _opened: dict[str, Identity] = {}
+    _folder: str
+    _folder_state: tuple[int, ...] | None = None
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Connection:
+        path = str(conn_params["database"])
+        files = (path, f"{path}-wal", f"{path}-shm")
+        first = _first_opened.get(path)
+        if first is not None and identity(path) != first:
+            raise DatabaseReplaced(path)  # opened, a deleted one would be made anew
+        for other in list(_wrappers):
+            other._note_lost_files()
+        for file in files:
+            if (lost := _lost.get(file)) is not None and identity(file) != lost:
+                raise DatabaseReplaced(path)
+            _lost.pop(file, None)  # put back
+        connection: Connection = super().get_new_connection(conn_params)
+        # It takes a look inside for -wal and -shm to be opened.
+        connection.execute("SELECT count(*) FROM sqlite_master").close()
+        self._folder, self._folder_state = str(Path(path).parent), None
+        self._opened = {file: found for file in files if (found := identity(file))}
+        if path in self._opened:
+            _first_opened.setdefault(path, self._opened[path])
+        _wrappers.add(self)
+        return connection
+
+    def create_cursor(self, name: str | None = None) -> Any:
+        if self._opened:
+            self._refuse_other_files()
+        return super().create_cursor(name)
+
+    def _refuse_other_files(self) -> None:
+        state = state_of(self._folder)
+        if state is not None and state == self._folder_state:
+            return
+        if self._note_lost_files():
+            raise DatabaseReplaced(str(self.settings_dict["NAME"]))
+        # Times of files go in steps of some milliseconds: within the last one something
+        # may come to pass that they don't show.
+        if state is not None and time.time_ns() - state[-1] > STEP_NS:
+            self._folder_state = state
+
+    def _note_lost_files(self) -> bool:
+        """Return whether a file that this connection has open is not there any more."""
+        opened = self._opened
+        missing = {
+            path: opened[path] for path in opened if identity(path) != opened[path]
+        }
+        # The last one to be closed takes -wal and -shm away itself, so it is asked now.
+        if missing and self._is_open():
+            _lost.update(missing)
+            return True
+        return False
+
+    def _is_open(self) -> bool:
+        try:
+            return self.connection is not None and self.connection.total_changes >= 0
+        except ProgrammingError:  # it was closed without this wrapper
+            return False

@@ -1,0 +1,73 @@
+"""The JSON Schema of task types, for editors, is in step with what is read."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from jsonschema import Draft202012Validator, ValidationError
+
+from tests.tasks.test_catalog import STEP, VALID
+from tests.tasks.test_definitions import FULL
+
+ROOT = Path(settings.BASE_DIR)
+FILE = ROOT / "docs/reference/task-types.schema.json"
+SCHEMA = json.loads(FILE.read_text())
+
+
+def check(text):
+    Draft202012Validator(SCHEMA).validate(tomllib.loads(text))
+
+
+def test_it_is_a_schema():
+    Draft202012Validator.check_schema(SCHEMA)
+
+
+def test_it_has_every_key_that_is_read_and_no_other():
+    source = (ROOT / "tasks/catalog.py").read_text()
+    read = [
+        set(re.findall(r'"([a-z_]+)"', keys))
+        for keys in re.findall(r"\.only\(([^)]+)\)", source)
+    ]
+    defined = SCHEMA["$defs"]
+    terminal = defined["step"]["properties"]["pty"]["anyOf"][1]
+    tables = [defined["type"], defined["parameter"], defined["step"], terminal]
+    assert read == [set(table["properties"]) for table in tables]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        VALID,
+        FULL,
+        (ROOT / "task_types.toml").read_text(),
+        (ROOT / "tests/e2e/task_types.toml").read_text(),
+    ],
+)
+def test_it_takes_what_the_service_takes(text):
+    check(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[job]\ntitle = 5\n" + STEP,
+        "[job]\ntitel = 'x'\n" + STEP,
+        "[job]\ntimeout = '5 min'\n" + STEP,
+        "[job]\nmax_running = 0\n" + STEP,
+        "[job]\ntitle = 'x'\n",
+        "['Job X']\ntitle = 'x'\n" + STEP,
+        "[job]\n[[job.steps]]\nname = 'a'\n",
+        "[job]\n[[job.steps]]\ncommand = 'true'\n",
+        "[job]\n[[job.steps]]\ncommand = ['']\n",
+        "[job]\n[[job.steps]]\ncommand = ['a']\nretries = 99\n",
+        "[job]\n[[job.steps]]\ncommand = ['a']\nweight = 0\n",
+        "[job]\n[[job.steps]]\ncommand = ['a']\npty = {width = 80}\n",
+        "[job]\n[job.params.task_id]\n" + STEP,
+    ],
+)
+def test_it_refuses_what_the_service_refuses(text):
+    with pytest.raises(ValidationError):
+        check(text)
