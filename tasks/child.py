@@ -18,9 +18,9 @@ from contextlib import suppress
 from typing import Any, Literal
 
 from tasks.keeper import Keeper, Program
+from tasks.pipes import READ_BYTES
 from tasks.start_failures import NOT_EXECUTABLE
 
-READ_BYTES = 128 * 1024
 PIPE_BYTES = 1024 * 1024  # the most that an ordinary user may ask for
 LINE_LIMIT_BYTES = 64 * 1024
 BYTES_PER_CHARACTER = 4  # at most, in UTF-8
@@ -263,21 +263,27 @@ class Child:
     @property
     def open_pipes(self) -> tuple[int, ...]:
         """File descriptors to wait for; one that has ended is not among them."""
-        return (*self._pipes, *self.open_news)
+        return (*self.open_outputs, *self.open_news)
+
+    @property
+    def open_outputs(self) -> tuple[int, ...]:
+        """Those of them that have its output."""
+        return tuple(self._pipes)
 
     @property
     def open_news(self) -> tuple[int, ...]:
         """The one of them that tells how the program goes, while that is open."""
         return () if self._is_gone else (self._connection.fileno(),)
 
-    def read(self, fd: int) -> tuple[Stream, list[str]]:
-        """What a readable descriptor has: the name of a pipe and the lines now
-        complete; none where it is news of the program."""
+    def read(self, fd: int, ahead: bytes | None = None) -> tuple[Stream, list[str]]:
+        """What a readable descriptor has, or ``ahead``, which was read of it already:
+        the name of a pipe and the lines now complete; none where it is news of the
+        program."""
         if fd not in self._pipes:
             self._hear()
             return "stdout", []
         stream, cutter = self._pipes[fd]
-        if data := self._read(fd):
+        if data := ahead or self._read(fd):
             return stream, cutter.feed(data)
         if data is None:
             return stream, []

@@ -139,11 +139,12 @@ class Execution:
                 self._retry_at = None
                 self._start_step()
 
-    def read(self, fd: int) -> None:
-        """Take what a child's readable descriptor holds."""
+    def read(self, fd: int, ahead: bytes | None = None) -> None:
+        """Take what a child's readable descriptor holds, or what was read of it
+        already."""
         if self.child is None:
             return
-        stream, lines = self.child.read(fd)
+        stream, lines = self.child.read(fd, ahead)
         if lines:
             self._take(stream, lines)
         if pattern := self._step.progress_pattern:

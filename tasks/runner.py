@@ -7,13 +7,14 @@ One loop over all children's pipes and one writer to the database. Each of its p
 import logging
 import math
 import os
+import select
 import selectors
 import signal
 import socket
 import time
 import uuid
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -37,6 +38,7 @@ from tasks.models import (
     Task,
 )
 from tasks.news import EVERYTHING, subscribe
+from tasks.pipes import OrderedPipes, Pipes
 from tasks.processes import process_space, process_started
 from tasks.pruning import prune
 from tasks.reaper import WATCH_SECONDS, Watchman, disown
@@ -83,8 +85,11 @@ class TaskRunner:
         self._awake: dict[uuid.UUID, Run] = {}
         self._dirty: dict[uuid.UUID, Run] = {}
         self._lost: set[uuid.UUID] = set()  # tasks that were taken away
+        self._pipes = OrderedPipes() if hasattr(select, "epoll") else Pipes()
         self._selector = selectors.DefaultSelector()
+        self._selector.register(self._pipes, selectors.EVENT_READ)
         self._all_but_pipes = selectors.DefaultSelector()
+        self._of_pipe: dict[int, Run] = {}
         self._news = subscribe("runners")
         self._news_fd = -1
         self._wakeup, self._signals = socket.socketpair()
@@ -183,7 +188,11 @@ class TaskRunner:
         # programs wait.
         selector = self._selector if is_storing else self._all_but_pipes
         for key, _ in selector.select(max(0.0, min(due) - time.monotonic())):
-            if key.fileobj is self._signals:
+            if key.fileobj is self._pipes:
+                for fd in self._pipes.ready():
+                    self._read(self._of_pipe[fd], fd)
+                    self._pipes.done(fd)
+            elif key.fileobj is self._signals:
                 with suppress(BlockingIOError):
                     self._signals.recv(4096)
             elif key.data is None:
@@ -191,9 +200,9 @@ class TaskRunner:
             else:
                 self._read(key.data, key.fd)
 
-    def _read(self, run: Run, fd: int) -> None:
+    def _read(self, run: Run, fd: int, ahead: bytes | None = None) -> None:
         had_spoken = run.execution.has_spoken
-        run.execution.read(fd)
+        run.execution.read(fd, ahead)
         self._watch_pipes(run)
         self._wake(run)
         if run.execution.has_spoken and not had_spoken:
@@ -279,7 +288,8 @@ class TaskRunner:
         if not dirty:
             return
         started = time.monotonic()
-        lost = store(dirty, self.row)
+        with self._reading():
+            lost = store(dirty, self.row)
         for run in dirty:
             if not run.is_dirty:
                 self._dirty.pop(run.execution.task_id, None)
@@ -288,6 +298,20 @@ class TaskRunner:
         cost = time.monotonic() - started
         pause = min(max(cost, MIN_FLUSH_SECONDS), MAX_FLUSH_SECONDS)
         self._flush_at = time.monotonic() + pause
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """Keep the programs' two pipes in order while the body waits for the database;
+        not while that refuses, because then no output is read."""
+        if self._not_stored_since is not None:
+            yield
+            return
+        try:
+            with self._pipes.meanwhile():
+                yield
+        finally:
+            for fd, data in self._pipes.pieces():
+                self._read(self._of_pipe[fd], fd, data)
 
     # --- Storing --------------------------------------------------------------------
 
@@ -419,17 +443,20 @@ class TaskRunner:
         is_same = child is run.child
         for fd in run.fds - wanted if is_same else run.fds:
             self._forget(fd)
-        for fd in set() if is_same else wanted:
-            self._selector.register(fd, selectors.EVENT_READ, run)
         if child is not None and not is_same:
+            self._pipes.watch(*child.open_outputs)
+            self._of_pipe |= dict.fromkeys(child.open_outputs, run)
             for fd in child.open_news:
-                self._all_but_pipes.register(fd, selectors.EVENT_READ, run)
+                for selector in self._selectors:
+                    selector.register(fd, selectors.EVENT_READ, run)
         run.child, run.fds = child, wanted
 
     def _forget(self, fd: int) -> None:
-        self._selector.unregister(fd)
-        if fd in self._all_but_pipes.get_map():
-            self._all_but_pipes.unregister(fd)
+        if self._of_pipe.pop(fd, None):
+            self._pipes.forget(fd)
+        else:
+            for selector in self._selectors:
+                selector.unregister(fd)
 
     def _watch_news(self) -> None:
         fd = self._news.fileno()
@@ -462,7 +489,8 @@ class TaskRunner:
         any error that is of its own making.
         """
         try:
-            part()
+            with self._reading():
+                part()
         except OSError:
             logger.exception("The system refuses.")
         except Error as error:
@@ -549,6 +577,7 @@ class TaskRunner:
         for run in list(self.runs.values()):
             run.execution.kill()
         self._keeper.close()
+        self._pipes.close()
         with suppress(Error):
             Runner.objects.not_stopped().filter(pk=self.row.pk).update(
                 stopped_at=Now(), crashed=self._has_crashed
