@@ -38,12 +38,12 @@ class Reader:
         self._answer: list[Served] = []  # empty until there is one
         self._before: list[Served] = []  # what was read the time before
 
-    def start(self) -> None:
-        """Begin to read, where what was read is old and nobody reads right now."""
+    def start(self, fresh_seconds: float) -> None:
+        """Begin to read, where what was read is older and nobody reads right now."""
         with self._lock:
             now = time.monotonic()
             if self._thread is not None and (
-                self._thread.is_alive() or now < self._started_at + FRESH_SECONDS
+                self._thread.is_alive() or now < self._started_at + fresh_seconds
             ):
                 return
             # A daemon, because a hanging store must not hold up the end of the server.
@@ -103,11 +103,14 @@ def release_of(platform: str, served: Served | None) -> dict[str, Any]:
     return entry
 
 
-def releases_within(seconds: float = READ_SECONDS) -> list[dict[str, Any]]:
-    """Each platform's entry, from what its store says within this time."""
+def releases_within(
+    seconds: float = READ_SECONDS, *, fresh_seconds: float | None = None
+) -> list[dict[str, Any]]:
+    """Each platform's entry, from what its store says within this time, or said so
+    many seconds ago (FRESH_SECONDS)."""
     readers = {platform: reader(platform) for platform in all_platforms()}
     for each in readers.values():
-        each.start()
+        each.start(FRESH_SECONDS if fresh_seconds is None else fresh_seconds)
     until = time.monotonic() + seconds
     return [
         release_of(name, each.wait(max(0.0, until - time.monotonic())))

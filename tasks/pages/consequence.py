@@ -6,12 +6,10 @@ from typing import Any
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from tasks.api.releases import releases_within
+from tasks.api.releases import READ_SECONDS, releases_within
 from tasks.pages.releases import title_of
 from tasks.task_types import NoValue, Step, TaskType
 
-# Who is asked waits for a store that is slow, but not for one that hangs.
-PATIENCE_SECONDS = 1.0
 ENGINE = ["-m", "resources"]
 # The engine's commands that change what lies in the store or is live, with what they
 # do; of several steps the first of these counts.
@@ -28,8 +26,10 @@ ONLY_LOOKS = {"check", "reuse", "changes", "verify", "verify-public"}
 
 
 def live_now() -> list[dict[str, Any]]:
-    """Return what is live on each platform, as ``GET /api/releases`` has it."""
-    return releases_within(PATIENCE_SECONDS)
+    """Return what is live on each platform, as ``GET /api/releases`` has it, but read
+    now: who is asked whether production shall move has often just moved it. A store
+    that doesn't say it in time has an ``error``, and never what it said before."""
+    return releases_within(READ_SECONDS, fresh_seconds=0.0)
 
 
 def consequence_of(

@@ -18,7 +18,7 @@ JSON = "application/json"
 def serve(store, version, *platforms):
     for platform in platforms:
         path = store / platform / "current.json"
-        path.parent.mkdir(parents=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         pointer = {"format": "release-pointer/1", "version": version}
         path.write_text(json.dumps({**pointer, "manifestSha256": "a" * 64}))
 
@@ -47,6 +47,14 @@ def test_the_question_names_what_will_happen_and_what_is_live(staff, store):
         f"/tasks/{task.pk}/rerun", headers={"Accept-Language": "zh-hans"}
     ).text
     assert "它会发布到 iOS、Android、Facebook；当前线上：v886。" in chinese
+
+
+def test_the_question_names_what_is_live_now_and_not_a_moment_ago(staff, store):
+    task = done("rollback", version="v884", platforms="all")
+    for version in ("v885", "v884"):
+        serve(store, version, "ios", "android", "facebook")
+        page = staff.get(f"/tasks/{task.pk}/rerun").text
+        assert f"live now: {version}." in page
 
 
 LIVE = [
