@@ -38,7 +38,7 @@ from tasks.models import (
     Task,
 )
 from tasks.news import EVERYTHING, subscribe
-from tasks.pipes import OrderedPipes, Pipes
+from tasks.pipes import MOST_BYTES, OrderedPipes, Pipes
 from tasks.processes import process_space, process_started
 from tasks.pruning import prune
 from tasks.reaper import WATCH_SECONDS, Watchman, disown
@@ -184,9 +184,7 @@ class TaskRunner:
             due.append(self._flush_at)
         if self._drain_until is not None:
             due.append(self._drain_until)
-        # While nothing can be stored no output is read, so the pipes fill and the
-        # programs wait.
-        selector = self._selector if is_storing else self._all_but_pipes
+        selector = self._selector if self._may_read() else self._all_but_pipes
         for key, _ in selector.select(max(0.0, min(due) - time.monotonic())):
             if key.fileobj is self._pipes:
                 for fd in self._pipes.ready():
@@ -199,6 +197,13 @@ class TaskRunner:
                 self._poll_at = 0.0  # news: hear it now
             else:
                 self._read(key.data, key.fd)
+
+    def _may_read(self) -> bool:
+        """Return whether there is room for output. While nothing can be stored there
+        soon isn't; then the pipes fill and the programs wait."""
+        if self._not_stored_since is None:
+            return True
+        return sum(run.unstored_bytes for run in self._dirty.values()) < MOST_BYTES
 
     def _read(self, run: Run, fd: int, ahead: bytes | None = None) -> None:
         had_spoken = run.execution.has_spoken
@@ -301,9 +306,9 @@ class TaskRunner:
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
-        """Keep the programs' two pipes in order while the body waits for the database;
-        not while that refuses, because then no output is read."""
-        if self._not_stored_since is not None:
+        """Keep the programs' two pipes in order while the body waits for the
+        database."""
+        if not self._may_read():
             yield
             return
         try:

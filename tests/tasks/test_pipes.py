@@ -16,7 +16,13 @@ from tasks import pipes as pipes_module
 from tasks.child import is_readable
 from tasks.pipes import OrderedPipes, Pipes
 from tests.factories import TaskFactory
-from tests.tasks.test_runner import ended, messages, new_runner, work  # noqa: F401
+from tests.tasks.test_runner import (  # noqa: F401
+    ended,
+    lines_table,
+    messages,
+    new_runner,
+    work,
+)
 
 ROUNDS = 200
 # Writes to both in turn, to each only when what was in it has been read.
@@ -291,6 +297,28 @@ def test_stdout_and_stderr_keep_their_order_while_a_line_waits_to_be_stored(
     work(runner, lambda: "ready" in messages(task))
     with storing_that_waits_for(place):
         work(runner, ended(task))
+    assert task.status == "completed", task.error
+    said = [message for message in messages(task) if message.isdecimal()]
+    assert said == [str(number) for number in range(ROUNDS)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_stdout_and_stderr_keep_their_order_while_no_line_can_be_stored(
+    new_runner,  # noqa: F811
+    lines_table,  # noqa: F811
+    use_task_types,
+    tmp_path,
+):
+    use_task_types(IN_TURN)
+    place = tmp_path / "place"
+    task = TaskFactory(type="in-turn", params={"place": str(place)})
+    runner = new_runner()
+    work(runner, lambda: "ready" in messages(task))
+    lines_table.take_away()
+    place.with_suffix(".locked").touch()
+    work(runner, place.with_suffix(".done").exists)
+    lines_table.bring_back()
+    work(runner, ended(task))
     assert task.status == "completed", task.error
     said = [message for message in messages(task) if message.isdecimal()]
     assert said == [str(number) for number in range(ROUNDS)]
