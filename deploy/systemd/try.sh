@@ -214,7 +214,7 @@ try_backup() { # try_backup DATABASE: what comes after the backup is gone afterw
     as_printed "Back up $1"
     local before after
     before=$(number_of_tasks)
-    release v884
+    release v885
     as_printed "Restore $1"
     is_well
     after=$(number_of_tasks)
@@ -256,7 +256,7 @@ for unit in resource-sync-web@1 resource-sync-runner; do
 done
 
 say "A release"
-release v885
+release v884
 
 say "A backup of SQLite, and back"
 try_backup SQLite
@@ -270,7 +270,7 @@ inside systemctl start resource-sync-web@1 resource-sync-runner
 as_printed "Update"
 is_well
 healthy | grep -q 1.0.0-second || fail "the update is not what runs"
-release v884
+release v885
 
 say "PostgreSQL, which comes $late_seconds s late to the next boot"
 as_printed "PostgreSQL on the same machine"
