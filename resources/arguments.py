@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import NoReturn
 
 from resources.defaults import GUARD_OFF, GUARD_PERCENT, KEPT_VERSIONS
@@ -11,12 +14,32 @@ from resources.errors import InputError
 from resources.platforms import all_platforms
 from resources.versions import is_version
 
+UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+YES_OR_NO = ("yes", "no")
 THE_STORE = object()  # what a bare --store names: the one of the settings
 
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise InputError(message)
+
+    def parse_known_args(  # type: ignore[override]
+        self,
+        args: Sequence[str] | None = None,
+        namespace: argparse.Namespace | None = None,
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Parse, taking what follows a switch for its value only where it is one:
+        ``check --deep v885``."""
+        words = list(sys.argv[1:] if args is None else args)
+        for place, (word, after) in enumerate(pairwise([*words, ""])):
+            if word in self._switches and after not in YES_OR_NO:
+                words[place] = f"{word}=yes"
+        return super().parse_known_args(words, namespace)
+
+    @property
+    def _switches(self) -> set[str]:
+        switches = [action for action in self._actions if action.choices is YES_OR_NO]
+        return {name for switch in switches for name in switch.option_strings}
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -57,6 +80,20 @@ def make_parser() -> argparse.ArgumentParser:
             default=GUARD_PERCENT,
             help="stop when more of a platform's files that are served would be dropped"
             f" or changed ({GUARD_PERCENT}; {GUARD_OFF}: no guard)",
+        )
+        command.add_argument(
+            "--max-bytes",
+            metavar="SIZE",
+            type=_size,
+            help="stop when a platform's files have more bytes together: 2000000, 500MB"
+            " or 2GB",
+        )
+        command.add_argument(
+            "--max-player-bytes",
+            metavar="SIZE",
+            type=_size,
+            help="stop when a player who has the version that is served would download"
+            " more bytes of a platform",
         )
         _add_yes_or_no(
             command,
@@ -228,7 +265,7 @@ def _add_yes_or_no(
 ) -> None:
     """A switch that a task type's parameter can turn, too: ``--force=no``."""
     command.add_argument(
-        name, nargs="?", choices=["yes", "no"], const="yes", default=default, help=text
+        name, nargs="?", choices=YES_OR_NO, const="yes", default=default, help=text
     )
 
 
@@ -281,6 +318,15 @@ def _percent(text: str) -> int:
     if not re.fullmatch("100|[1-9]?[0-9]", text):
         raise argparse.ArgumentTypeError(f'"{text}" is not a percentage from 0 to 100')
     return int(text)
+
+
+def _size(text: str) -> int:
+    found = re.fullmatch("([0-9]{1,15})(B|kB|MB|GB|TB)?", text)
+    if not found:
+        raise argparse.ArgumentTypeError(
+            f'"{text}" is not a size, such as 2000000, 500MB or 2GB'
+        )
+    return int(found[1]) * UNITS[found[2] or "B"]
 
 
 def _at_least_one(text: str) -> int:

@@ -48,6 +48,7 @@ from resources.settings import Settings, read_name_rule, read_settings
 
 if TYPE_CHECKING:
     from resources.acceptance import Rules
+    from resources.budget import Budget
     from resources.check import Release
     from resources.plan import Plan
     from resources.source import SourceRelease
@@ -178,6 +179,7 @@ def _in_stores(
             stores,
             report,
             guard_percent=options.guard,
+            budget=_budget(options),
             rules=_rules(options),
         )
     elif options.command == "rollback":
@@ -331,6 +333,7 @@ def _sync(
     report: Report,
 ) -> int:
     from resources.acceptance import require_acceptable, require_content
+    from resources.budget import require_affordable
     from resources.guard import require_similar
     from resources.left_behind import require_nothing_left
     from resources.plan import make_plan
@@ -349,6 +352,7 @@ def _sync(
         require_similar(
             release.manifest, store, options.guard, plan, rules.manifest_name
         )
+        require_affordable(release.manifest, store, _budget(options), plan)
         require_content(release, rules)
         if whole:
             require_copyable(plan, release, store)
@@ -418,6 +422,12 @@ def _rules(options: argparse.Namespace) -> Rules:
         allow_older=allowed == "yes",
         manifest_name=os.environ.get("RESOURCE_MANIFEST"),
     )
+
+
+def _budget(options: argparse.Namespace) -> Budget:
+    from resources.budget import Budget
+
+    return Budget(options.max_bytes, options.max_player_bytes)
 
 
 def _count_plan(plan: Plan, report: Report) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 from resources.acceptance import Rules, require_acceptable, require_content
+from resources.budget import Budget, require_affordable
 from resources.check import Problems, find_problems
 from resources.errors import ConflictError, DifferenceError
 from resources.guard import require_similar
@@ -22,13 +23,14 @@ def publish(
     report: Report,
     *,
     guard_percent: int,
+    budget: Budget,
     rules: Rules,
 ) -> None:
     """Serve ``version`` on every platform of ``stores``, or change nothing.
 
-    First it is compared with what is served, see ``acceptance`` and ``guard``, and
-    every file of every platform is looked for, by its size; then all stores are
-    locked; then the pointers move, one after the other.
+    First it is compared with what is served, see ``acceptance``, ``guard`` and
+    ``budget``, and every file of every platform is looked for, by its size; then all
+    stores are locked; then the pointers move, one after the other.
     Raises InputError when a store doesn't have the version or it is refused,
     DifferenceError when files are missing, ConflictError when another publisher is at
     work.
@@ -40,6 +42,7 @@ def publish(
         require_similar(
             release.manifest, store, guard_percent, own_name=rules.manifest_name
         )
+        require_affordable(release.manifest, store, budget)
         require_content(release, rules)
     require_complete(version, stores, report)
     with all_locked(stores) as served:

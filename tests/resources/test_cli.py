@@ -25,6 +25,8 @@ CHECK = ("check", "v1", "--platform", "ios")
         (("check", "v1/../../x"), 'argument VERSION: "v1/../../x" is not a version'),
         (("check", "v1\n"), 'argument VERSION: "v1\\n" is not a version'),
         (("check", "v1", "--platform", "xbox"), "invalid choice: 'xbox'"),
+        (("check", "v1", "--deep", "no", "v2"), "unrecognized arguments: v2"),
+        (("check", "v1", "--deep=v1"), "argument --deep: invalid choice: 'v1'"),
         (("check", "v1", "--fast"), "unrecognized arguments: --fast"),
         (("sync", "v1", "--store", "ftp://h/p"), "az:// or a folder, not ftp://"),
         (("sync", "v1", "--source", "s3://b/p"), "the source is a folder, not s3://"),
@@ -38,6 +40,14 @@ def test_a_wrong_argument_costs_one_line(game, arguments, message):
     assert result.stderr.startswith("error: ")
     assert message in result.stderr
     assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("switch", [("--deep",), ("--deep", "yes"), ("--deep", "no")])
+def test_a_switch_takes_the_version_behind_it_for_no_value(game, switch):
+    game.build("v1", {"a": b"1"})
+    game.lines("sync", "--allow-extra", "v1", "--platform", "ios")
+    lines = game.lines("check", *switch, "v1", "--platform", "ios")
+    assert lines[-1] == "Total files checked: 1"
 
 
 def test_a_platform_can_have_a_store_of_its_own(game, tmp_path):
