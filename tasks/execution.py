@@ -21,6 +21,7 @@ from tasks.keeper import Keeper, Program
 from tasks.masking import LEAST_CHARACTERS, MASK, MOST_TEXTS, Masks, TooManySecrets
 from tasks.outputs import MOST_REFUSALS_TOLD, Outputs
 from tasks.patterns import LINE_SECONDS, Match, Pattern, TooSlow, found_in
+from tasks.pipes import Piece
 from tasks.start_failures import NOT_EXECUTABLE, limit_met
 from tasks.task_types import NoValue, Step, TaskType, fill
 from tasks.workflow import Command, NotJson, json_of, parse
@@ -139,14 +140,14 @@ class Execution:
                 self._retry_at = None
                 self._start_step()
 
-    def read(self, fd: int, ahead: bytes | None = None) -> None:
+    def read(self, fd: int, ahead: Piece | None = None) -> None:
         """Take what a child's readable descriptor holds, or what was read of it
         already."""
         if self.child is None:
             return
-        stream, lines = self.child.read(fd, ahead)
+        stream, lines = self.child.read(fd, ahead and ahead.data)
         if lines:
-            self._take(stream, lines)
+            self._take(stream, lines, ahead and ahead.at_ms)
         if pattern := self._step.progress_pattern:
             self._take_progress(pattern, [*lines[-1:], self.child.unfinished(fd)])
 
@@ -426,8 +427,9 @@ class Execution:
 
     # --- Output ---------------------------------------------------------------------
 
-    def _take(self, stream: Stream, lines: list[str]) -> None:
-        at_ms = now_ms()
+    def _take(self, stream: Stream, lines: list[str], at_ms: int | None = None) -> None:
+        """``at_ms``: when they were read, if not now."""
+        at_ms = at_ms or now_ms()
         self.has_spoken = True
         if self._stall_seconds is not None:
             self._end_stall()

@@ -12,6 +12,7 @@ import os
 import select
 import selectors
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import NamedTuple
@@ -22,10 +23,11 @@ MOST_BYTES = 4 * 1024 * 1024
 
 
 class Piece(NamedTuple):
-    """What was read of a pipe in one go."""
+    """What was read of a pipe in one go, and when: milliseconds since 1970."""
 
     fd: int
     data: bytes
+    at_ms: int
 
 
 class Pipes:
@@ -159,7 +161,7 @@ class OrderedPipes(Pipes):
         with suppress(BlockingIOError, OSError):
             data = os.read(fd, READ_BYTES)
         if data:
-            self._pieces.append(Piece(fd, data))
+            self._pieces.append(Piece(fd, data, time.time_ns() // 1_000_000))
             self._size_bytes += len(data)
         return bool(data)
 

@@ -38,7 +38,7 @@ from tasks.models import (
     Task,
 )
 from tasks.news import EVERYTHING, subscribe
-from tasks.pipes import MOST_BYTES, OrderedPipes, Pipes
+from tasks.pipes import MOST_BYTES, OrderedPipes, Piece, Pipes
 from tasks.processes import process_space, process_started
 from tasks.pruning import prune
 from tasks.reaper import WATCH_SECONDS, Watchman, disown
@@ -205,7 +205,7 @@ class TaskRunner:
             return True
         return sum(run.unstored_bytes for run in self._dirty.values()) < MOST_BYTES
 
-    def _read(self, run: Run, fd: int, ahead: bytes | None = None) -> None:
+    def _read(self, run: Run, fd: int, ahead: Piece | None = None) -> None:
         had_spoken = run.execution.has_spoken
         run.execution.read(fd, ahead)
         self._watch_pipes(run)
@@ -315,8 +315,8 @@ class TaskRunner:
             with self._pipes.meanwhile():
                 yield
         finally:
-            for fd, data in self._pipes.pieces():
-                self._read(self._of_pipe[fd], fd, data)
+            for piece in self._pipes.pieces():
+                self._read(self._of_pipe[piece.fd], piece.fd, piece)
 
     # --- Storing --------------------------------------------------------------------
 

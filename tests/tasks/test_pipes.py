@@ -143,7 +143,9 @@ def test_a_pipe_alone_is_read_when_the_wait_is_over(pipes, pair):
         os.write(pair[1][0], b"line\n")
         until(lambda: pair[0][0] in pipes._first)
         os.write(pair[1][0], b"line\n")
-    assert pipes.pieces() == [(pair[0][0], b"line\nline\n")]
+    ((fd, data, at_ms),) = pipes.pieces()
+    assert (fd, data) == (pair[0][0], b"line\nline\n")
+    assert abs(at_ms / 1000 - time.time()) < 60
 
 
 def test_the_ends_of_both_pipes_are_left_to_the_loop(pipes, pair):
@@ -300,6 +302,9 @@ def test_stdout_and_stderr_keep_their_order_while_a_line_waits_to_be_stored(
     assert task.status == "completed", task.error
     said = [message for message in messages(task) if message.isdecimal()]
     assert said == [str(number) for number in range(ROUNDS)]
+    done_ms = place.with_suffix(".done").stat().st_mtime_ns / 1_000_000
+    middle = log_store.read(task.pk, 0)[ROUNDS // 2]
+    assert middle.at_ms <= done_ms, "a line has the time when it was read"
 
 
 @pytest.mark.django_db(transaction=True)
