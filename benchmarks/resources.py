@@ -426,10 +426,10 @@ READ_MANIFESTS = """
 import resource
 import sys
 from pathlib import Path
-from resources.guard import count_lost
-from resources.line_file import LineFile
-from resources.manifest_reader import Manifest
-from resources.workers import worker_count
+from resources.releases.guard import count_lost
+from resources.manifests.line_file import LineFile
+from resources.manifests.reader import Manifest
+from resources.workers.pool import worker_count
 
 def manifest(path):
     return Manifest(path, LineFile(open(path, "rb")), platform="ios",
@@ -450,7 +450,10 @@ print((own + helper * worker_count()) / 1000)
 
 
 def manifests(trees: Trees, _: str) -> list[Row]:
-    code = "from resources.manifest import *\nimport hashlib, sys\n" + MAKE_MANIFEST
+    code = (
+        "from resources.manifests.format import *\nimport hashlib, sys\n"
+        + MAKE_MANIFEST
+    )
     paths = []
     for version, every in (("v600", 0), ("v601", 100)):
         path = trees.folder / f"{version}.jsonl"

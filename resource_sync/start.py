@@ -176,7 +176,7 @@ def check() -> None:
 
     from resource_sync.settings import VARIABLES
     from resource_sync.variables import misspelt
-    from resources.served import all_platforms
+    from resources.releases.current import all_platforms
 
     errors = [found for found in checks.run_checks() if found.is_serious()]
     if errors:

@@ -40,19 +40,19 @@ from resources.errors import (
     EngineError,
     InputError,
 )
-from resources.object_location import ObjectLocation
-from resources.paths import allow_windows_names
+from resources.manifests.paths import allow_windows_names
 from resources.platforms import all_platforms
 from resources.report import Report
 from resources.settings import Settings, read_name_rule, read_settings
+from resources.stores.bucket.location import ObjectLocation
 
 if TYPE_CHECKING:
-    from resources.acceptance import Rules
-    from resources.budget import Budget
-    from resources.check import Release
-    from resources.plan import Plan
-    from resources.source import SourceRelease
-    from resources.store import Store
+    from resources.releases.acceptance import Rules
+    from resources.releases.budget import Budget
+    from resources.releases.check import Release
+    from resources.releases.plan import Plan
+    from resources.releases.source import SourceRelease
+    from resources.stores.base import Store
 
 BROKEN_PIPE = 141  # what a program killed by SIGPIPE ends with
 
@@ -113,8 +113,8 @@ def _run(options: argparse.Namespace, report: Report) -> int:
     if options.command == "manifest":
         return _manifest(options, report)
     if options.command == "headers":
-        from resources.headers import read_headers
-        from resources.nginx import nginx_rules
+        from resources.delivery.nginx import nginx_rules
+        from resources.stores.headers import read_headers
 
         rules = read_headers(os.environ.get("RESOURCE_HEADERS"))
         print(nginx_rules(rules), end="", flush=True)
@@ -134,7 +134,7 @@ def _run(options: argparse.Namespace, report: Report) -> int:
         return _repair(options, settings, platforms, report)
     if options.command in ("publish", "rollback", "prune"):
         return _in_stores(options, settings, platforms, report)
-    from resources.source import open_release
+    from resources.releases.source import open_release
 
     releases = [
         open_release(
@@ -152,7 +152,7 @@ def _run(options: argparse.Namespace, report: Report) -> int:
 
 
 def _manifest(options: argparse.Namespace, report: Report) -> int:
-    from resources.make_manifest import owner_of, write_manifest
+    from resources.releases.write_manifest import owner_of, write_manifest
 
     folder = Path(options.folder)
     owner = owner_of(folder, options.platform, options.version)
@@ -172,7 +172,7 @@ def _in_stores(
 ) -> int:
     stores = {name: settings.open_store(name) for name in platforms}
     if options.command == "publish":
-        from resources.publish import publish
+        from resources.releases.publish import publish
 
         publish(
             options.version,
@@ -183,11 +183,11 @@ def _in_stores(
             rules=_rules(options),
         )
     elif options.command == "rollback":
-        from resources.rollback import roll_back
+        from resources.releases.rollback import roll_back
 
         roll_back(options.version, stores, report)
     elif options.uploads:
-        from resources.uploads import Uploads, prune_uploads
+        from resources.releases.uploads import Uploads, prune_uploads
 
         for name, store in stores.items():
             place = settings.stores[name]
@@ -196,7 +196,7 @@ def _in_stores(
                 uploads = Uploads(place.beneath(name), os.environ)
             prune_uploads(name, store, uploads, report, dry_run=options.dry_run)
     else:
-        from resources.prune import prune
+        from resources.releases.prune import prune
 
         prune(
             stores,
@@ -216,8 +216,8 @@ def _repair(
     platforms: list[str],
     report: Report,
 ) -> int:
-    from resources.origins import SourceOrigin, StoreOrigin
-    from resources.repair import Origin, repair
+    from resources.releases.origins import SourceOrigin, StoreOrigin
+    from resources.releases.repair import Origin, repair
 
     failed = 0
     for platform in platforms:
@@ -249,14 +249,14 @@ def _check(
     platforms: list[str],
     report: Report,
 ) -> int:
-    from resources.check import check_release, require_compared
-    from resources.published import (
+    from resources.releases.check import check_release, require_compared
+    from resources.releases.published import (
         PublishedRelease,
         damaged_manifests,
         open_published,
     )
-    from resources.source import ForeignRelease, SourceRelease, open_to_check
-    from resources.strays import find_strays
+    from resources.releases.source import ForeignRelease, SourceRelease, open_to_check
+    from resources.releases.strays import find_strays
 
     in_store = _asks_for_the_store(options)
     deep = options.deep == "yes" or options.published
@@ -332,13 +332,13 @@ def _sync(
     releases: list[SourceRelease],
     report: Report,
 ) -> int:
-    from resources.acceptance import require_acceptable, require_content
-    from resources.budget import require_affordable
-    from resources.guard import require_similar
-    from resources.left_behind import require_nothing_left
-    from resources.plan import make_plan
-    from resources.sync_platforms import PlatformSync, dry_run, sync_platforms
-    from resources.whole import require_copyable
+    from resources.releases.acceptance import require_acceptable, require_content
+    from resources.releases.budget import require_affordable
+    from resources.releases.guard import require_similar
+    from resources.releases.left_behind import require_nothing_left
+    from resources.releases.materialize import require_copyable
+    from resources.releases.plan import make_plan
+    from resources.releases.sync_platforms import PlatformSync, dry_run, sync_platforms
 
     stores = [settings.open_store(release.platform) for release in releases]
     plans = [
@@ -386,9 +386,9 @@ def _reuse(
     releases: list[SourceRelease],
     report: Report,
 ) -> int:
-    from resources.acceptance import require_content
-    from resources.plan import make_plan
-    from resources.reuse import write_reuse
+    from resources.releases.acceptance import require_content
+    from resources.releases.plan import make_plan
+    from resources.releases.reuse import write_reuse
 
     for release in releases:
         require_content(release, _rules(options))
@@ -412,7 +412,7 @@ def _warn_of(plan: Plan, report: Report) -> None:
 def _rules(options: argparse.Namespace) -> Rules:
     """Take what is allowed. Before a version is served nobody asks whether it is newer,
     unless that is said: full-sync does, which would find it out last."""
-    from resources.acceptance import Rules
+    from resources.releases.acceptance import Rules
 
     allowed = vars(options).get("allow_older")
     if allowed is None:
@@ -425,7 +425,7 @@ def _rules(options: argparse.Namespace) -> Rules:
 
 
 def _budget(options: argparse.Namespace) -> Budget:
-    from resources.budget import Budget
+    from resources.releases.budget import Budget
 
     return Budget(options.max_bytes, options.max_player_bytes)
 

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from resources.errors import InputError, store_failure
-from resources.manifest import Entry, Header, manifest_lines
-from resources.paths import MANIFEST_NAME
-from resources.plan import make_plan
+from resources.manifests.format import Entry, Header, manifest_lines
+from resources.manifests.paths import MANIFEST_NAME
 from resources.platforms import all_platforms
+from resources.releases.plan import make_plan
+from resources.releases.source import open_release
+from resources.releases.sync_platforms import PlatformSync, sync_platforms
 from resources.report import Report, size_text
 from resources.settings import Settings
-from resources.source import open_release
-from resources.sync_platforms import PlatformSync, sync_platforms
 
 OLD, NEW = "v884", "v885"
 FILES = {"ios": 1245, "android": 1387, "facebook": 960}  # in the new version

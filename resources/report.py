@@ -7,8 +7,6 @@ import sys
 import time
 from typing import TextIO
 
-from resources.paths import printable
-
 PROGRESS_INTERVAL = 1.0  # seconds between two progress lines
 
 
@@ -143,3 +141,22 @@ class Report:
     def _write(self, kind: str, **values: object) -> None:
         if self._objects is not None:
             print(json.dumps({"type": kind, **values}), file=self._objects, flush=True)
+
+
+def printable(text: str) -> str:
+    r"""Escape what could end a line, hide text or speak to a terminal.
+
+    A backslash is doubled, so that no two texts look the same.
+
+    >>> print(printable("a\nb\x1b[2J"))
+    a\nb\x1b[2J
+    """
+    if text.isprintable() and "\\" not in text:
+        return text
+    return "".join(
+        char if char.isprintable() and char != "\\" else _escape(char) for char in text
+    )
+
+
+def _escape(char: str) -> str:
+    return char.encode("unicode_escape", "surrogatepass").decode("ascii")

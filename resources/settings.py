@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from resources.errors import InputError
-from resources.headers import Headers, read_headers
-from resources.object_location import SCHEMES, ObjectLocation, read_location
 from resources.platforms import all_platforms
+from resources.stores.bucket.location import SCHEMES, ObjectLocation, read_location
+from resources.stores.headers import Headers, read_headers
 
 if TYPE_CHECKING:
-    from resources.store import Store
+    from resources.stores.base import Store
 
 
 class Settings(NamedTuple):
@@ -30,10 +30,10 @@ class Settings(NamedTuple):
         # Slow to import, and a check of the source needs neither.
         place = self.stores[platform]
         if isinstance(place, ObjectLocation):
-            from resources.object_store import ObjectStore
+            from resources.stores.bucket.store import ObjectStore
 
             return ObjectStore(place.beneath(platform), self.headers)
-        from resources.directory_store import DirectoryStore
+        from resources.stores.directory import DirectoryStore
 
         return DirectoryStore(place / platform, durable=durable)
 

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, register
 
-from resources.served import problem_of_platforms
+from resources.releases.current import problem_of_platforms
 from tasks.catalog import catalog
 from tasks.toml_tables import CatalogError
 

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from resources.served import Served, all_platforms, read_served
+from resources.releases.current import Served, all_platforms, read_served
 from tasks.api.admission import ApiView
 from tasks.api.schema import described
 from tasks.api.serializers import ReleasesSerializer

@@ -8,7 +8,7 @@ from typing import Any
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from resources.served import all_platforms
+from resources.releases.current import all_platforms
 from tasks.api.releases import releases_within
 from tasks.models import Task
 from tasks.pages.wording import ago_text

@@ -16,16 +16,16 @@ from pathlib import Path
 
 import pytest
 
-from resources import workers
-from resources.bucket import Bucket
-from resources.directory_store import DirectoryStore
 from resources.errors import ManifestError
-from resources.manifest import Entry, Header, manifest_lines
-from resources.object_location import read_location
-from resources.paths import reason_against
-from resources.published import open_published
+from resources.files.rooted import Tree
+from resources.manifests.format import Entry, Header, manifest_lines
+from resources.manifests.paths import reason_against
+from resources.releases.published import open_published
 from resources.settings import read_settings
-from resources.tree import Tree
+from resources.stores.bucket.location import read_location
+from resources.stores.bucket.objects import Bucket
+from resources.stores.directory import DirectoryStore
+from resources.workers import pool
 from tests.left_out import administrators_program, reason_against_disk
 from tests.resources import azure, google, s3
 from tests.resources.faulty_proxy import FaultyProxy, forward_to
@@ -304,7 +304,7 @@ def game_in_bucket(upstream, root, monkeypatch, kind, options):
 
 def game_behind(forward, root, monkeypatch, kind, options):
     # What a test asks of a store in this process must not keep other tests from forks.
-    monkeypatch.setattr(workers, "_may_fork", True)
+    monkeypatch.setattr(pool, "_may_fork", True)
     with FaultyProxy(forward) as proxy:
         game = GameInBucket(root, proxy, kind, options)
         for name, value in game.environment.items():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from resources.manifest import Entry, Header, manifest_lines
+from resources.manifests.format import Entry, Header, manifest_lines
 
 PROJECT = Path(__file__).parents[2]
 CHECK = ("check", "v1", "--platform", "ios")

@@ -1,0 +1,1 @@
+"""What players get: how a store is served to them."""

@@ -1,0 +1,90 @@
+"""The headers of a store in a folder, as nginx's configuration.
+
+A bucket keeps each object's headers; a folder has none, so its web server gives them.
+The rules are maps by the address, because a map takes the first pattern that matches,
+whatever locations there are.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from resources.errors import InputError
+from resources.manifests.paths import REUSE_NAME
+from resources.stores.headers import (
+    CHANGING_HEADERS,
+    DEFAULT_TYPE,
+    IMMUTABLE,
+    NAMES,
+    TYPES,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from resources.stores.headers import Headers
+
+_IN_VERSION = r"^/(?:.+/)?versions/[^/]+/"
+_HOW = """\
+# Headers of a store of releases in a folder. Include this file beside the servers, and
+# put these lines into the location that serves the store:
+#
+#     types { }
+#     default_type "";
+"""
+
+
+def nginx_rules(headers: Headers) -> str:
+    """Return the text of a file for nginx's ``http`` block: a ``map`` for each header,
+    and the lines of a location that use them. Raises InputError for a value that nginx
+    can't send.
+
+    https://nginx.org/en/docs/http/ngx_http_map_module.html
+    """
+    uses = "".join(f"#     add_header {name} ${_variable(name)};\n" for name in NAMES)
+    maps = "".join(_map(name, _rules_of(name, headers)) for name in NAMES)
+    return f"{_HOW}{uses}\n{maps}"
+
+
+def _rules_of(name: str, headers: Headers) -> Iterator[tuple[str, str]]:
+    """Return the patterns of addresses with the values that a header has there: those
+    that count first come first."""
+    changing = CHANGING_HEADERS.get(name, "")
+    yield "default", changing
+    yield f"~{_IN_VERSION}{re.escape(REUSE_NAME)}$", changing
+    for spec, added in reversed(headers.rules):
+        if name in added:
+            if "$" in added[name]:
+                raise InputError(f'{name}: nginx knows no way to send a "$"')
+            for pattern in spec.patterns:
+                path = pattern.regex.pattern if pattern.regex else ""
+                yield f"~{_IN_VERSION}{_beneath_version(path)}", added[name]
+    if name == "Cache-Control":
+        yield f"~{_IN_VERSION}", IMMUTABLE
+    if name == "Content-Type":
+        for ending, value in TYPES.items():
+            yield rf"~*{_IN_VERSION}(?:.*/)?[^/]*\.{ending}$", value
+        yield f"~{_IN_VERSION}", DEFAULT_TYPE
+
+
+def _beneath_version(path: str) -> str:
+    """Return the expression for a path beneath the version's folder as one for what
+    follows that folder."""
+    return path.removeprefix("^") if path.startswith("^") else f".*{path}"
+
+
+def _map(name: str, rules: Iterator[tuple[str, str]]) -> str:
+    lines = "".join(
+        f"    {_quoted(pattern)} {_quoted(value)};\n" for pattern, value in rules
+    )
+    return f"map $uri ${_variable(name)} {{\n{lines}}}\n"
+
+
+def _variable(name: str) -> str:
+    return f"resource_{name.lower().replace('-', '_')}"
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

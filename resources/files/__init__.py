@@ -1,0 +1,1 @@
+"""Reads files of a folder without ever leaving it."""

@@ -1,0 +1,211 @@
+"""Prove that a manifest is harmless, block by block and in several processes.
+
+That works for manifests whose lines have the plain form, which is what
+``manifest.entry_line`` writes. What is said here is only that a manifest is harmless,
+never that it isn't: one that can't be proved to be by a look at whole blocks is read
+again line by line, by ``manifest_reader``, which knows every rule and words every
+reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import compress, islice
+from operator import lt
+from typing import NamedTuple
+
+from resources.manifests.collisions import Folded, folded, may_meet
+from resources.manifests.fields import MAX_LINE_BYTES
+from resources.manifests.format import Entry, Header
+from resources.manifests.line_file import (
+    Block,
+    LineFile,
+    block_digest,
+    follow_each_other,
+)
+from resources.manifests.paths import are_harmless
+from resources.versions import is_version
+from resources.workers.pool import Workers
+
+# Each part takes only what the fields' own checks take; paths are looked at apart, and
+# digests all at once, which takes half as long. Possessive, because a part that fits is
+# never shorter than it can be.
+_BEGINNING = b'{"path": "'
+_PROOF = re.compile(
+    rb'\{"path": "([^\x00-\x1f"\\\x7f]++)", "size": (0|[1-9][0-9]{0,14}+),'
+    rb' "sha256": "(.{64})"(?:, "md5": "(.{32})")?+'
+    rb'(?:, "in": "([A-Za-z0-9._-]{1,64}+)")?+\}\n'
+)
+# Of a line that was proved: no value has a quote.
+_FIELDS = re.compile(
+    r'"path": "([^"]++)", "size": ([0-9]++), "sha256": "([^"]++)"'
+    r'(?:, "md5": "([^"]++)")?+(?:, "in": "([^"]++)")?+'
+)
+_HEX_DIGITS = b"0123456789abcdef"
+_END_LINE = re.compile(
+    rb'\{"end": (0|[1-9][0-9]{0,14}), "sha256": "([0-9a-f]{64})"\}\n'
+)
+_PATH = re.compile(rb'\{"path": "([^"]++)')
+_PATH_AND_SIZE = re.compile(r'\{"path": "([^"]++)", "size": ([0-9]++)')
+# A path has no quote, so nothing else is taken for these.
+_MD5 = re.compile(rb', "md5": "[^"]++"')
+_HELD_IN = re.compile(rb', "in": "([^"]++)"')
+_FIXED_BYTES = len(b'{"path": "", "size": , "sha256": ""}\n') + 64
+
+
+class Proved(NamedTuple):
+    """The blocks of a harmless manifest, and the digest that its end names."""
+
+    blocks: list[Block]
+    sha256: str
+
+
+def prove_manifest(
+    file: LineFile, start: int, header: Header, *, published: bool
+) -> Proved | None:
+    """Prove that a manifest keeps every rule, or give None.
+
+    Parameters: ``start`` is where the line after the header begins; ``published``
+    allows entries to name another version.
+    """
+    tail_start = max(start, file.size - MAX_LINE_BYTES)
+    tail = file.read(tail_start, MAX_LINE_BYTES)
+    end = tail_start + tail.rfind(b"\n", 0, -1) + 1
+    digest = hashlib.sha256(file.read(0, start))
+
+    def pieces() -> Iterator[tuple[int, int]]:
+        for offset, data in file.cut(start, end):
+            digest.update(data)
+            yield offset, len(data)
+
+    def prove_piece(piece: tuple[int, int]) -> tuple[Block, Folded] | None:
+        return prove_block(piece[0], file.read(*piece), published=published)
+
+    blocks: list[Block] = []
+    names: list[Folded] = []
+    with Workers(prove_piece) as workers:
+        for proof in workers.map(pieces()):
+            if proof is None:
+                return None
+            blocks.append(proof[0])
+            names.append(proof[1])
+    files = sum(block.files for block in blocks)
+    end_line = _END_LINE.fullmatch(file.read(end, MAX_LINE_BYTES))
+    if (
+        end_line is None
+        or (int(end_line[1]), end_line[2].decode()) != (files, digest.hexdigest())
+        or (files, sum(block.total_bytes for block in blocks)) != header[2:]
+        or not follow_each_other(blocks)
+        or may_meet(names)
+    ):
+        return None
+    return Proved(blocks, digest.hexdigest())
+
+
+def prove_block(
+    offset: int, data: bytes, *, published: bool
+) -> tuple[Block, Folded] | None:
+    """Prove that a block of lines is harmless by itself, or give None.
+
+    ``published`` allows entries to name another version.
+    """
+    found = _PROOF.findall(data)
+    if not found:
+        return None
+    paths, sizes, sha256s, md5s, holders = zip(*found, strict=True)
+    if b"".join((*sha256s, *md5s)).translate(None, _HEX_DIGITS):
+        return None
+    joined = b"\n".join(paths)
+    shortest = len(joined) + 1 + len(b"".join(sizes)) + len(found) * (_FIXED_BYTES - 1)
+    # Matches don't overlap, so where the shortest there can be fill the block, there
+    # is nothing else in it.
+    if shortest != len(data) and not _are_all_lines(data, len(found)):
+        return None
+    if not all(map(lt, paths, islice(paths, 1, None))):
+        return None
+    for held_in in set(filter(None, holders)):
+        if not published or not is_version(held_in.decode()):
+            return None
+    if not are_harmless(paths, joined):
+        return None
+    block = Block(
+        offset,
+        len(data),
+        len(found),
+        sum(map(int, sizes)),
+        block_digest(data),
+        paths[0],
+        paths[-1],
+    )
+    return block, folded(joined)
+
+
+def plain_paths(data: bytes) -> list[bytes]:
+    """Read only the paths of a block that was proved to be harmless."""
+    return _PATH.findall(data)
+
+
+def plain_paths_and_sizes(data: bytes) -> tuple[list[str], list[int]]:
+    """Read the paths of a harmless block, and the files' sizes."""
+    found = _PATH_AND_SIZE.findall(data.decode())
+    return [path for path, _ in found], [int(size) for _, size in found]
+
+
+def plain_content_lines(data: bytes) -> list[bytes]:
+    """Read a harmless block as ``manifest.content_line`` has its entries."""
+    for part in (_MD5, _HELD_IN):
+        if part.search(data):
+            data = part.sub(b"", data)
+    return data.split(b"}\n")[:-1]
+
+
+def plain_holders(data: bytes) -> list[str | None]:
+    """Read from a block that was proved to be harmless what holds each file."""
+    if not _HELD_IN.search(data):
+        return [None] * data.count(b"\n")
+    found = (_HELD_IN.search(line) for line in data.split(b"\n")[:-1])
+    return [holder and holder[1].decode() for holder in found]
+
+
+def plain_lines_held(
+    data: bytes, holders: Sequence[str | None], codes: Iterable[int]
+) -> bytes:
+    """Give the lines of a block whose entries name no version, each naming one.
+
+    ``codes`` has the place of each line's version in ``holders``.
+    """
+    ends = [f', "in": "{held_in}"}}\n' if held_in else "}\n" for held_in in holders]
+    encoded = [end.encode() for end in ends]
+    lines = data.split(b"}\n")[:-1]
+    pairs = zip(lines, codes, strict=True)
+    return b"".join([line + encoded[code] for line, code in pairs])
+
+
+def plain_selection(data: bytes, wanted: Iterable[bool]) -> bytes:
+    """Give only the wanted lines of a block."""
+    lines = data.splitlines(keepends=True)
+    return b"".join(compress(lines, wanted))
+
+
+def plain_entries(data: bytes) -> list[Entry]:
+    """Read a block that was proved to be harmless."""
+    make = tuple.__new__  # a third of the time that Entry(…) takes
+    return [
+        make(Entry, (path, int(size), sha256, md5 or None, held_in or None))
+        for path, size, sha256, md5, held_in in _FIELDS.findall(data.decode())
+    ]
+
+
+def _are_all_lines(data: bytes, matches: int) -> bool:
+    """Say whether matches of a line, one after the other, are all that there is.
+
+    A match has the beginning of a line once, and ends with a line feed. So there is
+    nothing between them when each line has that beginning once, at its first byte.
+    """
+    return (
+        data.startswith(_BEGINNING)
+        and data.count(b"\n") == data.count(_BEGINNING) == matches
+        and data.count(b"\n" + _BEGINNING) == matches - 1
+    )

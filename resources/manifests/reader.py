@@ -1,0 +1,324 @@
+"""Read a manifest as a stream, and refuse what is broken or hostile.
+
+Nothing of a release is opened before the whole manifest was read once (``verify``).
+Memory stays small at a million files: 64-bit hashes are kept of the paths, no texts.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import compress
+from operator import attrgetter
+
+from resources.errors import ManifestError
+from resources.manifests.collisions import Names
+from resources.manifests.fast_path import (
+    plain_content_lines,
+    plain_entries,
+    plain_holders,
+    plain_lines_held,
+    plain_paths,
+    plain_paths_and_sizes,
+    plain_selection,
+    prove_manifest,
+)
+from resources.manifests.fields import Lines
+from resources.manifests.format import FORMAT, Entry, Header, content_line, entry_line
+from resources.manifests.line_file import Block, LineFile, block_digest
+from resources.manifests.paths import fold, reason_against
+from resources.manifests.strict_json import Value
+from resources.versions import is_version
+
+_HEADER_KEYS = {"format", "platform", "version", "hash", "files", "bytes"}
+_ENTRY_KEYS = {"path", "size", "sha256"}
+_OPTIONAL_KEYS = {"md5", "in"}
+
+BLOCKS_AT_ONCE = 4  # neighbours, which meet the same blocks of another manifest
+
+# In blocks of a manifest that is read line by line.
+LINES_A_BLOCK = 1000
+
+
+class Manifest:
+    """A manifest that can be read several times, as a stream each time.
+
+    Parameters: ``name`` is what messages call it; ``file`` is its content;
+    ``published`` allows entries to name another version (``in``);
+    ``documents`` are the names of the files it lies in, which are no entries.
+    Raises ManifestError, also from what reads it, naming the line and the reason.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        file: LineFile,
+        *,
+        platform: str,
+        version: str,
+        published: bool,
+        documents: Collection[str] = (),
+    ) -> None:
+        self.name = name
+        self.documents = documents
+        self._file = file
+        self._published = published
+        self._digest: str | None = None
+        self._blocks: list[Block] = []
+        self._plain = False  # see plain_lines
+        lines = Lines(self._file.open(), name)
+        self.header = self._read_header(lines)
+        self._start = lines.offset
+        self._check_owner(platform, version)
+
+    @property
+    def files(self) -> int:
+        """How many files it lists."""
+        return self.header.files
+
+    @property
+    def sha256(self) -> str:
+        """The manifest's digest as its last line names it; reads it all once."""
+        self.verify()
+        return str(self._digest)
+
+    def verify(self) -> None:
+        """Read the manifest to its end, so that every rule has been checked."""
+        if self._digest is not None:
+            return
+        proved = prove_manifest(
+            self._file, self._start, self.header, published=self._published
+        )
+        self._plain = proved is not None
+        if proved is None:
+            self._blocks = list(self._read_lines())
+        else:
+            self._blocks, self._digest = proved
+
+    def blocks(self) -> list[Block]:
+        """Give the entries in blocks, to be read by ``entries_of``."""
+        self.verify()
+        return self._blocks
+
+    def entries_of(self, block: Block) -> list[Entry]:
+        """Read the entries of a block, in ascending order.
+
+        Raises ManifestError when they aren't any more what they were when they were
+        verified.
+        """
+        data = self._content(block)
+        return plain_entries(data) if self._plain else self._entries_of_lines(block)
+
+    def holders(self, block: Block) -> dict[bytes, str]:
+        """Read which version holds each file of a block, by its content line."""
+        own = self.header.version
+        if self._plain:
+            data = self._content(block)
+            held_in = plain_holders(data)
+            lines = plain_content_lines(data)
+        else:
+            held_in = [entry.held_in for entry in self.entries_of(block)]
+            lines = self.content_lines(block)
+        return dict(zip(lines, (holder or own for holder in held_in), strict=True))
+
+    def selected(self, block: Block, wanted: list[bool]) -> list[Entry]:
+        """Read some entries of a block, and not the others."""
+        if self._plain:
+            return plain_entries(plain_selection(self._content(block), wanted))
+        return list(compress(self.entries_of(block), wanted))
+
+    def lines_held(
+        self, block: Block, holders: Sequence[str | None], codes: Iterable[int]
+    ) -> bytes:
+        """Give the lines of a block for a published manifest.
+
+        ``holders`` are the versions that hold files, None for the manifest's own;
+        ``codes`` has the place in there for each file.
+        """
+        if self._plain:
+            return plain_lines_held(self._content(block), holders, codes)
+        return b"".join(
+            entry_line(entry._replace(held_in=holders[code]))
+            for entry, code in zip(self.entries_of(block), codes, strict=True)
+        )
+
+    def paths(self) -> Iterator[bytes]:
+        """Yield the files' paths, ascending."""
+        for block in self.blocks():
+            if self._plain:
+                yield from plain_paths(self._content(block))
+            else:
+                yield from [entry.path.encode() for entry in self.entries_of(block)]
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield the files in ascending order of their path's UTF-8 bytes."""
+        for block in self.blocks():
+            yield from self.entries_of(block)
+
+    def entry(self, path: str) -> Entry | None:
+        """Find the entry of a file."""
+        key = path.encode()
+        for block in self.blocks_between(key, key):
+            for entry in self.entries_of(block):
+                if entry.path == path:
+                    return entry
+        return None
+
+    def blocks_between(self, first: bytes, last: bytes) -> list[Block]:
+        """Give every block that may have paths between these two."""
+        blocks = self.blocks()
+        start = bisect_left(blocks, first, key=attrgetter("last"))
+        end = bisect_right(blocks, last, key=attrgetter("first"))
+        return blocks[start:end]
+
+    def paths_and_sizes(self, block: Block) -> tuple[list[str], list[int]]:
+        """Read only the paths and sizes of a block's files."""
+        if self._plain:
+            return plain_paths_and_sizes(self._content(block))
+        entries = self.entries_of(block)
+        return [entry.path for entry in entries], [entry.size for entry in entries]
+
+    def has_md5(self, block: Block) -> bool:
+        """Say whether a block's files may have that digest, too."""
+        return not self._plain or b', "md5": "' in self._content(block)
+
+    def content_lines(self, block: Block) -> list[bytes]:
+        """Read what a block's lines say of the files themselves; files of the same path
+        and content give the same lines. See ``manifest.content_line``."""
+        if self._plain:
+            return plain_content_lines(self._content(block))
+        return [content_line(entry) for entry in self.entries_of(block)]
+
+    def _content(self, block: Block) -> bytes:
+        data = self._file.read(block.offset, block.length)
+        if block_digest(data) != block.digest:
+            raise ManifestError(f"{self.name} changed while it was being read")
+        return data
+
+    def _entries_of_lines(self, block: Block) -> list[Entry]:
+        lines = Lines(self._file.open(block.offset), self.name)
+        return [self._entry(lines, lines.next_object()) for _ in range(block.files)]
+
+    def _read_lines(self) -> Iterator[Block]:
+        """Read line by line, check every rule, and yield the lines in blocks."""
+        names = Names(self._first_with)
+        lines = Lines(self._file.open(), self.name)
+        header = self._read_header(lines)
+        files = total_bytes = 0
+        previous = b""
+        block = _NewBlock(lines.offset)
+        while "end" not in (values := lines.next_object()):
+            entry = self._entry(lines, values)
+            key = entry.path.encode()
+            if key <= previous:
+                raise lines.error("the path is not after the one before it")
+            previous = key
+            if reason := names.add(entry.path, lines.line_number):
+                raise lines.error(reason)
+            files += 1
+            total_bytes += entry.size
+            block.add(lines.line, entry)
+            if len(block) == LINES_A_BLOCK:
+                yield block.made()
+                block = _NewBlock(lines.offset)
+        if block:
+            yield block.made()
+        self._check_end(lines, values, files)
+        if (files, total_bytes) != (header.files, header.total_bytes):
+            raise lines.error(
+                f"there are {files} files of {total_bytes} bytes, but line 1 says"
+                f" {header.files} files of {header.total_bytes} bytes"
+            )
+
+    def _check_owner(self, platform: str, version: str) -> None:
+        for kind, found, wanted in (
+            ("platform", self.header.platform, platform),
+            ("version", self.header.version, version),
+        ):
+            if found != wanted:
+                raise ManifestError(
+                    f'{self.name} line 1: the {kind} is "{found}", not "{wanted}"'
+                )
+
+    def _read_header(self, lines: Lines) -> Header:
+        values = lines.next_object()
+        if values.get("format") != FORMAT:
+            raise lines.error(f'the format is not "{FORMAT}"')
+        lines.check_keys(values, _HEADER_KEYS, set())
+        if values["hash"] != "sha256":
+            raise lines.error('the hash is not "sha256"')
+        return Header(
+            lines.text(values, "platform"),
+            lines.text(values, "version"),
+            lines.number(values, "files"),
+            lines.number(values, "bytes"),
+        )
+
+    def _entry(self, lines: Lines, values: dict[str, Value]) -> Entry:
+        lines.check_keys(values, _ENTRY_KEYS, _OPTIONAL_KEYS)
+        path = lines.text(values, "path")
+        if reason := reason_against(path):
+            raise lines.error(f'the path {reason}: "{path}"')
+        sha256 = lines.digest(values, "sha256")
+        md5 = lines.digest(values, "md5") if "md5" in values else None
+        held_in = lines.text(values, "in") if "in" in values else None
+        if held_in is not None:
+            self._check_held_in(lines, held_in)
+        return Entry(path, lines.number(values, "size"), sha256, md5, held_in)
+
+    def _check_held_in(self, lines: Lines, held_in: str) -> None:
+        if not self._published:
+            raise lines.error('"in" belongs into published manifests only')
+        if not is_version(held_in):
+            raise lines.error('"in" is not a version')
+
+    def _check_end(self, lines: Lines, values: dict[str, Value], files: int) -> None:
+        digest = lines.digest_before
+        lines.check_keys(values, {"end", "sha256"}, set())
+        if lines.digest(values, "sha256") != digest:
+            raise lines.error("the digest is not that of the lines before")
+        if lines.number(values, "end") != files:
+            raise lines.error(f"the end does not count {files} files")
+        if lines.has_more():
+            raise lines.error("there are bytes after the end")
+        self._digest = digest
+
+    def _first_with(self, folded: str) -> int | None:
+        """Give the first line whose path or folder is ``folded``, or None."""
+        lines = Lines(self._file.open(), self.name)
+        lines.next_object()
+        while "end" not in (values := lines.next_object()):
+            found = fold(str(values.get("path")))
+            if found == folded or found.startswith(folded + "/"):
+                return lines.line_number
+        return None
+
+
+class _NewBlock:
+    """A block that takes line after line."""
+
+    def __init__(self, offset: int) -> None:
+        self._offset = offset
+        self._lines: list[bytes] = []
+        self._paths: list[bytes] = []
+        self._total_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def add(self, line: bytes, entry: Entry) -> None:
+        self._lines.append(line)
+        self._paths.append(entry.path.encode())
+        self._total_bytes += entry.size
+
+    def made(self) -> Block:
+        data = b"".join(self._lines)
+        return Block(
+            self._offset,
+            len(data),
+            len(self._lines),
+            self._total_bytes,
+            block_digest(data),
+            self._paths[0],
+            self._paths[-1],
+        )

@@ -1,0 +1,53 @@
+"""What is served, for a program that only wants to show it.
+
+The one module of the engine that the web service imports: it raises nothing of the
+engine's where ``problem_of_platforms`` finds none, and writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from resources.errors import EngineError
+from resources.platforms import all_platforms
+from resources.settings import read_settings
+from resources.stores.base import Pointer
+
+__all__ = ["Served", "all_platforms", "problem_of_platforms", "read_served"]
+
+
+class Served(NamedTuple):
+    """What one platform serves: None for nothing yet, and where ``problem`` says why
+    it can't be told. The problem is for a log: it may name folders."""
+
+    pointer: Pointer | None
+    problem: str | None
+
+
+def problem_of_platforms() -> str:
+    """Return what is wrong with ``RESOURCE_PLATFORMS``; "" where nothing is."""
+    try:
+        all_platforms()
+    except EngineError as error:
+        return str(error)
+    return ""
+
+
+def read_served(platform: str, environment: Mapping[str, str]) -> Served:
+    """Read the pointer of a platform's store, which the environment names.
+
+    It takes as long as the store takes to answer. Only this platform's own setting is
+    looked at, so that a wrong one of another doesn't matter.
+    """
+    others = {
+        f"RESOURCE_STORE_{name.upper()}"
+        for name in all_platforms(environment)
+        if name != platform
+    }
+    own = {name: value for name, value in environment.items() if name not in others}
+    try:
+        store = read_settings(own, source=None, store=None).open_store(platform)
+        return Served(store.pointer(), None)
+    except EngineError as error:
+        return Served(None, str(error))

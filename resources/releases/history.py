@@ -1,0 +1,63 @@
+"""What a store served before: the pointers that were replaced, oldest first.
+
+The list is written before the pointer moves: what a kill in between leaves in it was
+served all the same. Stores of earlier releases have none until their pointer moves.
+"""
+
+from __future__ import annotations
+
+import json
+
+from resources.stores.base import Pointer, Store
+from resources.versions import natural_key
+
+FORMAT = "release-history/1"
+MAX_POINTERS = 1000  # the newest; about 250 bytes each, written at each move
+
+
+def note_replaced(pointer: Pointer, store: Store) -> None:
+    """Add a pointer that is about to be replaced. Needs the lock."""
+    pointers = _read(store)
+    if pointers is None:
+        pointers = _guessed(pointer, store)
+    if pointers[-1:] != [pointer]:  # else a move that was killed added it
+        pointers = [*pointers, pointer][-MAX_POINTERS:]
+    values = {
+        "format": FORMAT,
+        "pointers": [json.loads(each.encode()) for each in pointers],
+    }
+    text = json.dumps(values, indent=1) + "\n"
+    store.put_history(text.encode())
+
+
+def served_before(pointer: Pointer, store: Store) -> list[Pointer]:
+    """Give what was served before ``pointer``, which is served now; oldest first.
+
+    The digest of one is empty where nobody wrote it down.
+    """
+    pointers = _read(store)
+    return _guessed(pointer, store) if pointers is None else pointers
+
+
+def _read(store: Store) -> list[Pointer] | None:
+    content = store.history()
+    if content is None:
+        return None
+    try:
+        values = json.loads(content)
+        if values["format"] != FORMAT:
+            raise ValueError("no list")
+        return [
+            Pointer.decode(json.dumps(each).encode()) for each in values["pointers"]
+        ]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None  # a damaged list must not keep anybody from publishing
+
+
+def _guessed(pointer: Pointer, store: Store) -> list[Pointer]:
+    """Take every older version for served, where nobody wrote down which were."""
+    if pointer.previous is None:
+        return []
+    key = natural_key(pointer.version)
+    versions = [v for v in store.sealed_versions() if natural_key(v) < key]
+    return [Pointer(v, "") for v in dict.fromkeys([*versions, pointer.previous])]

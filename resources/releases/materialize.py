@@ -1,0 +1,107 @@
+"""Make a version's folder hold all of its files, for clients that can't follow ``in``.
+
+Nothing is sent: what earlier versions hold is linked, cloned or copied within the
+store. The manifest stays as it is, and ``prune`` takes the copies away with their
+version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import compress
+
+from resources.errors import InputError
+from resources.manifests.format import Entry
+from resources.manifests.line_file import Block
+from resources.releases.batches import in_pieces
+from resources.releases.choices import Decided
+from resources.releases.plan import Plan
+from resources.releases.source import SourceRelease
+from resources.stores.base import Store
+from resources.workers.pool import Workers, may_fork
+
+
+def make_whole(plan: Plan, release: SourceRelease, store: Store) -> int:
+    """Give a sealed version its own name of every file; give how many it lacked.
+
+    Needs the lock. Raises StoreError when an earlier version has lost what it holds.
+    """
+
+    def copied_of(entries: list[Entry]) -> int:
+        return store.copy(entries, plan.version)
+
+    if plan.sealed and not lacking_files(plan, release, store):
+        return 0
+    copied = _count(copied_of, plan, release)
+    if copied:
+        store.settle(plan.version)
+    return copied
+
+
+def require_copyable(plan: Plan, release: SourceRelease, store: Store) -> None:
+    """Make sure that the store can copy what earlier versions hold.
+
+    Raises InputError, before anything is written.
+    """
+
+    def reason_of(entries: list[Entry]) -> int:
+        for entry in entries:
+            reason = store.reason_against_copy(plan.version, entry.path, entry.size)
+            if reason:
+                raise InputError(
+                    f"{entry.path} of {plan.version} can't be copied in {store.name}:"
+                    f" it {reason}"
+                )
+        return 0
+
+    _count(reason_of, plan, release)
+
+
+def lacking_files(plan: Plan, release: SourceRelease, store: Store) -> int:
+    """Count the files that a version's folder lacks, by their sizes.
+
+    While it isn't sealed, what an upload that was given up has left could be taken for
+    a copy; so all count then.
+    """
+
+    def lacking_of(entries: list[Entry]) -> int:
+        sizes = store.sizes(plan.version, [entry.path for entry in entries])
+        pairs = zip(entries, sizes, strict=True)
+        return sum(size != entry.size for entry, size in pairs)
+
+    return _count(lacking_of if plan.sealed else len, plan, release)
+
+
+def _count(
+    count_in: Callable[[list[Entry]], int], plan: Plan, release: SourceRelease
+) -> int:
+    """Count among the files that earlier versions hold."""
+
+    def count(piece: tuple[Block, Decided] | list[Entry]) -> int:
+        entries = _held(release, *piece) if isinstance(piece, tuple) else piece
+        return count_in(entries)
+
+    with Workers(count) as workers:
+        return sum(workers.map(_pieces(plan, release)))
+
+
+def _pieces(
+    plan: Plan, release: SourceRelease
+) -> Iterator[tuple[Block, Decided] | list[Entry]]:
+    for block, decided in plan.blocks(release.manifest):
+        if may_fork():
+            yield block, decided
+        else:
+            yield from in_pieces(_held(release, block, decided), lambda _: 0)
+
+
+def _held(release: SourceRelease, block: Block, decided: Decided) -> list[Entry]:
+    """Give those entries of a block that an earlier version holds, each naming it."""
+    held_in = [decided.choices[code].held_in for code in decided.codes]
+    is_held = [holder is not None for holder in held_in]
+    entries = release.manifest.selected(block, is_held)
+    make = tuple.__new__  # a third of the time that Entry(…) takes
+    return [
+        make(Entry, (*entry[:4], holder))
+        for entry, holder in zip(entries, compress(held_in, is_held), strict=True)
+    ]

@@ -1,0 +1,110 @@
+"""Where a repair takes undamaged files from: the source, or another store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import BinaryIO
+
+from resources.errors import MissingFileError
+from resources.files.rooted import Tree
+from resources.manifests.format import Entry
+from resources.manifests.line_file import Block
+from resources.manifests.paths import MANIFEST_NAME
+from resources.releases.plan import make_plan
+from resources.releases.published import PublishedRelease, open_published
+from resources.releases.source import open_release
+from resources.releases.sync import published_lines
+from resources.report import Report
+from resources.stores.base import Store
+
+
+class SourceOrigin:
+    """The builds of a platform. A file that a version's own build has no more may still
+    be in that of the version which first brought it."""
+
+    def __init__(
+        self,
+        source: Path,
+        platform: str,
+        version: str,
+        *,
+        manifest_name: str | None,
+        report: Report,
+    ) -> None:
+        self.name = f"the source {source / platform}"
+        self._source = source
+        self._platform = platform
+        self._version = version
+        self._manifest_name = manifest_name
+        self._report = report
+        self._trees: dict[str, Tree | None] = {}
+
+    def open(self, entry: Entry) -> BinaryIO:
+        """Open a file; see ``repair.Origin``."""
+        for version in (self._version, entry.held_in or self._version):
+            tree = self._tree(version)
+            if tree is None:
+                continue
+            try:
+                return tree.open_file(entry.path)
+            except MissingFileError:
+                continue
+        raise MissingFileError
+
+    def manifest_lines(self, store: Store) -> Iterable[bytes]:
+        """Decide anew which earlier versions hold the files of the build."""
+        release = open_release(
+            self._source,
+            self._platform,
+            self._version,
+            manifest_name=self._manifest_name,
+            report=self._report,
+        )
+        plan = make_plan(release.manifest, store, sealed_anew=True)
+        return published_lines(plan, release.manifest)
+
+    def _tree(self, version: str) -> Tree | None:
+        if version not in self._trees:
+            try:
+                self._trees[version] = Tree(self._source / self._platform / version)
+            except OSError:
+                self._trees[version] = None
+        return self._trees[version]
+
+
+class StoreOrigin:
+    """The same version in another store, which need not hold its files in the same
+    versions."""
+
+    def __init__(self, store: Store, platform: str, version: str) -> None:
+        self.name = f"the store {store.name}"
+        self._store = store
+        self._platform = platform
+        self._version = version
+        self._release: PublishedRelease | None = None
+        self._read: tuple[Block, dict[str, Entry]] | None = None
+
+    def open(self, entry: Entry) -> BinaryIO:
+        """Open a file; see ``repair.Origin``."""
+        if self._release is None:
+            self._release = open_published(self._store, self._platform, self._version)
+        key = entry.path.encode()
+        for block in self._release.manifest.blocks_between(key, key):
+            found = self._entries(self._release, block).get(entry.path)
+            if found is not None:
+                return self._release.open(found)
+        raise MissingFileError
+
+    def manifest_lines(self, store: Store) -> Iterable[bytes]:
+        """Give the other store's own."""
+        open_published(self._store, self._platform, self._version)
+        with self._store.open_document(self._version, MANIFEST_NAME) as stream:
+            yield from stream
+
+    def _entries(self, release: PublishedRelease, block: Block) -> dict[str, Entry]:
+        """Read a block, which several damaged files often lie in."""
+        if self._read is None or self._read[0] != block:
+            entries = release.manifest.entries_of(block)
+            self._read = block, {entry.path: entry for entry in entries}
+        return self._read[1]

@@ -1,0 +1,101 @@
+"""Move the pointers of several platforms together, when all are complete."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+
+from resources.errors import ConflictError, DifferenceError
+from resources.platforms import all_platforms
+from resources.releases.acceptance import Rules, require_acceptable, require_content
+from resources.releases.budget import Budget, require_affordable
+from resources.releases.check import Problems, find_problems
+from resources.releases.guard import require_similar
+from resources.releases.published import PublishedRelease, open_published
+from resources.releases.sync import note_served, point_to, published_line
+from resources.report import Report
+from resources.stores.base import Pointer, Store
+
+
+def publish(
+    version: str,
+    stores: dict[str, Store],
+    report: Report,
+    *,
+    guard_percent: int,
+    budget: Budget,
+    rules: Rules,
+) -> None:
+    """Serve ``version`` on every platform of ``stores``, or change nothing.
+
+    First it is compared with what is served, see ``acceptance``, ``guard`` and
+    ``budget``, and every file of every platform is looked for, by its size; then all
+    stores are locked; then the pointers move, one after the other.
+    Raises InputError when a store doesn't have the version or it is refused,
+    DifferenceError when files are missing, ConflictError when another publisher is at
+    work.
+    """
+    guarded_against = {name: store.pointer() for name, store in stores.items()}
+    for name, store in stores.items():
+        release = open_published(store, name, version)
+        require_acceptable(release, store, guarded_against[name], rules)
+        require_similar(
+            release.manifest, store, guard_percent, own_name=rules.manifest_name
+        )
+        require_affordable(release.manifest, store, budget)
+        require_content(release, rules)
+    require_complete(version, stores, report)
+    with all_locked(stores) as served:
+        for name, store in stores.items():
+            if served[name] != guarded_against[name]:
+                raise ConflictError(
+                    f"{store.name} was published to meanwhile: another publisher was"
+                    " first"
+                )
+        for name, store in stores.items():
+            if len(stores) > 1:
+                report.line(f"Publishing {all_platforms()[name]}...")
+            before = served[name]
+            if before is not None and before.version == version:
+                report.note(name, served=version)
+                report.line(f"Nothing to do: {version} is already published.")
+                continue
+            digest = open_published(store, name, version).manifest.sha256
+            point_to(version, digest, store, before)
+            note_served(name, version, before, report)
+            report.line(published_line(version, before))
+
+
+def require_complete(version: str, stores: dict[str, Store], report: Report) -> None:
+    """Look for every file of every platform, by its size; raises as ``publish``."""
+    releases = [open_published(stores[name], name, version) for name in stores]
+    report.expect(sum(release.manifest.header.files for release in releases))
+    for release in releases:
+        _require_files(release, stores[release.platform], report)
+
+
+@contextmanager
+def all_locked(stores: dict[str, Store]) -> Iterator[dict[str, Pointer | None]]:
+    """Be the only publisher to all stores, and give the pointer of each platform.
+
+    Raises ConflictError when there is another publisher.
+    """
+    with ExitStack() as locks:
+        for store in stores.values():
+            locks.enter_context(store.lock())
+        yield {name: store.pointer() for name, store in stores.items()}
+
+
+def _require_files(release: PublishedRelease, store: Store, report: Report) -> None:
+    problems = Problems(report)
+    files = 0
+    for found in find_problems(release, quick=True):
+        files += found.files
+        problems.add(found)
+        report.advance(found.files)
+    problems.close()
+    if problems.count:
+        raise DifferenceError(
+            f"{release.version} of {release.platform} is not complete in"
+            f" {store.name}: {problems.count} of {files} files failed"
+        )

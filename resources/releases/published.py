@@ -1,0 +1,84 @@
+"""A version as it lies in a store, its files perhaps held by earlier versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO
+
+from resources.errors import (
+    DamagedManifestError,
+    InputError,
+    ManifestError,
+    MissingFileError,
+)
+from resources.manifests.format import Entry
+from resources.manifests.line_file import LineFile
+from resources.manifests.paths import MANIFEST_NAME
+from resources.manifests.reader import Manifest
+from resources.stores.base import Store
+from resources.versions import listed
+
+
+class PublishedRelease:
+    """One sealed version of one platform; its manifest was read once.
+
+    Raises MissingFileError when it isn't there, and DamagedManifestError.
+    """
+
+    def __init__(self, store: Store, platform: str, version: str) -> None:
+        self.platform = platform
+        self.version = version
+        self._store = store
+        file = LineFile(store.open_document(version, MANIFEST_NAME))
+        try:
+            self.manifest = Manifest(
+                f"{store.name}: {MANIFEST_NAME} of {version}",
+                file,
+                platform=platform,
+                version=version,
+                published=True,
+            )
+            self.manifest.verify()
+        except ManifestError as error:
+            raise DamagedManifestError(
+                f'{error}; "repair {version}" mends it'
+            ) from None
+
+    def open(self, entry: Entry) -> BinaryIO:
+        """Open a file where it is held. Raises MissingFileError, RefusedFileError."""
+        return self._store.open(entry.held_in or self.version, entry.path)
+
+    def read_small(self, entries: Sequence[Entry]) -> Iterator[memoryview | None]:
+        """Read files whole where that can be done at once; see ``store.Store``."""
+        wanted = ((entry.held_in or self.version, entry) for entry in entries)
+        return self._store.read_small(wanted)
+
+    def size(self, entry: Entry) -> int:
+        """Give a file's size in bytes; raises as ``open`` does."""
+        return self._store.size(entry.held_in or self.version, entry.path)
+
+
+def damaged_manifests(store: Store, platform: str, version: str) -> Iterator[str]:
+    """Say of each other version whose manifest is damaged what is wrong with it."""
+    for other in store.sealed_versions():
+        if other == version:
+            continue
+        try:
+            PublishedRelease(store, platform, other)
+        except DamagedManifestError as error:
+            yield str(error)
+
+
+def open_published(store: Store, platform: str, version: str) -> PublishedRelease:
+    """Open a sealed version and read its manifest once, checking all of it.
+
+    Raises InputError when it isn't there, naming those there are, and
+    DamagedManifestError.
+    """
+    try:
+        return PublishedRelease(store, platform, version)
+    except MissingFileError:
+        there = listed(store.sealed_versions())
+        raise InputError(
+            f"version {version} of {platform} is not in the store {store.name}; {there}"
+        ) from None

@@ -1,0 +1,77 @@
+"""Serve an earlier version again: the pointers move, and nothing else does."""
+
+from __future__ import annotations
+
+from resources.errors import InputError
+from resources.releases.history import served_before
+from resources.releases.publish import all_locked, require_complete
+from resources.releases.published import open_published
+from resources.releases.sync import note_served, point_to
+from resources.report import Report
+from resources.stores.base import Pointer, Store
+from resources.versions import listed, natural_key
+
+
+def roll_back(version: str, stores: dict[str, Store], report: Report) -> None:
+    """Serve ``version`` again on every platform of ``stores``, or change nothing.
+
+    Every file of every platform is looked for first, by its size.
+    Raises InputError when a store doesn't have the version, or it isn't one that was
+    served before; DifferenceError when files are missing, ConflictError when another
+    publisher is at work.
+    """
+    require_complete(version, stores, report)
+    with all_locked(stores) as served:
+        digests = {
+            name: open_published(store, name, version).manifest.sha256
+            for name, store in stores.items()
+        }
+        for name, store in stores.items():
+            wanted = Pointer(version, digests[name])
+            _require_served_before(name, wanted, served[name], store)
+        for name, store in stores.items():
+            before = served[name]
+            if before is None or before.version == version:
+                report.note(name, served=version)
+                report.line(f"Nothing to do: {name} serves {version} already.")
+                continue
+            point_to(version, digests[name], store, before)
+            note_served(name, version, before, report)
+            report.line(f"Rolled back {name}: {before.version} -> {version}")
+
+
+def _require_served_before(
+    platform: str, wanted: Pointer, served: Pointer | None, store: Store
+) -> None:
+    """Raise InputError unless ``wanted`` is served, or was before and is older."""
+    version = wanted.version
+    if served is None:
+        raise InputError(
+            f"nothing is published for {platform} yet, so there is nothing to roll"
+            f" back; publish {version} instead"
+        )
+    if served.version == version:
+        return
+    if natural_key(version) > natural_key(served.version):
+        raise InputError(
+            f"{version} of {platform} is newer than {served.version}, which is served:"
+            f" a rollback only goes back; publish {version} instead"
+        )
+    before = served_before(served, store)
+    if not any(_are_one(wanted, other) for other in before):
+        there = listed([v for v in _versions(before, store) if v != served.version])
+        raise InputError(
+            f"{version} of {platform} was never served from {store.name}: a rollback"
+            f" goes back only to what was served before; {there}. If it is to be served"
+            " all the same, publish it with --allow-older"
+        )
+
+
+def _are_one(wanted: Pointer, other: Pointer) -> bool:
+    digest = other.manifest_sha256 or wanted.manifest_sha256
+    return (other.version, digest) == wanted[:2]
+
+
+def _versions(pointers: list[Pointer], store: Store) -> list[str]:
+    there = set(store.sealed_versions())
+    return sorted({pointer.version for pointer in pointers} & there, key=natural_key)

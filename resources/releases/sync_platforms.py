@@ -1,0 +1,111 @@
+"""Bring a version into the stores of several platforms, and serve it on all or none.
+
+Everything that can fail for a reason of its own comes first: the content and manifest
+of every platform. Only then do the pointers move, one after the other.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from resources.platforms import all_platforms
+from resources.releases.materialize import lacking_files, make_whole
+from resources.releases.plan import Plan
+from resources.releases.publish import all_locked
+from resources.releases.published import open_published
+from resources.releases.source import SourceRelease
+from resources.releases.sync import (
+    bring_in,
+    note_served,
+    point_to,
+    published_line,
+)
+from resources.report import Report, counted
+from resources.stores.base import Store
+
+
+class PlatformSync(NamedTuple):
+    """What is to be done for one platform: the plan for a release and its store."""
+
+    plan: Plan
+    release: SourceRelease
+    store: Store
+
+
+def sync_platforms(
+    syncs: list[PlatformSync],
+    report: Report,
+    *,
+    move_pointers: bool = True,
+    whole: bool = False,
+) -> None:
+    """Do what the plans say and write their lines.
+
+    All stores are locked from the beginning to the end; those that serve the version
+    already are left alone, if they need not be made ``whole`` (see ``whole.py``). The
+    caller has told the report to expect every plan's ``work_files``.
+    Raises ConflictError when another publisher is at work or was first,
+    DifferenceError when a source isn't what its manifest says.
+    """
+    ours = [sync for sync in syncs if whole or not sync.plan.published]
+    with all_locked({sync.plan.platform: sync.store for sync in ours}):
+        for sync in ours:
+            sync.plan.require_unchanged(sync.store)
+        sealed: dict[str, str | None] = {}
+        for sync in syncs:
+            if len(syncs) > 1:
+                report.line(f"Syncing {all_platforms()[sync.plan.platform]}...")
+            sealed[sync.plan.platform] = _sync_content(sync, report, whole=whole)
+            if not (move_pointers or sync.plan.published):
+                report.line(f"Stored {sync.plan.version}; it is not published yet.")
+        if move_pointers:
+            for sync in syncs:
+                if sync.plan.published:
+                    continue
+                if len(syncs) > 1:
+                    report.line(f"Publishing {all_platforms()[sync.plan.platform]}...")
+                _move_pointer(sync.plan, sealed[sync.plan.platform], sync.store, report)
+
+
+def dry_run(syncs: list[PlatformSync], report: Report, *, whole: bool) -> None:
+    """Write what ``sync_platforms`` would do, and change nothing."""
+    for sync in syncs:
+        plan = sync.plan
+        if len(syncs) > 1:
+            report.line(f"Syncing {all_platforms()[plan.platform]}...")
+        lacking = lacking_files(*sync) if whole else 0
+        report.line(
+            _published_already(plan, lacking) if plan.published else plan.line()
+        )
+        if whole:
+            report.line(f"{counted(lacking, 'file')} to copy within the store.")
+
+
+def _sync_content(sync: PlatformSync, report: Report, *, whole: bool) -> str | None:
+    """Bring in what is missing; give the digest of the manifest if it is new."""
+    plan = sync.plan
+    digest = None
+    if not plan.published:
+        report.line(plan.line())
+        digest = bring_in(plan, sync.release, sync.store, report)
+    copied = make_whole(*sync) if whole else 0
+    if plan.published:
+        report.note(plan.platform, served=plan.version)
+        report.line(_published_already(plan, copied))
+    if whole:
+        report.count(plan.platform, "copied", copied)
+        report.line(f"Copied {counted(copied, 'file')} within the store.")
+    return digest
+
+
+def _published_already(plan: Plan, copied: int) -> str:
+    return f"{'' if copied else 'Nothing to do: '}{plan.version} is already published."
+
+
+def _move_pointer(plan: Plan, sealed: str | None, store: Store, report: Report) -> None:
+    digest = (
+        sealed or open_published(store, plan.platform, plan.version).manifest.sha256
+    )
+    point_to(plan.version, digest, store, plan.pointer)
+    note_served(plan.platform, plan.version, plan.pointer, report)
+    report.line(published_line(plan.version, plan.pointer))

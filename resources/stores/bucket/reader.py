@@ -1,0 +1,80 @@
+"""Read an object as a stream, and go on where an answer was cut off."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import BinaryIO, cast
+
+from resources.errors import MissingFileError, StoreError
+from resources.stores.bucket.failures import LostRaceError
+from resources.stores.bucket.retrying import Requests
+
+READ_BYTES = 1 << 20
+
+
+def open_object(requests: Requests, key: str) -> BinaryIO:
+    """Open an object. Raises MissingFileError."""
+    reader = _Reader(_Chunks(requests, key))
+    return cast(BinaryIO, io.BufferedReader(reader, READ_BYTES))
+
+
+class _Chunks:
+    """An object's bytes, asked for once and again from where the last answer ended."""
+
+    def __init__(self, requests: Requests, key: str) -> None:
+        self._requests = requests
+        self._key = key
+        self._etag: str | None = None
+        self._size = 0
+        self._position = 0
+        self._answer: Iterator[bytes] | None = requests.ask(
+            self._request, f"read {key}"
+        )
+
+    def next(self) -> bytes:
+        """Give the next bytes, none at the end."""
+        if self._position >= self._size:
+            return b""
+        try:
+            chunk = self._requests.ask(self._next, f"read {self._key}")
+        except (MissingFileError, LostRaceError):
+            raise StoreError(f"{self._key} changed while it was read") from None
+        self._position += len(chunk)
+        return chunk
+
+    def _next(self) -> bytes:
+        answer = self._answer or self._request()
+        self._answer = None  # a cut answer gives nothing more
+        chunk = bytes(next(answer, b""))
+        self._answer = answer
+        return chunk
+
+    def _request(self) -> Iterator[bytes]:
+        options = {}
+        if self._position:
+            options = {"range": {"offset": self._position}, "if_match": self._etag}
+        found = self._requests.obstore.get(
+            self._requests.client, self._key, options=options or None
+        )
+        self._etag, self._size = found.meta["e_tag"], found.meta["size"]
+        return iter(found.stream(min_chunk_size=READ_BYTES))
+
+
+class _Reader(io.RawIOBase):
+    """A stream over chunks."""
+
+    def __init__(self, chunks: _Chunks) -> None:
+        self._chunks = chunks
+        self._rest = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        if not self._rest:
+            self._rest = memoryview(self._chunks.next())
+        size = min(len(buffer), len(self._rest))
+        buffer[:size] = self._rest[:size]
+        self._rest = self._rest[size:]
+        return size

@@ -1,0 +1,1 @@
+"""Does work in several processes and threads, and ends them in order."""
