@@ -85,15 +85,17 @@ class Service:
     # --- Processes ------------------------------------------------------------------
 
     def manage(self, *arguments: str, **options) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
+        check = options.pop("check", True)
+        done = subprocess.run(
             [sys.executable, ROOT / "manage.py", *arguments],
             env=self.env,
             capture_output=True,
             text=True,
-            check=options.pop("check", True),
             timeout=PATIENCE_SECONDS,
             **options,
         )
+        assert not (check and done.returncode), done.stderr
+        return done
 
     def prepare(self) -> None:
         """Give it its static files; its database is migrated already."""

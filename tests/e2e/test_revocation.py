@@ -86,7 +86,7 @@ from tasks.sign_in import sign_in_link
 names = ("revoked", "expired", "moved", "good")
 keys = {name: ApiKey.objects.issue(name)[1] for name in names}
 everything = {"is_staff": True, "is_superuser": True}
-people = [User.objects.create(username=name, **everything) for name in ("ann", "ben")]
+people = [User.objects.create(username=name, **everything) for name in ("ida", "ben")]
 print(json.dumps([keys, *(sign_in_link(user, "") for user in people)]))
 """
 
