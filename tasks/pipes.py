@@ -117,7 +117,8 @@ class OrderedPipes(Pipes):
 
     def done(self, fd: int) -> None:
         if fd in self._other:
-            self._epoll.modify(fd, select.EPOLLIN | select.EPOLLONESHOT)
+            with suppress(OSError):  # closed meanwhile
+                self._epoll.modify(fd, select.EPOLLIN | select.EPOLLONESHOT)
 
     @contextmanager
     def meanwhile(self) -> Iterator[None]:

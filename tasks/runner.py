@@ -292,17 +292,19 @@ class TaskRunner:
         dirty = [run for run in candidates if run.is_dirty]
         if not dirty:
             return
-        started = time.monotonic()
+        started = self._flush_at = time.monotonic()
         with self._reading():
             lost = store(dirty, self.row)
         for run in dirty:
             if not run.is_dirty:
                 self._dirty.pop(run.execution.task_id, None)
         self._part_from(lost)
-        # Pause for as long as the flush took.
+        # Pause for as long as the flush took, unless a program's first line came
+        # meanwhile.
         cost = time.monotonic() - started
         pause = min(max(cost, MIN_FLUSH_SECONDS), MAX_FLUSH_SECONDS)
-        self._flush_at = time.monotonic() + pause
+        if self._flush_at:
+            self._flush_at = time.monotonic() + pause
 
     @contextmanager
     def _reading(self) -> Iterator[None]:

@@ -327,3 +327,34 @@ def test_stdout_and_stderr_keep_their_order_while_no_line_can_be_stored(
     assert task.status == "completed", task.error
     said = [message for message in messages(task) if message.isdecimal()]
     assert said == [str(number) for number in range(ROUNDS)]
+
+
+FIRST_WORD = """
+[first-word]
+[[first-word.steps]]
+command = ["sh", "-c", '''
+until test -e $0.locked; do sleep 0.01; done
+echo one
+touch $0.done
+exec sleep 1000
+''', "{place}"]
+[first-word.params.place]
+"""
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_first_line_that_came_while_others_were_stored_goes_out_at_once(
+    new_runner,  # noqa: F811
+    use_task_types,
+    tmp_path,
+):
+    use_task_types(FIRST_WORD)
+    place = tmp_path / "place"
+    task = TaskFactory(type="first-word", params={"place": str(place)})
+    runner = new_runner()
+    assert runner.claim()
+    with storing_that_waits_for(place):
+        runner.flush()
+    assert messages(task)[-1].startswith("Executing: ")
+    runner._flush_if_due()
+    assert messages(task)[-1] == "one"
