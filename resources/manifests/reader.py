@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import compress
+from itertools import compress, islice
 from operator import attrgetter
 
 from resources.errors import ManifestError
@@ -99,6 +99,12 @@ class Manifest:
         """Give the entries in blocks, to be read by ``entries_of``."""
         self.verify()
         return self._blocks
+
+    def pieces(self) -> Iterator[list[Block]]:
+        """Verify the manifest, then yield its blocks, as many neighbours at a time as
+        one helper takes."""
+        blocks = iter(self.blocks())
+        return iter(lambda: list(islice(blocks, BLOCKS_AT_ONCE)), [])
 
     def entries_of(self, block: Block) -> list[Entry]:
         """Read the entries of a block, in ascending order.

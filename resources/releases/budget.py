@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import islice
 
 from resources.errors import DamagedManifestError, InputError, StoreError
 from resources.manifests.line_file import Block
-from resources.manifests.reader import BLOCKS_AT_ONCE, Manifest
+from resources.manifests.reader import Manifest
 from resources.releases.plan import Plan
 from resources.releases.published import open_published
 from resources.report import size_text
@@ -76,8 +75,7 @@ def count_new_bytes(before: Manifest, after: Manifest) -> int:
     """Count the bytes of the files that ``before`` doesn't have under the same path
     with the same content."""
     before.verify()  # here, and not in every helper
-    blocks = iter(after.blocks())
-    pieces = iter(lambda: list(islice(blocks, BLOCKS_AT_ONCE)), [])
+    pieces = after.pieces()
 
     def count(piece: list[Block]) -> int:
         around = before.blocks_between(piece[0].first, piece[-1].last)

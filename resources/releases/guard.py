@@ -7,7 +7,6 @@ still nobody wants it published by accident.
 from __future__ import annotations
 
 from collections.abc import Collection
-from itertools import islice
 
 from resources.defaults import GUARD_OFF
 from resources.errors import (
@@ -18,7 +17,7 @@ from resources.errors import (
 )
 from resources.manifests.format import path_of
 from resources.manifests.line_file import Block
-from resources.manifests.reader import BLOCKS_AT_ONCE, Manifest
+from resources.manifests.reader import Manifest
 from resources.releases.cocos_release import client_manifests
 from resources.releases.plan import Plan
 from resources.releases.published import PublishedRelease
@@ -84,8 +83,7 @@ def count_lost(
     with other content, but for those ``uncounted``."""
     after.verify()  # here, and not in every helper
     skipped = {name.encode() for name in uncounted}
-    blocks = iter(before.blocks())
-    pieces = iter(lambda: list(islice(blocks, BLOCKS_AT_ONCE)), [])
+    pieces = before.pieces()
 
     def count(piece: list[Block]) -> tuple[int, int]:
         old = {line for block in piece for line in before.content_lines(block)}

@@ -11,11 +11,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 
 from resources.errors import ConflictError, DamagedManifestError
 from resources.manifests.line_file import Block
-from resources.manifests.reader import BLOCKS_AT_ONCE, Manifest
+from resources.manifests.reader import Manifest
 from resources.releases.choices import Choice, Decided, NewChoices, SealedChoices
 from resources.releases.pruned import require_same_content
 from resources.releases.published import open_published
@@ -187,8 +186,7 @@ def _decide(
     def decide_all(piece: list[Block]) -> list[Decided]:
         return [choices.decide(block) for block in piece]
 
-    blocks = iter(manifest.blocks())
-    pieces = iter(lambda: list(islice(blocks, BLOCKS_AT_ONCE)), [])
+    pieces = manifest.pieces()
     with Workers(decide_all) as workers:
         for results in workers.map(pieces):
             yield from results
