@@ -341,6 +341,17 @@ def new_database_url():
             connection.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
 
+@pytest.fixture(scope="module")
+def cluster():
+    """A PostgreSQL server of the tests' own."""
+    from .cluster import own_cluster  # which needs this module
+
+    if not os.environ.get("TEST_DATABASE_URL"):
+        pytest.skip("PostgreSQL: TEST_DATABASE_URL is not set")
+    with own_cluster() as cluster:
+        yield cluster
+
+
 @pytest.fixture(scope="session")
 def service(tmp_path_factory, new_database_url):
     """A running product that all tests of a session share."""

@@ -1,7 +1,6 @@
 """The database is away for a while: whoever watches is told that, and what follows."""
 
 import json
-import os
 import re
 import socket
 import threading
@@ -13,21 +12,12 @@ import pytest
 import requests
 from playwright.sync_api import expect
 
-from .cluster import own_cluster
 from .conftest import PATIENCE_MS, Service, wait_until
 from .flow import Flow, assert_they_stayed, viewers_of
 
 pytestmark = pytest.mark.e2e
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    if not os.environ.get("TEST_DATABASE_URL"):
-        pytest.skip("PostgreSQL: TEST_DATABASE_URL is not set")
-    with own_cluster() as cluster:
-        yield cluster
 
 
 @pytest.fixture(scope="module")

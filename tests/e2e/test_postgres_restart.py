@@ -1,25 +1,16 @@
 """A PostgreSQL server of the tests' own, restarted or crashed while clients watch."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 import psycopg
 import pytest
 
-from .cluster import Cluster, own_cluster
+from .cluster import Cluster
 from .conftest import Service, wait_until
 from .flow import Flow, assert_they_stayed, viewers_of
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    if not os.environ.get("TEST_DATABASE_URL"):
-        pytest.skip("PostgreSQL: TEST_DATABASE_URL is not set")
-    with own_cluster() as cluster:
-        yield cluster
 
 
 @pytest.fixture(scope="module")

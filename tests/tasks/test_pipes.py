@@ -249,6 +249,24 @@ def test_a_pipe_whose_other_one_has_ended_is_read_as_before(pipes, pair):
 # --- In a runner --------------------------------------------------------------------
 
 
+@pytest.fixture
+def in_turn(new_runner, use_task_types, tmp_path):  # noqa: F811
+    """A runner, its task that is ready to write to both pipes in turn, and the place
+    of the files by which that is told to begin, and tells that it is done."""
+    use_task_types(IN_TURN)
+    place = tmp_path / "place"
+    task = TaskFactory(type="in-turn", params={"place": str(place)})
+    runner = new_runner()
+    work(runner, lambda: "ready" in messages(task))
+    return runner, task, place
+
+
+def assert_in_turn(task):
+    assert task.status == "completed", task.error
+    said = [message for message in messages(task) if message.isdecimal()]
+    assert said == [str(number) for number in range(ROUNDS)]
+
+
 @contextmanager
 def storing_that_waits_for(place):
     """Let no line be stored from now on until the program is done; tells the program
@@ -288,20 +306,12 @@ def lock_lines(locked, done):
 
 @pytest.mark.django_db(transaction=True)
 def test_stdout_and_stderr_keep_their_order_while_a_line_waits_to_be_stored(
-    new_runner,  # noqa: F811
-    use_task_types,
-    tmp_path,
+    in_turn,
 ):
-    use_task_types(IN_TURN)
-    place = tmp_path / "place"
-    task = TaskFactory(type="in-turn", params={"place": str(place)})
-    runner = new_runner()
-    work(runner, lambda: "ready" in messages(task))
+    runner, task, place = in_turn
     with storing_that_waits_for(place):
         work(runner, ended(task))
-    assert task.status == "completed", task.error
-    said = [message for message in messages(task) if message.isdecimal()]
-    assert said == [str(number) for number in range(ROUNDS)]
+    assert_in_turn(task)
     done_ms = place.with_suffix(".done").stat().st_mtime_ns / 1_000_000
     middle = log_store.read(task.pk, 0)[ROUNDS // 2]
     assert middle.at_ms <= done_ms, "a line has the time when it was read"
@@ -309,24 +319,16 @@ def test_stdout_and_stderr_keep_their_order_while_a_line_waits_to_be_stored(
 
 @pytest.mark.django_db(transaction=True)
 def test_stdout_and_stderr_keep_their_order_while_no_line_can_be_stored(
-    new_runner,  # noqa: F811
+    in_turn,
     lines_table,  # noqa: F811
-    use_task_types,
-    tmp_path,
 ):
-    use_task_types(IN_TURN)
-    place = tmp_path / "place"
-    task = TaskFactory(type="in-turn", params={"place": str(place)})
-    runner = new_runner()
-    work(runner, lambda: "ready" in messages(task))
+    runner, task, place = in_turn
     lines_table.take_away()
     place.with_suffix(".locked").touch()
     work(runner, place.with_suffix(".done").exists)
     lines_table.bring_back()
     work(runner, ended(task))
-    assert task.status == "completed", task.error
-    said = [message for message in messages(task) if message.isdecimal()]
-    assert said == [str(number) for number in range(ROUNDS)]
+    assert_in_turn(task)
 
 
 FIRST_WORD = """
