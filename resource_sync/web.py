@@ -49,8 +49,8 @@ def main() -> None:
 def read_task_types() -> None:
     """Read them now, so that a later change counts from the next start on, as it does
     for the runner."""
-    from tasks.catalog import catalog
-    from tasks.toml_tables import CatalogError
+    from tasks.catalog.loader import catalog
+    from tasks.catalog.toml_tables import CatalogError
 
     try:
         catalog()

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from django.utils.translation import override
 
-from tasks.catalog import catalog
-from tasks.definitions import UnknownDefinition, stored_type
+from tasks.catalog.definitions import UnknownDefinition, stored_type
+from tasks.catalog.loader import catalog
+from tasks.catalog.task_type import TaskType
 from tasks.models import Task
-from tasks.secret_values import SecretKeyChanged, opened
-from tasks.task_types import TaskType
+from tasks.secrets.encryption import SecretKeyChanged, opened
 
 
 class CannotRun(Exception):

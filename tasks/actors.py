@@ -6,10 +6,10 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.utils.translation import gettext as _
 
+from tasks.catalog.task_type import TaskType
 from tasks.models import AuditEvent, Task
 from tasks.rights import EVERYTHING, Rights
 from tasks.rights import Scope as Scope
-from tasks.task_types import TaskType
 
 
 @dataclass(frozen=True)

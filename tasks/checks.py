@@ -10,8 +10,8 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, register
 
 from resources.releases.current import problem_of_platforms
-from tasks.catalog import catalog
-from tasks.toml_tables import CatalogError
+from tasks.catalog.loader import catalog
+from tasks.catalog.toml_tables import CatalogError
 
 
 @register

@@ -13,8 +13,8 @@ from typing import Any
 from django.db import IntegrityError, connection, transaction
 
 from tasks import log_store
-from tasks.catalog import catalog
-from tasks.definitions import type_of
+from tasks.catalog.definitions import type_of
+from tasks.catalog.loader import catalog
 from tasks.execution import first_change
 from tasks.models import Runner, Task, TaskDefinition
 from tasks.news import CHANNELS, announce

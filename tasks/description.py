@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypedDict
 
-from tasks.catalog import catalog
-from tasks.masking import MASK
+from tasks.catalog.loader import catalog
 from tasks.models import Task, moment
+from tasks.secrets.masking import MASK
 from tasks.waiting import WaitingFor, waiting_for_all
 
 NEWEST_LINES = 10  # how many lines a task carries in "logs"

@@ -15,15 +15,21 @@ from typing import Any, Literal
 
 from django.conf import settings
 
+from tasks.catalog.patterns import LINE_SECONDS, Match, Pattern, TooSlow, found_in
+from tasks.catalog.task_type import NoValue, Step, TaskType, fill
 from tasks.causes import LONGEST_SHOWN, Cause, Output
 from tasks.child import CUT_NOTE, Child, Stream
 from tasks.keeper import Keeper, Program
-from tasks.masking import LEAST_CHARACTERS, MASK, MOST_TEXTS, Masks, TooManySecrets
 from tasks.outputs import MOST_REFUSALS_TOLD, Outputs
-from tasks.patterns import LINE_SECONDS, Match, Pattern, TooSlow, found_in
 from tasks.pipes import Piece
+from tasks.secrets.masking import (
+    LEAST_CHARACTERS,
+    MASK,
+    MOST_TEXTS,
+    Masks,
+    TooManySecrets,
+)
 from tasks.start_failures import NOT_EXECUTABLE, limit_met
-from tasks.task_types import NoValue, Step, TaskType, fill
 from tasks.workflow import Command, NotJson, json_of, parse
 
 RETRY_SECONDS = 1.0  # before the first retry; doubled for each further one

@@ -33,8 +33,8 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from tasks.catalog.task_type import PTY_COLUMNS, PTY_ROWS
 from tasks.keeper_process import HEADER_BYTES, LEASE_LOST, send_order
-from tasks.task_types import PTY_COLUMNS, PTY_ROWS
 
 logger = logging.getLogger(__name__)
 

@@ -14,16 +14,16 @@ from django.db.models import Case, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from tasks import definitions
 from tasks.actors import Actor as Actor
 from tasks.actors import Scope, record
-from tasks.catalog import catalog
+from tasks.catalog import definitions
+from tasks.catalog.loader import catalog
+from tasks.catalog.task_type import ParameterErrors, TaskType
 from tasks.description import shown_params
 from tasks.models import AuditEvent, IdempotencyKey, Task, next_ended
 from tasks.news import announce
 from tasks.reaper import is_gone, take_from_its_runner
-from tasks.secret_values import sealed
-from tasks.task_types import ParameterErrors, TaskType
+from tasks.secrets.encryption import sealed
 
 CONFIRM = "confirm"  # the field in which a type that asks is confirmed
 

@@ -20,7 +20,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from tasks import log_store
-from tasks.definitions import type_of
+from tasks.catalog.definitions import type_of
 from tasks.description import iso
 from tasks.disk import is_full
 from tasks.log_store import Line

@@ -25,7 +25,8 @@ from django.db.models.functions import Now
 
 from tasks.accepting import CannotRun, accepted
 from tasks.actors import Actor
-from tasks.catalog import catalog
+from tasks.catalog.loader import catalog
+from tasks.catalog.task_type import TaskType
 from tasks.claiming import claim
 from tasks.disk import is_full
 from tasks.execution import Outcome
@@ -44,7 +45,6 @@ from tasks.pruning import prune
 from tasks.reaper import WATCH_SECONDS, Watchman, disown
 from tasks.stop_limit import StopLimit
 from tasks.storing import Run, settle, store
-from tasks.task_types import TaskType
 
 logger = logging.getLogger(__name__)
 

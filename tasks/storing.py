@@ -15,13 +15,13 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from tasks import log_store
+from tasks.catalog.task_type import TaskType
 from tasks.child import Child
 from tasks.execution import Execution
 from tasks.keeper import Keeper
 from tasks.log_store import Row
 from tasks.models import Runner, Task, columns_after, next_ended
 from tasks.news import CHANNELS, announce, announce_lines, messages_of, parts_of
-from tasks.task_types import TaskType
 
 logger = logging.getLogger(__name__)
 

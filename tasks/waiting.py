@@ -10,7 +10,7 @@ from django.db import connection
 from django.db.models import Window
 from django.db.models.functions import RowNumber
 
-from tasks.catalog import catalog
+from tasks.catalog.loader import catalog
 from tasks.models import Runner, Task
 
 Reason = Literal["runner", "lock", "limit", "turn"]

@@ -9,6 +9,8 @@ import json
 import re
 from typing import Any, NamedTuple
 
+from tasks.secrets.masking import unescaped
+
 COMMAND = re.compile(
     r"::(group|endgroup|error|warning|notice|add-mask|progress|set-output)"
     r"(?: ([^:]*))?::(.*)",
@@ -16,7 +18,6 @@ COMMAND = re.compile(
 )
 OUTPUT_NAME = re.compile(r"(?:.*,\s*)?name=([A-Za-z_][A-Za-z0-9_.-]{0,99})(?:,.*)?")
 JSON_LEVELS = 20  # of objects and lists in each other
-ESCAPES = {"%25": "%", "%0D": "\r", "%0A": "\n"}
 
 
 class Command(NamedTuple):
@@ -41,7 +42,7 @@ def parse(line: str) -> Command | None:
     if not (match := COMMAND.fullmatch(stripped)):
         return None
     name, properties, raw = match[1], match[2] or "", match[3]
-    value = decoded(raw)
+    value = unescaped(raw)
     if name == "add-mask":
         return Command(name, value)
     if stripped != line:
@@ -55,11 +56,6 @@ def parse(line: str) -> Command | None:
         number = re.fullmatch(r"\s*([0-9]{1,3})(?:\.[0-9]+)?\s*%?\s*", value)
         return Command(name, number[1]) if number and int(number[1]) <= 100 else None
     return Command(name, value)
-
-
-def decoded(raw: str) -> str:
-    """Return what a command's value stands for, with its escapes undone."""
-    return re.sub("%25|%0D|%0A", lambda escape: ESCAPES[escape[0]], raw)
 
 
 class NotJson(ValueError):

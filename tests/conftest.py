@@ -136,7 +136,7 @@ def _clean_house(settings):
 @pytest.fixture
 def use_task_types(tmp_path, settings):
     """Puts a test's own task types (TOML) in place of the product's."""
-    from tasks.catalog import catalog
+    from tasks.catalog.loader import catalog
 
     def use(text: str) -> None:
         settings.TASK_TYPES_FILE = tmp_path / "task_types.toml"

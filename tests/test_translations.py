@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from tasks.catalog import load
+from tasks.catalog.loader import load
 from tasks.pages.built_in_types import TEXTS
 
 FOLDER = Path("locale/zh_Hans/LC_MESSAGES")

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from tasks.admin.own_filters import is_text
 from tasks.admin.places import rows_from
-from tasks.catalog import catalog
+from tasks.catalog.loader import catalog
 from tasks.models import ApiKey, AuditEvent, Runner
 
 NEWEST_ROWS = 200  # whose values are suggested

@@ -8,7 +8,7 @@ from django.utils import timezone
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from tasks.catalog import catalog
+from tasks.catalog.loader import catalog
 from tasks.models import ApiKey, parse_networks
 
 if TYPE_CHECKING:

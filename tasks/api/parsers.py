@@ -13,7 +13,7 @@ from rest_framework import status
 from rest_framework.exceptions import APIException, ParseError, UnsupportedMediaType
 from rest_framework.parsers import BaseParser
 
-from tasks.task_types import ParameterErrors
+from tasks.catalog.task_type import ParameterErrors
 
 MEDIA_TYPE = "application/json"
 ENDLESS_TEXT = re.compile(rb'"([A-Za-z][A-Za-z0-9_]{0,49})"\s*:\s*"[^"]*\Z')

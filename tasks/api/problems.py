@@ -28,12 +28,12 @@ from psycopg_pool import PoolTimeout
 from rest_framework import exceptions
 
 from tasks.actors import ScopeTooSmall
-from tasks.catalog import catalog
+from tasks.catalog.loader import catalog
+from tasks.catalog.task_type import ParameterErrors
 from tasks.disk import is_full
 from tasks.lifecycle import IdempotencyConflict, TaskDeleted, UnknownTaskType
 from tasks.models import StatusConflict, Task
 from tasks.sqlite3.base import DatabaseReplaced
-from tasks.task_types import ParameterErrors
 
 logger = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ from django.http import QueryDict
 from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.translation import gettext as _
 
-from tasks.task_types import ParameterErrors
+from tasks.catalog.task_type import ParameterErrors
 
 MAX_TEXT_LENGTH = 200  # characters to search for
 MAX_SEQ = 2**53 - 1  # the largest whole number that is exact in JavaScript

@@ -8,8 +8,8 @@ from rest_framework.response import Response
 from tasks.api.admission import ApiView, base_url
 from tasks.api.schema import described
 from tasks.api.serializers import TaskTypesSerializer
-from tasks.catalog import catalog
-from tasks.task_types import TaskType
+from tasks.catalog.loader import catalog
+from tasks.catalog.task_type import TaskType
 
 
 class TaskTypesView(ApiView):

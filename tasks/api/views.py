@@ -42,9 +42,9 @@ from tasks.api.serializers import (
     TaskSerializer,
     TaskStartedSerializer,
 )
+from tasks.catalog.task_type import ParameterErrors
 from tasks.description import NEWEST_LINES, LineJson, describe, urls_of
 from tasks.models import Task, task_id_of
-from tasks.task_types import ParameterErrors
 from tasks.waiting import WaitingFor, waiting_for_all
 
 IDEMPOTENCY_KEYS = re.compile(r"[\x20-\x7e]{1,255}")

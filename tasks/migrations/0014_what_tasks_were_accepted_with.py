@@ -9,9 +9,9 @@ import django.db.models.deletion
 import django.utils.timezone
 from django.db import migrations, models
 
-from tasks.catalog import CatalogError, catalog
-from tasks.masking import MASK
-from tasks.secret_values import sealed
+from tasks.catalog.loader import CatalogError, catalog
+from tasks.secrets.masking import MASK
+from tasks.secrets.encryption import sealed
 
 ENDED = ("completed", "failed", "cancelled")
 

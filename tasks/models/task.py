@@ -165,7 +165,7 @@ class Task(models.Model):
     type = models.CharField(_("type"), max_length=100)
     # Of secret ones only the names: in place of each value is MASK.
     params = models.JSONField(_("parameters"), default=dict)
-    # The values of secret parameters, encrypted (tasks.secret_values), until the end.
+    # The values of secret parameters until the end, sealed by tasks.secrets.encryption.
     secret_values = models.TextField(null=True, blank=True, editable=False)  # noqa: DJ001 (none is not the text "")
     # The type as it was when the task was accepted; None of tasks from before.
     definition = models.ForeignKey(

@@ -7,8 +7,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from tasks.api.releases import READ_SECONDS, releases_within
+from tasks.catalog.task_type import NoValue, Step, TaskType
 from tasks.pages.releases import title_of
-from tasks.task_types import NoValue, Step, TaskType
 
 ENGINE = ["-m", "resources"]
 # The engine's commands that change what lies in the store or is live, with what they

@@ -9,6 +9,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from tasks import lifecycle
+from tasks.catalog.task_type import ParameterErrors
 from tasks.models import Task
 from tasks.pages.filters import Filters
 from tasks.pages.launch import launch_forms, link_back, start
@@ -18,7 +19,6 @@ from tasks.pages.releases import live_rows
 from tasks.pages.sayings import said
 from tasks.pages.shown import Shown
 from tasks.pages.staff import actor, staff_form, staff_page
-from tasks.task_types import ParameterErrors
 
 RECENT_TASKS = 20
 

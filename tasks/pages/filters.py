@@ -9,7 +9,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 
 from tasks.api.queries import MAX_TEXT_LENGTH
-from tasks.catalog import catalog
+from tasks.catalog.loader import catalog
 from tasks.models import Task, TaskQuerySet
 from tasks.pages.wording import SHAPES
 from tasks.searching import holding, holds

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET
 
 from tasks.api.listing import slice_of
 from tasks.api.queries import Cursor
-from tasks.catalog import catalog
+from tasks.catalog.loader import catalog
 from tasks.models import Task
 from tasks.pages.filters import Filters
 from tasks.pages.live import live_parts

@@ -13,11 +13,11 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 
 from tasks import lifecycle
-from tasks.catalog import catalog
-from tasks.definitions import secret_names
+from tasks.catalog.definitions import secret_names
+from tasks.catalog.loader import catalog
+from tasks.catalog.task_type import ParameterErrors, TaskType
 from tasks.lifecycle import Actor
 from tasks.models import Task
-from tasks.task_types import ParameterErrors, TaskType
 
 # No parameter's name has a hyphen, so these can't be taken for one.
 TYPED_AGAIN = "typed-again"

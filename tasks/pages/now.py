@@ -7,7 +7,7 @@ from typing import Any
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from tasks.catalog import catalog
+from tasks.catalog.loader import catalog
 from tasks.durations import usual_seconds
 from tasks.models import Task
 from tasks.pages.shown import Shown, said_waiting

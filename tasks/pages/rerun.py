@@ -14,6 +14,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 
 from tasks import lifecycle
 from tasks.actors import Actor, ScopeTooSmall
+from tasks.catalog.task_type import ParameterErrors
 from tasks.description import shown_params
 from tasks.models import Task
 from tasks.pages.consequence import consequence_of, live_now
@@ -21,7 +22,6 @@ from tasks.pages.launch import change_link
 from tasks.pages.live import live_parts
 from tasks.pages.sayings import said
 from tasks.pages.staff import actor, staff_page
-from tasks.task_types import ParameterErrors
 
 # What can be wrong with running a task again, each with a sentence that says it.
 REFUSALS = (

@@ -9,7 +9,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from tasks.definitions import type_of
+from tasks.catalog.definitions import type_of
 from tasks.description import shown_params
 from tasks.durations import usual_seconds, usual_silences
 from tasks.log_store import newest_rows

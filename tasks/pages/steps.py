@@ -7,9 +7,9 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from tasks.catalog.task_type import TaskType
 from tasks.models import Task, step_starts
 from tasks.pages.wording import SHAPES, duration_text
-from tasks.task_types import TaskType
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET
 
 from tasks import lifecycle
 from tasks.actors import Actor, ScopeTooSmall
-from tasks.catalog import catalog
+from tasks.catalog.loader import catalog
 from tasks.models import StatusConflict, Task
 from tasks.pages.live import live_parts
 from tasks.pages.shown import Shown

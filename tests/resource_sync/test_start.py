@@ -27,7 +27,7 @@ def test_a_host_that_is_no_address_stops_the_start():
 
 
 def test_a_wrong_file_of_task_types_stops_the_start_with_one_line(settings, tmp_path):
-    from tasks.catalog import catalog
+    from tasks.catalog.loader import catalog
 
     wrong = tmp_path / "types.toml"
     wrong.write_text("[demo]\ntitle = 5\n")

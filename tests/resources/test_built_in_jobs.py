@@ -8,7 +8,7 @@ import sys
 import pytest
 from django.conf import settings
 
-from tasks.catalog import load
+from tasks.catalog.loader import load
 
 TYPES = load(settings.BASE_DIR / "task_types.toml")
 

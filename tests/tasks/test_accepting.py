@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from tasks.accepting import CannotRun, accepted
-from tasks.catalog import catalog
+from tasks.catalog.loader import catalog
 from tasks.claiming import claim
 from tasks.description import describe
 from tasks.lifecycle import Actor, submit

@@ -11,7 +11,7 @@ import uuid
 import pytest
 
 from tasks import execution
-from tasks.catalog import load
+from tasks.catalog.loader import load
 from tasks.execution import Execution
 from tasks.models import step_starts
 from tests.e2e.conftest import wait_until

@@ -8,7 +8,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from tasks.catalog import catalog
+from tasks.catalog.loader import catalog
 from tasks.durations import usual_seconds
 from tasks.models import Task
 from tasks.pages import history

@@ -10,7 +10,8 @@ from django.db import IntegrityError, transaction
 
 from tasks import log_store
 from tasks.accepting import accepted
-from tasks.catalog import catalog
+from tasks.catalog.loader import catalog
+from tasks.catalog.task_type import ParameterErrors
 from tasks.lifecycle import (
     Actor,
     IdempotencyConflict,
@@ -23,8 +24,7 @@ from tasks.models import AuditEvent, Runner, StatusConflict, Task
 from tasks.news import subscribe, wait
 from tasks.processes import process_space, process_started
 from tasks.reaper import take_from_its_runner
-from tasks.secret_values import opened
-from tasks.task_types import ParameterErrors
+from tasks.secrets.encryption import opened
 from tests.factories import NOON, RunnerFactory, TaskFactory, write_log
 
 pytestmark = pytest.mark.django_db

@@ -7,7 +7,7 @@ import pytest
 from django.http import QueryDict
 from django.utils import timezone, translation
 
-from tasks.catalog import catalog
+from tasks.catalog.loader import catalog
 from tasks.models import Task
 from tasks.pages.shown import Shown
 from tasks.pages.wording import ago_text, duration_text

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tasks.catalog import catalog
+from tasks.catalog.loader import catalog
 from tasks.models import AuditEvent, Task
 from tasks.pages.consequence import consequence_of
 from tests.factories import TaskFactory

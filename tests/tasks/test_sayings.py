@@ -8,7 +8,7 @@ from django.utils import timezone, translation
 
 from tasks import lifecycle
 from tasks.accepting import CannotRun, accepted
-from tasks.catalog import load
+from tasks.catalog.loader import load
 from tasks.execution import Execution
 from tasks.lifecycle import Actor
 from tasks.models import Runner, Task

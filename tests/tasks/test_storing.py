@@ -8,11 +8,11 @@ import pytest
 from django.db import connection
 
 from tasks import log_store, storing
+from tasks.catalog.task_type import Step, TaskType
 from tasks.execution import Execution
 from tasks.models import Task
 from tasks.news import subscribe, wait
 from tasks.storing import FEW_LINES, Run, settle, store
-from tasks.task_types import Step, TaskType
 from tests.factories import NOON, RunnerFactory, TaskFactory, keeper, write_log
 
 pytestmark = pytest.mark.django_db

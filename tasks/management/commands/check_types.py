@@ -8,8 +8,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from tasks.catalog import files_of, load
-from tasks.toml_tables import CatalogError
+from tasks.catalog.loader import files_of, load
+from tasks.catalog.toml_tables import CatalogError
 
 
 class Command(BaseCommand):

@@ -9,7 +9,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from tasks.actors import Scope
-from tasks.catalog import catalog
+from tasks.catalog.loader import catalog
 from tasks.description import iso
 from tasks.keys import end_of_day, make_key
 from tasks.lifecycle import UnknownTaskType

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
-from tasks.catalog import catalog
+from tasks.catalog.loader import catalog
 from tasks.keeper import LeaseLost
 from tasks.models import PATIENCE_SECONDS
 from tasks.news import connection_of_its_own

@@ -4,12 +4,12 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from tasks.catalog import catalog
+from tasks.catalog.loader import catalog
+from tasks.catalog.task_type import ParameterErrors
 from tasks.description import describe, urls_of
 from tasks.lifecycle import UnknownTaskType, submit
 from tasks.management.commands.follow import Command as Follow
 from tasks.management.options import actor
-from tasks.task_types import ParameterErrors
 from tasks.waiting import waiting_for
 
 

@@ -8,10 +8,10 @@ from dataclasses import MISSING, Field, fields, is_dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from tasks.catalog import catalog
+from tasks.catalog.loader import catalog
+from tasks.catalog.patterns import compiled
+from tasks.catalog.task_type import Parameter, Step, TaskType
 from tasks.models import Task, TaskDefinition
-from tasks.patterns import compiled
-from tasks.task_types import Parameter, Step, TaskType
 
 # Of the types in the file: making them takes 0.4 ms, and each start of a task asks.
 _made: dict[str, tuple[TaskType, str, dict[str, Any]]] = {}

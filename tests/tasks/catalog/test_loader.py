@@ -6,8 +6,8 @@ import pytest
 from django.conf import settings
 from django.core.checks import run_checks
 
-from tasks.catalog import CatalogError, catalog, changed_at, load, name_of
-from tasks.task_types import ParameterErrors
+from tasks.catalog.loader import CatalogError, catalog, changed_at, load, name_of
+from tasks.catalog.task_type import ParameterErrors
 
 VALID = """
 [job]

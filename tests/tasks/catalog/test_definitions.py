@@ -7,9 +7,9 @@ import pytest
 from django.conf import settings
 from django.utils import timezone
 
-from tasks import definitions
-from tasks.catalog import load
-from tasks.definitions import UnknownDefinition, content_of, type_from
+from tasks.catalog import definitions
+from tasks.catalog.definitions import UnknownDefinition, content_of, type_from
+from tasks.catalog.loader import load
 from tasks.models import TaskDefinition
 from tests.factories import TaskFactory
 

@@ -8,8 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.patterns import PatternError, TooSlow, compiled, found_in, matches_whole
-from tasks.task_types import Parameter, ParameterErrors, TaskType
+from tasks.catalog.patterns import (
+    PatternError,
+    TooSlow,
+    compiled,
+    found_in,
+    matches_whole,
+)
+from tasks.catalog.task_type import Parameter, ParameterErrors, TaskType
 
 ENDLESS = r"(a|aa)+$"
 LONG = "a" * 100 + "!"

@@ -15,9 +15,9 @@ from typing import Any
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from tasks.masking import LEAST_CHARACTERS, MASK, is_long_enough
-from tasks.patterns import VALUE_SECONDS, Pattern, TooSlow, matches_whole
-from tasks.secret_values import digest_of
+from tasks.catalog.patterns import VALUE_SECONDS, Pattern, TooSlow, matches_whole
+from tasks.secrets.encryption import digest_of
+from tasks.secrets.masking import LEAST_CHARACTERS, MASK, is_long_enough
 
 MAX_LOCK_LENGTH = 500  # characters, as its column has
 MAX_PARAMETER_LENGTH = 1000  # characters

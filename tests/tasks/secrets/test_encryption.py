@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from tasks.secret_values import SecretKeyChanged, digest_of, opened, sealed
+from tasks.secrets.encryption import SecretKeyChanged, digest_of, opened, sealed
 
 TASK = uuid.uuid4()
 VALUES = {"token": "it's $PECIAL", "key": "line 1\nпароль"}

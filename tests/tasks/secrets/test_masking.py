@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.masking import MASK, Masks, TooManySecrets
+from tasks.secrets.masking import MASK, Masks, TooManySecrets
 
 PEM = "-----BEGIN KEY-----\nMIIBOgIBAAJBAKj3\n+/Ab==\nab\n-----END KEY-----\n"
 SECRETS = [

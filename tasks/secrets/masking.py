@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from tasks.workflow import decoded
-
 MASK = "***"
 LEAST_CHARACTERS = 4  # of a mask: a shorter one would hide half of every line
 # A runner looks for each in each line of a task, and meanwhile does nothing else: 1,000
@@ -19,6 +17,10 @@ LEAST_CHARACTERS = 4  # of a mask: a shorter one would hide half of every line
 MOST_TEXTS = 1_000
 PIECE_CHARACTERS = 1_000
 LINE_ENDS = re.compile(r"[\r\n]+")
+
+
+# How a workflow command writes these: ``::error::100%25 full``.
+ESCAPES = {"%25": "%", "%0D": "\r", "%0A": "\n"}
 
 
 class TooManySecrets(Exception):
@@ -159,6 +161,11 @@ def _forms_of(text: str) -> set[str]:
     return {write(text) for write in WRITTEN} | set(_base64(text))
 
 
+def unescaped(text: str) -> str:
+    """Return what the value of a workflow command stands for."""
+    return re.sub("%25|%0D|%0A", lambda escape: ESCAPES[escape[0]], text)
+
+
 def _json(text: str) -> str:
     return json.dumps(text)[1:-1]
 
@@ -200,7 +207,7 @@ WRITTEN: tuple[Callable[[str], str], ...] = (
     lambda text: html.escape(text).replace("&#x27;", "&#39;"),
     lambda text: html.escape(text).replace("&#x27;", "&apos;"),
     lambda text: text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A"),
-    decoded,  # what a workflow command makes of it
+    unescaped,
 )
 
 

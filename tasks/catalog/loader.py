@@ -13,10 +13,10 @@ from typing import Any
 
 from django.conf import settings
 
-from tasks.masking import LEAST_CHARACTERS
-from tasks.patterns import Pattern, PatternError, compiled
-from tasks.task_types import STOP_GRACE_SECONDS, Parameter, Step, TaskType
-from tasks.toml_tables import CatalogError, Source, Table
+from tasks.catalog.patterns import Pattern, PatternError, compiled
+from tasks.catalog.task_type import STOP_GRACE_SECONDS, Parameter, Step, TaskType
+from tasks.catalog.toml_tables import CatalogError, Source, Table
+from tasks.secrets.masking import LEAST_CHARACTERS
 
 TYPE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 PARAMETER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,49}")

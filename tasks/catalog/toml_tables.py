@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
-from tasks.task_types import PLACEHOLDER
+from tasks.catalog.task_type import PLACEHOLDER
 
 ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|m|h)")

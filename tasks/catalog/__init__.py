@@ -1,0 +1,1 @@
+"""The task types that there are, and what each was when a task was accepted."""

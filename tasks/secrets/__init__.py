@@ -1,0 +1,1 @@
+"""Secret values of parameters: sealed in the database, masked in every text."""
