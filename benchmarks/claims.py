@@ -26,8 +26,8 @@ from django.db import connection  # noqa: E402 (what needs settings comes after 
 from django.db.models import F  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from tasks.claiming import claim  # noqa: E402
 from tasks.models import Runner, Task  # noqa: E402
+from tasks.runner.claim import claim  # noqa: E402
 
 TYPE, LOCK = "true", "held"
 COLUMNS = [field.column for field in Task._meta.concrete_fields]

@@ -22,7 +22,7 @@ from dotenv import dotenv_values
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIG = ROOT / "deploy" / "supervisor" / "supervisord.conf"
-# As tasks.runner has it, which can't be imported where a stop has to work.
+# As tasks.runner.loop has it, which can't be imported where a stop has to work.
 PATIENT = signal.SIGURG
 NOT_ALL = 1
 NOT_RUNNING = 3  # the exit code that Linux's service scripts use for it

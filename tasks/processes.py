@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psutil
 
-from tasks.keeper import Keeper
 from tasks.models import Runner
+from tasks.shim.client import ForkServer
 
 KILL_SECONDS = 5.0  # what outlives SIGKILL for so long is stuck in the kernel
 STOPPED = (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP)
@@ -108,7 +108,7 @@ def _helpers_and_programs(
         if process.info["status"] == psutil.STATUS_ZOMBIE:
             continue
         children.setdefault(process.info["ppid"], []).append(process)
-        if Keeper.is_of(process.info["cmdline"] or (), runner_id):
+        if ForkServer.is_of(process.info["cmdline"] or (), runner_id):
             helpers[process.pid] = process
     programs: dict[int, psutil.Process] = {}
     unseen = list(helpers)

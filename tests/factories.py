@@ -11,8 +11,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from tasks import log_store
-from tasks.keeper import Keeper
 from tasks.models import ApiKey, LogLine, Runner, Task
+from tasks.shim.client import ForkServer
 
 NOON = datetime(2025, 11, 26, 12, 0, tzinfo=UTC)
 
@@ -100,8 +100,8 @@ def write_log(task: Task, *lines: str | tuple[str, str]) -> None:
 
 
 @cache
-def keeper() -> Keeper:
+def fork_server() -> ForkServer:
     """What starts programs; one for all tests of a process."""
-    keeper = Keeper()
-    atexit.register(keeper.close)
-    return keeper
+    fork_server = ForkServer()
+    atexit.register(fork_server.close)
+    return fork_server

@@ -1,8 +1,8 @@
 """Stored sentences in the reader's language.
 
-Why a task ended is stored once, in English, for programs and logs (tasks.execution,
-tasks.lifecycle, tasks.accepting, tasks.runner, tasks.reaper, tasks.child). Each
-template here is such a sentence; what fits none of them is shown as it is.
+Why a task ended is stored once, in English, for programs and logs (by tasks.runner,
+tasks.lifecycle and tasks.reaper). Each template here is such a sentence; what fits
+none of them is shown as it is.
 """
 
 import re

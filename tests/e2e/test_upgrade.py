@@ -96,7 +96,7 @@ def test_the_release_before_goes_on_writing_its_keys_until_its_restart(
 
 IN_TURN = """
 import json
-from tasks.claiming import claim
+from tasks.runner.claim import claim
 from tasks.models import Runner, Task
 from tests.factories import RunnerFactory, TaskFactory
 new = TaskFactory()

@@ -9,7 +9,6 @@ from django.apps import apps
 from django.db import IntegrityError, transaction
 
 from tasks import log_store
-from tasks.accepting import accepted
 from tasks.catalog.loader import catalog
 from tasks.catalog.task_type import ParameterErrors
 from tasks.lifecycle import (
@@ -24,6 +23,7 @@ from tasks.models import AuditEvent, Runner, StatusConflict, Task
 from tasks.news import subscribe, wait
 from tasks.processes import process_space, process_started
 from tasks.reaper import take_from_its_runner
+from tasks.runner.accepted import accepted
 from tasks.secrets.encryption import opened
 from tests.factories import NOON, RunnerFactory, TaskFactory, write_log
 

@@ -17,10 +17,10 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from tasks import log_store, reaper
-from tasks.keeper import Keeper, Program
 from tasks.models import LEASE_SECONDS, Runner, Task
 from tasks.processes import process_space, process_started
 from tasks.reaper import WATCH_SECONDS, Watchman, is_gone, reap, take_from_its_runner
+from tasks.shim.client import ForkServer, Program
 from tests.factories import NOON, RunnerFactory, TaskFactory, write_log
 
 pytestmark = pytest.mark.django_db
@@ -415,26 +415,26 @@ def test_a_runner_here_is_not_called_silent_while_the_database_takes_no_heartbea
 
 @pytest.fixture
 def helped():
-    """A runner with a process of its own (not its keeper's parent), and what it
+    """A runner with a process of its own (not its fork server's parent), and what it
     started: ``start`` gives the process of a program."""
     made = []
 
     def make(runner_id):
-        made.append(Keeper(runner_id))
+        made.append(ForkServer(runner_id))
         return made[-1]
 
     yield make
-    for keeper in made:
-        psutil.Process(keeper._process.pid).resume()
-        keeper.close()
+    for fork_server in made:
+        psutil.Process(fork_server._process.pid).resume()
+        fork_server.close()
 
 
-def program_of(keeper):
-    """A program that such a keeper started, and the connection that it hangs on."""
+def program_of(fork_server):
+    """A program that a fork server started, and the connection that it hangs on."""
     with Path(os.devnull).open("w") as out:
         script = "echo; exec sleep 1000"
         program = Program(["sh", "-c", script], "/", dict(os.environ))
-        connection = keeper.start(program, out.fileno(), out.fileno())
+        connection = fork_server.start(program, out.fileno(), out.fileno())
     connection.setblocking(True)
     pid = int(connection.recv(100).decode().partition(":")[2].strip("} \n"))
     return psutil.Process(pid), connection
@@ -453,13 +453,15 @@ def test_before_the_tasks_of_a_stopped_runner_are_taken_its_programs_are_ended(
 ):
     runner = RunnerFactory(**process_of(sleeper.pid))
     task = task_of(runner)
-    keeper = helped(runner.pk)
-    program, connection = program_of(keeper)
+    fork_server = helped(runner.pk)
+    program, connection = program_of(fork_server)
     stop(sleeper)
     if are_stopped:  # with it, as by a kill of the whole tree
-        for process in psutil.Process(keeper._process.pid).children(recursive=True):
+        for process in psutil.Process(fork_server._process.pid).children(
+            recursive=True
+        ):
             process.suspend()
-        psutil.Process(keeper._process.pid).suspend()
+        psutil.Process(fork_server._process.pid).suspend()
     watching = watch()
     watching.look_for(LEASE_SECONDS - 2 * WATCH_SECONDS)
     assert is_running(program)

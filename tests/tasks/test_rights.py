@@ -119,7 +119,7 @@ READ = [
     "/api/tasks/{task}/logs", "/api/tasks/{task}/logs.txt", "/api/releases",
     "/admin/", "/admin/tasks/", "/admin/tasks/task/", "/admin/tasks/task/export/",
     "/admin/tasks/task/{task}/change/", "/admin/tasks/task/{task}/history/",
-    "/admin/tasks/runner/",
+    "/admin/tasks/runner/loop/",
 ]  # fmt: skip
 MANAGED = [
     "/admin/auth/user/", "/admin/auth/user/add/", "/admin/auth/user/{user}/change/",

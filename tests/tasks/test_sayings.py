@@ -7,15 +7,15 @@ import pytest
 from django.utils import timezone, translation
 
 from tasks import lifecycle
-from tasks.accepting import CannotRun, accepted
 from tasks.catalog.loader import load
-from tasks.execution import Execution
 from tasks.lifecycle import Actor
 from tasks.models import Runner, Task
 from tasks.pages.sayings import said
 from tasks.reaper import reap
-from tasks.runner import INTERRUPTED, TaskRunner
-from tests.factories import RunnerFactory, TaskFactory, keeper, write_log
+from tasks.runner.accepted import CannotRun, accepted
+from tasks.runner.execution import Execution
+from tasks.runner.loop import INTERRUPTED, TaskRunner
+from tests.factories import RunnerFactory, TaskFactory, fork_server, write_log
 
 LIN = Actor("lin")
 
@@ -49,7 +49,7 @@ def ending(tmp_path):
         path = tmp_path / "task_types.toml"
         text = f"[job]\n{head}\n[[job.steps]]\nname = 'Upload'\n{step}\n"
         path.write_text(f"{text}command = {command}\n")
-        running = Execution(uuid.uuid4(), load(path)["job"], {}, keeper())
+        running = Execution(uuid.uuid4(), load(path)["job"], {}, fork_server())
         while running.outcome is None:
             running.advance()
             pipes = running.child.open_pipes if running.child else ()

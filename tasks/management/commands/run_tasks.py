@@ -12,11 +12,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
 from tasks.catalog.loader import catalog
-from tasks.keeper import LeaseLost
 from tasks.models import PATIENCE_SECONDS
 from tasks.news import connection_of_its_own
-from tasks.open_files import TooFewOpenFiles, make_room_for
-from tasks.runner import TaskRunner
+from tasks.runner.loop import TaskRunner
+from tasks.runner.open_files import TooFewOpenFiles, make_room_for
+from tasks.shim.client import LeaseLost
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from tests.factories import RunnerFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db
 
-RUNNERS = "/admin/tasks/runner/"
+RUNNERS = "/admin/tasks/runner/loop/"
 CHINESE = {"Accept-Language": "zh-CN"}
 
 

@@ -1,4 +1,4 @@
-"""The runner's side of the process that starts its programs.
+"""The client of a fork server: has it start programs for a runner.
 
 A program is ordered by one message over a Unix socket: its length (8 bytes), JSON
 (argv, cwd, env, user, own_env, umask) and, as ancillary data, the descriptors of a
@@ -34,13 +34,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from tasks.catalog.task_type import PTY_COLUMNS, PTY_ROWS
-from tasks.keeper_process import HEADER_BYTES, LEASE_LOST, send_order
+from tasks.shim.messages import HEADER_BYTES, LEASE_LOST, send_order
 
 logger = logging.getLogger(__name__)
 
 START_SECONDS = 30.0
 SEND_SECONDS = 5.0
-HOLDS = {
+TREES_ARE_ENDED = {
     "subreaper": "by a subreaper for each program",
     "group": "by process groups only: what leaves its group outlives a cancel",
 }
@@ -67,10 +67,10 @@ class LeaseLost(Exception):
     """This runner was taken for dead; what it ran belongs to nobody or to others."""
 
 
-class Keeper:
-    """One such process; another one when it dies."""
+class ForkServer:
+    """A runner's fork server (``tasks.shim.server``); another one when it dies."""
 
-    script = Path(__file__).with_name("keeper_process.py")
+    script = Path(__file__).with_name("server.py")
 
     def __init__(
         self, owner: uuid.UUID | None = None, patience_seconds: float = math.inf
@@ -82,9 +82,10 @@ class Keeper:
 
     @classmethod
     def is_of(cls, command: Sequence[str], owner: uuid.UUID) -> bool:
-        """Whether that is the command of a runner's keeper, or of an attendant, which
-        is a fork of one."""
-        is_script = any(word.endswith(cls.script.name) for word in command)
+        """Return whether that is the command of a runner's fork server, or of a shim,
+        which is a fork of one."""
+        script = "/".join(cls.script.parts[-2:])
+        is_script = any(word.endswith(script) for word in command)
         return is_script and command[-1] == str(owner)
 
     def start(self, program: Program, out: int, err: int) -> socket.socket:
@@ -126,7 +127,7 @@ class Keeper:
             send_order(self._connection, message, fds)
         except OSError:
             self.check_lease()
-            logger.warning("The process that starts programs is gone; a new one.")
+            logger.warning("The fork server is gone; starting another.")
             self._connection.close()
             if self._process.poll() is None:  # it takes no orders any more
                 self._process.kill()
@@ -144,7 +145,7 @@ class Keeper:
         try:
             self._start_once()
         except OSError as error:
-            logger.warning("The process that starts programs did not start: %s", error)
+            logger.warning("The fork server did not start: %s", error)
             self._start_once()
 
     def _start_once(self) -> None:
@@ -156,7 +157,7 @@ class Keeper:
         except BaseException:
             self._connection.close()  # of which it ends, if it is there
             raise
-        logger.info("Process trees are held %s.", HOLDS[holds])
+        logger.info("Process trees are ended %s.", TREES_ARE_ENDED[holds])
 
     def _popen(self, fd: int) -> "subprocess.Popen[bytes]":
         return subprocess.Popen(

@@ -12,11 +12,11 @@ import pytest
 from django.db import connection, transaction
 
 from tasks import log_store
-from tasks import pipes as pipes_module
-from tasks.child import is_readable
-from tasks.pipes import OrderedPipes, Pipes
+from tasks.runner import pipes as pipes_module
+from tasks.runner.pipes import OrderedPipes, Pipes
+from tasks.runner.process import is_readable
 from tests.factories import TaskFactory
-from tests.tasks.test_runner import (  # noqa: F401
+from tests.tasks.runner.test_loop import (  # noqa: F401
     ended,
     lines_table,
     messages,

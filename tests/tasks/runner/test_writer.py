@@ -7,13 +7,14 @@ from contextlib import closing
 import pytest
 from django.db import connection
 
-from tasks import log_store, storing
+from tasks import log_store
 from tasks.catalog.task_type import Step, TaskType
-from tasks.execution import Execution
 from tasks.models import Task
 from tasks.news import subscribe, wait
-from tasks.storing import FEW_LINES, Run, settle, store
-from tests.factories import NOON, RunnerFactory, TaskFactory, keeper, write_log
+from tasks.runner import writer as storing
+from tasks.runner.execution import Execution
+from tasks.runner.writer import FEW_LINES, Run, settle, store
+from tests.factories import NOON, RunnerFactory, TaskFactory, fork_server, write_log
 
 pytestmark = pytest.mark.django_db
 KIND = TaskType("job", "Job", "", (), (Step("one", ("true",)), Step("two", ("true",))))
@@ -30,7 +31,7 @@ def task(runner):
 
 
 def run_of(task, *messages):
-    run = Run(Execution(task.pk, KIND, {}, keeper()))
+    run = Run(Execution(task.pk, KIND, {}, fork_server()))
     say(run, *messages)
     return run
 
@@ -194,7 +195,7 @@ def came_back(task, runner):
     columns = {"runner": runner, "attempt": 2, "trail": trail, "progress": 50}
     Task.objects.filter(pk=task.pk).update(**columns)
     task.refresh_from_db()
-    return Run.begun(task, KIND, keeper())
+    return Run.begun(task, KIND, fork_server())
 
 
 def test_a_second_attempt_goes_on_with_numbers_digest_trail_and_progress(task, runner):

@@ -12,7 +12,7 @@ import pytest
 from django.utils import translation
 
 from tasks.pages.sayings import said
-from tasks.start_failures import Ordered, reason_of, reason_of_exit
+from tasks.shim.start_failures import Ordered, reason_of, reason_of_exit
 
 BIN_ENV = b"#!/usr/bin/env "
 HERE = platform.machine()

@@ -1,4 +1,4 @@
-"""A keeper whose runner lost its lease: what it started ends, nothing more starts."""
+"""A fork server ends what it started when its runner loses the lease."""
 
 import os
 import signal
@@ -9,28 +9,28 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from tasks import keeper_process
-from tasks.child import Child
-from tasks.keeper import Keeper, LeaseLost, Program
-from tasks.keeper_process import STOPPED_SECONDS, WATCH_SECONDS, LeaseWatch
+from tasks.runner.process import Child
+from tasks.shim import server
+from tasks.shim.client import ForkServer, LeaseLost, Program
+from tasks.shim.server import STOPPED_SECONDS, WATCH_SECONDS, LeaseWatch
 from tests.e2e.conftest import ROOT, processes_with, wait_until
 
 SLEEPER = ["sh", "-c", "setsid sleep 1000 & exec sleep 1000"]
 
 
-def started_by(keeper):
-    return Child(keeper, Program(SLEEPER, "/", {"PATH": os.environ["PATH"]}))
+def started_by(fork_server):
+    return Child(fork_server, Program(SLEEPER, "/", {"PATH": os.environ["PATH"]}))
 
 
-def children_of(keeper):
-    return psutil.Process(keeper._process.pid).children(recursive=True)
+def children_of(fork_server):
+    return psutil.Process(fork_server._process.pid).children(recursive=True)
 
 
 @pytest.fixture
 def impatient():
-    keeper = Keeper(patience_seconds=2.5)
-    yield keeper
-    keeper.close()
+    fork_server = ForkServer(patience_seconds=2.5)
+    yield fork_server
+    fork_server.close()
 
 
 def test_without_a_confirmed_lease_everything_is_killed_and_nothing_is_started(
@@ -62,7 +62,7 @@ class Watching:
     def __init__(self, monkeypatch, pid, patience_seconds):
         self.now = 1000.0
         clock = SimpleNamespace(monotonic=lambda: self.now)
-        monkeypatch.setattr(keeper_process, "time", clock)
+        monkeypatch.setattr(server, "time", clock)
         self.lease = LeaseWatch(pid, patience_seconds)
 
     def looks(self, seconds):
@@ -128,11 +128,13 @@ def test_who_was_stopped_with_the_runner_gives_it_the_chance_to_go_on_first(
 RUNNER = """
 import os, sys
 sys.path.insert(0, "{root}")
-from tasks.child import Child
-from tasks.keeper import Keeper, Program
+from tasks.runner.process import Child
+from tasks.shim import server
+from tasks.shim.client import ForkServer, Program
 script = "setsid sleep 1000 & echo {mark}; exec sleep 1000"
-keeper = Keeper()
-child = Child(keeper, Program(["sh", "-c", script, "{mark}"], "/", dict(os.environ)))
+fork_server = ForkServer()
+env = dict(os.environ)
+child = Child(fork_server, Program(["sh", "-c", script, "{mark}"], "/", env))
 print("up", flush=True)
 sys.stdin.read()
 """

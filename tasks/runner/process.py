@@ -1,6 +1,7 @@
 """A running program: read as lines, stopped whole.
 
-Knows no database. It is started, and what came of it is ended, by ``tasks.keeper``.
+Knows no database. A shim (``tasks.shim``) starts it, and ends what came
+of it.
 POSIX only; what only Linux has (pipe size) is guarded.
 """
 
@@ -17,9 +18,9 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, Literal
 
-from tasks.keeper import Keeper, Program
-from tasks.pipes import READ_BYTES
-from tasks.start_failures import NOT_EXECUTABLE
+from tasks.runner.pipes import READ_BYTES
+from tasks.shim.client import ForkServer, Program
+from tasks.shim.start_failures import NOT_EXECUTABLE
 
 PIPE_BYTES = 1024 * 1024  # the most that an ordinary user may ask for
 LINE_LIMIT_BYTES = 64 * 1024
@@ -31,7 +32,7 @@ PROMPT_SECONDS = 0.7  # of silence, after which an unfinished line is shown
 PROMPT_LOOKS = 5
 # How long what a program leaves behind (processes, a pipe held open) may outlive it.
 DRAIN_SECONDS = 2.0
-GONE_SECONDS = 6.0  # the keeper's own patience with what can't be killed is 5 s
+GONE_SECONDS = 6.0  # the fork server's own patience with what can't be killed is 5 s
 
 CUT_NOTE = re.compile(r" … \[cut: the line has [0-9,]+ bytes\]\Z")
 
@@ -195,7 +196,7 @@ class Child:
 
     def __init__(
         self,
-        keeper: Keeper,
+        fork_server: ForkServer,
         program: Program,
         hide_cut: Callable[[str], str] = str,
     ) -> None:
@@ -216,7 +217,7 @@ class Child:
         ends: list[int] = []
         try:
             self._open(program, ends)
-            self._connection = keeper.start(program, ends[0], ends[-1])
+            self._connection = fork_server.start(program, ends[0], ends[-1])
         except BaseException:
             self._close_pipes()
             raise
@@ -369,7 +370,7 @@ class Child:
 
     def _is_lost(self) -> None:
         """Whoever attended to it was killed; then it was killed with all that was
-        its, by the keeper."""
+        its, by the fork server."""
         if not self._is_gone:
             if self.pid is None:
                 self.refusal = (NOT_STARTED, NOT_EXECUTABLE)

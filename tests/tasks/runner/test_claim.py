@@ -8,9 +8,9 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from tasks.claiming import claim, free_places
 from tasks.lifecycle import Actor, submit
 from tasks.models import Runner, Task
+from tasks.runner.claim import claim, free_places
 from tests.factories import RunnerFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db

@@ -10,7 +10,7 @@ from tests.e2e.conftest import ROOT
 # The limits of a process of its own, so that nobody else runs into them.
 ASK = """
 import resource, sys
-from tasks.open_files import make_room_for
+from tasks.runner.open_files import make_room_for
 soft, hard, concurrency = map(int, sys.argv[1:])
 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 try:

@@ -16,12 +16,12 @@ from django.utils import timezone
 
 from tasks import log_store
 from tasks.catalog.task_type import TaskType
-from tasks.child import Child
-from tasks.execution import Execution
-from tasks.keeper import Keeper
 from tasks.log_store import Row
 from tasks.models import Runner, Task, columns_after, next_ended
 from tasks.news import CHANNELS, announce, announce_lines, messages_of, parts_of
+from tasks.runner.execution import Execution
+from tasks.runner.process import Child
+from tasks.shim.client import ForkServer
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ class Run:
         cls,
         task: Task,
         kind: TaskType,
-        keeper: Keeper,
+        fork_server: ForkServer,
         values: Mapping[str, str] | None = None,
     ) -> "Run":
         """The run of a task just claimed: from the first line on, or from where the
@@ -108,7 +108,7 @@ class Run:
             task.pk,
             kind,
             task.params if values is None else values,
-            keeper,
+            fork_server,
             first_seq=task.last_seq,
             trail=task.trail,
             progress=task.progress,

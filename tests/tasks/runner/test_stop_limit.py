@@ -5,11 +5,11 @@ import sys
 
 import pytest
 
-from tasks.stop_limit import TOO_LATE
+from tasks.runner.stop_limit import TOO_LATE
 
 CODE = """
 import time
-from tasks import stop_limit
+from tasks.runner import stop_limit
 stop_limit.MARGIN_SECONDS = 0.1
 limit = stop_limit.StopLimit()
 %s

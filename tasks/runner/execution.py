@@ -17,11 +17,11 @@ from django.conf import settings
 
 from tasks.catalog.patterns import LINE_SECONDS, Match, Pattern, TooSlow, found_in
 from tasks.catalog.task_type import NoValue, Step, TaskType, fill
-from tasks.causes import LONGEST_SHOWN, Cause, Output
-from tasks.child import CUT_NOTE, Child, Stream
-from tasks.keeper import Keeper, Program
-from tasks.outputs import MOST_REFUSALS_TOLD, Outputs
-from tasks.pipes import Piece
+from tasks.runner.causes import LONGEST_SHOWN, Cause, Output
+from tasks.runner.outputs import MOST_REFUSALS_TOLD, Outputs
+from tasks.runner.pipes import Piece
+from tasks.runner.process import CUT_NOTE, Child, Stream
+from tasks.runner.workflow_commands import Command, NotJson, json_of, parse
 from tasks.secrets.masking import (
     LEAST_CHARACTERS,
     MASK,
@@ -29,8 +29,8 @@ from tasks.secrets.masking import (
     Masks,
     TooManySecrets,
 )
-from tasks.start_failures import NOT_EXECUTABLE, limit_met
-from tasks.workflow import Command, NotJson, json_of, parse
+from tasks.shim.client import ForkServer, Program
+from tasks.shim.start_failures import NOT_EXECUTABLE, limit_met
 
 RETRY_SECONDS = 1.0  # before the first retry; doubled for each further one
 MAX_RETRY_SECONDS = 60.0
@@ -80,7 +80,7 @@ class Execution:
         task_id: uuid.UUID,
         kind: TaskType,
         params: Mapping[str, str],
-        keeper: Keeper,
+        fork_server: ForkServer,
         *,
         first_seq: int = 0,
         trail: list[Any] | None = None,
@@ -88,7 +88,7 @@ class Execution:
     ) -> None:
         """``first_seq``, ``trail``, ``progress``: where it goes on, if it ran before:
         behind that line, with the trail that the claim left, never back."""
-        self.task_id, self.kind, self._keeper = task_id, kind, keeper
+        self.task_id, self.kind, self._fork_server = task_id, kind, fork_server
         self.values = kind.placeholders(task_id, params)
         secrets = {p.name: params.get(p.name, "") for p in kind.params if p.secret}
         self._masks = Masks(secrets.values())
@@ -233,7 +233,7 @@ class Execution:
             self._end("failed", f"Step “{step.name}” was not started: {missing}")
             return
         try:
-            self.child = Child(self._keeper, program, self._masks.hide_cut)
+            self.child = Child(self._fork_server, program, self._masks.hide_cut)
         except OSError as error:  # a limit of the system's, which others may not meet
             self._complaint = limit_met(program.argv[0], error)
             self._judge(NOT_EXECUTABLE, {})

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.child import LINE_LIMIT_BYTES, PROMPT_LOOKS, Child, LineCutter
-from tasks.keeper import Keeper, Program
+from tasks.runner.process import LINE_LIMIT_BYTES, PROMPT_LOOKS, Child, LineCutter
+from tasks.shim.client import ForkServer, Program
 from tests.e2e.conftest import ROOT, wait_until
 
 
@@ -28,20 +28,20 @@ def cut(*chunks):
 
 
 @pytest.fixture(scope="module")
-def keeper():
-    keeper = Keeper()
-    yield keeper
-    keeper.close()
+def fork_server():
+    fork_server = ForkServer()
+    yield fork_server
+    fork_server.close()
 
 
 @pytest.fixture
-def start(keeper):
+def start(fork_server):
     """Starts programs, and sees that they are gone behind the test."""
     started = []
 
     def start(*argv, env=None, cwd="/", **options):
         env = {"PATH": os.environ["PATH"], **(env or {})}
-        started.append(Child(keeper, Program(argv, cwd, env, **options)))
+        started.append(Child(fork_server, Program(argv, cwd, env, **options)))
         return started[-1]
 
     yield start
@@ -230,13 +230,13 @@ def test_a_program_runs_as_the_account_asked_for_with_its_home_and_groups(run):
 
 AS_NOBODY = """
 import os
-from tasks.keeper_process import Attendant, NotRoot
+from tasks.shim.shim import NotRoot, Shim
 if os.geteuid() == 0:
     os.setuid(65534)
-attendant = Attendant.__new__(Attendant)
-attendant.order = dict(env={}, user="root", own_env={}, argv=["true"], cwd="/")
+shim = Shim.__new__(Shim)
+shim.order = dict(env={}, user="root", own_env={}, argv=["true"], cwd="/")
 try:
-    attendant._popen()
+    shim._popen()
 except NotRoot:
     print("refused")
 """
@@ -370,40 +370,40 @@ def test_a_program_that_multiplies_is_ended_all_the_same(start):
 SCRIPT = """
 import sys
 sys.path.insert(0, "{root}")
-from tasks import keeper_process
+from tasks.shim import server
 {changes}
-keeper_process.main()
+server.main()
 """
 
 
 @pytest.fixture
-def changed_keeper(tmp_path, monkeypatch, caplog):
-    """Makes a keeper whose process was changed; the log has what it says."""
-    caplog.set_level("INFO", "tasks.keeper")
+def changed_server(tmp_path, monkeypatch, caplog):
+    """Makes a fork server whose process was changed; the log has what it says."""
+    caplog.set_level("INFO", "tasks.shim.client")
     made = []
 
     def make(changes):
         script = tmp_path / "script.py"
         script.write_text(SCRIPT.format(root=ROOT, changes=changes))
-        monkeypatch.setattr(Keeper, "script", script)
-        made.append(Keeper())
+        monkeypatch.setattr(ForkServer, "script", script)
+        made.append(ForkServer())
         return made[-1]
 
     yield make
-    for keeper in made:
-        keeper.close()
+    for fork_server in made:
+        fork_server.close()
 
 
 def test_the_log_says_that_a_subreaper_holds_the_tree(caplog):
-    caplog.set_level("INFO", "tasks.keeper")
-    Keeper().close()
+    caplog.set_level("INFO", "tasks.shim.client")
+    ForkServer().close()
     assert "by a subreaper for each program" in caplog.text
 
 
 def test_without_a_subreaper_the_log_says_what_outlives_a_cancel(
-    changed_keeper, caplog
+    changed_server, caplog
 ):
-    changed_keeper("keeper_process.become_subreaper = lambda: False")
+    changed_server("server.become_subreaper = lambda: False")
     assert "what leaves its group outlives a cancel" in caplog.text
 
 
@@ -415,38 +415,38 @@ def is_in(process, group):
         return False
 
 
-def attendants_of(keeper):
-    return psutil.Process(keeper._process.pid).children()
+def shims_of(fork_server):
+    return psutil.Process(fork_server._process.pid).children()
 
 
-def test_when_its_attendant_is_killed_a_program_ends_with_all_that_is_its():
-    keeper = Keeper()
+def test_when_its_shim_is_killed_a_program_ends_with_all_that_is_its():
+    fork_server = ForkServer()
     env = {"PATH": os.environ["PATH"]}
     text = hiding("a daemon", "sleep 1000")
-    child = Child(keeper, Program(["sh", "-c", text], "/", env))
+    child = Child(fork_server, Program(["sh", "-c", text], "/", env))
     hidden = int(wait_for_lines(child, 1)[0])
-    (attendant,) = (p for p in attendants_of(keeper) if p.children())
-    attendant.kill()
+    (shim,) = (p for p in shims_of(fork_server) if p.children())
+    shim.kill()
     finish(child)
     assert child.status == -signal.SIGKILL
     wait_until(lambda: not is_alive(hidden) and not is_alive(child.pid), "them to go")
-    keeper.close()
+    fork_server.close()
 
 
-def test_a_killed_keeper_is_replaced_and_what_it_started_goes_on():
-    keeper = Keeper()
+def test_a_killed_fork_server_is_replaced_and_what_it_started_goes_on():
+    fork_server = ForkServer()
     env = {"PATH": os.environ["PATH"]}
-    first = Child(keeper, Program(["sh", "-c", "echo up; sleep 1000"], "/", env))
+    first = Child(fork_server, Program(["sh", "-c", "echo up; sleep 1000"], "/", env))
     wait_for_lines(first, 1)
-    keeper._process.kill()
-    keeper._process.wait()
-    second = Child(keeper, Program(["echo", "here"], "/", env))
+    fork_server._process.kill()
+    fork_server._process.wait()
+    second = Child(fork_server, Program(["echo", "here"], "/", env))
     assert finish(second) == [("stdout", "here")]
     assert is_alive(first.pid)
     first.stop(grace_seconds=10)
     finish(first)
     assert first.status == -signal.SIGTERM
-    keeper.close()
+    fork_server.close()
 
 
 # --- Limits of the system -----------------------------------------------------------
@@ -459,18 +459,20 @@ def fork_seldom():
     if len(calls) in ({which}):
         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
     return fork()
-keeper_process.os.fork = fork_seldom
+os.fork = fork_seldom
 """
 ENV = {"PATH": os.environ["PATH"]}
 
 
 @pytest.mark.parametrize("which", ["1,", "2,", "1, 2, 3", "2, 3"])
-def test_a_keeper_that_can_start_no_process_refuses_and_goes_on(changed_keeper, which):
-    keeper = changed_keeper(NO_PROCESS_ONCE.replace("{which}", which))
-    pid = keeper._process.pid
+def test_a_fork_server_that_can_start_no_process_refuses_and_goes_on(
+    changed_server, which
+):
+    fork_server = changed_server(NO_PROCESS_ONCE.replace("{which}", which))
+    pid = fork_server._process.pid
     results = []
     for number in range(4):
-        child = Child(keeper, Program(["echo", str(number)], "/", ENV))
+        child = Child(fork_server, Program(["echo", str(number)], "/", ENV))
         results.append((finish(child), child.refusal))
     told = "echo could not be started: no more processes can be started"
     for number, (lines, refusal) in enumerate(results):
@@ -478,32 +480,33 @@ def test_a_keeper_that_can_start_no_process_refuses_and_goes_on(changed_keeper, 
     assert results[-1][1] is None
     if which in {"1, 2, 3", "2, 3"}:
         assert any(refusal for _, refusal in results)
-    assert keeper._process.poll() is None
-    assert keeper._process.pid == pid
+    assert fork_server._process.poll() is None
+    assert fork_server._process.pid == pid
 
 
 @pytest.mark.parametrize("number", ["EAGAIN", "ENOMEM"])
 def test_a_program_that_cannot_be_forked_is_refused_with_the_reason(
-    changed_keeper, number
+    changed_server, number
 ):
-    keeper = changed_keeper(
+    fork_server = changed_server(
         f"""
 import errno, os
 def refuse(*_, **__):
     raise OSError(errno.{number}, os.strerror(errno.{number}))
-keeper_process.subprocess.Popen = refuse
+import subprocess
+subprocess.Popen = refuse
 """
     )
-    child = Child(keeper, Program(["echo"], "/", ENV))
+    child = Child(fork_server, Program(["echo"], "/", ENV))
     assert finish(child) == []
     assert child.refusal[0].startswith("echo could not be started: ")
     assert child.refusal[1] == 126
 
 
-def test_an_order_whose_files_do_not_come_through_is_refused(changed_keeper):
-    keeper = changed_keeper(
+def test_an_order_whose_files_do_not_come_through_is_refused(changed_server):
+    fork_server = changed_server(
         """
-receive = keeper_process.receive
+receive = server.receive
 def receive_less(connection):
     message, fds = receive(connection)
     for fd in fds[1:]:
@@ -511,13 +514,13 @@ def receive_less(connection):
     return message, fds[:1]
 if True:
     import os
-    keeper_process.receive = receive_less
+    server.receive = receive_less
 """
     )
-    child = Child(keeper, Program(["echo"], "/", ENV))
+    child = Child(fork_server, Program(["echo"], "/", ENV))
     assert finish(child) == []
     assert "no more files can be opened" in child.refusal[0]
-    assert keeper._process.poll() is None
+    assert fork_server._process.poll() is None
 
 
 def open_files():
@@ -525,7 +528,7 @@ def open_files():
 
 
 def test_what_could_not_be_opened_leaves_nothing_open():
-    keeper = Keeper()
+    fork_server = ForkServer()
     before = open_files()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     highest = max(map(int, before))
@@ -533,15 +536,17 @@ def test_what_could_not_be_opened_leaves_nothing_open():
         resource.setrlimit(resource.RLIMIT_NOFILE, (highest + room, hard))
         try:
             with suppress(OSError):
-                finish(Child(keeper, Program(["true"], "/", ENV)))
+                finish(Child(fork_server, Program(["true"], "/", ENV)))
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert open_files() == before
-    assert finish(Child(keeper, Program(["echo", "up"], "/", ENV)))
-    keeper.close()
+    assert finish(Child(fork_server, Program(["echo", "up"], "/", ENV)))
+    fork_server.close()
 
 
-def test_a_keeper_that_dies_while_it_starts_is_started_once_more(tmp_path, monkeypatch):
+def test_a_fork_server_that_dies_while_it_starts_is_started_once_more(
+    tmp_path, monkeypatch
+):
     script = tmp_path / "script.py"
     mark = tmp_path / "tried"
     script.write_text(
@@ -549,30 +554,30 @@ def test_a_keeper_that_dies_while_it_starts_is_started_once_more(tmp_path, monke
         f"    open({str(mark)!r}, 'w').close()\n    sys.exit(3)\n"
         + SCRIPT.format(root=ROOT, changes="")
     )
-    monkeypatch.setattr(Keeper, "script", script)
-    keeper = Keeper()
-    assert finish(Child(keeper, Program(["echo", "up"], "/", ENV))) == [
+    monkeypatch.setattr(ForkServer, "script", script)
+    fork_server = ForkServer()
+    assert finish(Child(fork_server, Program(["echo", "up"], "/", ENV))) == [
         ("stdout", "up")
     ]
-    keeper.close()
+    fork_server.close()
 
 
-def test_a_keeper_that_never_starts_is_an_error_of_that_program_alone(
+def test_a_fork_server_that_never_starts_is_an_error_of_that_program_alone(
     tmp_path, monkeypatch
 ):
-    keeper = Keeper()
+    fork_server = ForkServer()
     script = tmp_path / "script.py"
     script.write_text("raise SystemExit(3)")
-    keeper._process.kill()
-    keeper._process.wait()
+    fork_server._process.kill()
+    fork_server._process.wait()
     with monkeypatch.context() as patch:
-        patch.setattr(Keeper, "script", script)
+        patch.setattr(ForkServer, "script", script)
         with pytest.raises(ChildProcessError):
-            Child(keeper, Program(["echo"], "/", ENV))
-    assert finish(Child(keeper, Program(["echo", "up"], "/", ENV))) == [
+            Child(fork_server, Program(["echo"], "/", ENV))
+    assert finish(Child(fork_server, Program(["echo", "up"], "/", ENV))) == [
         ("stdout", "up")
     ]
-    keeper.close()
+    fork_server.close()
 
 
 def oom_score_of(pid):
@@ -580,25 +585,26 @@ def oom_score_of(pid):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="Linux has scores")
-def test_programs_are_ended_before_the_service_when_memory_runs_out(start, keeper):
+def test_programs_are_ended_before_the_service_when_memory_runs_out(start, fork_server):
     child = start("sh", "-c", "cat /proc/self/oom_score_adj; exec sleep 1000")
     (own,) = wait_for_lines(child, 1)
     service = oom_score_of("self")
     assert int(own) == oom_score_of(child.pid) == min(1000, service + 500)
-    for pid in (keeper._process.pid, psutil.Process(child.pid).ppid()):
+    for pid in (fork_server._process.pid, psutil.Process(child.pid).ppid()):
         assert oom_score_of(pid) == service
 
 
 MEMORY_RAN_OUT = """
 counts = iter([7, 8])
-keeper_process.oom_kills = lambda: next(counts)
+from tasks.shim import shim
+shim.oom_kills = lambda: next(counts)
 """
 
 
 @pytest.mark.parametrize("ending", ["kill -KILL $$", "exit 137"])
-def test_what_the_kernel_ended_when_memory_ran_out_says_so(changed_keeper, ending):
-    keeper = changed_keeper(MEMORY_RAN_OUT)
-    child = Child(keeper, Program(["sh", "-c", ending], "/", ENV))
+def test_what_the_kernel_ended_when_memory_ran_out_says_so(changed_server, ending):
+    fork_server = changed_server(MEMORY_RAN_OUT)
+    child = Child(fork_server, Program(["sh", "-c", ending], "/", ENV))
     finish(child)
     assert child.why.startswith("Probably out of memory; the kernel killed")
 
@@ -610,9 +616,9 @@ def test_what_somebody_else_killed_says_nothing_of_memory(start, ending):
     assert child.why is None
 
 
-def test_what_was_killed_on_demand_says_nothing_of_memory(changed_keeper):
-    keeper = changed_keeper(MEMORY_RAN_OUT)
-    child = Child(keeper, Program(["sh", "-c", "echo up; sleep 1000"], "/", ENV))
+def test_what_was_killed_on_demand_says_nothing_of_memory(changed_server):
+    fork_server = changed_server(MEMORY_RAN_OUT)
+    child = Child(fork_server, Program(["sh", "-c", "echo up; sleep 1000"], "/", ENV))
     wait_for_lines(child, 1)
     child.kill_now()
     finish(child)
@@ -621,9 +627,9 @@ def test_what_was_killed_on_demand_says_nothing_of_memory(changed_keeper):
 
 STARTER = """
 import os, sys
-from tasks.child import Child
-from tasks.keeper import Keeper, Program
-child = Child(Keeper(), Program(["sh", "-c", sys.argv[1]], "/", dict(os.environ)))
+from tasks.runner.process import Child
+from tasks.shim.client import ForkServer, Program
+child = Child(ForkServer(), Program(["sh", "-c", sys.argv[1]], "/", dict(os.environ)))
 while not (lines := child.read(child.open_pipes[0])[1]):
     pass
 print(*lines, flush=True)

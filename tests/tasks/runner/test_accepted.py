@@ -4,14 +4,14 @@ from datetime import timedelta
 
 import pytest
 
-from tasks.accepting import CannotRun, accepted
 from tasks.catalog.loader import catalog
-from tasks.claiming import claim
 from tasks.description import describe
 from tasks.lifecycle import Actor, submit
 from tasks.models import Task, TaskDefinition
 from tasks.pages.sayings import said
 from tasks.reaper import take_from_its_runner
+from tasks.runner.accepted import CannotRun, accepted
+from tasks.runner.claim import claim
 from tests.factories import NOON, RunnerFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db

@@ -23,14 +23,10 @@ from django.db import DataError, Error, IntegrityError, connection
 from django.db.models import F
 from django.db.models.functions import Now
 
-from tasks.accepting import CannotRun, accepted
 from tasks.actors import Actor
 from tasks.catalog.loader import catalog
 from tasks.catalog.task_type import TaskType
-from tasks.claiming import claim
 from tasks.disk import is_full
-from tasks.execution import Outcome
-from tasks.keeper import Keeper, LeaseLost
 from tasks.models import (
     HEARTBEAT_SECONDS,
     LEASE_SECONDS,
@@ -39,12 +35,16 @@ from tasks.models import (
     Task,
 )
 from tasks.news import EVERYTHING, subscribe
-from tasks.pipes import MOST_BYTES, OrderedPipes, Piece, Pipes
 from tasks.processes import process_space, process_started
 from tasks.pruning import prune
 from tasks.reaper import WATCH_SECONDS, Watchman, disown
-from tasks.stop_limit import StopLimit
-from tasks.storing import Run, settle, store
+from tasks.runner.accepted import CannotRun, accepted
+from tasks.runner.claim import claim
+from tasks.runner.execution import Outcome
+from tasks.runner.pipes import MOST_BYTES, OrderedPipes, Piece, Pipes
+from tasks.runner.stop_limit import StopLimit
+from tasks.runner.writer import Run, settle, store
+from tasks.shim.client import ForkServer, LeaseLost
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +76,7 @@ class TaskRunner:
     ) -> None:
         row_id = uuid.uuid4()
         patience_seconds = store_patience_seconds + longest_grace()
-        self._keeper = Keeper(row_id, patience_seconds + LEASE_SECONDS)
+        self._fork_server = ForkServer(row_id, patience_seconds + LEASE_SECONDS)
         self._watchman = Watchman(row_id)
         self.concurrency, self.drain_seconds = concurrency, drain_seconds
         self.store_patience_seconds = store_patience_seconds
@@ -220,12 +220,12 @@ class TaskRunner:
 
         Raises LeaseLost where nobody believes that it lives any more.
         """
-        self._keeper.check_lease()
+        self._fork_server.check_lease()
         alive = Runner.objects.filter(pk=self.row.pk, stopped_at=None)
         if not alive.update(heartbeat_at=Now(), beats=F("beats") + 1, is_silent=False):
             raise LeaseLost
         self._confirmed_at = time.monotonic()
-        self._keeper.confirm_lease()
+        self._fork_server.confirm_lease()
         # The sign of life waited for the disk, and what was stored before it with it.
         self._part_from(settle(self.runs.values(), self.row))
         self._dirty = {key: run for key, run in self.runs.items() if run.is_dirty}
@@ -280,10 +280,10 @@ class TaskRunner:
         try:
             kind, values = accepted(task)
         except CannotRun as reason:
-            run = Run.begun(task, _gone(task.type), self._keeper, {})
+            run = Run.begun(task, _gone(task.type), self._fork_server, {})
             run.execution.stop("failed", str(reason))
             return run
-        return Run.begun(task, kind, self._keeper, values)
+        return Run.begun(task, kind, self._fork_server, values)
 
     def flush(self, runs: Iterable[Run] | None = None) -> None:
         """Store everything that has piled up, of all tasks (or these), in one
@@ -583,7 +583,7 @@ class TaskRunner:
             self._stop_limit.close()
         for run in list(self.runs.values()):
             run.execution.kill()
-        self._keeper.close()
+        self._fork_server.close()
         self._pipes.close()
         with suppress(Error):
             Runner.objects.not_stopped().filter(pk=self.row.pk).update(

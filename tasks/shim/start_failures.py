@@ -3,7 +3,7 @@
 ``execve(2)`` says "not found" of a script whose interpreter is missing, and "Exec
 format error" of a file that was made on Windows or for another processor. People look
 for the wrong thing then, so the file itself is looked at here. Plain Python, without
-Django: it is asked by the process that starts programs (``tasks.keeper_process``).
+Django: it is asked by the process that starts programs (``tasks.shim.server``).
 """
 
 import errno

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tasks.workflow import JSON_LEVELS, Command, NotJson, json_of, parse
+from tasks.runner.workflow_commands import JSON_LEVELS, Command, NotJson, json_of, parse
 
 
 @pytest.mark.parametrize(

@@ -16,15 +16,16 @@ import pytest
 from django.db import Error, connection
 from django.db.models.functions import Now
 
-from tasks import execution, log_store, reaper
-from tasks.claiming import claim
-from tasks.keeper import LeaseLost
+from tasks import log_store, reaper
 from tasks.lifecycle import Actor, request_cancel, submit
 from tasks.models import AuditEvent, PrunedLog, Runner, Task
 from tasks.pages.sayings import said
-from tasks.pipes import MOST_BYTES
 from tasks.reaper import reap
-from tasks.runner import FENCE_SECONDS, TaskRunner
+from tasks.runner import execution
+from tasks.runner.claim import claim
+from tasks.runner.loop import FENCE_SECONDS, TaskRunner
+from tasks.runner.pipes import MOST_BYTES
+from tasks.shim.client import LeaseLost
 from tasks.waiting import waiting_for
 from tests.factories import RunnerFactory, TaskFactory, write_log
 
@@ -570,7 +571,7 @@ def test_lines_wait_where_storing_them_meets_a_limit(new_runner, monkeypatch):
 
     task, runner = TaskFactory(type="two-lines", params={}), new_runner()
     with monkeypatch.context() as patch:
-        patch.setattr("tasks.runner.store", refuse)
+        patch.setattr("tasks.runner.loop.store", refuse)
         work(runner, lambda: runner._not_stored_since is not None)
     work(runner, ended(task))
     assert messages(task)[1:3] == ["one", "two"]

@@ -10,12 +10,12 @@ import uuid
 
 import pytest
 
-from tasks import execution
 from tasks.catalog.loader import load
-from tasks.execution import Execution
 from tasks.models import step_starts
+from tasks.runner import execution
+from tasks.runner.execution import Execution
 from tests.e2e.conftest import wait_until
-from tests.factories import keeper
+from tests.factories import fork_server
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def steps(*commands, head="", each=""):
 
 def run(task_type, params=None, until=lambda running: False):
     """Run to the end; ``until`` says when to cancel."""
-    running = Execution(uuid.uuid4(), task_type, params or {}, keeper())
+    running = Execution(uuid.uuid4(), task_type, params or {}, fork_server())
     asked = False
     while running.outcome is None:
         running.advance()
@@ -239,7 +239,9 @@ def test_cancel_ends_the_processes_and_says_who(kind):
 
 
 def test_a_task_stopped_before_it_began_runs_nothing(kind, tmp_path):
-    running = Execution(uuid.uuid4(), kind(steps(f"touch {tmp_path}/x")), {}, keeper())
+    running = Execution(
+        uuid.uuid4(), kind(steps(f"touch {tmp_path}/x")), {}, fork_server()
+    )
     running.stop("cancelled", "Cancelled by alice.")
     running.advance()
     assert running.outcome == "cancelled"
@@ -449,7 +451,7 @@ def test_what_a_step_left_behind_is_killed_and_said(kind):
 def test_a_forced_stop_gives_no_grace(kind):
     stubborn = "trap '' TERM; echo up; sleep 1000; sleep 1000"
     running = Execution(
-        uuid.uuid4(), kind(steps(stubborn, head='stop_grace = "1h"')), {}, keeper()
+        uuid.uuid4(), kind(steps(stubborn, head='stop_grace = "1h"')), {}, fork_server()
     )
     asked = 0
     while running.outcome is None:
@@ -506,7 +508,7 @@ def test_a_task_that_ran_before_goes_on_from_there(kind):
         uuid.uuid4(),
         kind(steps("true", "true")),
         {},
-        keeper(),
+        fork_server(),
         first_seq=9,
         trail=list(before),
         progress=50,
@@ -606,7 +608,7 @@ def test_output_that_nobody_read_yet_is_no_silence(kind):
         uuid.uuid4(),
         kind(steps("echo up; sleep 1000", head='stall_after = "10s"')),
         {},
-        keeper(),
+        fork_server(),
     )
     running.advance()
     wait_until(running.child.has_more, "the line to be in the pipe")

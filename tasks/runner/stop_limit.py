@@ -13,7 +13,7 @@ TOO_LATE = 70  # EX_SOFTWARE of sysexits.h
 
 class StopLimit:
     """A thread that ends this process where a stop takes too long. What the runner
-    started ends with it (tasks.keeper_process)."""
+    started ends with it (tasks.shim.server)."""
 
     def __init__(self) -> None:
         self._seconds = 0.0

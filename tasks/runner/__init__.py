@@ -1,0 +1,1 @@
+"""Claims tasks, runs their steps, and stores what they print."""
