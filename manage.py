@@ -22,6 +22,6 @@ if __name__ == "__main__":
     except (InterfaceError, OperationalError) as error:
         if "--traceback" in sys.argv:
             raise
-        from tasks.news import why_unreachable
+        from tasks.notifications import why_unreachable
 
         sys.exit(f"CommandError: The database can't be used: {why_unreachable(error)}")

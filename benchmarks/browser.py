@@ -32,7 +32,7 @@ PATIENCE_MS = 60_000
 LAST_ROW = "ol.virtual li:last-child:not(.absent)"
 SIGN_IN = """
 from django.contrib.auth.models import Group, User
-from tasks.sign_in import sign_in_link
+from tasks.access.sign_in import sign_in_link
 user = User.objects.create_user("reader", password=None, is_staff=True)
 user.groups.add(Group.objects.get(name="viewer"))
 print(sign_in_link(user, "{url}"))

@@ -10,7 +10,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.db import close_old_connections, connection
 
 from resource_sync.edge import believed, is_allowed
-from tasks.api.authentication import has_known_credentials
+from tasks.access.authentication import has_known_credentials
 
 logger = logging.getLogger(__name__)
 

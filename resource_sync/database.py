@@ -52,7 +52,7 @@ def database(raw: str, data_dir: Path) -> dict[str, Any]:
         raise WrongUrl("for SQLite it takes a path, and no options")
     name = dj_database_url.parse(raw)["NAME"] if raw else data_dir / "db.sqlite3"
     return {
-        "ENGINE": "tasks.sqlite3",
+        "ENGINE": "tasks.databases.sqlite3",
         "NAME": name,
         "OPTIONS": {
             # A reader that turns writer would fail at once instead of waiting.
@@ -82,7 +82,7 @@ def _postgresql(raw: str) -> dict[str, Any]:
     if "PGCONNECT_TIMEOUT" not in os.environ:
         options.setdefault("connect_timeout", CONNECT_SECONDS)
     return {
-        "ENGINE": "tasks.postgresql",
+        "ENGINE": "tasks.databases.postgresql",
         **parts,
         # Not CONN_MAX_AGE: idle threads would keep what others wait for; a pool does
         # not.

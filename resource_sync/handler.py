@@ -29,7 +29,7 @@ from django.urls import set_script_prefix
 from resource_sync.threads import Busy, Threads
 from streaming.backpressure import PatientSend
 from streaming.waiters import until_ended
-from tasks.api import problems
+from tasks import problems
 
 # More than the cores can use, because some requests wait for a database or a store;
 # and no more, because all of them want Python's lock: under 300 searches at once on two

@@ -9,8 +9,8 @@ from django.utils.translation import get_language_from_request, override
 from django.utils.translation import gettext as _
 
 from streaming.refusals import with_common_headers
-from tasks.api.problems import KIND, problem
 from tasks.own_url import own_url
+from tasks.problems import KIND, problem
 
 SAFE = {"GET", "HEAD", "OPTIONS"}
 View = Callable[[HttpRequest], HttpResponse]

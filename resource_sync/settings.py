@@ -318,7 +318,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "csp.context_processors.nonce",
-                "tasks.rights.for_templates",
+                "tasks.access.rights.for_templates",
             ],
             "libraries": {"modules": "resource_sync.modules"},
         },
@@ -326,7 +326,7 @@ TEMPLATES = [
 ]
 
 # Names and passwords as Django has them; permissions by the groups' rights.
-AUTHENTICATION_BACKENDS = ["tasks.backends.RightsBackend"]
+AUTHENTICATION_BACKENDS = ["tasks.access.backends.RightsBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{validator}"}
     for validator in (
@@ -349,7 +349,7 @@ DATABASES = {
         "(?sslmode=verify-full), or sqlite:///PATH",
     )
 }
-if DATABASES["default"]["ENGINE"] == "tasks.sqlite3":
+if DATABASES["default"]["ENGINE"] == "tasks.databases.sqlite3":
     private_files.make_database_private(Path(DATABASES["default"]["NAME"]))
 
 # --- Cache (rate limits, the state of several web processes) ------------------------
@@ -415,7 +415,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_NAME = "resource_sync_session"
 CSRF_COOKIE_NAME = "resource_sync_csrf"
-CSRF_FAILURE_VIEW = "tasks.pages.failures.csrf_failure"
+CSRF_FAILURE_VIEW = "tasks.web.failures.csrf_failure"
 # Behind TLS (HTTPS=on) the edge (resource_sync.edge) has already set the scheme
 # from a trusted proxy's X-Forwarded-Proto.
 SECURE_SSL_REDIRECT = HTTPS
@@ -446,15 +446,15 @@ CORS_EXPOSE_HEADERS = ["Location", "Retry-After", "Preference-Applied"]
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "tasks.api.authentication.ApiKeyAuthentication",
-        "tasks.api.authentication.StaffSessionAuthentication",
+        "tasks.access.authentication.ApiKeyAuthentication",
+        "tasks.access.authentication.StaffSessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_THROTTLE_CLASSES": ["tasks.api.throttles.RateLimit"],
+    "DEFAULT_THROTTLE_CLASSES": ["tasks.access.rate_limits.RateLimit"],
     "DEFAULT_PARSER_CLASSES": ["tasks.api.parsers.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "tasks.api.problems.problem_response",
+    "EXCEPTION_HANDLER": "tasks.problems.problem_response",
     "UNAUTHENTICATED_USER": None,
 }
 

@@ -150,7 +150,7 @@ def prepare(*, port_is_needed: bool = True) -> Prepared:
     from django.db import DatabaseError
 
     django.setup()
-    from tasks.sign_in import first_administrator
+    from tasks.access.sign_in import first_administrator
 
     check()
     demo = start_demo(os.environ, settings.DATA_DIR)
@@ -225,7 +225,7 @@ def reach_postgresql() -> None:
     import psycopg
     from django.db import OperationalError
 
-    from tasks.news import connection_of_its_own
+    from tasks.notifications import connection_of_its_own
 
     try:
         connection_of_its_own().close()
@@ -240,7 +240,7 @@ def admin_user(password: str) -> "tuple[User, str]":
     """
     from django.contrib.auth.models import User
 
-    from tasks.sign_in import first_administrator
+    from tasks.access.sign_in import first_administrator
 
     user = first_administrator()
     if user is None:
@@ -357,8 +357,8 @@ def banner_of_a_daemon(prepared: Prepared) -> str:
 def banner(prepared: Prepared, how_to_stop: str = "") -> str:
     from django.conf import settings
 
+    from tasks.access.sign_in import sign_in_link
     from tasks.own_url import own_url
-    from tasks.sign_in import sign_in_link
 
     url, user = own_url(), prepared.administrator
     return framed(

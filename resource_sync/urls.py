@@ -4,8 +4,8 @@ from django.contrib import admin
 from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, URLResolver, include, path
 
-from tasks import sign_in
-from tasks.pages import compare, console, history, live, rerun, task_page
+from tasks.access import sign_in
+from tasks.web import compare, console, history, live, rerun, task
 
 urlpatterns: list[URLPattern | URLResolver] = [
     # People's doors
@@ -14,12 +14,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("live/console", console.console_live, name="console-live"),
     path("history", history.history, name="history"),
     path("compare", compare.compare, name="compare"),
-    path("tasks/<uuid:task_id>", task_page.task_page, name="task"),
-    path("tasks/<uuid:task_id>/panel", task_page.panel, name="task-panel"),
-    path("tasks/<uuid:task_id>/facts", task_page.facts, name="task-facts"),
-    path("tasks/<uuid:task_id>/why", task_page.why_waiting, name="task-why"),
+    path("tasks/<uuid:task_id>", task.task_page, name="task"),
+    path("tasks/<uuid:task_id>/panel", task.panel, name="task-panel"),
+    path("tasks/<uuid:task_id>/facts", task.facts, name="task-facts"),
+    path("tasks/<uuid:task_id>/why", task.why_waiting, name="task-why"),
     path("tasks/<uuid:task_id>/rerun", rerun.rerun, name="task-rerun"),
-    path("tasks/<uuid:task_id>/cancel", task_page.cancel, name="task-cancel"),
+    path("tasks/<uuid:task_id>/cancel", task.cancel, name="task-cancel"),
     path("sign-in/<str:uidb64>/<str:token>", sign_in.sign_in, name="sign-in"),
     path("sign-out", LogoutView.as_view(), name="sign-out"),
     path("i18n/", include("django.conf.urls.i18n")),
@@ -28,7 +28,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
 ]
 
 # Problem details for programs, pages for people.
-handler400 = "tasks.pages.failures.bad_request"
-handler403 = "tasks.pages.failures.permission_denied"
-handler404 = "tasks.pages.failures.not_found"
-handler500 = "tasks.pages.failures.server_error"
+handler400 = "tasks.web.failures.bad_request"
+handler403 = "tasks.web.failures.permission_denied"
+handler404 = "tasks.web.failures.not_found"
+handler500 = "tasks.web.failures.server_error"

@@ -32,10 +32,11 @@ from django.utils.translation import gettext as _
 from streaming.encode import connected_event, encoded
 from streaming.refusals import redirect_to_https, with_common_headers
 from streaming.states import Stamp, stamp_of_newcomer
-from tasks.api import admission, problems
-from tasks.api.credentials import BOOTSTRAP, Credential
-from tasks.description import describe
+from tasks import problems
+from tasks.access import admission
+from tasks.access.credentials import BOOTSTRAP, Credential
 from tasks.models import Task, task_id_of
+from tasks.representation import describe
 from tasks.waiting import WaitingFor, waiting_for_all
 
 logger = logging.getLogger(__name__)

@@ -15,9 +15,9 @@ from django_eventstream.event import Event
 from django_eventstream.storage import EventDoesNotExist, StorageBase
 from django_eventstream.views import Listener, ListenerManager, get_listener_manager
 
-from tasks import log_store
+from tasks.access.rights import rights_of
+from tasks.logs import store as log_store
 from tasks.models import Task
-from tasks.rights import rights_of
 
 PREFIX = "task-"
 ALL_TASKS = "tasks"  # the channel of what changes among all of them

@@ -13,8 +13,8 @@ from json.encoder import encode_basestring
 from random import randint
 from typing import Any
 
-from tasks.description import iso_of_ms
-from tasks.log_store import Row
+from tasks.logs.store import Row
+from tasks.timestamps import iso_of_ms
 
 # How long a client waits before it comes back: each another while, so that a restart
 # of the server does not bring all of them in one instant.

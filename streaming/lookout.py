@@ -19,10 +19,10 @@ from django.utils import timezone
 
 from streaming.encode import changed_event, encoded, task_event
 from streaming.outages import Answers
-from tasks.api.releases import FRESH_SECONDS, releases_within
-from tasks.description import describe
 from tasks.models import Runner, Task
-from tasks.news import EVERYTHING, News, subscribe, wait
+from tasks.notifications import EVERYTHING, News, subscribe, wait
+from tasks.releases import FRESH_SECONDS, releases_within
+from tasks.representation import describe
 from tasks.waiting import waiting_for_all
 
 LOOK_SECONDS = 0.5  # between two looks: a task is told of twice a second at most

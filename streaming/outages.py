@@ -10,9 +10,9 @@ from typing import NamedTuple
 from django.db import connection
 
 from streaming.encode import degraded_event, encoded
-from tasks.api.problems import DATABASE_DOWN, database_replaced
-from tasks.description import iso
-from tasks.sqlite3.base import DatabaseReplaced
+from tasks.databases.sqlite3.base import DatabaseReplaced
+from tasks.problems import DATABASE_DOWN, database_replaced
+from tasks.timestamps import iso
 
 logger = logging.getLogger(__name__)
 

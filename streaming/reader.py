@@ -27,9 +27,9 @@ from streaming.states import (
     state_of,
     with_more_lines,
 )
-from tasks import log_store
+from tasks.logs import store as log_store
 from tasks.models import Task
-from tasks.news import EVERYTHING, News, Subscription, note, subscribe, wait
+from tasks.notifications import EVERYTHING, News, Subscription, note, subscribe, wait
 
 POLL_SECONDS = 0.5  # the safety net under the announcements
 IDLE_SECONDS = 5.0  # the same while nobody watches anything

@@ -11,7 +11,7 @@ from django.middleware.security import SecurityMiddleware
 from django.utils import translation
 from django.utils.functional import Promise
 
-from tasks.api.problems import problem
+from tasks.problems import problem
 
 
 def refusal(

@@ -16,8 +16,8 @@ from typing import Protocol
 
 from django.db import connection
 
-from tasks.api.credentials import Credential, ended_among
-from tasks.api.problems import DATABASE_DOWN, forget_dead_connections
+from tasks.access.credentials import Credential, ended_among
+from tasks.problems import DATABASE_DOWN, forget_dead_connections
 
 logger = logging.getLogger(__name__)
 

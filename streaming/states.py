@@ -14,9 +14,9 @@ from streaming.encode import (
     line_events,
     update_event,
 )
-from tasks import log_store
-from tasks.description import describe
+from tasks.logs import store as log_store
 from tasks.models import Task, columns_after
+from tasks.representation import describe
 
 LIVE_BYTES = 4 * 1024 * 1024
 LIVE_LINES = 2_000  # a larger step forward is left to the pages

@@ -8,7 +8,7 @@ from contextlib import suppress
 from streaming.hub import Viewer
 from streaming.revalidation import revalidation_of
 from streaming.stream import hub_of_loop
-from tasks.api.credentials import Credential
+from tasks.access.credentials import Credential
 
 _waiters: set["Waiter"] = set()
 _stopping = False

@@ -10,11 +10,10 @@ class TasksConfig(AppConfig):
     default = True
 
     def ready(self) -> None:
-        from tasks import (  # noqa: F401 (they register checks and receivers)
-            checks,
-            sign_in_watch,
-        )
-        from tasks.rights import ensure_groups
+        # They register checks and receivers.
+        from tasks import checks  # noqa: F401
+        from tasks.access import sign_in_audit  # noqa: F401
+        from tasks.access.rights import ensure_groups
 
         post_migrate.connect(ensure_groups, sender=self)
 
@@ -24,4 +23,4 @@ class AdminConfig(admin.AdminConfig):
     registers its models with it."""
 
     default = False
-    default_site = "tasks.admin_site.AdminSite"
+    default_site = "tasks.access.admin_site.AdminSite"

@@ -14,15 +14,15 @@ from django.db.models import Case, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from tasks.actors import Actor as Actor
-from tasks.actors import Scope, record
+from tasks.access.actor import Actor as Actor
+from tasks.access.actor import Scope, record
 from tasks.catalog import definitions
 from tasks.catalog.loader import catalog
 from tasks.catalog.task_type import ParameterErrors, TaskType
-from tasks.description import shown_params
 from tasks.models import AuditEvent, IdempotencyKey, Task, next_ended
-from tasks.news import announce
+from tasks.notifications import announce
 from tasks.reaper import is_gone, take_from_its_runner
+from tasks.representation import shown_params
 from tasks.secrets.encryption import sealed
 
 CONFIRM = "confirm"  # the field in which a type that asks is confirmed

@@ -12,8 +12,7 @@ from collections.abc import Iterator
 
 from django.db import transaction
 
-from tasks.actors import Actor, record
-from tasks.description import iso
+from tasks.access.actor import Actor, record
 from tasks.models import (
     LINES_AT_ONCE,
     AuditEvent,
@@ -24,6 +23,7 @@ from tasks.models import (
     Task,
     TaskDefinition,
 )
+from tasks.timestamps import iso
 
 
 def prune(keep: int | None, actor: Actor) -> Iterator[int]:

@@ -19,11 +19,10 @@ from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from tasks import log_store
 from tasks.catalog.definitions import type_of
-from tasks.description import iso
 from tasks.disk import is_full
-from tasks.log_store import Line
+from tasks.logs import store as log_store
+from tasks.logs.store import Line
 from tasks.models import (
     HEARTBEAT_SECONDS,
     LEASE_SECONDS,
@@ -32,7 +31,7 @@ from tasks.models import (
     StatusConflict,
     Task,
 )
-from tasks.news import announce
+from tasks.notifications import announce
 from tasks.processes import (
     ProcessState,
     end_programs,
@@ -40,6 +39,7 @@ from tasks.processes import (
     is_here,
     state_of,
 )
+from tasks.timestamps import iso
 
 logger = logging.getLogger(__name__)
 

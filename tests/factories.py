@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.utils import timezone
 
-from tasks import log_store
+from tasks.logs import store as log_store
 from tasks.models import ApiKey, LogLine, Runner, Task
 from tasks.shim.client import ForkServer
 

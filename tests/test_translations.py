@@ -12,7 +12,7 @@ import pytest
 from django.conf import settings
 
 from tasks.catalog.loader import load
-from tasks.pages.built_in_types import TEXTS
+from tasks.presenters.built_in_types import TEXTS
 
 FOLDER = Path("locale/zh_Hans/LC_MESSAGES")
 WITH_TEXTS = ("resource_sync", "streaming", "tasks", "resources", "templates")

@@ -15,9 +15,9 @@ from django.utils.translation import gettext_lazy as _
 from tasks.admin.filters import ActionFilter, ActorFilter
 from tasks.admin.long_list import LongList
 from tasks.admin.looked_at import NOTHING, time_ago
-from tasks.description import iso
 from tasks.models import AuditEvent
-from tasks.searching import holding
+from tasks.search import holding
+from tasks.timestamps import iso
 
 COLUMNS = (
     ("at", lambda event: iso(event.at)),

@@ -10,7 +10,7 @@ from django.http import StreamingHttpResponse
 from django.utils import timezone
 
 from tasks.admin.places import Place, rows_from
-from tasks.api.log_download import download
+from tasks.logs.download import download
 
 ROWS_AT_ONCE = 1_000
 # What a spreadsheet takes for a formula; a leading apostrophe makes it text.

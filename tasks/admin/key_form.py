@@ -73,7 +73,7 @@ class NewKeyForm(KeyModelForm):
             raise forms.ValidationError(message % {"reason": error}) from error
 
     def save(self, commit: bool = True) -> Any:
-        """The key itself is made by tasks.keys, which writes it down as well."""
+        """Return the key as it is: tasks.access.api_keys makes and records it."""
         return self.instance
 
     def save_m2m(self) -> None:

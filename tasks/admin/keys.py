@@ -12,12 +12,12 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from tasks.access.api_keys import end_of_day, make_key, revoke_key
+from tasks.access.staff import actor
 from tasks.admin.filters import KeyScopeFilter, KeyStateFilter
 from tasks.admin.key_form import NewKeyForm
 from tasks.admin.looked_at import NOTHING, LookedAt, marked, time_ago
-from tasks.keys import end_of_day, make_key, revoke_key
 from tasks.models import ApiKey, Task
-from tasks.pages.staff import actor
 
 # Each with the colour of a task's status that means as much.
 SHAPES = {

@@ -8,7 +8,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from tasks.admin.own_filters import OwnFilters
-from tasks.pages.wording import ago_text
+from tasks.presenters.wording import ago_text
 
 NOTHING = "–"
 

@@ -7,8 +7,8 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from tasks.actors import record
-from tasks.pages.staff import actor
+from tasks.access.actor import record
+from tasks.access.staff import actor
 
 if TYPE_CHECKING:
     AnyModelAdmin = admin.ModelAdmin[Any]

@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from tasks.admin.audit import said_action
 from tasks.admin.looked_at import NOTHING, marked, time_ago
 from tasks.models import AuditEvent, Task
-from tasks.pages.shown import Shown
+from tasks.presenters.task import Shown
 from tasks.reruns import chain_of
 
 SELF = format_html(' aria-current="{}"', "true")

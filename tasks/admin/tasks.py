@@ -18,17 +18,18 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from tasks import lifecycle
-from tasks.actors import ScopeTooSmall
+from tasks.access.actor import ScopeTooSmall
+from tasks.access.staff import actor
 from tasks.admin.filters import PersonFilter, TypeFilter, VersionFilter
 from tasks.admin.long_list import LongList
 from tasks.admin.task_fields import FIELDSETS, TaskFields
-from tasks.description import iso, shown_params
 from tasks.models import Task, ids_beginning_with
-from tasks.pages.rerun import Question, context_of, questions_of, run_again
-from tasks.pages.shown import Shown
-from tasks.pages.staff import actor
-from tasks.pages.task_page import acts, cancel_and_say
-from tasks.searching import holding
+from tasks.presenters.acts import acts, cancel_and_say
+from tasks.presenters.rerun import Question, context_of, questions_of, run_again
+from tasks.presenters.task import Shown
+from tasks.representation import shown_params
+from tasks.search import holding
+from tasks.timestamps import iso
 
 COLUMNS = (
     ("id", lambda task: task.pk),

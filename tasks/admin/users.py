@@ -12,9 +12,9 @@ from django.forms import CheckboxSelectMultiple, ModelMultipleChoiceField
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from tasks.access.rights import GROUPS
 from tasks.admin.own_filters import OwnFilters
 from tasks.admin.people_audit import WrittenDown
-from tasks.rights import GROUPS
 
 if TYPE_CHECKING:
     AnyUserAdmin = auth.UserAdmin[User]

@@ -7,8 +7,8 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter
 from rest_framework.request import Request
 
-from tasks.api import problems
-from tasks.api.admission import ApiView
+from tasks import problems
+from tasks.access.admission import ApiView
 from tasks.api.schema import described
 
 

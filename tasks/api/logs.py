@@ -8,11 +8,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSetMixin
 
-from tasks import log_search, log_store
-from tasks.api import problems
-from tasks.api.admission import ApiView
-from tasks.api.log_download import log_download
-from tasks.api.queries import MAX_SEQ, MAX_TEXT_LENGTH, Query
+from tasks import problems
+from tasks.access.admission import ApiView
+from tasks.api.queries import MAX_SEQ, Query
 from tasks.api.schema import TASK_ID, answer_header, described, header, query
 from tasks.api.serializers import (
     LandmarksSerializer,
@@ -20,7 +18,11 @@ from tasks.api.serializers import (
     LogPageSerializer,
 )
 from tasks.api.views import task_of
+from tasks.logs import search as log_search
+from tasks.logs import store as log_store
+from tasks.logs.download import log_download
 from tasks.models import LogLine
+from tasks.search import MAX_TEXT_LENGTH
 
 DEFAULT_LINES, MAX_LINES = 1_000, 10_000
 

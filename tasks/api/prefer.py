@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from tasks.api.credentials import Credential
+from tasks.access.credentials import Credential
 
 MAX_WAIT_SECONDS = 600
 

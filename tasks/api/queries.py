@@ -1,11 +1,6 @@
 """Query parameters: what they may say, and one error for each that says otherwise."""
 
-import base64
-import binascii
-import re
-import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from typing import TypeVar
 
@@ -14,13 +9,13 @@ from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.translation import gettext as _
 
 from tasks.catalog.task_type import ParameterErrors
+from tasks.keyset import Cursor
+from tasks.search import MAX_TEXT_LENGTH
 
-MAX_TEXT_LENGTH = 200  # characters to search for
 MAX_SEQ = 2**53 - 1  # the largest whole number that is exact in JavaScript
 # Room to count on from there: the last representable day has no next millisecond.
 FAR_FUTURE = datetime(9999, 1, 1, tzinfo=UTC)
 
-NUMBER = re.compile("[0-9]{1,18}")  # what both databases can compare with theirs
 
 T = TypeVar("T")
 
@@ -89,7 +84,7 @@ class Query:
             ]
         return words
 
-    def cursor(self, name: str = "cursor") -> "Cursor | None":
+    def cursor(self, name: str = "cursor") -> Cursor | None:
         return self.read(name, Cursor.decoded, None)
 
 
@@ -110,31 +105,3 @@ def _moment(raw: str) -> datetime:
         raise ValueError(
             _("It must be a time in ISO 8601, e.g. 2025-11-26T10:30:01.234Z.")
         ) from error
-
-
-@dataclass(frozen=True)
-class Cursor:
-    """A place in the list of tasks, between two of them; opaque to clients."""
-
-    is_backward: bool  # towards newer tasks
-    number: int
-    task_id: uuid.UUID
-
-    def encoded(self) -> str:
-        word = "b" if self.is_backward else "f"
-        text = f"{word} {self.number} {self.task_id.hex}"
-        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-    @classmethod
-    def decoded(cls, raw: str) -> "Cursor":
-        try:
-            padded = raw.encode("ascii") + b"=" * (-len(raw) % 4)
-            word, number, task_id = base64.urlsafe_b64decode(padded).decode().split(" ")
-            is_backward = {"b": True, "f": False}[word]
-            if not NUMBER.fullmatch(number):
-                raise ValueError(number)
-            return cls(is_backward, int(number), uuid.UUID(task_id))
-        except (ValueError, KeyError, binascii.Error) as error:
-            raise ValueError(
-                _("It must come from “next” or “previous” of an answer.")
-            ) from error

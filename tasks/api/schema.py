@@ -13,8 +13,8 @@ from drf_spectacular.utils import (
     extend_schema,
 )
 
-from tasks.api.problems import CONTENT_TYPE
 from tasks.api.serializers import ProblemSerializer
+from tasks.problems import CONTENT_TYPE
 
 View = TypeVar("View", bound=Callable[..., Any])
 
@@ -46,7 +46,7 @@ EVERYWHERE = (400, 401, 403, 429, 503)
 
 
 class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    target_class = "tasks.api.authentication.ApiKeyAuthentication"
+    target_class = "tasks.access.authentication.ApiKeyAuthentication"
     name = ["apiKey", "bearer"]
 
     def get_security_requirement(self, auto_schema: Any) -> list[dict[str, list[Any]]]:
@@ -66,7 +66,7 @@ class ApiKeyScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
 
 
 class StaffSessionScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    target_class = "tasks.api.authentication.StaffSessionAuthentication"
+    target_class = "tasks.access.authentication.StaffSessionAuthentication"
     name = "session"
 
     def get_security_definition(self, auto_schema: Any) -> dict[str, str]:

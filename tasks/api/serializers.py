@@ -1,6 +1,6 @@
 """The shapes of the answers, for the OpenAPI schema.
 
-The answers themselves are made by ``tasks.description``, which the stream and the
+The answers themselves are made by ``tasks.representation``, which the stream and the
 commands share; tests hold the two together.
 """
 

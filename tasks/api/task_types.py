@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from tasks.api.admission import ApiView, base_url
+from tasks.access.admission import ApiView, base_url
 from tasks.api.schema import described
 from tasks.api.serializers import TaskTypesSerializer
 from tasks.catalog.loader import catalog

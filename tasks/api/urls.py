@@ -2,10 +2,10 @@
 
 from django.urls import path, re_path
 
-from tasks.api import pages
+from tasks.api import about
 from tasks.api.events import EventsView, StreamsView
+from tasks.api.health import HealthView, LiveView, MetricsView, ReadyView
 from tasks.api.logs import LogViewSet
-from tasks.api.operations import HealthView, LiveView, MetricsView, ReadyView
 from tasks.api.releases import ReleasesView
 from tasks.api.task_types import TaskTypesView
 from tasks.api.views import TaskViewSet
@@ -17,10 +17,10 @@ urlpatterns = [
     path("health/live", LiveView.as_view(), name="health-live"),
     path("health/ready", ReadyView.as_view(), name="health-ready"),
     path("metrics", MetricsView.as_view(), name="metrics"),
-    path("api", pages.RootView.as_view(), name="api"),
-    path("api/", pages.RootView.as_view(schema=None)),
-    path("api/schema", pages.SchemaView.as_view(), name="api-schema"),
-    path("api/docs", pages.DocsView.as_view(), name="api-docs"),
+    path("api", about.RootView.as_view(), name="api"),
+    path("api/", about.RootView.as_view(schema=None)),
+    path("api/schema", about.SchemaView.as_view(), name="api-schema"),
+    path("api/docs", about.DocsView.as_view(), name="api-docs"),
     path("api/task-types", TaskTypesView.as_view(), name="api-task-types"),
     path("api/events", EventsView.as_view(), name="api-events"),
     path("api/streams", StreamsView.as_view(), name="api-streams"),
@@ -37,5 +37,5 @@ urlpatterns = [
     path("api/tasks/<str:id>/cancel", task({"post": "cancel"})),
     path("api/tasks/<str:id>/rerun", task({"post": "rerun"})),
     path("api/tasks/<str:id>/pin", task({"put": "pin", "delete": "unpin"})),
-    re_path(r"^api/", pages.UnknownView.as_view()),
+    re_path(r"^api/", about.UnknownView.as_view()),
 ]

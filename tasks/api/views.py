@@ -14,18 +14,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSetMixin
 
-from tasks import lifecycle, log_store
-from tasks.api import listing, prefer, problems
-from tasks.api.admission import (
+from tasks import lifecycle, problems
+from tasks.access.admission import (
     ApiView,
     actor_of,
     base_url,
     credential_of,
     stream_query,
 )
-from tasks.api.credentials import ended_among
+from tasks.access.credentials import ended_among
+from tasks.api import listing, prefer
 from tasks.api.parsers import body_of, check_names
-from tasks.api.queries import MAX_TEXT_LENGTH, Cursor
 from tasks.api.schema import (
     IDEMPOTENCY_KEY,
     PREFER,
@@ -43,8 +42,12 @@ from tasks.api.serializers import (
     TaskStartedSerializer,
 )
 from tasks.catalog.task_type import ParameterErrors
-from tasks.description import NEWEST_LINES, LineJson, describe, urls_of
+from tasks.keyset import Cursor
+from tasks.logs import store as log_store
+from tasks.logs.store import LineJson
 from tasks.models import Task, task_id_of
+from tasks.representation import NEWEST_LINES, describe, urls_of
+from tasks.search import MAX_TEXT_LENGTH
 from tasks.waiting import WaitingFor, waiting_for_all
 
 IDEMPOTENCY_KEYS = re.compile(r"[\x20-\x7e]{1,255}")

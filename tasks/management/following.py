@@ -4,10 +4,10 @@ import uuid
 from collections.abc import Callable
 from contextlib import closing
 
-from tasks import log_store
-from tasks.log_store import Line
+from tasks.logs import store as log_store
+from tasks.logs.store import Line
 from tasks.models import Task
-from tasks.news import subscribe, wait
+from tasks.notifications import subscribe, wait
 
 POLL_SECONDS = 1.0
 EXIT_CODES = {Task.Status.COMPLETED: 0, Task.Status.FAILED: 1, Task.Status.CANCELLED: 2}

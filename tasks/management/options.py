@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from tasks.actors import Actor
+from tasks.access.actor import Actor
 from tasks.management.printable import printable, printable_json
 from tasks.models import Task, ids_beginning_with
 

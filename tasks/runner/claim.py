@@ -12,11 +12,11 @@ from typing import Any
 
 from django.db import IntegrityError, connection, transaction
 
-from tasks import log_store
 from tasks.catalog.definitions import type_of
 from tasks.catalog.loader import catalog
+from tasks.logs import store as log_store
 from tasks.models import Runner, Task, TaskDefinition
-from tasks.news import CHANNELS, announce
+from tasks.notifications import CHANNELS, announce
 from tasks.runner.execution import first_change
 
 Statement = tuple[str, tuple[Any, ...]]  # and its values

@@ -23,7 +23,7 @@ from django.db import DataError, Error, IntegrityError, connection
 from django.db.models import F
 from django.db.models.functions import Now
 
-from tasks.actors import Actor
+from tasks.access.actor import Actor
 from tasks.catalog.loader import catalog
 from tasks.catalog.task_type import TaskType
 from tasks.disk import is_full
@@ -34,7 +34,7 @@ from tasks.models import (
     Runner,
     Task,
 )
-from tasks.news import EVERYTHING, subscribe
+from tasks.notifications import EVERYTHING, subscribe
 from tasks.processes import process_space, process_started
 from tasks.pruning import prune
 from tasks.reaper import WATCH_SECONDS, Watchman, disown

@@ -14,11 +14,17 @@ import psycopg
 from django.db import connection, transaction
 from django.utils import timezone
 
-from tasks import log_store
 from tasks.catalog.task_type import TaskType
-from tasks.log_store import Row
+from tasks.logs import store as log_store
+from tasks.logs.store import Row
 from tasks.models import Runner, Task, columns_after, next_ended
-from tasks.news import CHANNELS, announce, announce_lines, messages_of, parts_of
+from tasks.notifications import (
+    CHANNELS,
+    announce,
+    announce_lines,
+    messages_of,
+    parts_of,
+)
 from tasks.runner.execution import Execution
 from tasks.runner.process import Child
 from tasks.shim.client import ForkServer

@@ -216,7 +216,7 @@ class Service:
         """A fresh one-time link for the user ``admin``, who is made if need be."""
         code = (
             "from django.contrib.auth.models import User;"
-            "from tasks.sign_in import sign_in_link;"
+            "from tasks.access.sign_in import sign_in_link;"
             "u, _ = User.objects.get_or_create(username='admin', defaults="
             "dict(is_staff=True, is_superuser=True, password='!'));"
             f"print(sign_in_link(u, '{self.url}'))"

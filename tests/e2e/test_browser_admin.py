@@ -22,7 +22,7 @@ PAGES = {
     "audit trail": AUDIT,
     "keys": KEYS,
     "new key": f"{KEYS}add/",
-    "runners": "/admin/tasks/runner/loop/",
+    "runners": "/admin/tasks/runner/",
     "users": "/admin/auth/user/",
     "new user": "/admin/auth/user/add/",
 }
@@ -187,7 +187,7 @@ def test_a_key_is_made_used_and_revoked(open_page, service):
 
 
 def test_a_runner_that_is_killed_is_shown_as_dead(open_page, service):
-    page = open_page("/admin/tasks/runner/loop/")
+    page = open_page("/admin/tasks/runner/")
 
     def shows(state):
         page.reload()

@@ -450,7 +450,7 @@ def test_nobody_hears_over_what_was_opened_for_another_person(
     is_exact(first, task, 1)
     make = """
 from django.contrib.auth.models import User
-from tasks.sign_in import sign_in_link
+from tasks.access.sign_in import sign_in_link
 rights = {"is_staff": True, "is_superuser": True}
 user, _ = User.objects.get_or_create(username="ann", defaults=rights)
 print(sign_in_link(user, ""))

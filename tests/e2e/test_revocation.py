@@ -82,7 +82,7 @@ PREPARE = """
 import json
 from django.contrib.auth.models import User
 from tasks.models import ApiKey
-from tasks.sign_in import sign_in_link
+from tasks.access.sign_in import sign_in_link
 names = ("revoked", "expired", "moved", "good")
 keys = {name: ApiKey.objects.issue(name)[1] for name in names}
 everything = {"is_staff": True, "is_superuser": True}
@@ -123,8 +123,8 @@ LOSE = """
 from datetime import timedelta
 from django.contrib.auth.models import User
 from django.utils import timezone
-from tasks.actors import Actor
-from tasks.keys import revoke_key
+from tasks.access.actor import Actor
+from tasks.access.api_keys import revoke_key
 from tasks.models import ApiKey
 revoke_key(ApiKey.objects.get(name="revoked"), Actor("test"))
 ApiKey.objects.filter(name="expired").update(expires_at=timezone.now())

@@ -161,8 +161,8 @@ def test_what_a_key_may_do_and_from_where_holds_for_the_stream_too(new_service):
 
 
 REVOKE_ALL = (
-    "from tasks.models import ApiKey; from tasks.keys import revoke_key;"
-    "from tasks.actors import Actor;"
+    "from tasks.models import ApiKey; from tasks.access.api_keys import revoke_key;"
+    "from tasks.access.actor import Actor;"
     "[revoke_key(key, Actor('test')) for key in ApiKey.objects.all()]"
 )
 

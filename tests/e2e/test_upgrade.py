@@ -66,7 +66,7 @@ def insert_as_before(database, age, key):
 
 SENT_AGAIN = """
 import json
-from tasks.actors import Actor
+from tasks.access.actor import Actor
 from tasks.lifecycle import submit
 from tasks.models import IdempotencyKey
 given, ci = {"version": "v885"}, Actor("key:ci")

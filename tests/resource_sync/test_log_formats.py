@@ -14,8 +14,8 @@ from resource_sync.log_formats import (
     SafeJsonFormatter,
     without_secrets,
 )
-from tasks.api import stream_tokens
-from tasks.sign_in import sign_in_link
+from tasks.access import stream_tokens
+from tasks.access.sign_in import sign_in_link
 from tests.factories import ApiKeyFactory, UserFactory
 
 

@@ -16,7 +16,7 @@ from streaming.encode import (
     line_events,
     update_event,
 )
-from tasks.log_store import Line
+from tasks.logs.store import Line
 
 NOON_MS = 1_764_158_400_000
 

@@ -27,9 +27,9 @@ from streaming.admissions import Admitted
 from streaming.hub import Hub
 from streaming.states import stamp_of_newcomer
 from streaming.stream import Client
-from tasks import log_store
+from tasks.logs import store as log_store
 from tasks.models import LogLine, Task
-from tasks.news import EVERYTHING
+from tasks.notifications import EVERYTHING
 from tests.factories import TaskFactory, write_log
 
 ORDER = ["pending", "running", "completed"]  # in an attempt

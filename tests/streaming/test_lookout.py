@@ -10,9 +10,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from streaming.lookout import MOST_TASKS, Lookout
-from tasks.api import releases
+from tasks import releases
 from tasks.models import Task
-from tasks.news import EVERYTHING
+from tasks.notifications import EVERYTHING
 from tests.factories import RunnerFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db

@@ -8,7 +8,7 @@ from django.db import OperationalError
 
 from streaming import outages
 from streaming.outages import Answers
-from tasks.sqlite3.base import DatabaseReplaced
+from tasks.databases.sqlite3.base import DatabaseReplaced
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

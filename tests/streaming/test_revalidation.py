@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from streaming import revalidation
 from streaming.revalidation import Revalidation
-from tasks.api.credentials import BOOTSTRAP, Credential
+from tasks.access.credentials import BOOTSTRAP, Credential
 from tasks.models import ApiKey
 from tests.factories import ApiKeyFactory
 

@@ -8,7 +8,7 @@ from streaming.board import Board
 from streaming.hub import Hub
 from streaming.several import Client
 from streaming.states import stamp_of_newcomer
-from tasks.news import EVERYTHING
+from tasks.notifications import EVERYTHING
 from tests.factories import TaskFactory, write_log
 from tests.streaming.test_hub import SteppedLoop, Wire
 

@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from resources.platforms import TITLES
-from tasks.api import releases
+from tasks import releases
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from tasks.actors import Actor
+from tasks.access.actor import Actor
 from tasks.lifecycle import IdempotencyConflict, TaskDeleted, rerun, submit
 from tasks.models import AuditEvent, IdempotencyKey, Task
 from tasks.models import idempotency as idempotency_module

@@ -8,7 +8,6 @@ import pytest
 from django.apps import apps
 from django.db import IntegrityError, transaction
 
-from tasks import log_store
 from tasks.catalog.loader import catalog
 from tasks.catalog.task_type import ParameterErrors
 from tasks.lifecycle import (
@@ -19,8 +18,9 @@ from tasks.lifecycle import (
     rerun,
     submit,
 )
+from tasks.logs import store as log_store
 from tasks.models import AuditEvent, Runner, StatusConflict, Task
-from tasks.news import subscribe, wait
+from tasks.notifications import subscribe, wait
 from tasks.processes import process_space, process_started
 from tasks.reaper import take_from_its_runner
 from tasks.runner.accepted import accepted

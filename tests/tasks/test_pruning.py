@@ -7,7 +7,7 @@ import pytest
 from django.db import DatabaseError, connection
 
 from tasks import pruning
-from tasks.actors import Actor
+from tasks.access.actor import Actor
 from tasks.models import AuditEvent, LogLine, PrunedLog, Runner, Task
 from tasks.models import task as task_module
 from tasks.pruning import prune, prune_at_leisure

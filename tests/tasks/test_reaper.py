@@ -16,7 +16,8 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from tasks import log_store, reaper
+from tasks import reaper
+from tasks.logs import store as log_store
 from tasks.models import LEASE_SECONDS, Runner, Task
 from tasks.processes import process_space, process_started
 from tasks.reaper import WATCH_SECONDS, Watchman, is_gone, reap, take_from_its_runner

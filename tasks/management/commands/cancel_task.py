@@ -4,10 +4,10 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from tasks.description import describe, urls_of
 from tasks.lifecycle import request_cancel
 from tasks.management.options import TaskCommand, actor, find_task
 from tasks.models import StatusConflict, Task
+from tasks.representation import describe, urls_of
 
 
 class Command(TaskCommand):

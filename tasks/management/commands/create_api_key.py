@@ -8,13 +8,13 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
-from tasks.actors import Scope
+from tasks.access.actor import Scope
+from tasks.access.api_keys import end_of_day, make_key
 from tasks.catalog.loader import catalog
-from tasks.description import iso
-from tasks.keys import end_of_day, make_key
 from tasks.lifecycle import UnknownTaskType
 from tasks.management.options import TaskCommand, actor
 from tasks.models import parse_networks, parse_scopes
+from tasks.timestamps import iso
 
 LONGEST_NAME = 100  # characters
 MOST_DAYS = 36_500

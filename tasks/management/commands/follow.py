@@ -6,11 +6,11 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.utils.timezone import localtime
 
-from tasks.description import describe
-from tasks.log_store import Line, as_json
+from tasks.logs.store import Line, as_json
 from tasks.management.following import EXIT_CODES, follow
 from tasks.management.options import TaskCommand, find_task
 from tasks.models import LogLine, Task
+from tasks.representation import describe
 
 
 class Command(TaskCommand):

@@ -6,9 +6,9 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.utils.timezone import localtime
 
-from tasks.description import describe, urls_of
 from tasks.management.options import TaskCommand
 from tasks.models import Task
+from tasks.representation import describe, urls_of
 from tasks.waiting import waiting_for_all
 
 

@@ -13,7 +13,7 @@ from django.db import connection
 
 from tasks.catalog.loader import catalog
 from tasks.models import PATIENCE_SECONDS
-from tasks.news import connection_of_its_own
+from tasks.notifications import connection_of_its_own
 from tasks.runner.loop import TaskRunner
 from tasks.runner.open_files import TooFewOpenFiles, make_room_for
 from tasks.shim.client import LeaseLost

@@ -6,9 +6,9 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core.management.base import CommandError, CommandParser
 
+from tasks.access.sign_in import LIFETIME, first_administrator, sign_in_link
 from tasks.management.options import TaskCommand, actor
 from tasks.own_url import own_url
-from tasks.sign_in import LIFETIME, first_administrator, sign_in_link
 
 logger = logging.getLogger(__name__)
 

@@ -6,10 +6,10 @@ from django.core.management.base import CommandError, CommandParser
 
 from tasks.catalog.loader import catalog
 from tasks.catalog.task_type import ParameterErrors
-from tasks.description import describe, urls_of
 from tasks.lifecycle import UnknownTaskType, submit
 from tasks.management.commands.follow import Command as Follow
 from tasks.management.options import actor
+from tasks.representation import describe, urls_of
 from tasks.waiting import waiting_for
 
 

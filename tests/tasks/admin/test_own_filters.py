@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 TASKS, KEYS = "/admin/tasks/task/", "/admin/tasks/apikey/"
 LISTS = [
-    TASKS, KEYS, "/admin/tasks/runner/loop/", "/admin/tasks/auditevent/",
+    TASKS, KEYS, "/admin/tasks/runner/", "/admin/tasks/auditevent/",
     "/admin/auth/user/", "/admin/auth/group/",
 ]  # fmt: skip
 lists = pytest.mark.parametrize("base", LISTS)
@@ -65,7 +65,7 @@ FOREIGN = {
         "logentry__object_repr", "is_superuser", "last_login__year",
     ],
     "/admin/auth/group/": ["user__password__startswith", "permissions__codename"],
-    "/admin/tasks/runner/loop/": ["tasks__params__token__startswith", "host", "pid"],
+    "/admin/tasks/runner/": ["tasks__params__token__startswith", "host", "pid"],
     "/admin/tasks/auditevent/": ["details__params__token", "address", "target"],
 }  # fmt: skip
 VALUES = ["TOPSEC", "(", "1", "\0"]
@@ -108,7 +108,7 @@ WRONG = {
         "e": ["zz"],
     },
     KEYS: {"state": ["zz"], "scope": ["zz", "\0", "start:"], "p": ["0", "-1", "99"]},
-    "/admin/tasks/runner/loop/": {"state": ["zz", "\0"], "q": ["x" * 4_000]},
+    "/admin/tasks/runner/": {"state": ["zz", "\0"], "q": ["x" * 4_000]},
     "/admin/auth/user/": {
         "groups__id__exact": ["zz", "99999999999999999999", "0", "-1", "1e3", "\0"],
         "groups__isnull": ["zz", ""],

@@ -10,7 +10,7 @@ from tests.factories import RunnerFactory, TaskFactory
 
 pytestmark = pytest.mark.django_db
 
-RUNNERS = "/admin/tasks/runner/loop/"
+RUNNERS = "/admin/tasks/runner/"
 CHINESE = {"Accept-Language": "zh-CN"}
 
 

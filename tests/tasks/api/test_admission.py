@@ -4,8 +4,8 @@ import pytest
 from django.test import Client, RequestFactory
 from rest_framework import exceptions
 
-from tasks.api.admission import admit
-from tasks.api.problems import from_exception
+from tasks.access.admission import admit
+from tasks.problems import from_exception
 from tests.factories import UserFactory
 from tests.tasks.api.answers import problem_of
 

@@ -8,7 +8,7 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
 
-from tasks.api.credentials import BOOTSTRAP, Credential, ended_among
+from tasks.access.credentials import BOOTSTRAP, Credential, ended_among
 from tasks.models import ApiKey
 from tests.factories import ApiKeyFactory, UserFactory
 

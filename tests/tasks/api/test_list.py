@@ -6,9 +6,9 @@ from itertools import chain
 import pytest
 from django.utils import timezone
 
-from tasks import searching
-from tasks.description import describe
+from tasks import search
 from tasks.models import Task
+from tasks.representation import describe
 from tests.factories import NOON, TaskFactory, write_log
 from tests.tasks.api.answers import problem_of
 
@@ -136,7 +136,7 @@ def test_q_finds_what_failed(program, status, text, matches):
 
 
 def test_q_finds_more_names_and_errors_than_are_looked_up(program, monkeypatch):
-    monkeypatch.setattr(searching, "MOST_LOOKED_UP", 2)
+    monkeypatch.setattr(search, "MOST_LOOKED_UP", 2)
     for n in range(4):
         TaskFactory(version=f"v{n}", status="failed", error=f"Part {n} is missing.")
     for text in ("v", "is missing"):

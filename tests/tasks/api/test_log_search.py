@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks import log_search
+from tasks.logs import search as log_search
 from tests.factories import TaskFactory, write_log
 from tests.tasks.api.answers import problem_of
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks import log_store
+from tasks.logs import store as log_store
 from tests.factories import TaskFactory, write_log
 from tests.tasks.api.answers import problem_of
 

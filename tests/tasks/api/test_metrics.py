@@ -9,7 +9,7 @@ from django.db import connection
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
-from tasks.api.operations import collector
+from tasks.api.health import collector
 from tests.factories import ApiKeyFactory, RunnerFactory, TaskFactory
 from tests.tasks.api.answers import problem_of
 

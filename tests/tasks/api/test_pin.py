@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.actors import Actor
+from tasks.access.actor import Actor
 from tasks.models import AuditEvent, Task
 from tasks.pruning import prune_at_leisure
 from tests.factories import TaskFactory

@@ -8,13 +8,13 @@ from django.db import InterfaceError, OperationalError
 from django.http import Http404
 from django.test import Client
 
-from tasks.api import problems
+from tasks import problems
 from tests.tasks.api.answers import problem_of
 
 
 @pytest.fixture
 def errors_are_logged(caplog):
-    with caplog.at_level(logging.ERROR, logger="tasks.api.problems"):
+    with caplog.at_level(logging.ERROR, logger="tasks.problems"):
         yield caplog
 
 

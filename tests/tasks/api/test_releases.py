@@ -10,7 +10,7 @@ import time
 import pytest
 from django.core.checks import run_checks
 
-from tasks.api import releases
+from tasks import releases
 from tests.tasks.api.answers import problem_of
 
 PLATFORMS = ("ios", "android", "facebook")

@@ -8,9 +8,9 @@ from django.test import RequestFactory
 from django.utils import timezone
 from rest_framework import exceptions
 
-from tasks.api import stream_tokens
-from tasks.api.admission import admit, credential_of
-from tasks.api.credentials import BOOTSTRAP, Credential
+from tasks.access import stream_tokens
+from tasks.access.admission import admit, credential_of
+from tasks.access.credentials import BOOTSTRAP, Credential
 from tasks.models import ApiKey
 from tests.factories import ApiKeyFactory, TaskFactory
 

@@ -5,11 +5,11 @@ from datetime import timedelta
 import pytest
 
 from tasks.catalog.loader import catalog
-from tasks.description import describe
 from tasks.lifecycle import Actor, submit
 from tasks.models import Task, TaskDefinition
-from tasks.pages.sayings import said
+from tasks.presenters.translations import said
 from tasks.reaper import take_from_its_runner
+from tasks.representation import describe
 from tasks.runner.accepted import CannotRun, accepted
 from tasks.runner.claim import claim
 from tests.factories import NOON, RunnerFactory, TaskFactory

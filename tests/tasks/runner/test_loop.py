@@ -16,10 +16,11 @@ import pytest
 from django.db import Error, connection
 from django.db.models.functions import Now
 
-from tasks import log_store, reaper
+from tasks import reaper
 from tasks.lifecycle import Actor, request_cancel, submit
+from tasks.logs import store as log_store
 from tasks.models import AuditEvent, PrunedLog, Runner, Task
-from tasks.pages.sayings import said
+from tasks.presenters.translations import said
 from tasks.reaper import reap
 from tasks.runner import execution
 from tasks.runner.claim import claim

@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 import pytest
 from django.db import connection, transaction
 
-from tasks import log_store
+from tasks.logs import store as log_store
 from tasks.runner import pipes as pipes_module
 from tasks.runner.pipes import OrderedPipes, Pipes
 from tasks.runner.process import is_readable
@@ -275,6 +275,7 @@ def storing_that_waits_for(place):
     if connection.vendor == "postgresql":
         locking = threading.Thread(target=lock_lines, args=[locked, done])
         locking.start()
+        until(locked.exists)
         yield
         locking.join()
         return

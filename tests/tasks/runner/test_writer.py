@@ -7,10 +7,10 @@ from contextlib import closing
 import pytest
 from django.db import connection
 
-from tasks import log_store
 from tasks.catalog.task_type import Step, TaskType
+from tasks.logs import store as log_store
 from tasks.models import Task
-from tasks.news import subscribe, wait
+from tasks.notifications import subscribe, wait
 from tasks.runner import writer as storing
 from tasks.runner.execution import Execution
 from tasks.runner.writer import FEW_LINES, Run, settle, store

@@ -11,7 +11,7 @@ import sys
 import pytest
 from django.utils import translation
 
-from tasks.pages.sayings import said
+from tasks.presenters.translations import said
 from tasks.shim.start_failures import Ordered, reason_of, reason_of_exit
 
 BIN_ENV = b"#!/usr/bin/env "

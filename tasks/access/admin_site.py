@@ -1,0 +1,58 @@
+"""The admin's site: Django's, for those whom the groups let in."""
+
+import functools
+from http import HTTPStatus
+from typing import Any
+
+from django.contrib import admin, messages
+from django.http import HttpRequest
+from django.shortcuts import redirect
+from django.urls import URLPattern, URLResolver
+
+from tasks.access.attempts import TooManyAttempts, attempt
+from tasks.access.rights import may_come_in, rights_of
+from tasks.access.sign_in_audit import SignInForm, too_many
+
+# Nothing here has fields that complete themselves, nor pages elsewhere; both views
+# would look up whatever somebody writes into their addresses.
+UNUSED = {"autocomplete", "view_on_site"}
+
+
+class AdminSite(admin.AdminSite):
+    login_form = SignInForm
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        return bool(rights_of(request.user))
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """The view, for those who may come in; who is staff in no group is told why
+        not, because signing in again would not help."""
+        inner = super().admin_view(view, cacheable)
+
+        @functools.wraps(inner)
+        def checked(request: HttpRequest, *args: Any, **more: Any) -> Any:
+            may_come_in(request.user)
+            return inner(request, *args, **more)
+
+        return checked
+
+    def password_change(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """Django's; the old password is tried no more often here than at the sign-in,
+        by whoever has somebody's session."""
+        if request.method != "POST":
+            return super().password_change(request, extra_context)
+        try:
+            made = attempt(request, request.user.get_username())
+        except TooManyAttempts as refused:
+            messages.error(request, too_many(refused))
+            return redirect("admin:password_change")
+        answer = super().password_change(request, extra_context)
+        if answer.status_code == HTTPStatus.FOUND:
+            made.forget()
+        return answer
+
+    def get_urls(self) -> list[URLPattern | URLResolver]:
+        urls = super().get_urls()
+        return [url for url in urls if getattr(url, "name", None) not in UNUSED]

@@ -1,0 +1,73 @@
+"""What let a request in, and whether it still would.
+
+A stream stays open for hours, so who watches is asked again and again: for all of a
+server's clients together, by three queries at most.
+"""
+
+import secrets
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.models import Session
+from django.utils import timezone
+
+from tasks.access.rights import watchers
+from tasks.models import ApiKey
+
+
+class Credential(NamedTuple):
+    """What somebody came in with: a key, and from which address; or a session.
+
+    Neither is the bootstrap key, which is good for as long as the process is.
+    """
+
+    key_id: int | None = None
+    address: str | None = None
+    session_key: str | None = None
+
+
+BOOTSTRAP = Credential()
+
+
+def ended_among(credentials: Collection[Credential]) -> set[Credential]:
+    """Return those that would let nobody in now: keys that were revoked or deleted,
+    have expired or may not come from there any more; sessions that are over, and those
+    of people who lost their rights or changed their password.
+
+    Raises what the database raises: that it does not answer says nothing of a key.
+    """
+    keys = _keys({one.key_id for one in credentials if one.key_id is not None})
+    sessions = {one.session_key for one in credentials if one.session_key is not None}
+    open_sessions = _open_among(sessions)
+
+    def is_good(one: Credential) -> bool:
+        if one.key_id is not None:
+            key = keys.get(one.key_id)
+            return key is not None and key.opens_from(one.address)
+        return one.session_key is None or one.session_key in open_sessions
+
+    return {one for one in credentials if not is_good(one)}
+
+
+def _keys(ids: Collection[int]) -> Mapping[int, ApiKey]:
+    return ApiKey.objects.usable().in_bulk(ids) if ids else {}
+
+
+def _open_among(session_keys: Collection[str]) -> set[str]:
+    if not session_keys:
+        return set()
+    stored = Session.objects.filter(
+        session_key__in=session_keys, expire_date__gt=timezone.now()
+    )
+    decoded = {session.session_key: session.get_decoded() for session in stored}
+    ids = {data[SESSION_KEY] for data in decoded.values() if SESSION_KEY in data}
+    people = watchers().in_bulk(ids)
+    hashes = {str(pk): user.get_session_auth_hash() for pk, user in people.items()}
+    return {
+        session_key
+        for session_key, data in decoded.items()
+        if secrets.compare_digest(
+            data.get(HASH_SESSION_KEY, ""), hashes.get(data.get(SESSION_KEY, ""), "-")
+        )
+    }

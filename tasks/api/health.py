@@ -1,0 +1,280 @@
+"""For those who watch over it: ``/health`` for all, ``/metrics`` for some."""
+
+import ipaddress
+import threading
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, TypedDict
+
+from django.conf import settings
+from django.db import DatabaseError
+from django.db.models import Count, Min
+from django.http import HttpResponse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from tasks.access.addresses import address_of
+from tasks.access.admission import ApiView
+from tasks.access.authentication import KeyOwner
+from tasks.access.rights import Rights
+from tasks.api.schema import described
+from tasks.api.serializers import HealthSerializer, LiveSerializer
+from tasks.databases.sqlite3.base import DatabaseReplaced
+from tasks.disk import database_bytes, database_is_full, free_bytes, full_disks
+from tasks.models import CRASH_MINUTES, Runner, Task
+from tasks.problems import DATABASE_DOWN, database_replaced, disk_full
+
+METRICS_SECONDS = 1.0
+CRASH_LOOP = 5  # so many crashes in CRASH_MINUTES
+# The tables may be missing as well as the server.
+NO_DATABASE = (DatabaseError, *DATABASE_DOWN)
+
+
+class Queue(TypedDict):
+    pending: int
+    running: int
+    oldestPendingSeconds: int
+
+
+def queue_now() -> Queue:
+    """How much waits and runs: two queries, each on an index of few rows."""
+    waiting: dict[str, Any] = Task.objects.pending().aggregate(
+        count=Count("id"), oldest=Min("created_at")
+    )
+    return {
+        "pending": waiting["count"],
+        "running": Task.objects.running().count(),
+        "oldestPendingSeconds": _seconds_since(waiting["oldest"]),
+    }
+
+
+def _seconds_since(moment: datetime | None) -> int:
+    if moment is None:
+        return 0
+    return max(0, int((timezone.now() - moment).total_seconds()))
+
+
+class OpenView(ApiView):
+    """Open to everybody, and never limited: it must work when all else is busy."""
+
+    authentication_classes = ()
+    permission_classes = ()
+    throttle_classes = ()
+
+
+HEALTH_ANSWERS = {
+    200: HealthSerializer,
+    (503, "application/json"): OpenApiResponse(
+        HealthSerializer, "It is not; `reason` says why."
+    ),
+}
+
+
+class HealthView(OpenView):
+    @described(
+        "Is it healthy?",
+        "A queue that no runner serves is not healthy. One whose runners crash again "
+        "and again is `degraded`, with status 200 as long as one lives. A full disk of "
+        "the database is not healthy, one of the logs is `degraded`.",
+        operation_id="getHealth",
+        is_public=True,
+        tags=("operations",),
+        answers=HEALTH_ANSWERS,
+        problems=(400,),
+    )
+    def get(self, request: Request) -> Response:
+        body: dict[str, Any] = {
+            "status": "ok",
+            "version": settings.VERSION,
+            "database": "ok",
+            "runners": 0,
+            "runnerCrashes": 0,
+            "queue": Queue(pending=0, running=0, oldestPendingSeconds=0),
+        }
+        try:
+            body["runners"] = Runner.objects.alive().count()
+            body["runnerCrashes"] = Runner.objects.crashed_lately().count()
+            body["queue"] = queue_now()
+        except DatabaseReplaced:
+            body["database"] = "unavailable"
+            body["reason"] = database_replaced()
+        except NO_DATABASE:
+            body["database"] = "unavailable"
+            body["reason"] = _("The database does not answer.")
+        else:
+            if database_is_full():
+                body["database"] = "full"
+                body["reason"] = disk_full()
+            elif not body["runners"]:
+                body["reason"] = _("No runner is alive, so no task is started.")
+        if "reason" in body:
+            body["status"] = "unavailable"
+        elif full := full_disks():
+            body["status"] = "degraded"
+            body["reason"] = _("The disk of %(folders)s is full.") % {
+                "folders": ", ".join(full)
+            }
+        elif body["runnerCrashes"] >= CRASH_LOOP:
+            body["status"] = "degraded"
+            body["reason"] = _("Runners crash: %(count)s in %(minutes)s minutes.") % {
+                "count": body["runnerCrashes"],
+                "minutes": CRASH_MINUTES,
+            }
+        response = Response(body, 503 if body["status"] == "unavailable" else 200)
+        # Whoever asks is told; in the logs it would be an error a second.
+        response._has_been_logged = True  # type: ignore[attr-defined]
+        return response
+
+
+class ReadyView(HealthView):
+    @described(
+        "Is it ready?",
+        "The same as `/health`, under the name that orchestrators ask for.",
+        operation_id="getReadiness",
+        is_public=True,
+        tags=("operations",),
+        answers=HEALTH_ANSWERS,
+    )
+    def get(self, request: Request) -> Response:
+        return super().get(request)
+
+
+class LiveView(OpenView):
+    @described(
+        "Does it live?",
+        "200 where this process answers at all, whatever the database and the runners "
+        "do: an orchestrator restarts it where this fails.",
+        operation_id="getLiveness",
+        is_public=True,
+        tags=("operations",),
+        answers={200: LiveSerializer},
+    )
+    def get(self, request: Request) -> Response:
+        return Response({"status": "ok", "version": settings.VERSION})
+
+
+class TaskCollector(Collector):
+    """Counts as they are at the moment of asking: right for any number of processes,
+    each of which would otherwise count only what it did itself.
+
+    Asked anew once a second at most: among 100,000 tasks it takes 33 ms.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self.forget()
+
+    def forget(self) -> None:
+        self._collected: list[Metric] = []
+        self._good_until = 0.0
+
+    def collect(self) -> list[Metric]:
+        with self._lock:
+            if time.monotonic() >= self._good_until:
+                self._collected = list(self._collect())
+                self._good_until = time.monotonic() + METRICS_SECONDS
+            return self._collected
+
+    def _collect(self) -> Iterator[Metric]:
+        yield InfoMetricFamily(
+            "resource_sync_build",
+            "What runs here.",
+            value={"version": settings.VERSION},
+        )
+        try:
+            measured = list(self._measured())
+        except NO_DATABASE:
+            measured = []
+        yield GaugeMetricFamily(
+            "resource_sync_database_up",
+            "Whether the database answers.",
+            value=1 if measured else 0,
+        )
+        free = GaugeMetricFamily(
+            "resource_sync_disk_free_bytes",
+            "What the service may still write to a disk; `database` is SQLite's.",
+            labels=["folder"],
+        )
+        for name, count in free_bytes().items():
+            free.add_metric([name], count)
+        yield free
+        yield from measured
+
+    def _measured(self) -> Iterator[Metric]:
+        tasks = GaugeMetricFamily(
+            "resource_sync_tasks", "Tasks kept, by status.", labels=["status"]
+        )
+        counts = dict(
+            Task.objects.order_by().values_list("status").annotate(Count("id"))
+        )
+        for status in Task.Status.values:
+            tasks.add_metric([status], counts.get(status, 0))
+        yield tasks
+        yield GaugeMetricFamily(
+            "resource_sync_database_bytes",
+            "How large the database is.",
+            value=database_bytes(),
+        )
+        yield GaugeMetricFamily(
+            "resource_sync_oldest_pending_seconds",
+            "How long the oldest waiting task has waited.",
+            value=queue_now()["oldestPendingSeconds"],
+        )
+        yield GaugeMetricFamily(
+            "resource_sync_runners_alive",
+            "Runners with a sign of life within the lease.",
+            value=Runner.objects.alive().count(),
+        )
+        yield GaugeMetricFamily(
+            "resource_sync_runner_crashes",
+            f"Runners that crashed within the last {CRASH_MINUTES} minutes.",
+            value=Runner.objects.crashed_lately().count(),
+        )
+
+
+collector = TaskCollector()
+registry = CollectorRegistry(auto_describe=False)
+registry.register(collector)
+
+
+class MetricsView(ApiView):
+    throttle_classes = ()  # it must work when all else is busy
+
+    def perform_authentication(self, request: Request) -> None:
+        """A listed address is as good as a key with `read`, whatever else it sends."""
+        if _is_listed(address_of(request._request)):
+            owner: Any = KeyOwner("metrics", "metrics", Rights.of_key("read"))
+            request.user = owner
+        else:
+            super().perform_authentication(request)
+
+    @described(
+        "Metrics for Prometheus",
+        "An address in `METRICS_ALLOWLIST` needs no key.",
+        operation_id="getMetrics",
+        tags=("operations",),
+        answers={
+            (200, "text/plain"): OpenApiTypes.STR,
+            (200, "application/openmetrics-text"): OpenApiTypes.STR,
+        },
+        problems=(400,),
+    )
+    def get(self, request: Request) -> HttpResponse:
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return HttpResponse(encode(registry), content_type=content_type)
+
+
+def _is_listed(address: str | None) -> bool:
+    return address is not None and any(
+        ipaddress.ip_address(address) in network
+        for network in settings.METRICS_ALLOWLIST
+    )

@@ -1,0 +1,1 @@
+"""The stored lines of tasks: written, read, searched, compared and downloaded."""

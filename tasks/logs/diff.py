@@ -1,0 +1,242 @@
+"""What differs between two logs, with times, ids and each one's own version taken out.
+
+The difference is found by E. W. Myers' greedy algorithm ("An O(ND) Difference
+Algorithm and Its Variations", 1986, https://doi.org/10.1007/BF01840446): its time
+grows with the lines and with how many of them differ, so both are bounded, and what
+was left out is said.
+"""
+
+import re
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tasks.logs import store as log_store
+from tasks.models import Task
+
+MOST_LINES = 10_000  # of each log: the last ones, where a task's end is explained
+MOST_BYTES = 2 * 1024 * 1024  # of each log, too
+MOST_EDITS = 1_000  # lines that only one of them has
+CONTEXT_LINES = 3
+
+UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
+DAY = r"\d{4}-\d\d-\d\d"
+CLOCK = r"\d{1,2}:\d\d:\d\d(?:[.,]\d+)?"
+ZONE = r"(?:Z|[+-]\d\d:?\d\d)?"
+NUMBER = r"\d+(?:\.\d+)?"
+UNITS = r"(?:ms|µs|us|ns|s|secs?|seconds?|min|mins|minutes?|h|hours?)"
+CHANGING = re.compile(
+    rf"(?P<id>{UUID})"
+    rf"|{DAY}(?:[T ]{CLOCK}{ZONE})?"
+    rf"|\b{CLOCK}"
+    rf"|\b(?:\d+ ?h )?\d+ ?m \d+ ?s\b"
+    rf"|\b{NUMBER} ?{UNITS}\b",
+    re.IGNORECASE,
+)
+
+
+class Line(NamedTuple):
+    seq: int
+    message: str
+
+
+class Shown(NamedTuple):
+    """A line of the difference: of both logs, or of one of them; or, where it has a
+    ``gap``, so many lines that are the same."""
+
+    a: int | None = None
+    b: int | None = None
+    text: str = ""
+    gap: int = 0
+
+    @property
+    def side(self) -> str:
+        if self.gap or (self.a and self.b):
+            return ""
+        return "a" if self.a else "b"
+
+    @property
+    def sign(self) -> str:
+        return {"a": "−", "b": "+"}.get(self.side, "")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """``left_out``: lines of each log before the first that was compared; ``given_up``:
+    those behind the last, because too many differ."""
+
+    lines: Sequence[Shown]
+    only_a: int
+    only_b: int
+    left_out: tuple[int, int]
+    given_up: tuple[int, int]
+
+    @property
+    def is_none(self) -> bool:
+        return not (self.only_a or self.only_b or any(self.given_up))
+
+
+def difference_of(a: Task, b: Task) -> Difference:
+    """Between the logs of two tasks, as they are now."""
+    logs = _newest(a), _newest(b)
+    left_out = a.last_seq - len(logs[0]), b.last_seq - len(logs[1])
+    return difference(*logs, own=(_own(a), _own(b)), left_out=left_out)
+
+
+def _own(task: Task) -> dict[str, str]:
+    """What a log says only because it is this task's."""
+    own = {str(task.pk): "⟨id⟩", str(task.pk)[:8]: "⟨id⟩"}
+    return {**own, task.version: "⟨version⟩"} if task.version else own
+
+
+def _newest(task: Task) -> list[Line]:
+    rows = log_store.newest_rows(task.pk, task.last_seq, MOST_LINES, MOST_BYTES)
+    return [Line(seq, message) for seq, _at, _level, message in rows]
+
+
+def difference(
+    a: Sequence[Line],
+    b: Sequence[Line],
+    *,
+    own: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {}),
+    left_out: tuple[int, int] = (0, 0),
+    most_edits: int = MOST_EDITS,
+) -> Difference:
+    numbers: dict[str, int] = {}
+
+    def numbered(lines: Sequence[Line], own: Mapping[str, str]) -> list[int]:
+        plain = (without_changing(line.message, own) for line in lines)
+        return [numbers.setdefault(text, len(numbers)) for text in plain]
+
+    places = _matches(numbered(a, own[0]), numbered(b, own[1]), most_edits)
+    pairs, (end_a, end_b) = places
+    rows = list(_rows(a[:end_a], b[:end_b], pairs))
+    return Difference(
+        lines=list(_with_context(rows)),
+        only_a=sum(row.side == "a" for row in rows),
+        only_b=sum(row.side == "b" for row in rows),
+        left_out=left_out,
+        given_up=(len(a) - end_a, len(b) - end_b),
+    )
+
+
+def without_changing(message: str, own: Mapping[str, str] | None = None) -> str:
+    """A message with a mark in place of each time, duration and id, and of what is the
+    task's own."""
+    for word, mark in (own or {}).items():
+        if word in message:
+            message = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", mark, message)
+    return CHANGING.sub(lambda m: "⟨id⟩" if m["id"] else "⟨time⟩", message)
+
+
+# --- Which lines belong together ----------------------------------------------------
+
+
+def _matches(
+    a: Sequence[int], b: Sequence[int], most_edits: int
+) -> tuple[list[tuple[int, int]], tuple[int, int]]:
+    """Places in both that are the same, ascending, and up to where that was found out:
+    the ends, or less where there are more edits than may be."""
+    start = 0
+    while start < min(len(a), len(b)) and a[start] == b[start]:
+        start += 1
+    end = 0
+    while end < min(len(a), len(b)) - start and a[-1 - end] == b[-1 - end]:
+        end += 1
+    head = [(n, n) for n in range(start)]
+    middle, (x, y) = _greedy(
+        a[start : len(a) - end], b[start : len(b) - end], most_edits
+    )
+    inner = [(start + x, start + y) for x, y in middle]
+    stop = start + x, start + y
+    if stop != (len(a) - end, len(b) - end):
+        return head + inner, stop
+    tail = [(len(a) - n, len(b) - n) for n in range(end, 0, -1)]
+    return head + inner + tail, (len(a), len(b))
+
+
+def _greedy(
+    a: Sequence[int], b: Sequence[int], most_edits: int
+) -> tuple[list[tuple[int, int]], tuple[int, int]]:
+    """Myers' algorithm. ``reach[k]`` is how far in ``a`` one gets on the diagonal
+    ``k = x - y`` by so many edits; each round's is kept, to walk back on."""
+    rounds: list[array[int]] = []
+    offset = most_edits + 1
+    reach = array("i", bytes(4 * (2 * offset + 1)))
+    for edits in range(most_edits + 1):
+        for k in range(-edits, edits + 1, 2):
+            left, right = reach[offset + k - 1], reach[offset + k + 1]
+            down = k == -edits or (k != edits and left < right)
+            x = right if down else left + 1
+            y = x - k
+            while x < len(a) and y < len(b) and a[x] == b[y]:
+                x, y = x + 1, y + 1
+            reach[offset + k] = x
+            if x >= len(a) and y >= len(b):
+                rounds.append(reach[offset - edits : offset + edits + 1])
+                return _walk_back(rounds, edits, k), (len(a), len(b))
+        rounds.append(reach[offset - edits : offset + edits + 1])
+    # As far as most of both was seen, and inside both.
+    last = rounds[-1]
+    _far, k = max(
+        (2 * last[most_edits + k] - k, k)
+        for k in range(-most_edits, most_edits + 1, 2)
+        if last[most_edits + k] <= len(a) and last[most_edits + k] - k <= len(b)
+    )
+    x = last[most_edits + k]
+    return _walk_back(rounds, most_edits, k), (x, x - k)
+
+
+def _walk_back(
+    rounds: Sequence["array[int]"], edits: int, k: int
+) -> list[tuple[int, int]]:
+    pairs: list[tuple[int, int]] = []
+    x = rounds[edits][edits + k]
+    for number in range(edits, -1, -1):
+        if number == 0:
+            begin = 0
+        else:
+            before, middle = rounds[number - 1], number - 1
+            left = before[middle + k - 1] if k > -number + 1 else -1
+            right = before[middle + k + 1] if k < number - 1 else -1
+            down = k == -number or (k != number and left < right)
+            begin = right if down else left + 1
+        pairs += [(at, at - k) for at in range(x - 1, begin - 1, -1)]
+        if number:
+            k, x = (k + 1, right) if down else (k - 1, left)
+    return pairs[::-1]
+
+
+# --- What is shown ------------------------------------------------------------------
+
+
+def _rows(
+    a: Sequence[Line], b: Sequence[Line], pairs: Iterable[tuple[int, int]]
+) -> Iterator[Shown]:
+    x = y = 0
+    for to_x, to_y in [*pairs, (len(a), len(b))]:
+        yield from (Shown(a=line.seq, text=line.message) for line in a[x:to_x])
+        yield from (Shown(b=line.seq, text=line.message) for line in b[y:to_y])
+        if to_x < len(a) and to_y < len(b):
+            yield Shown(a[to_x].seq, b[to_y].seq, b[to_y].message)
+        x, y = to_x + 1, to_y + 1
+
+
+def _with_context(rows: Sequence[Shown]) -> Iterator[Shown]:
+    """The rows around what differs; what is between as gaps."""
+    near: set[int] = set()
+    for place, row in enumerate(rows):
+        if row.side:
+            near.update(range(place - CONTEXT_LINES, place + CONTEXT_LINES + 1))
+    gap = 0
+    for place, row in enumerate(rows):
+        if place not in near:
+            gap += 1
+            continue
+        if gap:
+            yield Shown(gap=gap)
+            gap = 0
+        yield row
+    if gap and near:
+        yield Shown(gap=gap)

@@ -1,0 +1,137 @@
+"""What is where in a log: the lines that hold a text, and those that readers jump to.
+
+A log of a million lines is looked through in pieces, and a request ends after a
+moment with how far it came: so nobody waits for somebody else's search, and whoever
+searches has the first places at once.
+"""
+
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, TypedDict
+
+from django.db import connection
+
+from tasks.logs import store as log_store
+from tasks.models import Task, step_starts
+from tasks.timestamps import iso_of_ms
+
+PIECE_LINES = 20_000  # some 10 ms for SQLite, 20 ms for PostgreSQL
+LOOK_SECONDS = 0.2
+MOST_PLACES = 10_000  # of an answer
+LONGEST_SHOWN = 300  # characters of a landmark's message
+
+LANDMARKS = """
+    (level = 'info' AND (message LIKE '::group::%%' OR message LIKE '::endgroup::%%'))
+    OR (level = 'error' AND seq <> %s) OR seq = %s
+    OR (level = 'info' AND message LIKE 'Executing: %%' AND seq IN ({}))
+"""
+# Runs of neighbours: where a line's number and its place among the lines found differ
+# by the same, nothing lies between. https://www.postgresql.org/docs/current/functions-window.html
+RANGES = """
+    SELECT min(seq), max(seq)
+    FROM (SELECT seq, seq - row_number() OVER (ORDER BY seq) AS run FROM ({}) AS found)
+        AS runs
+    GROUP BY run ORDER BY 1
+"""
+
+
+class Matches(NamedTuple):
+    """Lines that were found, as ranges of numbers, first and last included."""
+
+    ranges: list[tuple[int, int]]
+    through: int  # the last line that was looked at
+
+    @property
+    def line_count(self) -> int:
+        return sum(last - first + 1 for first, last in self.ranges)
+
+
+class Landmark(TypedDict):
+    """A line where a step begins, a group begins or ends, or the first error."""
+
+    seq: int
+    timestamp: str
+    kind: str
+    message: str
+
+
+class Landmarks(NamedTuple):
+    found: list[Landmark]
+    through: int
+
+
+def matches(
+    task_id: uuid.UUID, after: int, last_seq: int, levels: Sequence[str], q: str
+) -> Matches:
+    """Which lines behind ``after`` have one of these levels (any, where there
+    are none) and hold a text. Look on from
+    ``through``, where that is less than ``last_seq``."""
+    ranges: list[tuple[int, int]] = []
+    through = after
+    for start, end in _pieces(after, last_seq):
+        lines = log_store.filtered(task_id, start, end, levels, q).order_by()
+        sql, values = lines.values("seq").query.sql_with_params()
+        with connection.cursor() as cursor:
+            cursor.execute(RANGES.format(sql), values)
+            for first, last in cursor.fetchall():
+                if ranges and ranges[-1][1] == first - 1:
+                    first = ranges.pop()[0]
+                ranges.append((first, last))
+        through = end
+        if len(ranges) >= MOST_PLACES:
+            break
+    return Matches(ranges, through)
+
+
+def landmarks(task: Task, after: int) -> Landmarks:
+    """The landmarks behind ``after``; of errors only the first one.
+
+    Where steps begin is what the task's trail says, so that nothing that a program
+    prints can pass for it. An error is the program's: what the service says last of a
+    task is none, and what a traceback names is one.
+    """
+    found: list[Landmark] = []
+    through, has_error = after, False
+    firsts = [seq for _number, seq in step_starts(task.trail)]
+    is_bad = task.status in {Task.Status.FAILED, Task.Status.CANCELLED}
+    own_words = task.last_seq if is_bad else 0
+    cause = ((task.result or {}).get("firstError") or {}).get("seq", 0)
+    for start, end in _pieces(after, task.last_seq):
+        steps = [seq for seq in firsts if start < seq <= end]
+        marks = LANDMARKS.format(", ".join(["%s"] * len(steps)) or "NULL")
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT seq, at_ms, level, substr(message, 1, {LONGEST_SHOWN}) "  # noqa: S608 (constants only)
+                f"FROM {log_store.TABLE} WHERE task_id = %s AND seq > %s AND seq <= %s "
+                f"AND ({marks}) ORDER BY seq",
+                [log_store.key(task.pk), start, end, own_words, cause, *steps],
+            )
+            for seq, at_ms, level, message in cursor.fetchall():
+                kind = "error" if seq == cause else _kind(level, message)
+                if kind != "error" or not has_error:
+                    at = iso_of_ms(at_ms)
+                    mark = Landmark(seq=seq, timestamp=at, kind=kind, message=message)
+                    found.append(mark)
+                has_error = has_error or kind == "error"
+        through = end
+        if len(found) >= MOST_PLACES:
+            break
+    return Landmarks(found, through)
+
+
+def _kind(level: str, message: str) -> str:
+    if level == "error":
+        return level
+    if message.startswith("::group::"):
+        return "group"
+    return "endgroup" if message.startswith("::endgroup::") else "step"
+
+
+def _pieces(after: int, last_seq: int) -> Iterator[tuple[int, int]]:
+    """Pieces of a log that are looked at until the time is over; one at least."""
+    until = time.monotonic() + LOOK_SECONDS
+    for start in range(after, last_seq, PIECE_LINES):
+        yield start, min(start + PIECE_LINES, last_seq)
+        if time.monotonic() >= until:
+            return

@@ -1,0 +1,1 @@
+"""Tasks as the pages and the admin show them to people."""

@@ -1,0 +1,40 @@
+"""What people may do to a task, and what they are told when it is done."""
+
+from django.contrib import messages
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+
+from tasks import lifecycle
+from tasks.access.actor import Actor, ScopeTooSmall
+from tasks.access.staff import actor
+from tasks.catalog.loader import catalog
+from tasks.models import StatusConflict, Task
+
+
+def acts(actor: Actor, task: Task) -> dict[str, bool]:
+    """Which buttons of a task somebody is offered."""
+    kind = catalog().get(task.type)
+    return {
+        "cancel": actor.may_cancel(task),
+        "pin": actor.may_pin(task),
+        "rerun": kind is not None and actor.may_start(kind),
+    }
+
+
+def cancel_and_say(request: HttpRequest, task: Task, *, force: bool = False) -> None:
+    """Cancel a task and leave a message on what came of it."""
+    try:
+        asked = lifecycle.request_cancel(task.pk, actor(request), force=force)
+    except ScopeTooSmall as refused:
+        messages.error(request, f"{task}: {refused}")
+    except StatusConflict as conflict:
+        status = Task.Status(str(conflict.found)).label
+        text = _("%(task)s has already ended: %(status)s.")
+        messages.warning(request, text % {"task": task, "status": status})
+    else:
+        text = (
+            _("%(task)s is cancelled.")
+            if asked.has_ended
+            else _("%(task)s is being cancelled.")
+        )
+        messages.success(request, text % {"task": task})

@@ -1,0 +1,175 @@
+"""The steps of a task as rows of a table: what ran, what runs, what is to come."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from tasks.catalog.task_type import TaskType
+from tasks.models import Task, step_starts
+from tasks.presenters.wording import SHAPES, duration_text
+
+
+@dataclass(frozen=True)
+class StepRow:
+    """One line of the table of steps."""
+
+    name: str
+    status: str  # a task's status, or "" for a step that never ran
+    exit_code: int | None = None
+    duration: str = ""
+    attempt: int = 0  # 1, 2 … where the step was tried more than once
+    line: int | None = None  # where the log says that it begins
+    since_ms: int | None = None  # of a step that runs: since 1970
+    progress: int | None = None  # of a step that runs: percent
+    number: int | None = None  # 1, 2 … of a task that has not ended
+    may_fail: bool = False  # and the task goes on: until its end nobody knows
+
+    @property
+    def attempt_label(self) -> str:
+        return _("attempt %(n)s") % {"n": self.attempt} if self.attempt else ""
+
+    @property
+    def shape(self) -> str:
+        return SHAPES[Task.Status(self.status)] if self.status else "–"
+
+    @property
+    def label(self) -> str:
+        if self.status:
+            return str(Task.Status(self.status).label)
+        return _("finished") if self.number else _("not run")
+
+
+def rows_of(
+    task: Task, kind: TaskType | None, names: Sequence[str], now: datetime
+) -> list[StepRow]:
+    """``names``: of the type's steps, in the reader's language."""
+    if not task.has_ended:
+        return _rows_of_running(task, kind, names, now)
+    results = (task.result or {}).get("results", [])
+    begun = sum(_attempt(entry) == 1 for entry in results)
+    return [
+        *_rows_of_results(results, task.status, _first_lines(task.trail)),
+        *(StepRow(name, "") for name in names[begun:]),
+    ]
+
+
+def _rows_of_running(
+    task: Task, kind: TaskType | None, names: Sequence[str], now: datetime
+) -> list[StepRow]:
+    is_running = task.status == Task.Status.RUNNING
+    lines = _newest_lines(task.trail) if is_running else {}
+    starts = dict(task.lines.filter(seq__in=lines.values()).values_list("seq", "at_ms"))
+    begun = {number: starts[seq] for number, seq in lines.items() if seq in starts}
+    return [
+        _row_of_running(task, kind, name, number, begun, lines, now)
+        for number, name in enumerate(names, 1)
+    ]
+
+
+def _row_of_running(
+    task: Task,
+    kind: TaskType | None,
+    name: str,
+    number: int,
+    begun: Mapping[int, int],
+    lines: Mapping[int, int],
+    now: datetime,
+) -> StepRow:
+    is_now = number == task.step_index
+    since_ms = begun.get(number)
+    until_ms = int(now.timestamp() * 1000) if is_now else begun.get(number + 1)
+    is_known = since_ms is not None and until_ms is not None
+    seconds = (until_ms - since_ms) / 1000 if is_known else None  # type: ignore[operator]
+    if is_now and seconds is not None:
+        seconds = max(1, int(seconds))  # a clock that runs says no tenths
+    steps = kind.steps if kind else ()
+    may_fail = number <= len(steps) and steps[number - 1].continue_on_error
+    status = _status_of_step(number, task.step_index)
+    is_over = status == Task.Status.COMPLETED
+    return StepRow(
+        name,
+        "" if is_over and may_fail else status,
+        exit_code=0 if is_over and not may_fail else None,
+        number=number,
+        may_fail=may_fail,
+        duration="" if seconds is None else duration_text(seconds),
+        line=lines.get(number) if number in begun else None,
+        since_ms=since_ms if is_now else None,
+        progress=_step_progress(task, kind) if is_now else None,
+    )
+
+
+def _first_lines(trail: Sequence[Sequence[Any]]) -> dict[tuple[int, int], int]:
+    """For each attempt of a step that has begun, (number, attempt), the number of its
+    first line. A task that went back to the queue began anew."""
+    lines: dict[tuple[int, int], int] = {}
+    last = attempt = 0
+    for number, seq in step_starts(trail):
+        if number < last:
+            lines.clear()
+        attempt = attempt + 1 if number == last else 1
+        lines[number, attempt] = seq
+        last = number
+    return lines
+
+
+def _newest_lines(trail: Sequence[Sequence[Any]]) -> dict[int, int]:
+    """The same of each step's newest attempt alone."""
+    return {number: seq for (number, _), seq in _first_lines(trail).items()}
+
+
+def _step_progress(task: Task, kind: TaskType | None) -> int | None:
+    """What the running step has said of its progress: the task's, without what the
+    steps before it weigh."""
+    if kind is None or not 1 <= task.step_index <= len(kind.steps):
+        return None
+    weights = [step.weight for step in kind.steps]
+    done = sum(weights[: task.step_index - 1])
+    percent = task.progress / 100 * sum(weights) - done
+    return max(0, min(99, round(100 * percent / weights[task.step_index - 1])))
+
+
+def _status_of_step(number: int, current: int) -> str:
+    if number < current:
+        return Task.Status.COMPLETED
+    return Task.Status.RUNNING if number == current else Task.Status.PENDING
+
+
+def _rows_of_results(
+    results: list[dict[str, Any]],
+    task_status: str,
+    lines: Mapping[tuple[int, int], int],
+) -> list[StepRow]:
+    """One row for each attempt: a step that was tried again has several results."""
+    attempts = [*map(_attempt, results), 1]
+    rows, number = [], 0
+    for entry, attempt, following in zip(results, attempts, attempts[1:], strict=False):
+        was_only_one = attempt == 1 and following == 1
+        number += attempt == 1
+        line = lines.get((number, attempt))
+        row = _step_row(entry, task_status, 0 if was_only_one else attempt, line)
+        rows.append(row)
+    return rows
+
+
+def _attempt(entry: dict[str, Any]) -> int:
+    return int(entry.get("attempt", 1))
+
+
+def _step_row(
+    entry: dict[str, Any], task_status: str, attempt: int, line: int | None
+) -> StepRow:
+    code, milliseconds = entry.get("exitCode"), entry.get("durationMs")
+    is_cancelled = task_status == Task.Status.CANCELLED
+    unclean = Task.Status.CANCELLED if is_cancelled else Task.Status.FAILED
+    return StepRow(
+        name=_(str(entry.get("name", ""))),
+        status=Task.Status.COMPLETED if code == 0 else unclean,
+        exit_code=code,
+        duration="" if milliseconds is None else duration_text(milliseconds / 1000),
+        attempt=attempt,
+        line=line,
+    )

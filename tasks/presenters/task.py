@@ -1,0 +1,287 @@
+"""A task as the templates show it."""
+
+import math
+from datetime import datetime
+from functools import cached_property
+
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from tasks.catalog.definitions import type_of
+from tasks.estimates import usual_seconds, usual_silences
+from tasks.logs.store import newest_rows
+from tasks.models import LogLine, Task
+from tasks.presenters.links import change_link
+from tasks.presenters.outputs import Outcome, outcome_of
+from tasks.presenters.rerun_chain import Link, chain_of
+from tasks.presenters.steps import StepRow, rows_of
+from tasks.presenters.translations import said
+from tasks.presenters.wording import (
+    CANCELLING,
+    CANCELLING_SHAPE,
+    LEVEL_MARKS,
+    SHAPES,
+    ago_text,
+    duration_text,
+)
+from tasks.representation import shown_params
+from tasks.waiting import WaitingFor, waiting_for
+
+FIRST_BYTES = 512 * 1024
+FIRST_LINES = 200  # rendered by the server; the script goes on from there
+
+
+class Shown:
+    """A task as the templates show it."""
+
+    def __init__(self, task: Task, now: datetime) -> None:
+        self.task, self.now = task, now
+        self.kind = type_of(task)
+        self.api = f"/api/tasks/{task.pk}"
+
+    @property
+    def is_cancelling(self) -> bool:
+        task = self.task
+        return task.status == Task.Status.RUNNING and bool(task.cancel_requested_at)
+
+    @property
+    def state(self) -> str:
+        """Its status, or that it is on its way to its end."""
+        return CANCELLING if self.is_cancelling else self.task.status
+
+    @property
+    def shape(self) -> str:
+        if self.is_cancelling:
+            return CANCELLING_SHAPE
+        return SHAPES[Task.Status(self.task.status)]
+
+    @property
+    def label(self) -> str:
+        """The state in a word."""
+        return _("cancelling") if self.is_cancelling else self.task.get_status_display()
+
+    @property
+    def grace(self) -> float | None:
+        """For how many seconds its processes may go on once its end was asked for;
+        None where nobody knows."""
+        return self.kind.stop_grace_seconds if self.kind else None
+
+    @property
+    def knows_progress(self) -> bool:
+        """Whether its percentage says anything: not before it has begun, nor where its
+        one step has reported none."""
+        task = self.task
+        has_begun = task.started_at and task.status != Task.Status.PENDING
+        return bool(has_begun) and (task.progress > 0 or task.step_count > 1)
+
+    @property
+    def against_usual(self) -> str:
+        """How long it has run, beside how long such tasks usually take; "" where that
+        is not known, or it does not run."""
+        if self.usual is None or self.task.status != Task.Status.RUNNING:
+            return ""
+        usual = duration_text(max(1, round(self.usual)))
+        return _("{time} of usually {usual}").format(time=self.duration, usual=usual)
+
+    @property
+    def title(self) -> str:
+        return _(self.kind.title) if self.kind else self.task.type
+
+    @property
+    def ago(self) -> str:
+        return ago_text(self.task.created_at, self.now)
+
+    @property
+    def ended_ago(self) -> str:
+        ended = self.task.completed_at
+        return ago_text(ended, self.now) if ended else ""
+
+    @property
+    def duration(self) -> str:
+        """How long it ran, or runs already; "" while it waits."""
+        if self.task.started_at is None:
+            return ""
+        end = self.task.completed_at
+        seconds = ((end or self.now) - self.task.started_at).total_seconds()
+        # Tenths of a clock that runs would say more than is known.
+        return duration_text(seconds if end else max(1, int(seconds)))
+
+    @property
+    def error(self) -> str:
+        """Why it failed or was cancelled; "" where it was not."""
+        return said(self.task.error or "")
+
+    @property
+    def params(self) -> dict[str, str]:
+        """What was asked, without secrets."""
+        return shown_params(self.task)
+
+    @property
+    def params_but_version(self) -> dict[str, str]:
+        return {name: text for name, text in self.params.items() if name != "version"}
+
+    @property
+    def step_names(self) -> list[tuple[str, str]]:
+        """Each step's name, and how it reads in the page's language."""
+        steps = self.kind.steps if self.kind else ()
+        return [(step.name, _(step.name)) for step in steps]
+
+    @property
+    def stand(self) -> str:
+        """What the facts on a page depend on; task_facts.js says the same."""
+        task = self.task
+        return f"{task.status} {task.step_index} {task.attempt} {task.progress // 5}"
+
+    @property
+    def steps(self) -> list[StepRow]:
+        names = [shown for _name, shown in self.step_names]
+        return rows_of(self.task, self.kind, names, self.now)
+
+    @property
+    def outcome(self) -> Outcome:
+        return outcome_of(self.task.result)
+
+    @property
+    def chain(self) -> list[Link]:
+        return chain_of(self.task)
+
+    @property
+    def with_changes(self) -> str:
+        """Where the same can be started with other parameters; "" where it can't.
+        Secrets are to be given anew."""
+        return change_link(self.task)
+
+    @property
+    def is_changed_rerun(self) -> bool:
+        """Whether it is a rerun with other parameters than the first task had."""
+        first = self.task.rerun_of
+        return first is not None and first.params != self.task.params
+
+    @cached_property
+    def usual(self) -> float | None:
+        """How many seconds tasks of this type usually take; None where nobody knows,
+        and for one that has ended."""
+        return (
+            None
+            if self.task.has_ended
+            else usual_seconds([self.task.type]).get(self.task.type)
+        )
+
+    @property
+    def silences(self) -> dict[str, float]:
+        """For how many seconds each step is usually silent at most; none where nobody
+        knows, and of a task that has ended."""
+        return {} if self.task.has_ended else usual_silences(self.task.type)
+
+    @property
+    def time_left(self) -> str:
+        """By how long such tasks usually take; "" where nobody knows."""
+        if self.usual is None or self.task.started_at is None:
+            return ""
+        left = self.usual - (self.now - self.task.started_at).total_seconds()
+        usually = {"time": duration_text(max(1, round(self.usual)))}
+        if left < 0:
+            return _("longer than usual ({time})").format(**usually)
+        return _("about {time} left").format(time=duration_text(max(1, round(left))))
+
+    @property
+    def levels(self) -> list[str]:
+        """Of lines; they are what the API calls them in every language."""
+        return LogLine.Level.values
+
+    @property
+    def lines(self) -> list[LogLine]:
+        """The newest lines, oldest first."""
+        task = self.task
+        found = newest_rows(task.pk, task.last_seq, FIRST_LINES, FIRST_BYTES)
+        return [
+            LogLine(task_id=task.pk, seq=seq, at_ms=at_ms, level=level, message=message)
+            for seq, at_ms, level, message in found
+        ]
+
+    @property
+    def marked_lines(self) -> list[tuple[LogLine, str]]:
+        return [
+            (line, LEVEL_MARKS.get(LogLine.Level(line.level), ""))
+            for line in self.lines
+        ]
+
+    @property
+    def why_waiting(self) -> str:
+        """What this task waits for, as HTML; "" if it does not wait."""
+        waiting = waiting_for(self.task)
+        return said_waiting(waiting) if waiting else ""
+
+    @property
+    def cancelling(self) -> str:
+        """Since when its end is awaited, who asked, and when it is killed; "" where
+        nobody waits."""
+        asked_at = self.task.cancel_requested_at
+        if asked_at is None or self.task.has_ended:
+            return ""
+        forced = self.task.cancel_forced
+        sentence = (
+            _("Forced; cancelling since {time} ({duration}), asked by {name}")
+            if forced
+            else _("Cancelling since {time} ({duration}), asked by {name}")
+        )
+        who = self.task.cancel_requested_by
+        said = sentence.format(name=who, **self._since(asked_at))
+        left = (self.grace or 0) - (self.now - asked_at).total_seconds()
+        if forced or left <= 0:
+            return said
+        killed = _("killed in {time}").format(time=duration_text(math.ceil(left)))
+        return f"{said} · {killed}"
+
+    @property
+    def stalled(self) -> str:
+        """Since when its step has been silent for too long; "" where it has not."""
+        since = self.task.stalled_since
+        if since is None or self.task.has_ended:
+            return ""
+        return _("Silent since {time} ({duration})").format(**self._since(since))
+
+    def _since(self, moment: datetime) -> dict[str, str]:
+        # From 1 on, as for the duration of a task that runs.
+        seconds = max(1, int((self.now - moment).total_seconds()))
+        return {"time": f"{moment:%H:%M:%S}", "duration": duration_text(seconds)}
+
+
+def said_waiting(waiting: WaitingFor) -> str:
+    """What a task waits for, as HTML."""
+    place = (
+        _("next in the queue")
+        if waiting.position == 1
+        else _("number {n} in the queue").format(n=f"{waiting.position:,}")
+    )
+    return format_html("{} · {}", _reason(waiting), place)
+
+
+def _reason(waiting: WaitingFor) -> str:
+    if waiting.task is not None:
+        link = format_html(
+            '<a href="{}">{}</a>',
+            reverse("task", args=[waiting.task.pk]),
+            waiting.task,
+        )
+        text = _("Waiting for {task} (started by {name}), which has the same lock")
+        return format_html(text, task=link, name=waiting.task.created_by or "–")
+    if waiting.reason == "runner":
+        return _("It waits: no runner that is alive takes this type")
+    if waiting.most is None:
+        return _("It starts in a moment")
+    if waiting.reason == "limit":
+        text = ngettext(
+            "Waiting: {n} task of this type runs, and no more may",
+            "Waiting: {n} tasks of this type run, and no more may",
+            waiting.most,
+        )
+    else:
+        text = ngettext(
+            "Waiting: the {n} slot of the runners is busy",
+            "Waiting: all {n} slots of the runners are busy",
+            waiting.most,
+        )
+    return text.format(n=f"{waiting.most:,}")

@@ -1,0 +1,1 @@
+"""The pages that people use: the console, the history, a task, a comparison."""

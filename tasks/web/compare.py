@@ -1,0 +1,194 @@
+"""Two tasks side by side: what was asked, how long each step took, what came of it, and
+in which lines their logs differ."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET
+
+from tasks.access.staff import staff_page
+from tasks.logs.diff import MOST_EDITS, MOST_LINES, Difference, difference_of
+from tasks.models import Task
+from tasks.presenters.outputs import label, text
+from tasks.presenters.task import Shown
+from tasks.presenters.wording import duration_text
+from tasks.web.live import live_parts
+
+
+@dataclass(frozen=True)
+class Row:
+    """One thing that both tasks have, or only one of them ("")."""
+
+    name: str
+    a: str
+    b: str
+
+    @property
+    def differs(self) -> bool:
+        return self.a != self.b
+
+
+@dataclass(frozen=True)
+class StepPair:
+    """A step's duration in both, in seconds; None where it did not run."""
+
+    name: str
+    a: float | None
+    b: float | None
+    longest: float
+
+    @property
+    def words(self) -> tuple[str, str]:
+        return _duration(self.a), _duration(self.b)
+
+    @property
+    def widths(self) -> tuple[int, int]:
+        """Percent of the longest step's bar."""
+        return self._width(self.a), self._width(self.b)
+
+    def _width(self, seconds: float | None) -> int:
+        return round(100 * (seconds or 0) / self.longest) if self.longest else 0
+
+    @property
+    def change(self) -> str:
+        """By how much the second took longer, in percent."""
+        if not self.a or self.b is None:
+            return ""
+        percent = round(100 * (self.b - self.a) / self.a)
+        return f"{percent:+} %".replace("-", "−") if percent else "±0 %"
+
+
+@require_GET
+@staff_page
+def compare(request: HttpRequest) -> HttpResponse:
+    if ticked := request.GET.getlist("task"):
+        return _redirect_to_pair(ticked)
+    asked = [request.GET.get(name, "") for name in ("a", "b")]
+    a, b = map(_task, asked)
+    if a is None or b is None or a == b:
+        # A task that is gone is an error; that none was named is a question.
+        status = 404 if all(asked) and a != b else 200
+        return render(request, "compare_none.html", live_parts(), status=status)
+    difference = difference_of(a, b)
+    now = timezone.now()
+    shown_a, shown_b = Shown(a, now), Shown(b, now)
+    context = {
+        "a": shown_a,
+        "b": shown_b,
+        "sides": [("A", shown_a), ("B", shown_b)],
+        "facts": _facts(shown_a, shown_b),
+        "params": _pairs(shown_a.params, shown_b.params),
+        "steps": _steps(a, b),
+        "results": _pairs(_flat(_outputs(a)), _flat(_outputs(b))),
+        "difference": difference,
+        "counts": _counts(difference),
+        **live_parts(),
+    }
+    return render(request, "compare.html", context)
+
+
+def _redirect_to_pair(ticked: list[str]) -> HttpResponse:
+    """The older one is a, so that the page says what has become different."""
+    found = [task for task_id in ticked if (task := _task(task_id))]
+    found.sort(key=lambda task: (task.number, task.pk))
+    names = zip("ab", found[:2], strict=False)
+    query = {name: str(task.pk) for name, task in names} if len(found) == 2 else {}
+    return redirect(f"{reverse('compare')}?{urlencode(query)}")
+
+
+def _task(task_id: str) -> Task | None:
+    try:
+        tasks = Task.objects.select_related("rerun_of").defer("trail")
+        return tasks.filter(pk=task_id).first() if task_id else None
+    except ValidationError:
+        return None
+
+
+def _facts(a: Shown, b: Shown) -> list[Row]:
+    def words(shown: Shown) -> dict[str, str]:
+        task = shown.task
+        return {
+            _("Status"): f"{shown.shape} {shown.label}",
+            _("What failed"): shown.error,
+            _("Type"): task.type,
+            _("Duration"): shown.duration,
+            _("Started by"): task.created_by,
+            _("Lines"): f"{task.last_seq:,}",
+        }
+
+    return [row for row in _pairs(words(a), words(b)) if row.a or row.b]
+
+
+def _pairs(a: Mapping[str, str], b: Mapping[str, str]) -> list[Row]:
+    """The first one's things in their order, then what only the second has."""
+    return [Row(name, a.get(name, ""), b.get(name, "")) for name in {**a, **b}]
+
+
+def _steps(a: Task, b: Task) -> list[StepPair]:
+    seconds_a, seconds_b = _seconds(a), _seconds(b)
+    longest = max([*seconds_a.values(), *seconds_b.values()], default=0.0)
+    return [
+        StepPair(_(name), seconds_a.get(name), seconds_b.get(name), longest)
+        for name in {**seconds_a, **seconds_b}
+    ]
+
+
+def _seconds(task: Task) -> dict[str, float]:
+    """How long each step took, all its attempts together."""
+    seconds: dict[str, float] = {}
+    for entry in (task.result or {}).get("results", []):
+        name, took = str(entry.get("name", "")), entry.get("durationMs") or 0
+        seconds[name] = seconds.get(name, 0.0) + took / 1000
+    return seconds
+
+
+def _outputs(task: Task) -> dict[str, Any]:
+    outputs = (task.result or {}).get("outputs", {})
+    exit_code = _("Exit code")
+    codes = {
+        f"{_(str(entry.get('name', '')))} · {exit_code}": entry.get("exitCode")
+        for entry in (task.result or {}).get("results", [])
+    }
+    return {**codes, **outputs}
+
+
+def _flat(values: Any, path: tuple[str, ...] = ()) -> dict[str, str]:
+    """``{"ios": {"new": 12}}`` as ``{"iOS · new files": "12"}``."""
+    if isinstance(values, dict):
+        parts: Iterable[tuple[str, Any]] = values.items()
+    elif isinstance(values, list):
+        parts = ((str(number), value) for number, value in enumerate(values, 1))
+    else:
+        shown = "" if values is None else text(path[-1], values)
+        return {" · ".join(map(label, path)): shown}
+    flat: dict[str, str] = {}
+    for name, value in parts:
+        flat |= _flat(value, (*path, str(name)))
+    return flat
+
+
+def _counts(difference: Difference) -> dict[str, str]:
+    """The numbers of lines, as people read them."""
+    numbers = {
+        "only_a": difference.only_a,
+        "only_b": difference.only_b,
+        "left_out_a": difference.left_out[0],
+        "left_out_b": difference.left_out[1],
+        "given_up_a": difference.given_up[0],
+        "given_up_b": difference.given_up[1],
+        "most_lines": MOST_LINES,
+        "most_edits": MOST_EDITS,
+    }
+    return {name: f"{number:,}" for name, number in numbers.items()}
+
+
+def _duration(seconds: float | None) -> str:
+    return "" if seconds is None else duration_text(seconds)

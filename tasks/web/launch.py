@@ -1,0 +1,161 @@
+"""The forms that start a task, made from the types' parameter schemas; and the links
+that open one filled in."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.http import QueryDict
+from django.urls import reverse
+from django.utils.translation import gettext as _
+
+from tasks import lifecycle
+from tasks.catalog.loader import catalog
+from tasks.catalog.task_type import ParameterErrors, TaskType
+from tasks.lifecycle import Actor
+from tasks.models import Task
+from tasks.presenters.links import RERUN_OF, deep_link
+
+# No parameter's name has a hyphen, so this can't be taken for one.
+TYPED_AGAIN = "typed-again"
+
+
+@dataclass(frozen=True)
+class Field:
+    """One input of a launch form."""
+
+    name: str
+    schema: dict[str, Any]
+    required: bool
+    value: str
+    errors: list[str]
+
+    pattern: str | None = None  # as people read it; the schema's is anchored
+
+    @property
+    def is_secret(self) -> bool:
+        return bool(self.schema.get("writeOnly"))
+
+
+@dataclass(frozen=True)
+class LaunchForm:
+    """One task type's form, made from its parameter schema."""
+
+    kind: TaskType
+    fields: list[Field]
+    is_chosen: bool
+    rerun_of: Task | None = None
+    confirm_errors: tuple[str, ...] = ()
+
+    @property
+    def asks_for_version(self) -> bool:
+        """Whether it is the version that is typed again, or else the type's name."""
+        return any(
+            field.name == "version" and not field.is_secret for field in self.fields
+        )
+
+
+def launch_forms(
+    actor: Actor,
+    chosen: str,
+    given: Mapping[str, str],
+    errors: Mapping[str, list[str]],
+) -> list[LaunchForm]:
+    """A form for each type that is not hidden and that they may start; the chosen
+    one's carries values."""
+    kinds = [
+        kind for kind in catalog().values() if not kind.hidden and actor.may_start(kind)
+    ]
+    if chosen not in {kind.name for kind in kinds} and kinds:
+        chosen = kinds[0].name
+    return [
+        LaunchForm(
+            kind,
+            _fields(kind, given, errors),
+            is_chosen=True,
+            rerun_of=_task_of(kind, given.get(RERUN_OF, "")),
+            confirm_errors=tuple(errors.get(TYPED_AGAIN, ())),
+        )
+        if kind.name == chosen
+        else LaunchForm(kind, _fields(kind, given, {}), is_chosen=False)
+        for kind in kinds
+    ]
+
+
+def _fields(
+    kind: TaskType, given: Mapping[str, str], errors: Mapping[str, list[str]]
+) -> list[Field]:
+    required = kind.schema()["required"]
+    return [
+        Field(
+            name=parameter.name,
+            schema=parameter.schema(),
+            required=parameter.name in required,
+            # A secret never comes back into a page.
+            value=""
+            if parameter.secret
+            else given.get(parameter.name, parameter.default or ""),
+            errors=errors.get(parameter.name, []),
+            pattern=None if parameter.choices else parameter.pattern,
+        )
+        for parameter in kind.params
+    ]
+
+
+# --- Starting -----------------------------------------------------------------------
+
+
+def start(form: QueryDict, actor: Actor) -> Task:
+    """Start what a posted form asks for.
+
+    Raises UnknownTaskType, and ParameterErrors, in which TYPED_AGAIN stands for the
+    confirmation.
+    """
+    kind = lifecycle.task_type(form.get("type", ""))
+    params = _params(form)
+    if kind.confirm:
+        _check_confirmed(kind, params, form.get(TYPED_AGAIN, ""))
+    first = _task_of(kind, form.get(RERUN_OF, ""))
+    return lifecycle.submit(kind.name, params, actor, rerun_of=first)
+
+
+def _params(given: QueryDict) -> dict[str, str]:
+    """The parameters among a form's fields; an input left empty is one left out."""
+    others = {"type", "csrfmiddlewaretoken", TYPED_AGAIN, RERUN_OF}
+    return {
+        name: value
+        for name, value in given.dict().items()
+        if isinstance(value, str) and value and name not in others
+    }
+
+
+def _check_confirmed(kind: TaskType, params: dict[str, str], typed: str) -> None:
+    errors: dict[str, list[str]] = {}
+    try:
+        kind.validated(params)
+    except ParameterErrors as error:
+        errors = error.errors
+    has_version = any(p.name == "version" and not p.secret for p in kind.params)
+    wanted = params.get("version", "") if has_version else kind.name
+    if typed.strip() != wanted or not wanted:
+        errors[TYPED_AGAIN] = [lifecycle.to_start(wanted or _("the version"))]
+    if errors:
+        raise ParameterErrors(errors)
+
+
+def _task_of(kind: TaskType, task_id: str) -> Task | None:
+    """The task of that type; None where there is none, or it is no id."""
+    try:
+        tasks = Task.objects.filter(type=kind.name)
+        return tasks.filter(pk=task_id).first() if task_id else None
+    except ValidationError:
+        return None
+
+
+def link_back(form: QueryDict) -> str:
+    """The console with the values of a form that could not be taken just now."""
+    type_name = form.get("type", "")
+    if type_name not in catalog():
+        return reverse("console")
+    return deep_link(type_name, _params(form))

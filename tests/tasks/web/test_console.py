@@ -1,0 +1,328 @@
+"""The console without script: starting, what runs and waits, what ran, what is live."""
+
+import json
+import re
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from tasks import lifecycle
+from tasks.access.actor import Actor
+from tasks.models import Task
+from tasks.presenters.links import change_link
+from tests.factories import RunnerFactory, TaskFactory
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("store")]
+
+TYPES = """
+[publish]
+title = "Publish"
+confirm = true
+[publish.params.version]
+title = "Version"
+description = "What players get"
+pattern = "v[0-9]+"
+[publish.params.token]
+secret = true
+required = false
+[[publish.steps]]
+name = "Upload"
+command = ["true"]
+
+[sweep]
+confirm = true
+[[sweep.steps]]
+command = ["true"]
+
+[tidy]
+hidden = true
+[[tidy.steps]]
+command = ["true"]
+"""
+
+
+@pytest.fixture
+def own_types(use_task_types):
+    use_task_types(TYPES)
+
+
+def texts_of(html, element_id):
+    """The words of each row of the table within an element."""
+    part = re.search(rf'<div id="{element_id}">(.*?)</table>', html, re.S)
+    rows = re.findall(r"<tr.*?</tr>", part[1], re.S) if part else []
+    return [" ".join(re.sub(r"<[^>]+>", " ", row).split()) for row in rows[1:]]
+
+
+# --- Starting -----------------------------------------------------------------------
+
+
+def test_a_parameter_is_explained_below_its_field(staff, own_types):
+    html = staff.get("/?type=publish").text
+    assert "What players get" in html
+    assert 'aria-describedby="publish-version-help publish-version-about"' in html
+
+
+@pytest.mark.parametrize("typed", ["", "v886", "publish"])
+def test_a_type_that_asks_starts_only_when_the_version_is_typed_again(
+    staff, own_types, typed
+):
+    form = {"type": "publish", "version": "v885", "typed-again": typed}
+    answer = staff.post("/", form)
+    assert answer.status_code == 400
+    assert "To start it, type v885 here." in answer.text
+    assert not Task.objects.exists()
+    staff.post("/", {**form, "typed-again": "v885"})
+    assert Task.objects.get().params == {"version": "v885"}
+
+
+def test_a_type_without_a_version_asks_for_its_name(staff, own_types):
+    assert "Type sweep to start it" in staff.get("/?type=sweep").text
+    refused = staff.post("/", {"type": "sweep", "typed-again": "swep"})
+    assert "To start it, type sweep here." in refused.text
+    staff.post("/", {"type": "sweep", "typed-again": "sweep"})
+    assert Task.objects.get().type == "sweep"
+
+
+def test_a_wrong_value_and_a_missing_confirmation_are_said_together(staff, own_types):
+    answer = staff.post("/", {"type": "publish", "version": "885"})
+    assert "It must match the pattern v[0-9]+." in answer.text
+    assert "To start it, type 885 here." in answer.text
+
+
+def test_a_program_need_not_type_anything_again(program, own_types):
+    answer = program.post(
+        "/api/tasks/publish", {"version": "v885"}, content_type="application/json"
+    )
+    assert answer.status_code == 202
+
+
+def test_a_task_is_run_again_with_changes_and_is_linked_to_the_first(staff, own_types):
+    params = {"version": "v884", "token": "hunter2"}
+    first = TaskFactory(type="publish", params=params, status=Task.Status.FAILED)
+    link = change_link(first)
+    assert "hunter2" not in link
+    page = staff.get(link)
+    assert 'value="v884"' in page.text
+    form = {
+        "type": "publish",
+        "version": "v885",
+        "typed-again": "v885",
+        "rerun-of": str(first.pk),
+    }
+    assert f'name="rerun-of" value="{first.pk}"' in page.text
+    staff.post("/", form)
+    assert Task.objects.get(rerun_of=first).version == "v885"
+
+
+def test_a_type_without_a_form_has_no_link_to_one(own_types):
+    assert change_link(TaskFactory(type="tidy")) == ""
+    assert change_link(TaskFactory(type="gone")) == ""
+
+
+@pytest.mark.parametrize(
+    "rerun_of", ["nonsense", "00000000-0000-4000-8000-000000000000"]
+)
+def test_a_task_that_is_gone_hinders_no_rerun(staff, own_types, rerun_of):
+    staff.post("/", {"type": "sweep", "typed-again": "sweep", "rerun-of": rerun_of})
+    assert Task.objects.get().rerun_of is None
+
+
+def test_whoever_has_to_sign_in_first_finds_the_form_as_it_was(stranger, own_types):
+    form = {"type": "publish", "version": "v885", "token": "hunter2"}
+    login = stranger.post("/", form)["Location"]
+    assert login == "/admin/login/?next=/%3Ftype%3Dpublish%26version%3Dv885"
+
+
+# --- What runs and what waits --------------------------------------------------------
+
+
+def test_what_runs_says_how_far_it_is_and_how_long_it_will_take(staff):
+    RunnerFactory()
+    now = timezone.now()
+    for seconds in (90, 100, 120):
+        begun = now - timedelta(days=1)
+        TaskFactory(
+            status=Task.Status.COMPLETED,
+            version=f"v{seconds}",
+            started_at=begun,
+            completed_at=begun + timedelta(seconds=seconds),
+        )
+    TaskFactory(
+        status=Task.Status.RUNNING,
+        started_at=now - timedelta(seconds=38),
+        progress=40,
+        step_index=2,
+        step_name="Android manifest",
+    )
+    (row,) = texts_of(staff.get("/").text, "now")
+    assert re.search(r"running check-integrity v885 40 % 40 %", row)
+    assert re.search(
+        r"3[89] s about 1 m [12] s left Step 2 of 3: Android manifest alice", row
+    )
+
+
+def test_of_a_type_that_hardly_ever_ran_no_time_is_made_up(staff):
+    TaskFactory.create_batch(2, status=Task.Status.COMPLETED)
+    TaskFactory(status=Task.Status.RUNNING)
+    assert "about" not in texts_of(staff.get("/").text, "now")[0]
+
+
+def test_what_runs_for_longer_than_usual_says_what_is_usual(staff):
+    TaskFactory.create_batch(3, status=Task.Status.COMPLETED)  # of one second
+    long_ago = timezone.now() - timedelta(minutes=4)
+    TaskFactory(status=Task.Status.RUNNING, started_at=long_ago)
+    assert "4 m 0 s usually 1 s" in texts_of(staff.get("/").text, "now")[0]
+
+
+def test_what_waits_says_why_and_the_next_comes_first(staff):
+    RunnerFactory()
+    holder = TaskFactory(status=Task.Status.RUNNING, lock="publish")
+    next_one = TaskFactory(lock="publish", version="v1")
+    TaskFactory(version="v2")
+    rows = texts_of(staff.get("/").text, "now")
+    waits = f"Waiting for {holder} (started by alice), which has the same lock"
+    assert f"{waits} · next in the queue" in rows[1]
+    assert next_one.version in rows[1]
+    busy = "Waiting: the 1 slot of the runners is busy · number 2 in the queue"
+    assert busy in rows[2]
+
+
+def test_of_a_long_queue_the_first_are_listed_and_the_rest_is_counted(
+    staff, django_assert_max_num_queries
+):
+    TaskFactory.create_batch(60)
+    with django_assert_max_num_queries(15):
+        answer = staff.get("/")
+    assert len(texts_of(answer.text, "now")) == 50
+    assert "And 10 more tasks wait behind these." in answer.text
+
+
+def test_an_empty_console_says_so(staff):
+    html = staff.get("/").text
+    assert "Nothing runs, and nothing waits." in html
+    assert "Nothing has run yet." in html
+
+
+# --- What ran ------------------------------------------------------------------------
+
+
+def test_the_newest_twenty_that_have_ended_are_listed_without_their_results(
+    staff, django_assert_max_num_queries
+):
+    TaskFactory.create_batch(25, status=Task.Status.COMPLETED)
+    TaskFactory(status=Task.Status.RUNNING)
+    with django_assert_max_num_queries(12):
+        answer = staff.get("/")
+    assert len(texts_of(answer.text, "recent")) == 20
+    shown = answer.context["recent"][0].task
+    assert {"result", "trail"} <= shown.get_deferred_fields()
+
+
+@pytest.mark.parametrize(
+    ("query", "versions"),
+    [
+        ("recent-q=v2", ["v2"]),
+        ("recent-q=disk+full", ["v3"]),
+        ("recent-type=full-sync", ["v2"]),
+        ("recent-status=failed", ["v3"]),
+        ("recent-status=failed&recent-type=full-sync", []),
+        # Parameters of a task, not filters.
+        ("type=full-sync&status=failed&q=x", ["v3", "v2", "v1"]),
+    ],
+)
+def test_the_recent_tasks_are_filtered_by_the_address(staff, query, versions):
+    ended = {"status": Task.Status.COMPLETED}
+    TaskFactory(version="v1", **ended)
+    TaskFactory(version="v2", type="full-sync", **ended)
+    TaskFactory(version="v3", status=Task.Status.FAILED, error="disk full")
+    for path in ("/", "/live/console"):
+        recent = staff.get(f"{path}?{query}").context["recent"]
+        assert [shown.task.version for shown in recent] == versions
+
+
+def test_a_filter_that_means_nothing_is_said_and_finds_nothing(staff):
+    TaskFactory(status=Task.Status.COMPLETED)
+    html = staff.get("/?recent-status=broken").text
+    assert "It must be one of: completed, failed, cancelled." in html
+    assert texts_of(html, "recent") == []
+
+
+def test_a_failed_task_says_what_failed_in_the_readers_language(staff):
+    error = "Step “iOS manifest” failed with exit code 3."
+    TaskFactory(status=Task.Status.FAILED, error=error)
+    assert error in texts_of(staff.get("/").text, "recent")[0]
+    chinese = {"Accept-Language": "zh-hans"}
+    html = staff.get("/", headers=chinese).text
+    assert "步骤“iOS manifest”失败，退出码 3。" in texts_of(html, "recent")[0]
+
+
+def test_the_recent_tasks_are_in_the_order_of_their_ends(staff):
+    now = timezone.now()
+    for minutes, pinned in ((5, False), (1, False), (3, True), (4, False)):
+        TaskFactory(
+            status=Task.Status.COMPLETED,
+            version=f"v{minutes}",
+            pinned=pinned,
+            completed_at=now - timedelta(minutes=minutes),
+        )
+    recent = staff.get("/").context["recent"]
+    assert [shown.task.version for shown in recent] == ["v1", "v3", "v4", "v5"]
+
+
+# --- What is live --------------------------------------------------------------------
+
+
+def write_pointer(store, platform, **values):
+    path = store / platform / "current.json"
+    path.parent.mkdir(parents=True)
+    pointer = {
+        "format": "release-pointer/1",
+        "version": "v885",
+        "manifestSha256": "a" * 64,
+        **values,
+    }
+    path.write_text(json.dumps(pointer))
+
+
+def test_each_platform_says_what_is_live_since_when_and_by_which_task(staff, store):
+    task = TaskFactory(type="full-sync", status=Task.Status.COMPLETED)
+    since = f"{timezone.now() - timedelta(hours=3):%Y-%m-%dT%H:%M:%S}.000Z"
+    write_pointer(store, "ios", previous="v884", publishedAt=since, taskId=str(task.pk))
+    write_pointer(store, "android", taskId="by hand", publishedAt="long ago")
+    html = staff.get("/").text
+    assert texts_of(html, "releases") == [
+        "iOS v885 3 h ago full-sync alice v884",
+        "Android v885 – – –",
+        "Facebook Nothing is published yet.",
+    ]
+    assert f'<a href="/tasks/{task.pk}">full-sync</a>' in html
+
+
+def test_a_store_that_cant_be_read_hides_neither_the_others_nor_the_page(staff, store):
+    write_pointer(store, "ios")
+    write_pointer(store, "facebook")
+    (store / "facebook/current.json").write_text("{")
+    rows = texts_of(staff.get("/").text, "releases")
+    assert rows[0].startswith("iOS v885")
+    assert rows[2] == "Facebook The store could not be read."
+
+
+def test_a_rerun_of_a_task_with_secrets_leads_to_the_form_that_asks_for_them(
+    staff, own_types
+):
+    params = {"version": "v884", "token": "hunter22"}
+    first = lifecycle.submit("publish", params, Actor("alice"))
+    page = staff.post(f"/tasks/{first.pk}/rerun", {"sure": "yes"}, follow=True)
+    assert change_link(first).replace("&", "&amp;") in page.text
+    assert "token: It is secret, so it has to be given again." in page.text
+    assert "hunter2" not in page.text
+    assert Task.objects.count() == 1
+    form = {"type": "publish", **params, "rerun-of": str(first.pk)}
+    staff.post("/", form | {"typed-again": "v884"})
+    assert Task.objects.get(rerun_of=first).params["token"] == "***"
+
+
+def test_platforms_of_ones_own_have_their_titles(staff, store, monkeypatch):
+    monkeypatch.setenv("RESOURCE_PLATFORMS", "wechat=微信小游戏")
+    assert "微信小游戏" in staff.get("/").text

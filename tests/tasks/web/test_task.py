@@ -1,0 +1,335 @@
+"""What a task's page says beside its log: steps, time left, reruns, result."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone, translation
+
+from tasks.estimates import LEAST_RUNS, RUNS, usual_seconds, usual_silences
+from tasks.models import Task
+from tasks.presenters.outputs import outcome_of
+from tasks.presenters.task import Shown
+from tests.factories import NOON, RunnerFactory, TaskFactory, write_log
+
+pytestmark = pytest.mark.django_db
+
+THREE = """
+[three]
+[three.params.version]
+[three.params.token]
+secret = true
+required = false
+[[three.steps]]
+name = "one"
+command = ["true"]
+[[three.steps]]
+name = "two"
+command = ["true"]
+weight = 2
+[[three.steps]]
+name = "three"
+command = ["true"]
+"""
+
+
+@pytest.fixture
+def three(use_task_types):
+    use_task_types(THREE)
+
+
+def facts(client, task):
+    answer = client.get(f"/tasks/{task.pk}/facts")
+    assert answer.status_code == 200
+    return answer.text
+
+
+# --- Steps --------------------------------------------------------------------------
+
+
+def running(trail, lines, **fields):
+    task = TaskFactory(
+        type="three",
+        status=Task.Status.RUNNING,
+        trail=trail,
+        step_index=trail[-1][1],
+        progress=trail[-1][3],
+        **fields,
+    )
+    write_log(task, *lines)  # each one millisecond after the other
+    return task
+
+
+def test_steps_of_a_running_task_say_how_long_each_took(three):
+    trail = [[0, 1, "one", 0, None], [4, 2, "two", 25, None], [6, 2, "two", 50, None]]
+    task = running(trail, ["Executing: one", *"abc", "Executing: two", *"de"])
+    rows = Shown(task, NOON + timedelta(seconds=90)).steps
+    found = [(row.name, row.status, row.duration, row.line) for row in rows]
+    assert found == [
+        ("one", "completed", "4 ms", 1),
+        ("two", "running", "1 m 29 s", 5),
+        ("three", "pending", "", None),
+    ]
+    assert [row.progress for row in rows] == [None, 50, None]
+    assert rows[1].since_ms == int(NOON.timestamp() * 1000) + 5
+
+
+def test_a_task_that_began_anew_counts_its_steps_anew(three):
+    trail = [[0, 1, "one", 0, None], [1, 2, "two", 25, None], [2, 1, "one", 25, None]]
+    task = running(trail, ["Executing: one", "Executing: two", "Executing: one"])
+    rows = Shown(task, NOON).steps
+    assert [(row.status, row.line) for row in rows] == [
+        ("running", 3),
+        ("pending", None),
+        ("pending", None),
+    ]
+
+
+def test_steps_of_a_task_that_has_ended_lead_to_their_lines(three, staff):
+    results = [
+        {"name": "one", "exitCode": 0, "durationMs": 100, "attempt": 1},
+        {"name": "two", "exitCode": 3, "durationMs": 200, "attempt": 1},
+        {"name": "two", "exitCode": 0, "durationMs": 300, "attempt": 2},
+    ]
+    task = TaskFactory(
+        type="three",
+        status=Task.Status.COMPLETED,
+        trail=[
+            [0, 1, "one", 0, None],
+            [7, 2, "two", 25, None],
+            [9, 2, "two", 25, None],
+        ],
+        result={"success": True, "results": results},
+    )
+    rows = Shown(task, NOON).steps
+    assert [row.line for row in rows] == [1, 8, 10, None]
+    assert '<a href="#L8">two</a>' in facts(staff, task)
+
+
+def test_a_step_that_is_over_says_how_it_ended_where_that_is_known(use_task_types):
+    steps = 'name = "one"\ncommand = ["true"]\n'
+    may_fail = f"[[three.steps]]\n{steps}continue_on_error = true\n"
+    use_task_types(f"[three]\n[[three.steps]]\n{steps}{may_fail * 2}")
+    trail = [[0, 1, "one", 0, None], [1, 2, "one", 33, None], [2, 3, "one", 66, None]]
+    rows = Shown(running(trail, ["Executing: one"] * 3), NOON).steps
+    assert [(row.label, row.exit_code) for row in rows] == [
+        ("completed", 0),
+        ("finished", None),
+        ("running", None),
+    ]
+
+
+# --- Progress -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fields", "is_known"),
+    [
+        ({"status": Task.Status.PENDING, "step_count": 3}, False),
+        ({"status": Task.Status.RUNNING, "step_count": 1}, False),
+        ({"status": Task.Status.RUNNING, "step_count": 1, "progress": 1}, True),
+        ({"status": Task.Status.RUNNING, "step_count": 2}, True),
+        ({"status": Task.Status.FAILED, "step_count": 1}, False),
+        ({"status": Task.Status.CANCELLED, "started_at": None}, False),
+    ],
+)
+def test_progress_is_shown_only_where_it_is_known(staff, fields, is_known):
+    task = TaskFactory(**fields)
+    assert Shown(task, timezone.now()).knows_progress is is_known
+    for path in (f"/tasks/{task.pk}", "/"):
+        bars = re.findall(r"<progress.*?>", staff.get(path).text, re.DOTALL)
+        assert all(("hidden" in bar) is not is_known for bar in bars)
+
+
+def test_time_stands_beside_the_usual_where_no_progress_is_known():
+    for _ in range(LEAST_RUNS):
+        completed(90)
+    now = timezone.now()
+    started = now - timedelta(seconds=24)
+    task = TaskFactory(status=Task.Status.RUNNING, step_count=1, started_at=started)
+    assert Shown(task, now).against_usual == "24 s of usually 1 m 30 s"
+    with translation.override("zh-hans"):
+        assert Shown(task, now).against_usual == "已用 24 秒，平时 1 分 30 秒"
+
+
+# --- Time left ----------------------------------------------------------------------
+
+
+def completed(seconds, **fields):
+    ended = timezone.now()
+    started = ended - timedelta(seconds=seconds)
+    return TaskFactory(
+        status=Task.Status.COMPLETED, started_at=started, completed_at=ended, **fields
+    )
+
+
+def test_of_too_few_tasks_nothing_is_said():
+    for _ in range(LEAST_RUNS - 1):
+        completed(60)
+    completed(60, type="full-sync")
+    TaskFactory(status=Task.Status.FAILED)
+    assert usual_seconds(["check-integrity"]) == {}
+    task = TaskFactory(status=Task.Status.RUNNING)
+    assert Shown(task, timezone.now()).time_left == ""
+
+
+def test_the_usual_time_is_the_median_of_the_last_tasks():
+    for seconds in (10, 20, 900):
+        completed(seconds)
+    assert usual_seconds(["check-integrity"]) == {"check-integrity": 20}
+    for _ in range(RUNS):
+        completed(50)
+    assert usual_seconds(["check-integrity"]) == {"check-integrity": 50}
+
+
+def silent(*entries, status=Task.Status.COMPLETED):
+    """A task that was silent: (step, exit code, milliseconds) of each attempt."""
+    results = [
+        {"name": name, "exitCode": code, "longestSilenceMs": silence}
+        for name, code, silence in entries
+    ]
+    return TaskFactory(type="three", status=status, result={"results": results})
+
+
+def test_a_steps_usual_silence_is_the_longest_of_the_last_tasks(three):
+    for silence in (1500, 20_000, 300):
+        silent(("one", 0, silence), ("two", 1, 99_000), ("two", 0, 250))
+    silent(("one", 0, 88_000), status=Task.Status.FAILED)
+    assert usual_silences("three") == {"one": 20, "two": 0.25}
+    for _ in range(RUNS):
+        silent(("one", 0, 700))
+    assert usual_silences("three") == {"one": 0.7}
+
+
+def test_of_silences_in_too_few_tasks_nothing_is_said(three, staff):
+    for _ in range(LEAST_RUNS - 1):
+        silent(("one", 0, 1500), ("two", 0, 20))
+    TaskFactory(type="three", status=Task.Status.COMPLETED, result=None)
+    TaskFactory(
+        type="three",
+        status=Task.Status.COMPLETED,  # by a runner that did not listen for it
+        result={"results": [{"name": "one", "exitCode": 0}]},
+    )
+    assert usual_silences("three") == {}
+    task = TaskFactory(type="three", status=Task.Status.RUNNING)
+    place = '<script id="usual-silences" type="application/json">{}</script>'
+    assert place in staff.get(f"/tasks/{task.pk}").text
+
+
+@pytest.mark.parametrize(
+    ("ran", "english", "chinese"),
+    [
+        (10, "about 50 s left", "大约还需 50 秒"),
+        (61, "longer than usual (1 m 0 s)", "比平时久（平时 1 分 0 秒）"),
+    ],
+)
+def test_a_running_task_says_how_long_it_may_still_take(ran, english, chinese):
+    for _ in range(LEAST_RUNS):
+        completed(60)
+    now = timezone.now()
+    started = now - timedelta(seconds=ran)
+    task = TaskFactory(status=Task.Status.RUNNING, started_at=started)
+    assert Shown(task, now).time_left == english
+    with translation.override("zh-hans"):
+        assert Shown(task, now).time_left == chinese
+
+
+# --- Who, and where from -----------------------------------------------------------
+
+
+def test_who_started_it_and_from_where(staff):
+    task = TaskFactory(created_by="lin", created_from="10.1.2.3")
+    text = " ".join(facts(staff, task).split())
+    assert "lin from 10.1.2.3" in text
+    assert "from 10" not in facts(staff, TaskFactory())
+
+
+# --- Reruns -------------------------------------------------------------------------
+
+
+def test_the_chain_of_reruns_has_what_came_before_and_after(staff):
+    first = TaskFactory(status=Task.Status.FAILED)
+    second = TaskFactory(status=Task.Status.CANCELLED, rerun_of=first)
+    third = TaskFactory(status=Task.Status.RUNNING, rerun_of=second)
+    chain = Shown(second, NOON).chain
+    assert [(link.task, link.is_this) for link in chain] == [
+        (first, False),
+        (second, True),
+        (third, False),
+    ]
+    html = facts(staff, second)
+    assert f"/tasks/{first.pk}" in html
+    assert f"/tasks/{third.pk}" in html
+    assert f'href="/tasks/{second.pk}' not in html
+
+
+def test_a_task_that_stands_alone_has_no_chain():
+    assert Shown(TaskFactory(), NOON).chain == []
+
+
+def test_rerun_with_changes_leads_to_the_form_without_secrets(three, staff):
+    params = {"version": "v885 & more", "token": "hunter2"}
+    task = TaskFactory(type="three", params=params, status=Task.Status.COMPLETED)
+    link = f"/?type=three&version=v885+%26+more&rerun-of={task.pk}"
+    assert Shown(task, NOON).with_changes == link
+    page = staff.get(f"/tasks/{task.pk}").text
+    assert link.replace("&", "&amp;") in page
+    assert "hunter2" not in page
+    form = staff.get(Shown(task, NOON).with_changes).context["forms"][0]
+    assert form.fields[0].value == "v885 & more"
+
+
+def test_what_can_not_be_started_is_not_offered_with_changes():
+    assert Shown(TaskFactory(type="gone"), NOON).with_changes == ""
+
+
+# --- The result ---------------------------------------------------------------------
+
+
+def test_outputs_are_values_and_a_table_of_platforms():
+    outcome = outcome_of(
+        {
+            "outputs": {
+                "new": "1234",
+                "note": "done",
+                "seen": "1234",
+                "ios": {"version": "v885", "new": 12, "bytesUploaded": 4_300_000},
+                "android": {"new": 1200, "missing": ["a"]},
+            }
+        }
+    )
+    assert outcome.values == [("note", "done"), ("seen", "1,234")]
+    table = outcome.table
+    assert table.columns == ["version", "new files", "uploaded", "missing"]
+    assert table.rows == [
+        ("iOS", ["v885", "12", "4.3 MB", "–"]),
+        ("Android", ["–", "1,200", "–", '["a"]']),
+    ]
+
+
+def test_a_task_without_outputs_has_no_table(staff):
+    task = TaskFactory(status=Task.Status.COMPLETED, result={"results": []})
+    assert not Shown(task, NOON).outcome
+    assert "<caption>" not in facts(staff, task)
+    task.result["outputs"] = {"ios": {"new": 3}}
+    task.save()
+    assert "<caption>Result</caption>" in facts(staff, task)
+
+
+def test_facts_are_for_staff_only(stranger, staff):
+    task = TaskFactory()
+    assert stranger.get(f"/tasks/{task.pk}/facts").status_code == 302
+    gone = "/tasks/00000000-0000-4000-8000-000000000000/facts"
+    assert staff.get(gone).status_code == 404
+
+
+def test_a_page_asks_the_database_a_bounded_number_of_times(
+    staff, django_assert_max_num_queries
+):
+    RunnerFactory()
+    task = TaskFactory(status=Task.Status.RUNNING)
+    for _ in range(5):
+        TaskFactory(rerun_of=task)
+    write_log(task, *(str(n) for n in range(300)))
+    with django_assert_max_num_queries(14):
+        staff.get(f"/tasks/{task.pk}")
