@@ -4,12 +4,12 @@
 import os
 import sys
 
-from resource_sync.garbage import imports_are_no_garbage
+from resource_sync.gc_pause import gc_paused
 from resource_sync.private_files import refuse_another_account
 
 if __name__ == "__main__":
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "resource_sync.settings")
-    with imports_are_no_garbage():
+    with gc_paused():
         import django
         from django.conf import settings
         from django.core.management import execute_from_command_line

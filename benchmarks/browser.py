@@ -52,7 +52,7 @@ SCROLL = """async ({pixels, seconds}) => {
     }
     return took.sort((one, other) => one - other);
 }"""
-# From the input, as the browser stamps it, to the frame that shows what came of it.
+# From the input, as the browser versions it, to the frame that shows what came of it.
 LISTEN = """() => {
     window.answers = [];
     document.addEventListener('click', ({timeStamp}) => {

@@ -13,9 +13,9 @@ django.setup(set_prefix=False)  # what follows needs it
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.urls import re_path  # noqa: E402
 
-from resource_sync.edge import edge  # noqa: E402
+from resource_sync.client_address import edge  # noqa: E402
 from resource_sync.handler import RequestHandler  # noqa: E402
-from streaming.board import events  # noqa: E402
+from streaming.change_feed.endpoint import events  # noqa: E402
 from streaming.several import several  # noqa: E402
 from streaming.shutdown import answer_held_requests_before_shutdown  # noqa: E402
 from streaming.stream import stream  # noqa: E402

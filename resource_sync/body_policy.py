@@ -9,14 +9,14 @@ from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
 from django.db import close_old_connections, connection
 
-from resource_sync.edge import believed, is_allowed
+from resource_sync.client_address import believed, is_allowed
 from tasks.access.authentication import has_known_credentials
 
 logger = logging.getLogger(__name__)
 
 
 class BodyPolicy:
-    """As streaming.http_limits.Policy says."""
+    """As streaming.http.limits.Policy says."""
 
     def __init__(self) -> None:
         # One thread: however many ask, they cost one connection to the database.

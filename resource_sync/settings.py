@@ -257,7 +257,7 @@ RUNNER_DRAIN = setting(
 )
 # Of the jobs' programs: web servers of other accounts read what they publish.
 STEP_UMASK = setting("STEP_UMASK", "022", a_umask, "an octal number such as 022 or 077")
-# The web server refuses what is longer while it comes (streaming.http_channel).
+# The web server refuses what is longer while it comes (streaming.http.channel).
 BODY_LIMIT_BYTES = 64 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # of the forms that people send, to:
 FORM_URLS_REGEX = r"^/((admin|accounts|i18n|tasks)/.*|sign-.*)?$"
@@ -416,8 +416,8 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_NAME = "resource_sync_session"
 CSRF_COOKIE_NAME = "resource_sync_csrf"
 CSRF_FAILURE_VIEW = "tasks.web.failures.csrf_failure"
-# Behind TLS (HTTPS=on) the edge (resource_sync.edge) has already set the scheme
-# from a trusted proxy's X-Forwarded-Proto.
+# Behind TLS (HTTPS=on) resource_sync.client_address has already set the scheme from a
+# trusted proxy's X-Forwarded-Proto.
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^health(/live|/ready)?$", r"^metrics$"]
 SESSION_COOKIE_SECURE = HTTPS
@@ -469,11 +469,6 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
 }
-
-# --- The stream ---------------------------------------------------------------------
-
-EVENTSTREAM_STORAGE_CLASS = "streaming.bridge.LogLineStorage"
-EVENTSTREAM_CHANNELMANAGER_CLASS = "streaming.bridge.TaskChannelManager"
 
 # --- Logs ---------------------------------------------------------------------------
 

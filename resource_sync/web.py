@@ -14,8 +14,8 @@ from importlib import import_module
 from typing import Any
 
 from resource_sync import memory
-from resource_sync.addresses import bound_socket, listen
-from resource_sync.garbage import imports_are_no_garbage
+from resource_sync.gc_pause import gc_paused
+from resource_sync.listen_socket import bound_socket, listen
 from resource_sync.private_files import refuse_another_account
 
 logger = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ OPEN_MAX = 10_240
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "resource_sync.settings")
-    with imports_are_no_garbage():
+    with gc_paused():
         from django.conf import settings
 
         refuse_another_account(settings)
@@ -122,11 +122,11 @@ def serve(endpoint: str) -> None:
     from daphne.cli import CommandLineInterface
 
     from resource_sync.body_policy import BodyPolicy
-    from streaming.http_server import Server, limit_requests
+    from streaming.http.server import Server, limit_requests
 
     limit_requests(BodyPolicy())
-    # No --http-timeout: it cuts running streams. No --proxy-headers: they believe
-    # what the client wrote (resource_sync.edge reads them instead). -v 0: no access
+    # No --http-timeout: it cuts running streams. No --proxy-headers: it believes what
+    # the client wrote; resource_sync.client_address reads them instead. -v 0: no access
     # log.
     options = ["-v", "0", "--no-server-name", "-e", endpoint]
     command = CommandLineInterface()

@@ -46,7 +46,7 @@ _last_framed = (b"", b"")  # never asked for: an empty chunk would be the end
 
 
 @implementer(IPushProducer)
-class Outlet:
+class ResponseWriter:
     """The body of one response under way.
 
     ``is_full``: what was written waits for the client; write no more until

@@ -19,11 +19,11 @@ import uuid
 from abc import ABC, abstractmethod
 from collections import OrderedDict
 
-from streaming.bridge import TaskListener, manager, publish
-from streaming.encode import Page
+from streaming.eventstream import TaskListener, manager, publish
 from streaming.outages import Outage, OutageWatch
 from streaming.reader import PageKey, Reader, Unwatch, Watch
-from streaming.states import State
+from streaming.sse import Page
+from streaming.task_state import State
 
 PAGE_LINES = 512
 PAGE_CACHE_BYTES = 8 * 1024 * 1024

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from django.db import connection
 
-from streaming.encode import degraded_event, encoded
+from streaming.sse import degraded_event, encoded
 from tasks.databases.sqlite3.base import DatabaseReplaced
 from tasks.problems import DATABASE_DOWN, database_replaced
 from tasks.timestamps import iso

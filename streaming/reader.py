@@ -16,12 +16,12 @@ from typing import NamedTuple
 
 from django.db import DatabaseError, InterfaceError
 
-from streaming.encode import Page
 from streaming.outages import Answers
-from streaming.states import (
-    STAMPED,
-    Stamp,
+from streaming.sse import Page
+from streaming.task_state import (
+    VERSIONED,
     State,
+    Version,
     changed,
     gone,
     state_of,
@@ -184,14 +184,14 @@ class Reader:
     def _look_closely(self, task_ids: Iterable[uuid.UUID]) -> None:
         """At tasks of which anything may have changed."""
         found = Task.objects.filter(pk__in=task_ids)
-        values = found.values_list("pk", "last_seq", *STAMPED)
-        rows = {pk: (last_seq, Stamp.of(*rest)) for pk, last_seq, *rest in values}
+        values = found.values_list("pk", "last_seq", *VERSIONED)
+        rows = {pk: (last_seq, Version.of(*rest)) for pk, last_seq, *rest in values}
         for task_id in task_ids:
             known = self._known[task_id]
-            last_seq, stamp = rows.get(task_id, (0, None))
-            if stamp is None:
+            last_seq, version = rows.get(task_id, (0, None))
+            if version is None:
                 self._tell(task_id, gone())
-            elif stamp != known.stamp:
+            elif version != known.version:
                 # The whole task is needed, and may be further already.
                 task = Task.objects.short().filter(pk=task_id).first()
                 self._tell(task_id, changed(known, task) if task else gone())

@@ -11,18 +11,25 @@ from typing import Any
 from django.http import HttpResponse
 from django.utils.translation import gettext as _
 
-from streaming.admissions import Admitted, Closed, Several, answer_to
-from streaming.backpressure import Outlet
-from streaming.board import Board, Place, board_of_loop
-from streaming.encode import (
+from streaming.backpressure import ResponseWriter
+from streaming.change_feed.endpoint import Feed, FeedReader, feed_of_loop
+from streaming.handshake import Admitted, Closed, Several, answer_to
+from streaming.hub import Hub
+from streaming.open_response import (
+    OpenResponse,
+    Producer,
+    Receive,
+    Send,
+    begin,
+    until_gone,
+)
+from streaming.revalidation import revalidation_of
+from streaming.sse import (
     closed_event,
     connected_to_all_event,
     encoded,
     source_event,
 )
-from streaming.held import Held, Receive, Send, Writer, begin, until_gone
-from streaming.hub import Hub
-from streaming.revalidation import revalidation_of
 from streaming.stream import Cursor, hub_of_loop
 
 
@@ -33,13 +40,13 @@ async def several(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     if not isinstance(admitted, Several):
         await begin(response, None, scope, send)
         return
-    board = board_of_loop()
-    place = board.place
+    feed = feed_of_loop()
+    offset = feed.start_offset
     if not await _begin(response, admitted, scope, send):
         return
-    client, credential = Client(hub, Outlet(send)), admitted.credential
+    client, credential = Client(hub, ResponseWriter(send)), admitted.credential
     with client, revalidation_of(hub.loop).watching(credential, client):
-        client.join(admitted, board, place)
+        client.join(admitted, feed, offset)
         del scope, admitted  # most of what a waiting client would hold
         await until_gone(receive)
 
@@ -60,22 +67,22 @@ async def _begin(
     return await begin(response, b"".join(parts), scope, send)
 
 
-class Client(Held):
+class Client(OpenResponse):
     """One response, in which several sources take turns."""
 
-    def __init__(self, hub: Hub, outlet: Outlet) -> None:
-        super().__init__(hub.loop, outlet)
+    def __init__(self, hub: Hub, writer: ResponseWriter) -> None:
+        super().__init__(hub.loop, writer)
         self._hub = hub
         self._parts: list[Part] = []  # those that are open; the next to write first
         self._last_index = -1
 
-    def join(self, admitted: Several, board: Board, place: int) -> None:
+    def join(self, admitted: Several, feed: Feed, offset: int) -> None:
         """Open each source that the client may have."""
         self._last_index = len(admitted.sources) - 1
         opened: list[Part] = []
         for index, source in enumerate(admitted.sources):
             if source is None:
-                opened.append(BoardPart(self, index, board, place))
+                opened.append(FeedPart(self, index, feed, offset))
             elif not isinstance(source, Closed):
                 opened.append(TaskPart(self, index, self._hub, source))
         self._parts = list(opened)
@@ -89,8 +96,8 @@ class Client(Held):
         return self._is_over
 
     @property
-    def outlet(self) -> Outlet:
-        return self._outlet
+    def writer(self) -> ResponseWriter:
+        return self._writer
 
     def leave(self) -> None:
         super().leave()
@@ -99,7 +106,7 @@ class Client(Held):
 
     def advance(self) -> None:
         for part in tuple(self._parts):
-            if self._outlet.is_full:
+            if self._writer.is_full:
                 return
             # Whoever fills it goes to the end, so that the others come first then.
             self._parts.remove(part)
@@ -120,12 +127,12 @@ class Client(Held):
             self._finish()
 
 
-class Part(Writer):
+class Part(Producer):
     """One of a response's sources."""
 
     def __init__(self, client: Client, index: int) -> None:
         self._client, self._index = client, index
-        self._outlet = client.outlet
+        self._writer = client.writer
         self._has_left = False
 
     @property
@@ -166,12 +173,12 @@ class TaskPart(Cursor, Part):
         super()._finish()
 
 
-class BoardPart(Place, Part):
+class FeedPart(FeedReader, Part):
     """What changes among all tasks, among other things."""
 
-    def __init__(self, client: Client, index: int, board: Board, place: int) -> None:
-        Place.__init__(self, board, place)
+    def __init__(self, client: Client, index: int, feed: Feed, offset: int) -> None:
+        FeedReader.__init__(self, feed, offset)
         Part.__init__(self, client, index)
 
     def join(self) -> None:
-        self._board.join(self)
+        self._feed.join(self)

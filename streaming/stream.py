@@ -1,6 +1,6 @@
 """``GET /api/tasks/{id}/stream``: the ASGI endpoint in front of Django.
 
-Who may come in is asked when it opens (streaming.admissions), and again for all that
+Who may come in is asked when it opens (streaming.handshake), and again for all that
 are open together (streaming.revalidation); a client costs no thread and no database
 connection.
 """
@@ -8,10 +8,17 @@ connection.
 import asyncio
 from typing import Any
 
-from streaming.admissions import Admitted, answer_to, start_threads
-from streaming.backpressure import Outlet
-from streaming.held import Held, Receive, Send, Writer, begin, until_gone
+from streaming.backpressure import ResponseWriter
+from streaming.handshake import Admitted, answer_to, start_threads
 from streaming.hub import Hub, Viewer
+from streaming.open_response import (
+    OpenResponse,
+    Producer,
+    Receive,
+    Send,
+    begin,
+    until_gone,
+)
 from streaming.revalidation import revalidation_of
 
 PIECE_BYTES = 128 * 1024  # written at a time to a client that catches up
@@ -25,7 +32,10 @@ async def stream(scope: dict[str, Any], receive: Receive, send: Send) -> None:
     admitted = await _begin(scope, send)
     if admitted is None:
         return
-    client, credential = Client(hub, admitted, Outlet(send)), admitted.credential
+    client, credential = (
+        Client(hub, admitted, ResponseWriter(send)),
+        admitted.credential,
+    )
     # Most of what a waiting client holds would be its request and what it was told.
     del scope, admitted
     with client, revalidation_of(hub.loop).watching(credential, client):
@@ -52,13 +62,13 @@ async def _begin(scope: dict[str, Any], send: Send) -> Admitted | None:
     return admitted if await begin(response, first, scope, send) else None
 
 
-class Cursor(Viewer, Writer):
-    """A place in one task's lines, which writes what follows it."""
+class Cursor(Viewer, Producer):
+    """A client's position in one task's lines; writes what follows it."""
 
     def __init__(self, hub: Hub, admitted: Admitted) -> None:
         super().__init__(admitted.task_id)
         self._hub = hub
-        self._cursor, self._stamp = admitted.cursor, admitted.stamp
+        self._cursor, self._version = admitted.cursor, admitted.version
         self._told_of: float | None = None  # the beginning of an outage
         self._is_degraded = False  # it was told of one, and of nothing since
 
@@ -67,7 +77,7 @@ class Cursor(Viewer, Writer):
         self._hub.leave(self)
 
     def advance(self) -> None:
-        while not (self._is_over or self._outlet.is_full):
+        while not (self._is_over or self._writer.is_full):
             if not self._write_next():
                 self._say_outage()
                 return
@@ -84,9 +94,9 @@ class Cursor(Viewer, Writer):
         elif (
             batch is not None
             and self._cursor == batch.after
-            and self._stamp == batch.before
+            and self._version == batch.before
         ):
-            self._cursor, self._stamp = batch.upto, state.stamp
+            self._cursor, self._version = batch.upto, state.version
             self._write(batch.data)
         elif self._cursor < state.last_seq:
             page = self._hub.page_for(self, self._cursor, state.last_seq)
@@ -94,8 +104,8 @@ class Cursor(Viewer, Writer):
                 return False
             data, self._cursor = page.piece(self._cursor, PIECE_BYTES)
             self._write(data)
-        elif self._stamp < state.stamp:
-            self._stamp = state.stamp
+        elif self._version < state.version:
+            self._version = state.version
             self._write(state.update)
         elif state.end is not None:
             self._write(state.end)
@@ -116,9 +126,9 @@ class Cursor(Viewer, Writer):
             self._write(self.watched.state.update)
 
 
-class Client(Cursor, Held):
+class Client(Cursor, OpenResponse):
     """One response: one task's lines."""
 
-    def __init__(self, hub: Hub, admitted: Admitted, outlet: Outlet) -> None:
+    def __init__(self, hub: Hub, admitted: Admitted, writer: ResponseWriter) -> None:
         Cursor.__init__(self, hub, admitted)
-        Held.__init__(self, hub.loop, outlet)
+        OpenResponse.__init__(self, hub.loop, writer)

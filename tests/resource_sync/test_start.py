@@ -6,7 +6,8 @@ import socket
 import pytest
 from django.contrib.auth.models import User
 
-from resource_sync import addresses, start
+from resource_sync import listen_socket as addresses
+from resource_sync import start
 
 
 def test_a_taken_port_stops_the_start_and_names_the_variable():

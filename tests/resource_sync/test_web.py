@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from resource_sync import addresses, web
+from resource_sync import listen_socket as addresses
+from resource_sync import web
 
 linux = pytest.mark.skipif(not psutil.LINUX, reason="only Linux shares a port evenly")
 

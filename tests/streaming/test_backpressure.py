@@ -18,7 +18,7 @@ from twisted.internet.tcp import Connection
 from twisted.web.http import HTTPChannel, Request, toChunk
 
 from streaming import backpressure
-from streaming.backpressure import Outlet, PatientSend, framed
+from streaming.backpressure import PatientSend, ResponseWriter, framed
 
 
 def test_the_pins_are_the_versions_that_were_read():
@@ -69,7 +69,7 @@ def test_another_server_is_refused_in_one_sentence():
 
     for other in (send, partial(send, object())):
         with pytest.raises(TypeError, match="served by Daphne only"):
-            Outlet(other)
+            ResponseWriter(other)
 
 
 # --- Responses that wait for their clients ------------------------------------------

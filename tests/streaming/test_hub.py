@@ -22,11 +22,11 @@ from hypothesis.stateful import (
 )
 
 from streaming import hub as hub_module
-from streaming import states
-from streaming.admissions import Admitted
+from streaming import task_state as states
+from streaming.handshake import Admitted
 from streaming.hub import Hub
-from streaming.states import stamp_of_newcomer
 from streaming.stream import Client
+from streaming.task_state import version_of_newcomer
 from tasks.logs import store as log_store
 from tasks.models import LogLine, Task
 from tasks.notifications import EVERYTHING
@@ -212,7 +212,7 @@ class Story(RuleBasedStateMachine):
     def admit(self, tail):
         task = Task.objects.get(pk=self.task.pk)
         cursor = 0 if tail is None else max(0, task.last_seq - tail)
-        return Admitted(task.pk, cursor, stamp_of_newcomer(task), b"")
+        return Admitted(task.pk, cursor, version_of_newcomer(task), b"")
 
     @rule(target=watchers, letter=consumes(letters), room=st.sampled_from([None, 1]))
     def join(self, letter, room):
@@ -238,7 +238,7 @@ class Story(RuleBasedStateMachine):
         cursor = watcher.seqs[-1] if watcher.seqs else watcher.start
         if cursor > task.last_seq:
             return multiple()  # such an id is refused until the lines are back
-        return Admitted(task.pk, cursor, stamp_of_newcomer(task), b"")
+        return Admitted(task.pk, cursor, version_of_newcomer(task), b"")
 
     # --- What has to hold -----------------------------------------------------------
 

@@ -3,11 +3,11 @@
 import pytest
 from django.utils import timezone
 
-from streaming.admissions import Admitted, Closed, Several
-from streaming.board import Board
+from streaming.change_feed.endpoint import Feed
+from streaming.handshake import Admitted, Closed, Several
 from streaming.hub import Hub
 from streaming.several import Client
-from streaming.states import stamp_of_newcomer
+from streaming.task_state import version_of_newcomer
 from tasks.notifications import EVERYTHING
 from tests.factories import TaskFactory, write_log
 from tests.streaming.test_hub import SteppedLoop, Wire
@@ -22,25 +22,25 @@ def end(task, count):
 
 
 class Room:
-    """Hub, reader, board and client are the real ones; the test is loop and network."""
+    """Hub, reader, feed and client are the real ones; the test is loop and network."""
 
     def __init__(self, monkeypatch):
         self.loop = SteppedLoop()
         self.hub = Hub(self.loop)
-        self.board = Board(self.loop)
-        monkeypatch.setattr(self.board._lookout, "want", lambda **_: None)
+        self.feed = Feed(self.loop)
+        monkeypatch.setattr(self.feed._poller, "want", lambda **_: None)
         self.wire = Wire()
         self.client = Client(self.hub, self.wire)
 
     def join(self, *sources, room=None):
         self.wire.room = room
         admitted = [
-            Admitted(source.pk, 0, stamp_of_newcomer(source), b"")
+            Admitted(source.pk, 0, version_of_newcomer(source), b"")
             if hasattr(source, "pk")
             else source
             for source in sources
         ]
-        self.client.join(Several(admitted, None), self.board, self.board.version)
+        self.client.join(Several(admitted, None), self.feed, self.feed.offset)
 
     def work(self):
         self.hub.reader.work({EVERYTHING: None})
@@ -113,7 +113,7 @@ def test_all_are_left_when_the_client_is_gone(room):
     room.work()
     room.client.leave()
     assert room.hub._watched == {}
-    assert room.board._clients == set()
+    assert room.feed._clients == set()
 
 
 def test_a_client_that_is_dismissed_gets_nothing_more(room):
@@ -123,7 +123,7 @@ def test_a_client_that_is_dismissed_gets_nothing_more(room):
     room.client.dismiss()
     told = len(room.wire.events)
     write_log(task, "a")
-    room.board._take({"tasks": b'data: {"type":"changed"}\n\n'})
+    room.feed._take({"tasks": b'data: {"type":"changed"}\n\n'})
     room.work()
     assert room.wire.is_closed
     assert len(room.wire.events) == told

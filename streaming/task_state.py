@@ -8,7 +8,7 @@ from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from streaming.encode import (
+from streaming.sse import (
     encoded,
     end_event,
     line_events,
@@ -23,12 +23,12 @@ LIVE_LINES = 2_000  # a larger step forward is left to the pages
 
 RANKS = {Task.Status.PENDING: 0, Task.Status.RUNNING: 1}  # in an attempt
 ENDED_RANK = 2
-# What a Stamp is made of.
-STAMPED = ("status", "attempt", "trail", "cancel_requested_at", "cancel_forced")
+# What a Version is made of.
+VERSIONED = ("status", "attempt", "trail", "cancel_requested_at", "cancel_forced")
 
 
-class Stamp(NamedTuple):
-    """How far a task's state is; only ever grows."""
+class Version(NamedTuple):
+    """The version of a task's state; only ever grows."""
 
     rank: int  # 0, 1, and then 2 at the end, or 2, 3 and 4 in a second attempt
     changes: int  # in its trail
@@ -42,21 +42,21 @@ class Stamp(NamedTuple):
         trail: list[Any],
         cancel_requested_at: Any,
         cancel_forced: bool,
-    ) -> "Stamp":
+    ) -> "Version":
         rank = RANKS.get(Task.Status(status), ENDED_RANK) + 2 * (attempt - 1)
         is_asked = cancel_requested_at is not None
         return cls(rank, len(trail), is_asked + (is_asked and cancel_forced))
 
     @classmethod
-    def of_task(cls, task: Task) -> "Stamp":
-        return cls.of(*(getattr(task, name) for name in STAMPED))
+    def of_task(cls, task: Task) -> "Version":
+        return cls.of(*(getattr(task, name) for name in VERSIONED))
 
 
-def stamp_of_newcomer(task: Task) -> Stamp:
+def version_of_newcomer(task: Task) -> Version:
     """What a client has seen that was only told ``connected``. The update with the
     end state comes last in every stream, so an end does not count as seen."""
-    stamp = Stamp.of_task(task)
-    return stamp._replace(rank=stamp.rank - 1) if task.has_ended else stamp
+    version = Version.of_task(task)
+    return version._replace(rank=version.rank - 1) if task.has_ended else version
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Batch:
 
     after: int
     upto: int
-    before: Stamp
+    before: Version
     data: bytes
 
 
@@ -74,7 +74,7 @@ class State:
     """What is known of a task. ``end`` only after its end."""
 
     last_seq: int
-    stamp: Stamp
+    version: Version
     update: bytes
     end: bytes | None = None
     batch: Batch | None = None
@@ -87,7 +87,7 @@ class State:
 
 def gone() -> State:
     """A task that was deleted: whoever watches it gets no more."""
-    return State(0, Stamp(ENDED_RANK, 0, 0), b"", is_gone=True)
+    return State(0, Version(ENDED_RANK, 0, 0), b"", is_gone=True)
 
 
 def state_of(task: Task) -> State:
@@ -97,7 +97,7 @@ def state_of(task: Task) -> State:
         digest = task.log_sha256 or log_store.sha256(task.pk)
         end = encoded(end_event(task.status, task.last_seq, digest))
     update = encoded(update_event(describe(task)))
-    return State(task.last_seq, Stamp.of_task(task), update, end)
+    return State(task.last_seq, Version.of_task(task), update, end)
 
 
 def with_more_lines(known: State, task_id: uuid.UUID, last_seq: int) -> State:
@@ -107,7 +107,7 @@ def with_more_lines(known: State, task_id: uuid.UUID, last_seq: int) -> State:
     if lines is None:
         return state
     data = encoded(*lines)
-    return replace(state, batch=Batch(known.last_seq, last_seq, known.stamp, data))
+    return replace(state, batch=Batch(known.last_seq, last_seq, known.version, data))
 
 
 def changed(known: State, task: Task) -> State:
@@ -118,19 +118,19 @@ def changed(known: State, task: Task) -> State:
     if events is None:
         return state
     parts: list[str] = []
-    taken, told = 0, known.stamp
-    for number in range(known.stamp.changes, len(task.trail)):
+    taken, told = 0, known.version
+    for number in range(known.version.changes, len(task.trail)):
         then = as_it_was(task, number)
         upto = max(taken, then.last_seq - known.last_seq)
         parts += events[taken:upto]
         taken = upto
         parts.append(update_event(describe(then)))
-        told = Stamp.of_task(then)
+        told = Version.of_task(then)
     parts += events[taken:]
-    if state.stamp != told:
+    if state.version != told:
         parts.append(update_event(describe(task)))
     data = encoded(*parts)
-    batch = Batch(known.last_seq, task.last_seq, known.stamp, data)
+    batch = Batch(known.last_seq, task.last_seq, known.version, data)
     return replace(state, batch=batch)
 
 

@@ -11,10 +11,10 @@ from twisted.internet.testing import StringTransport
 from twisted.web.http import HTTPChannel, Request
 
 from resource_sync.body_policy import BodyPolicy
-from streaming import http_limits
-from streaming.http_channel import Channel, LimitedRequest
-from streaming.http_limits import Budget, body_limit
-from streaming.http_server import Factory, Server
+from streaming.http import limits as http_limits
+from streaming.http.channel import Channel, LimitedRequest
+from streaming.http.limits import Budget, body_limit
+from streaming.http.server import Factory, Server
 
 KIB = 1024
 

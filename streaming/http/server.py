@@ -8,8 +8,8 @@ from typing import Any
 from daphne import server
 from daphne.http_protocol import HTTPFactory
 
-from streaming.http_channel import Channel, LimitedRequest
-from streaming.http_limits import Budget, Policy
+from streaming.http.channel import Channel, LimitedRequest
+from streaming.http.limits import Budget, Policy
 
 
 class Factory(HTTPFactory):

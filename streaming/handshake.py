@@ -29,9 +29,9 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from streaming.encode import connected_event, encoded
 from streaming.refusals import redirect_to_https, with_common_headers
-from streaming.states import Stamp, stamp_of_newcomer
+from streaming.sse import connected_event, encoded
+from streaming.task_state import Version, version_of_newcomer
 from tasks import problems
 from tasks.access import admission
 from tasks.access.credentials import BOOTSTRAP, Credential
@@ -46,7 +46,8 @@ MOST_AT_ONCE = 64
 # A crash of PostgreSQL may take back lines that a client has; until the runner has
 # stored them again, the client is ahead of the log.
 AHEAD_SECONDS, ASK_AGAIN_SECONDS = 5.0, 0.5
-# Of a task so new nobody asks what it waits for; its first line comes sooner.
+# What a task waits for is not looked up within this of its creation: its first line
+# comes sooner.
 JUST_STARTED = timedelta(seconds=1)
 SEQ_DIGITS = 18  # more would not fit into the database's numbers
 MOST_SOURCES = 32  # in one response: the pages of one browser that somebody can see
@@ -64,7 +65,7 @@ class Admitted:
 
     task_id: uuid.UUID
     cursor: int  # it has the lines up to this seq
-    stamp: Stamp
+    version: Version
     first: bytes
     credential: Credential = BOOTSTRAP  # what it came in with
 
@@ -285,9 +286,9 @@ def _admitted(
 ) -> Admitted:
     shown = describe(task, waiting=waiting)
     first = encoded(connected_event(shown))
-    stamp = stamp_of_newcomer(task)
+    version = version_of_newcomer(task)
     credential = admission.credential_of(request)
-    return Admitted(task.pk, cursor, stamp, first, credential)
+    return Admitted(task.pk, cursor, version, first, credential)
 
 
 def _admit_to_several(

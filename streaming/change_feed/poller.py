@@ -1,4 +1,4 @@
-"""The thread that sees what changes among all tasks, for whoever shows many of them.
+"""The poller of the change feed: a thread that sees what changes among all tasks.
 
 It looks twice a second at most, however much is announced, and reads each change once
 for all who are told. While nobody listens it reads nothing. A task's lines are not its
@@ -17,8 +17,8 @@ from typing import Any
 from django.db import close_old_connections, connection
 from django.utils import timezone
 
-from streaming.encode import changed_event, encoded, task_event
 from streaming.outages import Answers
+from streaming.sse import changed_event, encoded, task_event
 from tasks.models import Runner, Task
 from tasks.notifications import EVERYTHING, News, subscribe, wait
 from tasks.releases import FRESH_SECONDS, releases_within
@@ -38,7 +38,7 @@ MOST_TASKS = 100  # more that change at once are told as "look again"
 REMEMBERED = 1_000  # ended tasks that were told of
 
 # What makes a change; more lines alone are none.
-FACE = (
+WATCHED = (
     "status",
     "attempt",
     "progress",
@@ -48,11 +48,11 @@ FACE = (
     "cancel_requested_at",
     "cancel_forced",
 )
-Face = tuple[Any, ...]
+Watched = tuple[Any, ...]
 Changes = Mapping[str, bytes]  # what changed, and the event that says so
 
 
-class Lookout:
+class Poller:
     """``tell`` is called in the thread of its own."""
 
     def __init__(self, tell: Callable[[Changes], None]) -> None:
@@ -60,8 +60,8 @@ class Lookout:
         self.answers = Answers("What changes among the tasks")
         self._is_wanted = threading.Event()
         self._thread: threading.Thread | None = None
-        self._faces: dict[uuid.UUID, Face] = {}  # of those that wait or run
-        self._ended: OrderedDict[uuid.UUID, Face] = OrderedDict()
+        self._watched: dict[uuid.UUID, Watched] = {}  # of those that wait or run
+        self._ended: OrderedDict[uuid.UUID, Watched] = OrderedDict()
         self._seen_at = timezone.now()
         self._runners: frozenset[uuid.UUID] = frozenset()
         self._releases: list[dict[str, Any]] | None = None
@@ -75,7 +75,7 @@ class Lookout:
         self._is_wanted.set()
         if self._thread is None:
             self._thread = threading.Thread(
-                target=self._run, name="lookout", daemon=True
+                target=self._run, name="poller", daemon=True
             )
             self._thread.start()
 
@@ -112,7 +112,7 @@ class Lookout:
         self._seen_at = timezone.now()
         self._ended.clear()
         active = [Task.Status.PENDING, Task.Status.RUNNING]
-        self._faces = _faces(Task.objects.filter(status__in=active))
+        self._watched = _watched(Task.objects.filter(status__in=active))
         self._runners = _runners()
         self._tell({"tasks": encoded(changed_event("tasks"))})
 
@@ -129,7 +129,7 @@ class Lookout:
         else:
             # A number says that all that is new are lines.
             ids = [uuid.UUID(key) for key, seq in news.items() if seq is None]
-            found = _faces(Task.objects.filter(pk__in=ids)) if ids else {}
+            found = _watched(Task.objects.filter(pk__in=ids)) if ids else {}
         changes |= self._changes(found)
         if now >= self._releases_at:
             self._releases_at = now + RELEASES_SECONDS
@@ -139,28 +139,29 @@ class Lookout:
 
     # --- What is new ----------------------------------------------------------------
 
-    def _sweep(self) -> dict[uuid.UUID, Face]:
+    def _sweep(self) -> dict[uuid.UUID, Watched]:
         """The tasks of which something may be new: each by an index of its own, and
         few, however many there are."""
         since, self._seen_at = self._seen_at - MARGIN, timezone.now()
         tasks = Task.objects.order_by()
-        found = _faces(tasks.running())
-        found |= _faces(tasks.filter(created_at__gt=since))
-        found |= _faces(tasks.filter(completed_at__gt=since, pinned=False))
+        found = _watched(tasks.running())
+        found |= _watched(tasks.filter(created_at__gt=since))
+        found |= _watched(tasks.filter(completed_at__gt=since, pinned=False))
         # One that ran and does not any more, however that came.
         running = Task.Status.RUNNING
-        known = {pk for pk, face in self._faces.items() if face[0] == running}
+        known = {pk for pk, watched in self._watched.items() if watched[0] == running}
         if missing := known - found.keys():
-            found |= _faces(tasks.filter(pk__in=missing))
+            found |= _watched(tasks.filter(pk__in=missing))
             for task_id in missing - found.keys():
-                del self._faces[task_id]  # deleted
+                del self._watched[task_id]  # deleted
         return found
 
-    def _changes(self, found: Mapping[uuid.UUID, Face]) -> dict[str, bytes]:
+    def _changes(self, found: Mapping[uuid.UUID, Watched]) -> dict[str, bytes]:
         changed = [
             task_id
-            for task_id, face in found.items()
-            if face != self._faces.get(task_id) and face != self._ended.get(task_id)
+            for task_id, watched in found.items()
+            if watched != self._watched.get(task_id)
+            and watched != self._ended.get(task_id)
         ]
         for task_id in changed:
             self._note(task_id, found[task_id])
@@ -168,12 +169,12 @@ class Lookout:
             return {"tasks": encoded(changed_event("tasks"))}
         return _events(changed)
 
-    def _note(self, task_id: uuid.UUID, face: Face) -> None:
-        if face[0] not in Task.ENDED:
-            self._faces[task_id] = face
+    def _note(self, task_id: uuid.UUID, watched: Watched) -> None:
+        if watched[0] not in Task.ENDED:
+            self._watched[task_id] = watched
             return
-        self._faces.pop(task_id, None)
-        self._ended[task_id] = face
+        self._watched.pop(task_id, None)
+        self._ended[task_id] = watched
         if len(self._ended) > REMEMBERED:
             self._ended.popitem(last=False)
         # It may have published; until then an older reading may be what is known.
@@ -188,8 +189,8 @@ class Lookout:
         return {"releases": encoded(changed_event("releases"))}
 
 
-def _faces(tasks: Any) -> dict[uuid.UUID, Face]:
-    return {pk: tuple(face) for pk, *face in tasks.values_list("pk", *FACE)}
+def _watched(tasks: Any) -> dict[uuid.UUID, Watched]:
+    return {pk: tuple(watched) for pk, *watched in tasks.values_list("pk", *WATCHED)}
 
 
 def _runners() -> frozenset[uuid.UUID]:

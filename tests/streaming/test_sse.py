@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streaming.encode import (
+from streaming.sse import (
     Page,
     connected_event,
     connected_to_all_event,

@@ -11,7 +11,7 @@ only then Daphne calls the application. 30 MB from a stranger held up all stream
 - is handed on as bytes: Twisted never looks at the content type.
 
 All of it touches the inside of Daphne and Twisted, on exact pins;
-tests/streaming/test_http_channel.py fails where a new version moves it.
+tests/streaming/http/test_channel.py fails where a new version moves it.
 """
 
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ from django.utils.translation import gettext_lazy as _
 from twisted.internet.protocol import connectionDone
 from twisted.web.http import HTTPChannel
 
-from streaming import http_limits as limits
+from streaming.http import limits
 from streaming.refusals import raw_headers, refusal
 
 

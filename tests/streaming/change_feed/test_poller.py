@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from streaming.lookout import MOST_TASKS, Lookout
+from streaming.change_feed.poller import MOST_TASKS, Poller
 from tasks import releases
 from tasks.models import Task
 from tasks.notifications import EVERYTHING
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 
 
 class Told:
-    """What a lookout said since one looked last."""
+    """What a poller said since one looked last."""
 
     def __init__(self):
         self.events = []
@@ -50,13 +50,13 @@ def told():
 
 
 @pytest.fixture
-def lookout(told):
+def poller(told):
     """One that has looked around already."""
-    lookout = Lookout(told)
-    lookout.begin()
-    lookout.look({EVERYTHING: None})
+    poller = Poller(told)
+    poller.begin()
+    poller.look({EVERYTHING: None})
     told.take()
-    return lookout
+    return poller
 
 
 def news_of(*tasks):
@@ -73,7 +73,7 @@ def end(task):
 
 def test_whoever_begins_to_listen_is_told_to_look(told):
     TaskFactory(status="running")
-    Lookout(told).begin()
+    Poller(told).begin()
     assert told.take() == [{"type": "changed", "what": "tasks"}]
 
 
@@ -84,92 +84,92 @@ def news(request):
 
 
 def test_a_task_is_told_of_when_it_comes_moves_and_ends_and_not_again(
-    lookout, told, news
+    poller, told, news
 ):
     task = TaskFactory()
-    lookout.look(news(task))
+    poller.look(news(task))
     move(task, status="running", step_index=1)
-    lookout.look(news(task))
+    poller.look(news(task))
     move(task, progress=40)
-    lookout.look(news(task))
-    lookout.look(news(task))
+    poller.look(news(task))
+    poller.look(news(task))
     shown = [event["task"] for event in told.take()]
     found = [(task["status"], task["progress"]) for task in shown]
     assert found == [("pending", 0), ("running", 0), ("running", 40)]
     end(task)
-    lookout.look(news(task))
-    lookout.look(news(task))
+    poller.look(news(task))
+    poller.look(news(task))
     assert told.statuses() == [(str(task.pk), "completed")]
 
 
-def test_what_came_and_went_between_two_looks_is_told_as_it_ended(lookout, told, news):
+def test_what_came_and_went_between_two_looks_is_told_as_it_ended(poller, told, news):
     task = TaskFactory(status="failed", completed_at=timezone.now())
-    lookout.look(news(task))
+    poller.look(news(task))
     assert told.statuses() == [(str(task.pk), "failed")]
 
 
 def test_what_waited_for_long_and_was_over_between_two_looks_is_told_of(told, news):
     hour_ago = timezone.now() - timedelta(hours=1)
     task = TaskFactory(created_at=hour_ago)
-    lookout = Lookout(told)
-    lookout.begin()
+    poller = Poller(told)
+    poller.begin()
     told.take()
     end(task)
-    lookout.look(news(task))
+    poller.look(news(task))
     assert told.statuses() == [(str(task.pk), "completed")]
 
 
-def test_more_lines_alone_are_no_change(lookout, told):
+def test_more_lines_alone_are_no_change(poller, told):
     task = TaskFactory(status="running")
-    lookout.look(news_of(task))
+    poller.look(news_of(task))
     told.take()
     move(task, last_seq=5)
     with CaptureQueriesContext(
         connection,
     ) as asked:
-        lookout.look({str(task.pk): 5})
+        poller.look({str(task.pk): 5})
     assert told.take() == []
     assert len(asked) == 0
 
 
-def test_an_event_has_neither_result_nor_lines(lookout, told):
+def test_an_event_has_neither_result_nor_lines(poller, told):
     result = {"success": True, "results": [{"name": "x" * 1000}]}
     task = TaskFactory(status="completed", result=result)
-    lookout.look(news_of(task))
+    poller.look(news_of(task))
     (event,) = told.take()
     assert (event["task"]["result"], event["task"]["logs"]) == (None, [])
 
 
-def test_a_waiting_task_says_what_it_waits_for(lookout, told):
+def test_a_waiting_task_says_what_it_waits_for(poller, told):
     task = TaskFactory()
-    lookout.look(news_of(task))
+    poller.look(news_of(task))
     (event,) = told.take()
     assert event["task"]["waitingFor"]["reason"] == "runner"
 
 
-def test_more_than_can_be_told_is_said_as_look_again(lookout, told):
+def test_more_than_can_be_told_is_said_as_look_again(poller, told):
     tasks = TaskFactory.create_batch(MOST_TASKS + 1)
-    lookout.look(news_of(*tasks))
+    poller.look(news_of(*tasks))
     assert told.take() == [{"type": "changed", "what": "tasks"}]
-    lookout.look({EVERYTHING: None})
+    poller.look({EVERYTHING: None})
     assert told.take() == []
 
 
-def test_a_runner_that_begins_or_ends_is_told_of(lookout, told):
+def test_a_runner_that_begins_or_ends_is_told_of(poller, told):
     runner = RunnerFactory()
-    lookout.look({EVERYTHING: None})
+    poller.look({EVERYTHING: None})
     assert told.take() == [{"type": "changed", "what": "runners"}]
     runner.stopped_at = timezone.now()
     runner.save()
-    lookout.look({EVERYTHING: None})
+    poller.look({EVERYTHING: None})
     assert told.take() == [{"type": "changed", "what": "runners"}]
 
 
-def test_another_version_that_is_live_is_told_of(lookout, told, settings, monkeypatch):
+def test_another_version_that_is_live_is_told_of(poller, told, settings, monkeypatch):
     monkeypatch.setattr(releases, "FRESH_SECONDS", 0.0)
-    monkeypatch.setattr("streaming.lookout.RELEASES_SECONDS", 0.0)
-    lookout._releases_at = 0.0
-    lookout.look({})
+    monkeypatch.setattr("streaming.change_feed.poller.RELEASES_SECONDS", 0.0)
+    poller._releases_at = 0.0
+    poller.look({})
     assert told.take() == []
     path = settings.DATA_DIR / "resources/store/ios/current.json"
     path.parent.mkdir(parents=True)
@@ -179,29 +179,29 @@ def test_another_version_that_is_live_is_told_of(lookout, told, settings, monkey
         "manifestSha256": "a" * 64,
     }
     path.write_text(json.dumps(pointer))
-    lookout.look({})
+    poller.look({})
     assert told.take() == [{"type": "changed", "what": "releases"}]
 
 
-def test_a_deleted_task_is_forgotten(lookout, told):
+def test_a_deleted_task_is_forgotten(poller, told):
     task = TaskFactory(status="running")
-    lookout.look(news_of(task))
+    poller.look(news_of(task))
     told.take()
     task.delete()
-    lookout.look({EVERYTHING: None})
-    lookout.look({EVERYTHING: None, str(uuid.uuid4()): None})
+    poller.look({EVERYTHING: None})
+    poller.look({EVERYTHING: None, str(uuid.uuid4()): None})
     assert told.take() == []
 
 
-def test_a_look_asks_as_much_with_a_long_queue_as_with_none(lookout):
+def test_a_look_asks_as_much_with_a_long_queue_as_with_none(poller):
     def queries():
         with CaptureQueriesContext(connection) as asked:
-            lookout.look({EVERYTHING: None})
+            poller.look({EVERYTHING: None})
         return len(asked)
 
     few = queries()
     hour_ago = timezone.now() - timedelta(hours=1)
     TaskFactory.create_batch(30, created_at=hour_ago)
     TaskFactory.create_batch(30, created_at=hour_ago, status="completed")
-    lookout.look({EVERYTHING: None})
+    poller.look({EVERYTHING: None})
     assert queries() == few == 4

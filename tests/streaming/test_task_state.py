@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from streaming.states import (
-    Stamp,
+from streaming.task_state import (
+    Version,
     as_it_was,
     changed,
-    stamp_of_newcomer,
     state_of,
+    version_of_newcomer,
     with_more_lines,
 )
 from tests.factories import NOON, TaskFactory, write_log
@@ -93,7 +93,7 @@ def test_lines_alone_are_a_batch_without_an_update():
     write_log(task, "a")
     state = with_more_lines(known, task.pk, 1)
     assert story(state.batch) == ["a"]
-    assert state.stamp == known.stamp
+    assert state.version == known.version
 
 
 def test_a_wish_to_cancel_is_a_change():
@@ -102,7 +102,7 @@ def test_a_wish_to_cancel_is_a_change():
     task.cancel_requested_at = task.started_at
     state = changed(known, task)
     assert story(state.batch) == [("running", 1, 0)]
-    assert known.stamp < state.stamp
+    assert known.version < state.version
 
 
 def test_a_great_step_forward_is_left_to_the_pages():
@@ -121,8 +121,8 @@ def test_stamps_only_grow_along_a_tasks_life():
         TaskFactory.build(status="running", trail=[[0, 1, "a", 0], [1, 2, "b", 50]]),
         TaskFactory.build(status="failed", trail=[[0, 1, "a", 0], [1, 2, "b", 50]]),
     ]
-    stamps = [Stamp.of_task(task) for task in life]
-    assert stamps == sorted(set(stamps))
+    versions = [Version.of_task(task) for task in life]
+    assert versions == sorted(set(versions))
 
 
 def test_stamps_only_grow_where_a_task_goes_back_to_the_queue():
@@ -139,10 +139,10 @@ def test_stamps_only_grow_where_a_task_goes_back_to_the_queue():
         ),
         TaskFactory.build(status="cancelled", trail=twice, attempt=2, **asked),
     ]
-    stamps = [Stamp.of_task(task) for task in life]
-    assert stamps == sorted(set(stamps))
-    for task, stamp in zip(life, stamps, strict=True):
-        assert (stamp_of_newcomer(task) < stamp) == task.has_ended
+    versions = [Version.of_task(task) for task in life]
+    assert versions == sorted(set(versions))
+    for task, version in zip(life, versions, strict=True):
+        assert (version_of_newcomer(task) < version) == task.has_ended
 
 
 def test_a_task_that_goes_back_to_the_queue_is_shown_waiting_with_the_line_before():
@@ -158,7 +158,7 @@ def test_a_task_that_goes_back_to_the_queue_is_shown_waiting_with_the_line_befor
         "The task goes back to the queue.",
         ("pending", 0, 50),
     ]
-    assert known.stamp < state.stamp
+    assert known.version < state.version
     task.status, task.step_index = "running", 1
     task.trail += [[2, 1, "first", 50]]
     write_log(task, "again")
@@ -175,4 +175,4 @@ def test_a_change_says_since_when_the_step_is_silent():
 
 def test_nobody_has_seen_the_end_state_by_being_connected():
     task = TaskFactory.build(status="completed")
-    assert stamp_of_newcomer(task) < Stamp.of_task(task)
+    assert version_of_newcomer(task) < Version.of_task(task)

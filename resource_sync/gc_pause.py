@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def imports_are_no_garbage() -> Iterator[None]:
+def gc_paused() -> Iterator[None]:
     """What is made meanwhile is never looked through again.
 
     There are some 150,000 objects after the imports. To look through them takes up to a

@@ -9,9 +9,9 @@ from typing import Any, Self
 
 from django.http import HttpResponse
 
-from streaming.backpressure import STALL_SECONDS, Outlet
-from streaming.encode import KEEP_ALIVE
+from streaming.backpressure import STALL_SECONDS, ResponseWriter
 from streaming.refusals import raw_headers
+from streaming.sse import KEEP_ALIVE
 
 KEEP_ALIVE_SECONDS = 15.0
 
@@ -45,15 +45,15 @@ async def until_gone(receive: Receive) -> None:
         pass
 
 
-class Writer(ABC):
+class Producer(ABC):
     """Who writes to a response, for as long as it is not over and not full."""
 
-    _outlet: Outlet
+    _writer: ResponseWriter
     _is_over: bool
 
     @abstractmethod
     def advance(self) -> None:
-        """Write what there is, until the outlet is full."""
+        """Write what there is, until the writer is full."""
 
     def leave(self) -> None:  # noqa: B027 (a mixin that leaves more calls it)
         """The client is gone, or has had everything."""
@@ -66,14 +66,14 @@ class Writer(ABC):
         """There is nothing more to write."""
 
 
-class Held(Writer):
+class OpenResponse(Producer):
     """One response under way, which is left at the end of ``with``. Subclasses say
     what to write."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, outlet: Outlet) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, writer: ResponseWriter) -> None:
         self._loop = loop
-        self._outlet = outlet
-        outlet.on_room = self.advance
+        self._writer = writer
+        writer.on_room = self.advance
         self._wrote_at = monotonic()
         self._timer = loop.call_later(KEEP_ALIVE_SECONDS, self._on_timer)
         self._is_over = False
@@ -93,28 +93,28 @@ class Held(Writer):
         back is told why."""
         if self._is_over:
             return
-        if self._outlet.is_full:  # what waits for it is not for it any more
+        if self._writer.is_full:  # what waits for it is not for it any more
             self._is_over = True
-            self._outlet.abort()
+            self._writer.abort()
         else:
             self._finish()
 
     def _write(self, data: bytes) -> None:
         self._wrote_at = monotonic()
-        self._outlet.write(data)
+        self._writer.write(data)
 
     def _finish(self) -> None:
         self._is_over = True
-        self._outlet.finish()
+        self._writer.finish()
 
     def _on_timer(self) -> None:
         if self._is_over:
             return
         silent = monotonic() - self._wrote_at
-        limit = STALL_SECONDS if self._outlet.is_full else KEEP_ALIVE_SECONDS
+        limit = STALL_SECONDS if self._writer.is_full else KEEP_ALIVE_SECONDS
         if silent >= limit - 0.001:
-            if self._outlet.is_full:
-                self._outlet.abort()
+            if self._writer.is_full:
+                self._writer.abort()
                 return
             self._write(KEEP_ALIVE)
             silent, limit = 0.0, KEEP_ALIVE_SECONDS

@@ -1,0 +1,1 @@
+"""Daphne, with bounds on what it takes and for how long."""
