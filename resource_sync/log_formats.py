@@ -8,6 +8,7 @@ import copy
 import logging
 import re
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -110,3 +111,17 @@ def _shown(request: Any) -> str:
 def _cut(text: str) -> str:
     text = without_secrets(text)  # before one is cut, and not known any more
     return text if len(text) <= MOST_CHARACTERS else text[:MOST_CHARACTERS] + "…"
+
+
+def rotated_file(path: Path, level: str) -> dict[str, Any]:
+    """Return the handler of a rotated file of JSON lines that several processes may
+    write."""
+    return {
+        "class": "concurrent_log_handler.ConcurrentRotatingFileHandler",
+        "filename": str(path),
+        "maxBytes": 10 * 1024 * 1024,
+        "backupCount": 5,
+        "encoding": "utf-8",
+        "formatter": "json",
+        "level": level,
+    }

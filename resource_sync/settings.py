@@ -1,222 +1,93 @@
 """Every setting of the product, read from the environment and ``.env``.
 
-A wrong value stops the start with one line that names the variable and what it
-takes. The table of variables is in README.md and ``.env.example``.
+The table of variables is in README.md and ``.env.example``.
 """
 
 import hashlib
-import ipaddress
 import os
-import re
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
-from urllib.parse import urlsplit
-
-from dotenv import load_dotenv
-from environs import Env
+from typing import Any
 
 from resource_sync import private_files
-from resource_sync.database import WrongUrl, database, without_password
+from resource_sync.database import database
+from resource_sync.environment import (
+    BASE_DIR as BASE_DIR,
+)
+from resource_sync.environment import (
+    BOOLEANS,
+    CIDRS,
+    FOLDER,
+    LONG_ENOUGH,
+    MOST_WEB_PROCESSES,
+    RATE,
+    SettingError,
+    boolean,
+    cidr_list,
+    count,
+    duration,
+    folder,
+    log_level,
+    name_list,
+    names_read,
+    one_to,
+    origin_list,
+    path_list,
+    port,
+    rate,
+    redis_url,
+    secret,
+    setting,
+    umask,
+)
+from resource_sync.environment import (
+    HOST_TZ as HOST_TZ,
+)
+from resource_sync.log_formats import rotated_file
 
-BASE_DIR = Path(__file__).resolve().parent.parent
 VERSION = "1.0.0"
-
-T = TypeVar("T")
-
-
-class SettingError(SystemExit):
-    """Stops the start with one line, as the shell shows it."""
-
-
-# Every process of the service comes by here before it writes its first file.
-os.umask(private_files.UMASK)
-
-# Into the real environment, because programs started from here read it, too: AWS_*,
-# RESOURCE_*. What is set already wins.
-try:
-    load_dotenv(BASE_DIR / ".env")
-except (OSError, UnicodeError) as error:
-    raise SettingError(
-        f"{BASE_DIR / '.env'} can't be read ({getattr(error, 'strerror', error)}); it "
-        "takes a text in UTF-8 that the account of the service can read."
-    ) from error
-# Django sets TZ to its own, which is not what programs started from here should have.
-HOST_TZ = os.environ.get("TZ")
-env = Env()
-
-
-VARIABLES: set[str] = set()  # all that are read here
-
-
-def setting(name: str, default: str, parse: Callable[[str], T], takes: str) -> T:
-    """The value of a variable, or a stop that says what the variable takes."""
-    VARIABLES.add(name)
-    raw = env.str(name, default).strip()
-    try:
-        return parse(raw)
-    except (ValueError, TypeError) as error:
-        shown = without_password(raw)
-        shown = repr(shown if len(shown) <= 80 else shown[:80] + "…")
-        if parse is a_secret:  # what nobody reads over a shoulder or in a log
-            shown = f"a value of {len(raw)} characters"
-        wrong = str(error) if isinstance(error, WrongUrl) else f"{shown} is not valid"
-        message = f"{name}: {wrong}; it takes {takes}."
-        raise SettingError(message) from error
-
-
-def a_port(raw: str) -> int:
-    if not 1 <= int(raw) <= 65535:
-        raise ValueError
-    return int(raw)
-
-
-def a_count(raw: str) -> int:
-    if int(raw) < 0:
-        raise ValueError
-    return int(raw)
-
-
-def a_switch(raw: str) -> bool:
-    words = {"1": True, "true": True, "on": True, "yes": True}
-    words |= {"": False, "0": False, "false": False, "off": False, "no": False}
-    if raw.lower() not in words:
-        raise ValueError
-    return words[raw.lower()]
-
-
-def names(raw: str) -> list[str]:
-    return [part.strip() for part in raw.split(",") if part.strip()]
-
-
-def networks(
-    raw: str,
-) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
-    return [ipaddress.ip_network(part) for part in names(raw)]
-
-
-def origins(raw: str) -> list[str]:
-    for origin in names(raw):
-        parts = urlsplit(origin)
-        is_origin = parts.scheme in {"http", "https"} and parts.netloc
-        if origin not in {"*", "null"} and (not is_origin or parts.path):
-            raise ValueError
-    return names(raw)
-
-
-def a_rate(raw: str) -> str | None:
-    if raw == "0":
-        return None
-    if not re.fullmatch(r"[1-9][0-9]*/[1-9]?[0-9]*[smhd]", raw):
-        raise ValueError
-    return raw
-
-
-def a_log_level(raw: str) -> str:
-    if raw.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
-        raise ValueError
-    return raw.upper()
-
-
-def a_folder(raw: str) -> Path:
-    if not raw or "\0" in raw:
-        raise ValueError
-    return (BASE_DIR / Path(raw).expanduser()).resolve()
-
-
-def folders(raw: str) -> list[Path]:
-    if not names(raw):
-        raise ValueError
-    return [a_folder(part) for part in names(raw)]
-
-
-def a_duration(raw: str) -> float:
-    found = re.fullmatch(r"([0-9]{1,6})([smh]?)", raw)
-    if not found:
-        raise ValueError
-    return float(found[1]) * {"": 1, "s": 1, "m": 60, "h": 3600}[found[2]]
-
-
-def a_umask(raw: str) -> int:
-    if not re.fullmatch(r"0?[0-7]{3}", raw):
-        raise ValueError
-    return int(raw, 8)
-
-
-def a_redis_url(raw: str) -> str:
-    if raw and urlsplit(raw).scheme not in {"redis", "rediss", "unix"}:
-        raise ValueError
-    return raw
-
-
-def a_secret(raw: str) -> str:
-    if 0 < len(raw) < 32:
-        raise ValueError
-    return raw
-
-
-# Elsewhere (macOS) one of the sockets that share a port gets every connection.
-MOST_WEB_PROCESSES = 64 if sys.platform == "linux" else 1
-
-
-def from_one_to(most: int) -> Callable[[str], int]:
-    def parse(raw: str) -> int:
-        if not 1 <= int(raw) <= most:
-            raise ValueError
-        return int(raw)
-
-    return parse
-
-
-YES_OR_NO = "on or off (1, true, yes; 0, false, no)"
-CIDRS = "addresses or CIDRs with commas between, e.g. 10.0.0.0/8,192.168.1.7"
-RATE = "COUNT/PERIOD with s, m, h or d, e.g. 30/m, or 0 for no limit"
-A_FOLDER = "a folder's path"
-LONG_ENOUGH = "at least 32 random characters"
 
 # --- Where it listens and lives ---------------------------------------------------
 
 HOST = setting("HOST", "127.0.0.1", str, "an address to listen on")
-PORT = setting("PORT", "3000", a_port, "a port from 1 to 65535")
+PORT = setting("PORT", "3000", port, "a port from 1 to 65535")
 WEB_PROCESSES = setting(
     "WEB_PROCESSES",
     "1",
-    from_one_to(MOST_WEB_PROCESSES),
+    one_to(MOST_WEB_PROCESSES),
     f"a number from 1 to {MOST_WEB_PROCESSES}"
     if MOST_WEB_PROCESSES > 1
     else "1 on this system (only Linux shares a port evenly)",
 )
-DATA_DIR = setting("DATA_DIR", "./data", a_folder, A_FOLDER)
-LOG_DIR = setting("LOG_DIR", "./logs", a_folder, A_FOLDER)
-LOG_LEVEL = setting("LOG_LEVEL", "INFO", a_log_level, "DEBUG, INFO, WARNING or ERROR")
-DEBUG = setting("DEBUG", "off", a_switch, YES_OR_NO)
-HTTPS = setting("HTTPS", "off", a_switch, YES_OR_NO)
-HSTS_PRELOAD = setting("HSTS_PRELOAD", "off", a_switch, YES_OR_NO)
+DATA_DIR = setting("DATA_DIR", "./data", folder, FOLDER)
+LOG_DIR = setting("LOG_DIR", "./logs", folder, FOLDER)
+LOG_LEVEL = setting("LOG_LEVEL", "INFO", log_level, "DEBUG, INFO, WARNING or ERROR")
+DEBUG = setting("DEBUG", "off", boolean, BOOLEANS)
+HTTPS = setting("HTTPS", "off", boolean, BOOLEANS)
+HSTS_PRELOAD = setting("HSTS_PRELOAD", "off", boolean, BOOLEANS)
 TASK_TYPES_FILE = setting(
     "TASK_TYPES_FILE",
     "./task_types.toml,./task_types.d",
-    folders,
-    "paths of TOML files, or of folders of them, with commas between",
+    path_list,
+    "paths of TOML files, or of path_list of them, with commas between",
 )
-for folder in (DATA_DIR, LOG_DIR):
+for path in (DATA_DIR, LOG_DIR):
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        name = "DATA_DIR" if folder == DATA_DIR else "LOG_DIR"
+        name = "DATA_DIR" if path == DATA_DIR else "LOG_DIR"
         raise SettingError(
-            f"{name}: {str(folder)!r} cannot be made ({error.strerror}); "
-            f"it takes {A_FOLDER} that can be written."
+            f"{name}: {str(path)!r} cannot be made ({error.strerror}); "
+            f"it takes {FOLDER} that can be written."
         ) from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        name = "DATA_DIR" if folder == DATA_DIR else "LOG_DIR"
+    if not os.access(path, os.W_OK | os.X_OK):
+        name = "DATA_DIR" if path == DATA_DIR else "LOG_DIR"
         raise SettingError(
-            f"{name}: {str(folder)!r} can't be written by this account "
-            f"({private_files.account(os.geteuid())}); it takes {A_FOLDER} that can be."
+            f"{name}: {str(path)!r} can't be written by this account "
+            f"({private_files.account(os.geteuid())}); it takes {FOLDER} that can be."
         )
-    private_files.make_private(folder)
+    private_files.make_private(path)
 
-SECRET_KEY = setting("SECRET_KEY", "", a_secret, LONG_ENOUGH)
+SECRET_KEY = setting("SECRET_KEY", "", secret, LONG_ENOUGH)
 if not SECRET_KEY:
     raise SettingError(
         "SECRET_KEY: it is missing; it takes at least 32 random characters "
@@ -225,38 +96,38 @@ if not SECRET_KEY:
 
 # --- Who may come in --------------------------------------------------------------
 
-API_KEY = setting("API_KEY", "", a_secret, LONG_ENOUGH)
+API_KEY = setting("API_KEY", "", secret, LONG_ENOUGH)
 ALLOWED_HOSTS = setting(
     "ALLOWED_HOSTS",
     "localhost,127.0.0.1,[::1]",
-    names,
-    "host names with commas between, e.g. sync.example.com",
+    name_list,
+    "host name_list with commas between, e.g. sync.example.com",
 )
 if HOST not in {"0.0.0.0", "::", *ALLOWED_HOSTS}:  # noqa: S104 (compared, not bound)
     ALLOWED_HOSTS.append(HOST)
-IP_ALLOWLIST = setting("IP_ALLOWLIST", "", networks, CIDRS)
-METRICS_ALLOWLIST = setting("METRICS_ALLOWLIST", "127.0.0.0/8,::1", networks, CIDRS)
-TRUSTED_PROXIES = setting("TRUSTED_PROXIES", "", networks, CIDRS)
+IP_ALLOWLIST = setting("IP_ALLOWLIST", "", cidr_list, CIDRS)
+METRICS_ALLOWLIST = setting("METRICS_ALLOWLIST", "127.0.0.0/8,::1", cidr_list, CIDRS)
+TRUSTED_PROXIES = setting("TRUSTED_PROXIES", "", cidr_list, CIDRS)
 CORS_ALLOWED_ORIGINS = setting(
     "CORS_ALLOWED_ORIGINS",
     "",
-    origins,
-    "origins with commas between, e.g. https://tools.example.com, or *",
+    origin_list,
+    "origin_list with commas between, e.g. https://tools.example.com, or *",
 )
-RATE_LIMIT_CREATE = setting("RATE_LIMIT_CREATE", "30/m", a_rate, RATE)
-RATE_LIMIT_READ = setting("RATE_LIMIT_READ", "600/m", a_rate, RATE)
+RATE_LIMIT_CREATE = setting("RATE_LIMIT_CREATE", "30/m", rate, RATE)
+RATE_LIMIT_READ = setting("RATE_LIMIT_READ", "600/m", rate, RATE)
 TASK_RETENTION = setting(
-    "TASK_RETENTION", "100", a_count, "how many finished tasks are kept, 0 for all"
+    "TASK_RETENTION", "100", count, "how many finished tasks are kept, 0 for all"
 )
-RUNNERS = setting("RUNNERS", "1", from_one_to(64), "a number from 1 to 64")
+RUNNERS = setting("RUNNERS", "1", one_to(64), "a number from 1 to 64")
 RUNNER_CONCURRENCY = setting(
-    "RUNNER_CONCURRENCY", "4", from_one_to(1000), "a number from 1 to 1000"
+    "RUNNER_CONCURRENCY", "4", one_to(1000), "a number from 1 to 1000"
 )
 RUNNER_DRAIN = setting(
-    "RUNNER_DRAIN", "0", a_duration, "seconds, or a duration in s, m or h, e.g. 30m"
+    "RUNNER_DRAIN", "0", duration, "seconds, or a duration in s, m or h, e.g. 30m"
 )
 # Of the jobs' programs: web servers of other accounts read what they publish.
-STEP_UMASK = setting("STEP_UMASK", "022", a_umask, "an octal number such as 022 or 077")
+STEP_UMASK = setting("STEP_UMASK", "022", umask, "an octal number such as 022 or 077")
 # The web server refuses what is longer while it comes (streaming.http.channel).
 BODY_LIMIT_BYTES = 64 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # of the forms that people send, to:
@@ -276,7 +147,6 @@ INSTALLED_APPS = [
     "channels",
     "corsheaders",
     "csp",
-    "django_filters",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -354,7 +224,7 @@ if DATABASES["default"]["ENGINE"] == "tasks.databases.sqlite3":
 
 # --- Cache (rate limits, the state of several web processes) ------------------------
 
-REDIS_URL = setting("REDIS_URL", "", a_redis_url, "redis://HOST:PORT/NUMBER")
+REDIS_URL = setting("REDIS_URL", "", redis_url, "redis://HOST:PORT/NUMBER")
 CACHES: dict[str, dict[str, Any]] = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
@@ -472,20 +342,6 @@ SPECTACULAR_SETTINGS = {
 
 # --- Logs ---------------------------------------------------------------------------
 
-
-def log_file(name: str, level: str) -> dict[str, Any]:
-    """A rotated file of JSON lines that several processes may write."""
-    return {
-        "class": "concurrent_log_handler.ConcurrentRotatingFileHandler",
-        "filename": str(LOG_DIR / name),
-        "maxBytes": 10 * 1024 * 1024,
-        "backupCount": 5,
-        "encoding": "utf-8",
-        "formatter": "json",
-        "level": level,
-    }
-
-
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -507,8 +363,8 @@ LOGGING = {
         },
     },
     "handlers": {
-        "combined": log_file("combined.log", LOG_LEVEL),
-        "error": log_file("error.log", "ERROR"),
+        "combined": rotated_file(LOG_DIR / "combined.log", LOG_LEVEL),
+        "error": rotated_file(LOG_DIR / "error.log", "ERROR"),
         "console": {
             "class": "logging.StreamHandler",
             "formatter": "plain",
@@ -529,3 +385,5 @@ LOGGING = {
         "django": {"handlers": [], "propagate": True},
     },
 }
+
+VARIABLES = frozenset(names_read)  # all that are read here
