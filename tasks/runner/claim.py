@@ -17,7 +17,7 @@ from tasks.catalog.loader import catalog
 from tasks.logs import store as log_store
 from tasks.models import Runner, Task, TaskDefinition
 from tasks.notifications import CHANNELS, announce
-from tasks.runner.execution import first_change
+from tasks.runner.trail import first_change
 
 Statement = tuple[str, tuple[Any, ...]]  # and its values
 

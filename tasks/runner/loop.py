@@ -7,8 +7,6 @@ One loop over all children's pipes and one writer to the database. Each of its p
 import logging
 import math
 import os
-import select
-import selectors
 import signal
 import socket
 import time
@@ -40,10 +38,12 @@ from tasks.pruning import prune
 from tasks.reaper import WATCH_SECONDS, Watchman, disown
 from tasks.runner.accepted import CannotRun, accepted
 from tasks.runner.claim import claim
+from tasks.runner.events import Events
 from tasks.runner.execution import Outcome
-from tasks.runner.pipes import MOST_BYTES, OrderedPipes, Piece, Pipes
+from tasks.runner.pipes import MOST_BYTES, Piece
+from tasks.runner.run import Run
 from tasks.runner.stop_limit import StopLimit
-from tasks.runner.writer import Run, settle, store
+from tasks.runner.writer import settle, store
 from tasks.shim.client import ForkServer, LeaseLost
 
 logger = logging.getLogger(__name__)
@@ -85,18 +85,8 @@ class TaskRunner:
         self._awake: dict[uuid.UUID, Run] = {}
         self._dirty: dict[uuid.UUID, Run] = {}
         self._lost: set[uuid.UUID] = set()  # tasks that were taken away
-        self._pipes = OrderedPipes() if hasattr(select, "epoll") else Pipes()
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(self._pipes, selectors.EVENT_READ)
-        self._all_but_pipes = selectors.DefaultSelector()
-        self._of_pipe: dict[int, Run] = {}
         self._news = subscribe("runners")
-        self._news_fd = -1
-        self._wakeup, self._signals = socket.socketpair()
-        self._wakeup.setblocking(False)
-        self._signals.setblocking(False)
-        for selector in self._selectors:
-            selector.register(self._signals, selectors.EVENT_READ)
+        self._events = Events(self._news)
         self._stop_signals = 0
         self._stop_limit: StopLimit | None = None  # while it runs
         self._drain_until: float | None = None
@@ -149,6 +139,11 @@ class TaskRunner:
         finally:
             self._close()
 
+    def step(self) -> None:
+        """Go once through the loop: do what is due, then wait for what comes."""
+        self._do_what_is_due()
+        self._wait()
+
     def _do_what_is_due(self) -> None:
         now = time.monotonic()
         if now >= self._beat_at:
@@ -172,7 +167,6 @@ class TaskRunner:
 
     def _wait(self) -> None:
         """Until a pipe, a signal or news, or the next thing that is due."""
-        self._watch_news()
         due = [self._beat_at, self._poll_at, self._reap_at]
         is_storing = self._not_stored_since is None
         if self._pruning is not None and is_storing:
@@ -184,19 +178,12 @@ class TaskRunner:
             due.append(self._flush_at)
         if self._drain_until is not None:
             due.append(self._drain_until)
-        selector = self._selector if self._may_read() else self._all_but_pipes
-        for key, _ in selector.select(max(0.0, min(due) - time.monotonic())):
-            if key.fileobj is self._pipes:
-                for fd in self._pipes.ready():
-                    self._read(self._of_pipe[fd], fd)
-                    self._pipes.done(fd)
-            elif key.fileobj is self._signals:
-                with suppress(BlockingIOError):
-                    self._signals.recv(4096)
-            elif key.data is None:
-                self._poll_at = 0.0  # news: hear it now
+        seconds = max(0.0, min(due) - time.monotonic())
+        for run, fd in self._events.ready(seconds, with_output=self._may_read()):
+            if run is None:
+                self._poll_at = 0.0  # a notification: hear it now
             else:
-                self._read(key.data, key.fd)
+                self._read(run, fd)
 
     def _may_read(self) -> bool:
         """Return whether there is room for output. While nothing can be stored there
@@ -208,7 +195,7 @@ class TaskRunner:
     def _read(self, run: Run, fd: int, ahead: Piece | None = None) -> None:
         had_spoken = run.execution.has_spoken
         run.execution.read(fd, ahead)
-        self._watch_pipes(run)
+        self._events.watch(run)
         self._wake(run)
         if run.execution.has_spoken and not had_spoken:
             self._flush_at = 0.0  # a program's first line goes out at once
@@ -242,9 +229,9 @@ class TaskRunner:
         """Take in the news: new work, and wishes to cancel what runs here."""
         self._poll_at = time.monotonic() + POLL_SECONDS
         news = self._news.receive()
-        # At once: a connection that was lost has left its number to whatever is
-        # opened next, and the selector would take that for an old acquaintance.
-        self._watch_news()
+        # At once: the descriptor of a lost connection is closed, and its number goes to
+        # whatever is opened next.
+        self._events.watch_notifications()
         self._look_for_work = True
         mine = set(self.runs)
         if EVERYTHING not in news and news:
@@ -314,11 +301,11 @@ class TaskRunner:
             yield
             return
         try:
-            with self._pipes.meanwhile():
+            with self._events.reading():
                 yield
         finally:
-            for piece in self._pipes.pieces():
-                self._read(self._of_pipe[piece.fd], piece.fd, piece)
+            for run, piece in self._events.pieces():
+                self._read(run, piece.fd, piece)
 
     # --- Storing --------------------------------------------------------------------
 
@@ -396,7 +383,7 @@ class TaskRunner:
             self._tasks_ended = self._look_for_work = True
 
     def _drop(self, run: Run) -> None:
-        self._watch_pipes(run)
+        self._events.watch(run)
         for runs in (self.runs, self._awake, self._dirty):
             runs.pop(run.execution.task_id, None)
 
@@ -433,53 +420,11 @@ class TaskRunner:
 
     def _advance(self, run: Run) -> None:
         run.execution.advance()
-        self._watch_pipes(run)
+        self._events.watch(run)
         deadline = run.execution.next_deadline
         run.due_at = math.inf if deadline is None else deadline
         if run.is_dirty:
             self._dirty[run.execution.task_id] = run
-
-    def _watch_pipes(self, run: Run) -> None:
-        """Keep the selector in step with the child that a run has now.
-
-        A new child may have the very numbers of pipes just closed, so pipes are
-        compared by child, never by number alone.
-        """
-        child = run.execution.child
-        wanted = set(child.open_pipes) if child else set()
-        is_same = child is run.child
-        for fd in run.fds - wanted if is_same else run.fds:
-            self._forget(fd)
-        if child is not None and not is_same:
-            self._pipes.watch(*child.open_outputs)
-            self._of_pipe |= dict.fromkeys(child.open_outputs, run)
-            for fd in child.open_news:
-                for selector in self._selectors:
-                    selector.register(fd, selectors.EVENT_READ, run)
-        run.child, run.fds = child, wanted
-
-    def _forget(self, fd: int) -> None:
-        if self._of_pipe.pop(fd, None):
-            self._pipes.forget(fd)
-        else:
-            for selector in self._selectors:
-                selector.unregister(fd)
-
-    def _watch_news(self) -> None:
-        fd = self._news.fileno()
-        if fd == self._news_fd:
-            return
-        for selector in self._selectors:
-            if self._news_fd >= 0:
-                with suppress(KeyError, ValueError):
-                    selector.unregister(self._news_fd)
-            if fd >= 0:
-                selector.register(fd, selectors.EVENT_READ, None)
-        self._news_fd = fd
-
-    @property
-    def _selectors(self) -> tuple[selectors.BaseSelector, selectors.BaseSelector]:
-        return self._selector, self._all_but_pipes
 
     # --- Life and death -------------------------------------------------------------
 
@@ -533,7 +478,7 @@ class TaskRunner:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_stop_signal)
         signal.signal(PATIENT, self._on_patient_signal)
-        signal.set_wakeup_fd(self._wakeup.fileno(), warn_on_full_buffer=False)
+        self._events.wake_by_signals()
 
     def _on_patient_signal(self, _number: int, _frame: FrameType | None) -> None:
         """The stop that follows is a restart's, which cancels nothing."""
@@ -578,22 +523,18 @@ class TaskRunner:
             )
 
     def _close(self) -> None:
-        signal.set_wakeup_fd(-1)
+        self._events.ignore_signals()
         if self._stop_limit is not None:
             self._stop_limit.close()
         for run in list(self.runs.values()):
             run.execution.kill()
         self._fork_server.close()
-        self._pipes.close()
         with suppress(Error):
             Runner.objects.not_stopped().filter(pk=self.row.pk).update(
                 stopped_at=Now(), crashed=self._has_crashed
             )
         self._news.close()
-        for selector in self._selectors:
-            selector.close()
-        self._signals.close()
-        self._wakeup.close()
+        self._events.close()
         logger.info("runner=%s stopped", self.row.pk)
 
 

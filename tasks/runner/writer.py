@@ -1,20 +1,15 @@
-"""Stores what running tasks have printed and how far they are: many tasks, one
-transaction, one announcement."""
+"""The writer: stores what running tasks have printed and how far they are. Many tasks,
+one transaction, one notification."""
 
-import hashlib
 import logging
-import math
 import uuid
-from collections import deque
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import psycopg
 from django.db import connection, transaction
 from django.utils import timezone
 
-from tasks.catalog.task_type import TaskType
 from tasks.logs import store as log_store
 from tasks.logs.store import Row
 from tasks.models import Runner, Task, columns_after, next_ended
@@ -25,17 +20,15 @@ from tasks.notifications import (
     messages_of,
     parts_of,
 )
-from tasks.runner.execution import Execution
-from tasks.runner.process import Child
-from tasks.shim.client import ForkServer
+from tasks.runner.run import BYTES_OF_A_ROW, Run
+from tasks.runner.unflushed import UnflushedBatch, Wal
 
 logger = logging.getLogger(__name__)
 
 TASKS = Task._meta.db_table
 FEW_LINES = 50  # above, COPY is faster than one statement
 # What a run keeps for a crash of PostgreSQL; beyond, commits wait for the disk.
-MOST_UNSAFE_BYTES = 8 * 1024 * 1024
-BYTES_OF_A_ROW = 250  # of a short line in memory, besides its text
+MOST_UNFLUSHED_BYTES = 8 * 1024 * 1024
 # Not waiting for the disk: docs/decisions/0009-lines-alone-do-not-wait-for-the-disk.md
 DO_NOT_WAIT = """
     set_config('synchronous_commit', 'off', true),
@@ -63,105 +56,6 @@ LINES_AT_ONCE = f"""
         (SELECT count(*) FROM told),
         {DO_NOT_WAIT}
 """  # noqa: S608 (constants only)
-
-
-class Wal(NamedTuple):
-    """How far PostgreSQL's log was on the disk, and how far it was written at all, in
-    the transaction that asked. https://www.postgresql.org/docs/current/wal.html"""
-
-    flushed: int
-    inserted: int
-
-
-@dataclass
-class Unsafe:
-    """Lines that are committed, but perhaps not on PostgreSQL's disk yet, so that a
-    crash takes them back; and where the run stood before them."""
-
-    lines: list[Row]
-    last_seq: int
-    digest: Any
-    size_bytes: int
-    safe_at: int | None = None  # a position in the log behind them, once it is known
-
-
-@dataclass
-class Run:
-    """An execution and how much of it is stored."""
-
-    execution: Execution
-    last_seq: int = 0
-    stored_trail: int = 1  # the claim stores the first change itself
-    digest: Any = field(default_factory=hashlib.sha256)
-    is_over: bool = False  # the end is stored
-    unsafe: deque[Unsafe] = field(default_factory=deque)
-    due_at: float = 0.0  # time.monotonic; when to look at it without an event
-    child: Child | None = None  # whose pipes are in the selector ...
-    fds: set[int] = field(default_factory=set)  # ... under these numbers
-
-    @classmethod
-    def begun(
-        cls,
-        task: Task,
-        kind: TaskType,
-        fork_server: ForkServer,
-        values: Mapping[str, str] | None = None,
-    ) -> "Run":
-        """The run of a task just claimed: from the first line on, or from where the
-        one before it was when its runner died. ``values``: its parameters', where
-        those that are secret are not in ``task.params``."""
-        execution = Execution(
-            task.pk,
-            kind,
-            task.params if values is None else values,
-            fork_server,
-            first_seq=task.last_seq,
-            trail=task.trail,
-            progress=task.progress,
-        )
-        digest = log_store.digest(task.pk) if task.last_seq else hashlib.sha256()
-        return cls(execution, task.last_seq, len(task.trail), digest)
-
-    @property
-    def is_dirty(self) -> bool:
-        execution = self.execution
-        return not self.is_over and bool(
-            execution.lines
-            or len(execution.trail) > self.stored_trail
-            or execution.outcome
-        )
-
-    @property
-    def unstored_bytes(self) -> int:
-        """How much memory the lines take that are not stored yet."""
-        lines = self.execution.lines
-        return sum(len(line[3]) for line in lines) + BYTES_OF_A_ROW * len(lines)
-
-    @property
-    def unsafe_bytes(self) -> int:
-        return sum(batch.size_bytes for batch in self.unsafe)
-
-    def on_disk(self, upto: float = math.inf) -> None:
-        """Let go of what no crash takes back: the batches that are safe at a position
-        of the log."""
-        while self.unsafe and (self.unsafe[0].safe_at or math.inf) <= upto:
-            self.unsafe.popleft()
-
-    def saw(self, wal: Wal) -> None:
-        """Take in how far the log was when this run's row stood where it should: then
-        nothing was taken back, and what was committed before is in this very log."""
-        for batch in reversed(self.unsafe):
-            if batch.safe_at is not None:
-                break
-            batch.safe_at = wal.inserted
-        self.on_disk(wal.flushed)
-
-    def take_back(self, last_seq: int) -> None:
-        """Have the lines behind a number to store again, under the same numbers."""
-        while self.last_seq > last_seq:
-            batch = self.unsafe.pop()
-            self.execution.lines[:0] = batch.lines
-            self.last_seq, self.digest = batch.last_seq, batch.digest
 
 
 class Batch(NamedTuple):
@@ -199,8 +93,9 @@ class Batch(NamedTuple):
         """Note that it is in the database."""
         run = self.run
         if not on_disk:
-            before = Unsafe(self.lines, run.last_seq, run.digest, self.size_bytes)
-            run.unsafe.append(before)
+            run.unflushed.add(
+                UnflushedBatch(self.lines, run.last_seq, run.digest, self.size_bytes)
+            )
         run.last_seq = self.last_seq
         del run.execution.lines[: len(self.lines)]
         run.stored_trail = self.trail_length
@@ -222,10 +117,10 @@ def store(runs: Iterable[Run], runner: Runner) -> list[Run]:
         if batch.task_id not in moved:
             elsewhere.append(batch.run)
         elif wal is not None:
-            batch.run.saw(wal)
+            batch.run.unflushed.saw(wal)
             batch.stored(on_disk=False)
         else:
-            batch.run.on_disk()
+            batch.run.unflushed.on_disk()
             batch.stored(on_disk=True)
     return _catch_up(elsewhere, runner) if elsewhere else []
 
@@ -254,7 +149,7 @@ def _catch_up(
     for run in runs:
         task = tasks.get(run.execution.task_id)
         if on_disk and task is not None and task.last_seq == run.last_seq:
-            run.on_disk()
+            run.unflushed.on_disk()
         if task is None or not _follow(run, task):
             lost.append(run)
     return lost
@@ -266,7 +161,8 @@ def _write(batches: list[Batch], runner: Runner) -> tuple[set[uuid.UUID], Wal | 
     waits = (
         connection.vendor != "postgresql"
         or any(batch.fields for batch in batches)
-        or sum(batch.run.unsafe_bytes for batch in batches) > MOST_UNSAFE_BYTES
+        or sum(batch.run.unflushed.size_bytes for batch in batches)
+        > MOST_UNFLUSHED_BYTES
     )
     lines = sum(len(batch.lines) for batch in batches)
     if not waits and 0 < lines <= FEW_LINES:
@@ -348,7 +244,8 @@ def _store_lines_at_once(
 
 
 def _follow(run: Run, task: Task) -> bool:
-    """Bring a run to where its row stands; False where that is no place of it."""
+    """Bring a run to where its row stands. Return False where the run never stood
+    there, so that somebody else has written."""
     ahead = task.last_seq - run.last_seq
     pending = len(run.execution.lines)
     if task.status != Task.Status.RUNNING:
@@ -360,7 +257,7 @@ def _follow(run: Run, task: Task) -> bool:
         unheard = Batch.of(run, ahead)
         unheard = unheard._replace(trail_length=len(task.trail), fields={})
         unheard.stored(on_disk=connection.vendor != "postgresql")
-    elif any(batch.last_seq == task.last_seq for batch in run.unsafe):
+    elif run.unflushed.begins_at(task.last_seq):
         logger.warning("task=%s storing %d lost lines again", task.pk, -ahead)
         run.take_back(task.last_seq)
     return task.last_seq == run.last_seq

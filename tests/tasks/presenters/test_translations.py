@@ -166,8 +166,7 @@ def test_a_cancel_of_what_runs_is_said_in_chinese(endless, runner):
     runner.hear()
     execution = runner.runs[task.pk].execution
     while execution.outcome is None:
-        runner._do_what_is_due()
-        runner._wait()
+        runner.step()
     assert chinese(execution.error) == "已由 lin 取消。"
     assert is_known(execution.error)
 

@@ -612,7 +612,7 @@ def test_output_that_nobody_read_yet_is_no_silence(kind):
     )
     running.advance()
     wait_until(running.child.has_more, "the line to be in the pipe")
-    running._last_output_at -= 100  # nobody looked for so long
+    running._silence.last_output_at -= 100  # nobody looked for so long
     running.advance()
     assert "printed nothing" not in str(running.lines)
     running.kill()

@@ -22,7 +22,7 @@ from tasks.logs import store as log_store
 from tasks.models import AuditEvent, PrunedLog, Runner, Task
 from tasks.presenters.translations import said
 from tasks.reaper import reap
-from tasks.runner import execution
+from tasks.runner import log
 from tasks.runner.claim import claim
 from tasks.runner.loop import FENCE_SECONDS, TaskRunner
 from tasks.runner.pipes import MOST_BYTES
@@ -131,8 +131,7 @@ def work(runner, until):
     deadline = time.monotonic() + 30
     while not until():
         assert time.monotonic() < deadline, "waited in vain"
-        runner._do_what_is_due()
-        runner._wait()
+        runner.step()
 
 
 def work_for(runner, seconds):
@@ -158,7 +157,7 @@ def test_refused_lines_fail_their_task_alone_and_a_line_says_what_is_missing(
 ):
     bad, good = [TaskFactory(type="two-lines", params={}) for _ in range(2)]
     runner = new_runner()
-    monkeypatch.setattr(execution, "now_ms", lambda: -1)  # a clock before 1970
+    monkeypatch.setattr(log, "now_ms", lambda: -1)  # a clock before 1970
     assert runner.claim()
     monkeypatch.undo()
     assert runner.claim()
@@ -186,8 +185,7 @@ def test_while_lines_cannot_be_stored_little_is_read_and_then_nothing_is_missing
     held = run.execution
     count = held.line_count
     assert run.unstored_bytes < 2 * MOST_BYTES
-    runner._do_what_is_due()
-    runner._wait()
+    runner.step()
     assert held.line_count == count
     lines_table.bring_back()
     work(runner, until=lambda: runner._not_stored_since is None)
@@ -316,7 +314,7 @@ def test_the_lines_of_a_silent_task_that_a_crash_took_back_come_with_the_next_be
     runner._beat_at = math.inf
     task, _ = silent_task(runner)
     run = runner.runs[task.pk]
-    there, safe = log_store.read(task.pk, 0), run.unsafe[0].last_seq
+    there, safe = log_store.read(task.pk, 0), run.unflushed[0].last_seq
     task.lines.filter(seq__gt=safe).delete()
     Task.objects.filter(pk=task.pk).update(last_seq=safe)
     assert log_store.read(task.pk, 0) != there
@@ -375,7 +373,7 @@ def test_a_runner_that_lost_its_lease_can_write_no_line_and_no_status(new_runner
     assert task.status == "failed"
     ended_with = messages(task)
     child = late.runs[task.pk].execution.child
-    late.runs[task.pk].execution._say("stdout", "late")
+    late.runs[task.pk].execution.log.say("stdout", "late")
     late.flush()
     assert not late.runs
     assert not psutil.pid_exists(child.pid)
@@ -402,7 +400,7 @@ def test_a_runner_that_comes_back_cannot_touch_what_another_one_runs_again(
     if speaks_after == "the second start":
         other = new_runner()
         work(other, until=lambda: messages(task).count("ready") == 2)
-    run.execution._say("stdout", "late")
+    run.execution.log.say("stdout", "late")
     run.execution.stop("failed", "Late.")
     late.flush()
     assert not late.runs
@@ -499,20 +497,20 @@ def test_a_runner_that_loses_its_lease_has_crashed():
     assert list(Runner.objects.crashed_lately()) == [runner.row]
 
 
-def test_a_lost_connection_for_news_leaves_its_number_to_others_at_once(new_runner):
+def test_the_descriptor_of_a_lost_connection_is_watched_no_longer(new_runner):
     if connection.vendor != "postgresql":
         pytest.skip("SQLite's news come by a socket that nobody cuts off")
     runner = new_runner()
     runner._wait()
     number = runner._news.fileno()
-    assert number in runner._selector.get_map()
+    assert number in runner._events._all.get_map()
     with connection.cursor() as cursor:
         backend = runner._news._connection.info.backend_pid
         cursor.execute("SELECT pg_terminate_backend(%s, 10000)", [backend])
     while runner._news.fileno() >= 0:
         runner.hear()
     # The next child's pipe may have it.
-    for selector in runner._selectors:
+    for selector in runner._events._selectors:
         assert number not in selector.get_map()
 
 
@@ -650,8 +648,7 @@ def test_lines_are_whole_when_the_runner_stood_still_for_a_while(flooding):
     runner, _ = flooding
     for _ in range(3):
         time.sleep(PAUSE_SECONDS)  # as a stopped process does, or one that waits
-        runner._do_what_is_due()
-        runner._wait()
+        runner.step()
 
 
 # --- As it was accepted -------------------------------------------------------------

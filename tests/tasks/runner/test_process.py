@@ -17,14 +17,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.runner.process import LINE_LIMIT_BYTES, PROMPT_LOOKS, Child, LineCutter
+from tasks.runner.line_splitter import LINE_LIMIT_BYTES, PROMPT_LOOKS, LineSplitter
+from tasks.runner.process import Child
 from tasks.shim.client import ForkServer, Program
 from tests.e2e.conftest import ROOT, wait_until
 
 
 def cut(*chunks):
-    cutter = LineCutter()
-    return [line for chunk in chunks for line in cutter.feed(chunk)] + cutter.finish()
+    splitter = LineSplitter()
+    return [
+        line for chunk in chunks for line in splitter.feed(chunk)
+    ] + splitter.finish()
 
 
 @pytest.fixture(scope="module")
@@ -118,10 +121,10 @@ def test_lines_are_clean(data, lines):
 
 
 def test_a_bar_redrawn_for_ever_takes_no_memory():
-    cutter = LineCutter()
+    splitter = LineSplitter()
     for percent in range(100_000):
-        assert cutter.feed(b"%d%%\r" % percent) == []
-    assert cutter.feed(b"done\n") == ["done"]
+        assert splitter.feed(b"%d%%\r" % percent) == []
+    assert splitter.feed(b"done\n") == ["done"]
 
 
 def test_a_line_over_the_limit_is_cut_and_says_how_long_it_was():
@@ -721,38 +724,38 @@ def anything(text):
     return True
 
 
-def looks_until_shown(cutter):
-    """How often the cutter has to be looked at, and what it shows then."""
+def looks_until_shown(splitter):
+    """How often the splitter has to be looked at, and what it shows then."""
     for looks in range(1, 100):
-        if shown_lines := cutter.prompt(anything):
+        if shown_lines := splitter.prompt(anything):
             return looks, shown_lines
     raise AssertionError("it is never shown")
 
 
 def test_a_row_of_dots_is_waited_for_longer_each_time():
-    cutter = LineCutter()
+    splitter = LineSplitter()
     patience = []
     for _ in range(4):
-        cutter.feed(b".")
-        pause = cutter.look_at - cutter._looked_at
-        looks, lines = looks_until_shown(cutter)
+        splitter.feed(b".")
+        pause = splitter.look_at - splitter._looked_at
+        looks, lines = looks_until_shown(splitter)
         assert lines == ["."]
         patience.append(looks * pause)
     assert patience == pytest.approx([0.7, 1.4, 2.8, 5.6])
 
 
 def test_a_shown_line_never_ends_in_half_a_character():
-    cutter = LineCutter()
-    cutter.feed("版".encode() + "本".encode()[:2])
-    assert looks_until_shown(cutter)[1] == ["版"]
-    assert cutter.feed("本".encode()[2:] + b"\n") == ["本"]
+    splitter = LineSplitter()
+    splitter.feed("版".encode() + "本".encode()[:2])
+    assert looks_until_shown(splitter)[1] == ["版"]
+    assert splitter.feed("本".encode()[2:] + b"\n") == ["本"]
 
 
 def test_the_end_of_a_shown_line_may_come_in_two_parts():
-    cutter = LineCutter()
-    cutter.feed(b"Sure?\r")
-    assert looks_until_shown(cutter)[1] == ["Sure?"]
-    assert cutter.feed(b"\nyes\n") == ["yes"]
+    splitter = LineSplitter()
+    splitter.feed(b"Sure?\r")
+    assert looks_until_shown(splitter)[1] == ["Sure?"]
+    assert splitter.feed(b"\nyes\n") == ["yes"]
 
 
 # Half a line, the rest when a file is there, and a file when that is written.
@@ -770,8 +773,8 @@ A_LONG_PAUSE = 100.0
 
 def sleep_through(child, seconds=A_LONG_PAUSE):
     """As if nobody had looked for so long, or all had been stopped."""
-    for _, cutter in child._pipes.values():
-        cutter._looked_at -= seconds
+    for _, splitter in child._pipes.values():
+        splitter._looked_at -= seconds
 
 
 @pytest.mark.parametrize("pty", [False, True])
@@ -815,7 +818,7 @@ def test_a_terminal_is_read_to_its_end_also_by_somebody_who_comes_late(start):
 
 
 def test_a_workflow_command_is_not_shown_by_halves():
-    cutter = LineCutter()
-    cutter.feed(b"::progress::4")
-    assert cutter.look_at is None
-    assert cutter.feed(b"0\n") == ["::progress::40"]
+    splitter = LineSplitter()
+    splitter.feed(b"::progress::4")
+    assert splitter.look_at is None
+    assert splitter.feed(b"0\n") == ["::progress::40"]

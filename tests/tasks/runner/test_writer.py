@@ -13,7 +13,8 @@ from tasks.models import Task
 from tasks.notifications import subscribe, wait
 from tasks.runner import writer as storing
 from tasks.runner.execution import Execution
-from tasks.runner.writer import FEW_LINES, Run, settle, store
+from tasks.runner.run import Run
+from tasks.runner.writer import FEW_LINES, settle, store
 from tests.factories import NOON, RunnerFactory, TaskFactory, fork_server, write_log
 
 pytestmark = pytest.mark.django_db
@@ -38,7 +39,7 @@ def run_of(task, *messages):
 
 def say(run, *messages):
     for message in messages:
-        run.execution._say("stdout", message)
+        run.execution.log.say("stdout", message)
 
 
 def stored(task):
@@ -267,7 +268,7 @@ def crash(run):
     """Take back all that a crash may; returns the lines that were there."""
     task = Task.objects.get(pk=run.execution.task_id)
     there = lines_of(task)
-    safe = run.unsafe[0].last_seq
+    safe = run.unflushed[0].last_seq
     task.lines.filter(seq__gt=safe).delete()
     Task.objects.filter(pk=task.pk).update(last_seq=safe)
     assert len(lines_of(task)) < len(there)
@@ -347,17 +348,17 @@ def test_a_crash_that_costs_one_task_its_lines_leaves_another_alone(task, runner
 def test_a_change_waits_for_the_disk_so_nothing_before_it_is_kept(task, runner, change):
     run = run_of(task, "a")
     store([run], runner)
-    assert bool(run.unsafe) == (connection.vendor == "postgresql")
+    assert bool(run.unflushed) == (connection.vendor == "postgresql")
     change(run)
     store([run], runner)
-    assert not run.unsafe
+    assert not run.unflushed
 
 
 def test_what_a_heartbeat_has_brought_to_the_disk_is_not_kept(task, runner):
     run = run_of(task, "a")
     store([run], runner)
     assert settle([run], runner) == []
-    assert not run.unsafe
+    assert not run.unflushed
     assert run.last_seq == 1
 
 
@@ -369,8 +370,8 @@ def test_in_a_flood_lines_are_let_go_once_they_are_on_the_disk(task, runner):
         say(run, *["line"] * 100)
         store([run], runner)
     flood, deadline = run.last_seq, time.monotonic() + 20
-    while run.unsafe[0].last_seq < flood:
-        assert time.monotonic() < deadline, f"{len(run.unsafe)} batches are kept"
+    while run.unflushed[0].last_seq < flood:
+        assert time.monotonic() < deadline, f"{len(run.unflushed)} batches are kept"
         say(run, "one more")
         store([run], runner)
 
@@ -385,7 +386,7 @@ def test_commits_wait_for_the_disk_where_too_much_would_be_kept(
     for _ in range(4):
         say(run, "x" * 2_000)
         store([run], runner)
-        kept.append(len(run.unsafe))
+        kept.append(len(run.unflushed))
     assert kept == [1, 0, 1, 0]
 
 
@@ -394,4 +395,4 @@ def test_on_sqlite_nothing_is_kept(task, runner):
         pytest.skip("this is SQLite's own")
     run = run_of(task, "a")
     store([run], runner)
-    assert not run.unsafe
+    assert not run.unflushed

@@ -1,0 +1,59 @@
+"""Sentences that a runner writes into a task's log and error.
+
+Stored in English, for programs and logs; ``tasks.presenters.translations`` has each of
+those that become an error in the reader's language.
+"""
+
+import signal
+
+from tasks.catalog.task_type import Step
+
+LONGEST_TEXT = 4_000  # characters of an error, or of a command in the result
+
+
+def step_timed_out(step: Step) -> str:
+    return f"Step “{step.name}” timed out after {step.timeout_seconds:g} s."
+
+
+def step_failed(step: Step, status: int, because: str) -> str:
+    """Return why a step failed: by its exit status (negative: a signal), and by what
+    it printed itself."""
+    if status < 0:
+        how = f"was killed by {signal_name(-status)}"
+    elif status in {126, 127} and because:
+        how = "could not start"
+    else:
+        how = f"failed with exit code {status}"
+    return f"Step “{step.name}” {how}{f': {because}' if because else '.'}"
+
+
+def left_behind(step: Step, killed: int) -> str:
+    count = "1 process" if killed == 1 else f"{killed} processes"
+    were = "it was" if killed == 1 else "they were"
+    return f"Step “{step.name}” left {count} behind; {were} killed."
+
+
+def outputs_refused(count: int) -> str:
+    return f"{count:,} more {'output was' if count == 1 else 'outputs were'} refused."
+
+
+def lines_not_kept(count: int) -> str:
+    return f"{count:,} more {'line was' if count == 1 else 'lines were'} not kept."
+
+
+def completed(steps: int, seconds: float) -> str:
+    return (
+        f"Completed {'1 step' if steps == 1 else f'{steps} steps'} in {seconds:.1f} s."
+    )
+
+
+def shortened(text: str) -> str:
+    """Return a text that lists can carry; the whole is in the log."""
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}…"
+
+
+def signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # a real-time signal
+        return f"signal {number}"
