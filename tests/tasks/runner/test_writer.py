@@ -380,7 +380,7 @@ def test_commits_wait_for_the_disk_where_too_much_would_be_kept(
     task, runner, monkeypatch
 ):
     needs_postgresql()
-    monkeypatch.setattr(storing, "MOST_UNSAFE_BYTES", 1_000)
+    monkeypatch.setattr(storing, "MOST_UNFLUSHED_BYTES", 1_000)
     run = run_of(task)
     kept = []
     for _ in range(4):
