@@ -1,6 +1,7 @@
 """What the documents say is what there is."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,26 @@ ROOT = Path(__file__).resolve().parent.parent
 READMES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
 OTHERS = [ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]
 DOCUMENTS = sorted([*READMES, *OTHERS, *ROOT.glob("docs/**/*.md")])
+LINKING = [*DOCUMENTS, ROOT / "CHANGELOG.md"]
+GLOSSARIES = [
+    ROOT / "docs/explanation" / name for name in ("glossary.md", "glossary.zh-CN.md")
+]
+# They name modules and functions, so that a reader finds them.
+OF_THE_CODE = sorted(
+    [*ROOT.glob("docs/explanation/*.md"), ROOT / "docs/how-to/change-it.md"]
+)
+ROOMS = ("resource_sync", "streaming", "tasks", "resources")
+FOLDERS = {
+    *ROOMS,
+    "tests",
+    "docs",
+    "templates",
+    "static",
+    "locale",
+    "deploy",
+    "examples",
+}
+ENDINGS = (".py", ".js", ".css", ".html", ".md", ".toml", ".conf", ".po", ".mo", ".txt")
 SETTING = re.compile(r'\b(?:setting|env\.str)\(\s*"([A-Z_]+)"')
 # Read by the start and by the engine, so not in settings.py.
 ELSEWHERE = {
@@ -111,11 +132,118 @@ def code_of(document):
     return [*code_blocks(document), *re.findall(r"`[^`\n]+`", document.read_text())]
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def links_of(document):
+    return re.findall(r"\]\((?!https?:)([^)\s]+)\)", document.read_text())
+
+
+def anchors_of(document):
+    """The headings, as GitHub names them in an address."""
+    headings = re.findall(r"^#+ (.+)", document.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
+@pytest.mark.parametrize("document", LINKING, ids=lambda path: path.name)
 def test_every_link_leads_somewhere(document):
-    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", document.read_text())
-    missing = [link for link in links if not (document.parent / link).exists()]
+    missing = []
+    for link in links_of(document):
+        path, _, anchor = link.partition("#")
+        target = document.parent / path if path else document
+        is_there = target.exists() and (not anchor or anchor in anchors_of(target))
+        missing += [] if is_there else [link]
     assert missing == []
+
+
+def test_every_document_is_linked_from_the_list_of_all():
+    index = ROOT / "docs/README.md"
+    linked = {(index.parent / link).resolve() for link in links_of(index)}
+    there = {path for path in index.parent.rglob("*") if path.is_file()}
+    assert there - linked == {index}
+
+
+def test_both_glossaries_have_the_same_words():
+    """In the same order: each row is about the same things in the code."""
+    english, chinese = (
+        [
+            sorted(re.findall(r"`[^`]+`", row))
+            for row in re.findall(r"^\| .+", path.read_text(), re.MULTILINE)
+        ]
+        for path in GLOSSARIES
+    )
+    assert len(english) > 40, "the pattern no longer finds the words"
+    assert english == chinese
+
+
+# --- What the documents say of the code ---------------------------------------------
+
+
+def is_file(name):
+    """Whether there is such a file or folder; a name alone may be anywhere."""
+    if any(ROOT.glob(name.rstrip("/"))):
+        return True
+    within = [] if "/" in name else [ROOT / folder for folder in FOLDERS]
+    return any(True for folder in within for _ in folder.rglob(name))
+
+
+@cache
+def source_of(path):
+    """The text of a module, or of all below a folder."""
+    target = ROOT / path
+    found = target.rglob("*.*") if target.is_dir() else [target]
+    modules = [file for file in found if file.suffix in {".py", ".js"}]
+    return "\n".join(file.read_text() for file in modules if file.exists())
+
+
+@cache
+def source():
+    return "\n".join(map(source_of, (*ROOMS, "static", "tests")))
+
+
+def defines(text, name):
+    """Whether a source has a class, a function, a method or a constant."""
+    kinds = rf"(?:class|def|function) {name}\b", rf"^ *{name}(?:: .+)? = "
+    return any(re.search(kind, text, re.MULTILINE) for kind in kinds)
+
+
+@pytest.mark.parametrize("document", OF_THE_CODE, ids=lambda path: path.name)
+def test_every_file_and_module_named_exists(document):
+    missing = []
+    for name in re.findall(r"`([\w.*/-]+)`", document.read_text()):
+        is_path = name.endswith(ENDINGS) or name.partition("/")[0] in FOLDERS
+        if is_path and not is_file(name):
+            missing.append(name)
+        if re.fullmatch(rf"(?:{'|'.join(ROOMS)})(?:\.[a-z_]+)+", name):
+            path = name.replace(".", "/")
+            missing += [] if is_file(f"{path}.py") or is_file(f"{path}/") else [name]
+    assert missing == []
+
+
+@pytest.mark.parametrize("document", OF_THE_CODE, ids=lambda path: path.name)
+def test_every_function_and_field_named_exists(document):
+    text = document.read_text()
+    named = re.findall(r"`((?:[A-Z]\w+\.)?[a-z_]\w+)\(\)`", text)
+    named += re.findall(r"`([A-Z]\w*[a-z]\w*\.\w+)`", text)
+    named += re.findall(r"`(test_\w+)`", text)
+    assert named, "the pattern no longer finds what is named"
+    missing = {
+        name
+        for name in named
+        if not all(defines(source(), part) for part in name.split("."))
+    }
+    assert missing == set()
+
+
+@pytest.mark.parametrize("document", OF_THE_CODE, ids=lambda path: path.name)
+def test_what_is_said_to_be_in_a_file_is_there(document):
+    name, path = r"`([A-Za-z_][\w.]*)(?:\(\))?`", r"`([\w./-]+(?:\.py|\.js|/))`"
+    text = document.read_text()
+    said = re.findall(f"{name} in {path}", text)
+    said += [(what, file) for file, what in re.findall(f"{path} 的 {name}", text)]
+    missing = {
+        f"{what} in {file}"
+        for what, file in said
+        if not all(defines(source_of(file), part) for part in what.split("."))
+    }
+    assert missing == set()
 
 
 def test_the_readme_s_task_type_is_one_that_the_service_takes(tmp_path):
