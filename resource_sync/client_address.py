@@ -76,7 +76,7 @@ def is_in(address: Address, networks: Networks) -> bool:
 
 
 def client_address(peer: Address, forwarded_for: str, trusted: Networks) -> Address:
-    """Who a request is from: the nearest address that is no proxy of ours.
+    """Return who a request is from: the nearest address that is no proxy of ours.
 
     Each proxy appends whom it heard from, so the list is read from the right, and only
     as long as the one who wrote it is trusted; what the client wrote stands left of it.
@@ -131,7 +131,7 @@ def _joined(headers: Headers, name: bytes) -> str:
 
 
 def _last(headers: Headers, name: bytes) -> str:
-    """What the nearest proxy wrote."""
+    """Return what the nearest proxy wrote."""
     return _joined(headers, name).rpartition(",")[2].strip()
 
 

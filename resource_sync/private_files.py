@@ -60,8 +60,8 @@ def account(number: int) -> str:
 
 
 def _is_its_own(folder: Path) -> bool:
-    """Whether nobody else keeps anything there. What lies right below the root is the
-    system's, whoever set DATA_DIR to it."""
+    """Return whether nobody else keeps anything there. What lies right below the root
+    is the system's, whoever set DATA_DIR to it."""
     if len(folder.parts) <= 2 or folder.stat().st_mode & stat.S_ISVTX:
         return False
     with os.scandir(folder) as entries:

@@ -313,7 +313,7 @@ def collect_static(stamp: Path) -> None:
 
 
 def static_state() -> Iterator[str]:
-    """What collectstatic's result depends on: version, packages, files."""
+    """Yield what collectstatic's result depends on: version, packages, files."""
     from django.contrib.staticfiles.finders import get_finders
 
     from resource_sync.settings import VERSION

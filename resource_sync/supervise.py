@@ -274,8 +274,8 @@ def environment(*, console: bool) -> dict[str, str]:
 
 
 def console_can_be_opened() -> bool:
-    """Whether /dev/fd/1 can be opened again: not where it is a socket, nor another
-    user's terminal."""
+    """Return whether /dev/fd/1 can be opened again: not where it is a socket, nor
+    another user's terminal."""
     try:
         if stat.S_ISSOCK(os.fstat(1).st_mode):
             return False
@@ -286,8 +286,8 @@ def console_can_be_opened() -> bool:
 
 
 def socket_path(run: Path) -> Path:
-    """Where the control socket is: beside the data, or, where that path is too long
-    for a socket, in the system's folder for temporary files."""
+    """Return where the control socket is: beside the data, or, where that path is too
+    long for a socket, in the system's folder for temporary files."""
     path = run / "supervisor.sock"
     if len(os.fsencode(path)) <= MAX_SOCKET_PATH_BYTES:
         return path

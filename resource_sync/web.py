@@ -94,12 +94,12 @@ def look_after_runners() -> None:
     from twisted.internet.task import LoopingCall
 
     from resource_sync.asgi import django_app
-    from tasks.reaper import WATCH_SECONDS, Watchman
+    from tasks.reaper import WATCH_SECONDS, Reaper
 
-    watchman = Watchman()
+    reaper = Reaper()
 
     def look() -> Deferred[None]:
-        done = django_app.between_requests(watchman.look_or_log)
+        done = django_app.between_requests(reaper.look_or_log)
         return Deferred.fromFuture(asyncio.ensure_future(done))
 
     reactor: Any = installed  # which one is only known at run time

@@ -43,7 +43,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def make_parser() -> argparse.ArgumentParser:
-    """Give the parser; what it refuses is an InputError, one line."""
+    """Return the parser; what it refuses is an InputError, one line."""
     parser = _Parser(prog="python -m resources", allow_abbrev=False)
     commands = parser.add_subparsers(
         dest="command",

@@ -319,7 +319,7 @@ def _check(
 
 
 def _asks_for_the_store(options: argparse.Namespace) -> bool:
-    """Say what a check is of. Programs that give every command both places mean the
+    """Return what a check is of. Programs that give every command both places mean the
     source, so a URL beside ``--source`` asks for nothing."""
     if options.store is THE_STORE or options.deep == "yes" or options.published:
         return True

@@ -146,7 +146,7 @@ def _files(platform: str, version: str) -> Iterator[_File]:
 
 
 def _shape(platform: str, number: int, seed: bytes) -> tuple[str, int]:
-    """Give a file's path and its size in bytes, as a game's build has them."""
+    """Return a file's path and its size in bytes, as a game's build has them."""
     if number < 2 * len(BUNDLES):
         bundle = BUNDLES[number // 2]
         name = ("index.js", "config.json")[number % 2]

@@ -69,7 +69,7 @@ class CancelError(BaseException):
 
 
 def store_failure(error: OSError, what: str) -> EngineError:
-    """Give the engine's error for an operating system error at the store.
+    """Return the engine's error for an operating system error at the store.
 
     Parameters: ``what`` names the action and its object, e.g. ``write current.json``.
     Returns ``FullError`` for a full disk or quota, else ``StoreError``.

@@ -26,7 +26,7 @@ class Settings(NamedTuple):
     headers: Headers
 
     def open_store(self, platform: str, *, durable: bool = True) -> Store:
-        """Give the store of a platform; nothing is made or opened yet."""
+        """Return the store of a platform; nothing is made or opened yet."""
         # Slow to import, and a check of the source needs neither.
         place = self.stores[platform]
         if isinstance(place, ObjectLocation):
@@ -65,7 +65,7 @@ def read_settings(
 
 
 def read_name_rule(environment: Mapping[str, str]) -> bool:
-    """Say whether names that Windows reserves are taken. Raises InputError."""
+    """Return whether names that Windows reserves are taken. Raises InputError."""
     rule = environment.get("RESOURCE_WINDOWS_NAMES") or "refuse"
     if rule not in ("refuse", "allow"):
         raise InputError(f'RESOURCE_WINDOWS_NAMES is "refuse" or "allow", not "{rule}"')
@@ -114,7 +114,7 @@ _AMAZON = re.compile(r"https?://([^/.]+)\.s3[.-][^/]*amazonaws\.com/?([^?#]*)")
 
 
 def _hint(place: str) -> str:
-    """Say how the same store may have to be written, empty where that isn't clear.
+    """Return how the same store may have to be written, empty where that isn't clear.
 
     >>> _hint("https://games.s3.eu-central-1.amazonaws.com/x")
     '; write it as s3://games/x'

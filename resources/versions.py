@@ -19,7 +19,7 @@ _END: _Part = (1, 0, "")  # after a word for a trial, before everything else
 
 
 def is_version(text: str) -> bool:
-    """Say whether ``text`` can name a version (and so a folder).
+    """Return whether ``text`` can name a version (and so a folder).
 
     >>> is_version("v885"), is_version(".."), is_version("v1/../v2")
     (True, False, False)
@@ -28,7 +28,7 @@ def is_version(text: str) -> bool:
 
 
 def natural_key(version: str) -> tuple[tuple[_Part, ...], str]:
-    """Give the sort key of a version: the one order in which versions come.
+    """Return the sort key of a version: the one order in which versions come.
 
     Runs of digits count as numbers. A word for a trial, such as ``rc`` or ``beta``,
     puts a version before the release of that name; any other ending puts it after.

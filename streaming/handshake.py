@@ -317,7 +317,8 @@ def _admit_to_several(
 
 
 def _problem_of(asked: list[tuple[str, str, str]]) -> str:
-    """What is wrong with the sources as they are written; empty where nothing is."""
+    """Return what is wrong with the sources as they are written; empty where nothing
+    is."""
     if not asked:
         return _("Say what to watch: source=ID:SEQ, or source=events.")
     if len(asked) > MOST_SOURCES:

@@ -64,7 +64,7 @@ class Hub:
 
     @property
     def outage(self) -> Outage | None:
-        """Why no viewer gets anything now; None where that is not so."""
+        """Return why no viewer gets anything now; None where that is not so."""
         return self._outages.outage
 
     def _advance_all(self) -> None:

@@ -136,7 +136,7 @@ class Reader:
                 time.sleep(RETRY_SECONDS)
 
     def _patience(self) -> float:
-        """How long there is nothing to do without news."""
+        """Return how long there is nothing to do without news."""
         if not self._known:
             return IDLE_SECONDS
         now = time.monotonic()

@@ -71,7 +71,8 @@ def end_event(status: str, log_count: int, log_sha256: str) -> str:
 
 
 def source_event(index: int) -> str:
-    """What follows, up to the next of these, is of this source."""
+    """Return the event that names the source of those that follow, up to the next
+    one."""
     return _event({"type": "source", "index": index})
 
 
@@ -114,7 +115,8 @@ class Page:
 
     @cached_property
     def _ends(self) -> list[int]:
-        """Where each line's event ends; a blank line stands nowhere else."""
+        """Return where each line's event ends: at a blank line, which stands nowhere
+        else."""
         return [found.end() for found in re.finditer(rb"\n\n", self._data)]
 
     def piece(self, cursor: int, most_bytes: int) -> tuple[bytes, int]:

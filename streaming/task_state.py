@@ -53,8 +53,8 @@ class Version(NamedTuple):
 
 
 def version_of_newcomer(task: Task) -> Version:
-    """What a client has seen that was only told ``connected``. The update with the
-    end state comes last in every stream, so an end does not count as seen."""
+    """Return what a client has seen that was only told ``connected``. The update with
+    the end state comes last in every stream, so an end does not count as seen."""
     version = Version.of_task(task)
     return version._replace(rank=version.rank - 1) if task.has_ended else version
 
@@ -91,7 +91,7 @@ def gone() -> State:
 
 
 def state_of(task: Task) -> State:
-    """What a viewer that comes now needs to know."""
+    """Return what a viewer that comes now needs to know."""
     end = None
     if task.has_ended:
         digest = task.log_sha256 or log_store.sha256(task.pk)

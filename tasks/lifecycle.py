@@ -250,7 +250,8 @@ def _scope_for(actor: Actor, task: Task) -> Scope:
 
 
 def _action_of(kind: TaskType, rerun_of: Task | None) -> str:
-    """What can't be undone is found in the audit trail by its own name."""
+    """Return the name of the act in the audit trail: the type's own, for one that
+    asks for a confirmation."""
     if kind.confirm:
         return kind.name
     return AuditEvent.Action.RERUN if rerun_of else AuditEvent.Action.CREATE

@@ -66,7 +66,7 @@ def parts_of(last_seqs: Mapping[uuid.UUID, int]) -> list[str]:
 
 
 def messages_of(parts: list[str]) -> list[str]:
-    """What is sent: some of the parts each."""
+    """Return what is sent: some of the parts each."""
     return [
         ",".join(parts[start : start + IDS_PER_MESSAGE])
         for start in range(0, len(parts), IDS_PER_MESSAGE)
@@ -115,8 +115,8 @@ class Subscription(HasFileno, Protocol):
         """For select(); -1 while the connection is down (then only poll)."""
 
     def receive(self) -> News:
-        """What was announced since the last call, EVERYTHING among it where some may
-        have been lost; empty where there is nothing. Never waits."""
+        """Return what was announced since the last call, EVERYTHING among it where some
+        may have been lost; empty where there is nothing. Never waits."""
 
     def close(self) -> None: ...
 
@@ -139,7 +139,7 @@ def wait(subscription: Subscription, seconds: float, *others: HasFileno) -> News
 
 
 def _sockets_folder() -> Path:
-    """Where the listeners of the database file have their sockets."""
+    """Return where the listeners of the database file have their sockets."""
     return _sockets_folder_of(str(connection.settings_dict["NAME"]))
 
 

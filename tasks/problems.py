@@ -289,7 +289,7 @@ ANSWERS: list[
 
 
 def is_for_programs(request: HttpRequest) -> bool:
-    """Whether the path is one where errors are JSON, not pages."""
+    """Return whether the path is one where errors are JSON, not pages."""
     path = request.path_info
     roots = ("/api", "/health", "/metrics")
     return path in roots or path.startswith(("/api/", "/health/"))

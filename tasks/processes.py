@@ -38,8 +38,8 @@ def process_space() -> str:
 
 
 def process_started(pid: int) -> float:
-    """When a process here began, by a clock that nobody sets where there is one: in
-    seconds since the start of Linux, elsewhere since 1970.
+    """Return when a process here began, by a clock that nobody sets where there is one:
+    in seconds since the start of Linux, elsewhere since 1970.
 
     Raises psutil.NoSuchProcess.
     """
@@ -54,7 +54,8 @@ def process_started(pid: int) -> float:
 
 
 def is_here(runner: Runner) -> bool:
-    """Whether the runner's process is, or was, among those that can be asked here."""
+    """Return whether the runner's process is, or was, among those that can be asked
+    here."""
     return runner.process_space == process_space()
 
 
@@ -74,7 +75,7 @@ def state_of(runner: Runner) -> ProcessState:
 
 
 def has_programs(runner: Runner) -> bool:
-    """Whether anything that a runner here started still runs."""
+    """Return whether anything that a runner here started still runs."""
     return bool(_helpers_and_programs(runner.pk)[0])
 
 

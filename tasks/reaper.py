@@ -46,7 +46,7 @@ logger = logging.getLogger(__name__)
 WATCH_SECONDS = 2.0
 
 
-class Watchman:
+class Reaper:
     """Watches runners, all but the one that it may be part of: nobody ends himself."""
 
     def __init__(self, me: uuid.UUID | None = None) -> None:
@@ -70,8 +70,8 @@ class Watchman:
         return reap()
 
     def _seems_silent(self, runner: Any, silence: float) -> bool:
-        """What pages say of it. Of one never seen before, the time that it left is the
-        only hint; where a clock misleads, its next heartbeat mends that."""
+        """Return what pages say of it. Of one never seen before, the time that it left
+        is the only hint; where a clock misleads, its next heartbeat mends that."""
         if is_here(runner):
             return False
         is_new = runner.pk not in self._known
@@ -121,7 +121,7 @@ def _heartbeat_key(runner: Runner) -> tuple[uuid.UUID, int, datetime]:
 
 
 def _patience_with(runner: Runner) -> float:
-    """How many seconds of silence show that a runner is dead."""
+    """Return how many seconds of silence show that a runner is dead."""
     if not is_here(runner):
         return runner.patience_seconds or LEASE_SECONDS
     match state_of(runner):
@@ -134,7 +134,8 @@ def _patience_with(runner: Runner) -> float:
 
 
 def _is_over(runner: Runner) -> bool:
-    """Whether no program of it runs any more, which where it can be is seen to."""
+    """Return whether no program of it runs any more, which where it can be is seen
+    to."""
     if not is_here(runner) or end_programs(runner):
         return True
     logger.error("runner=%s is dead, but its programs can't be killed", runner.pk)
@@ -165,7 +166,7 @@ def reap() -> int:
 
 
 def is_gone(runner: Runner | None) -> bool:
-    """Whether nobody can expect this runner to end its tasks, here and now."""
+    """Return whether nobody can expect this runner to end its tasks, here and now."""
     if runner is None or runner.stopped_at:
         return True
     is_dead = is_here(runner) and state_of(runner) is ProcessState.GONE

@@ -53,8 +53,8 @@ class Reader:
             self._thread.start()
 
     def wait(self, seconds: float = READ_SECONDS) -> Served | None:
-        """What was read; None where it isn't in time. Who waits for less than a
-        store may take gets, meanwhile, what was read before."""
+        """Return what was read, or None where nothing was in time. A caller that waits
+        for less than READ_SECONDS gets the reading before, while one is under way."""
         with self._lock:
             thread, answer, before = self._thread, self._answer, self._before
             until = self._started_at + READ_SECONDS

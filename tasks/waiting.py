@@ -38,13 +38,13 @@ class WaitingFor(NamedTuple):
 
 
 def waiting_for(task: Task) -> WaitingFor | None:
-    """What a task waits for; None where it does not wait."""
+    """Return what a task waits for; None where it does not wait."""
     return waiting_for_all([task]).get(task.pk)
 
 
 def waiting_for_all(tasks: Iterable[Task]) -> Mapping[uuid.UUID, WaitingFor]:
-    """What those of these tasks that wait are waiting for: five queries at most, and
-    none where none of them waits."""
+    """Return what each waiting task among these waits for: five queries at most,
+    and none where none of them waits."""
     waiting = [task for task in tasks if task.status == Task.Status.PENDING]
     if not waiting:
         return {}

@@ -23,7 +23,7 @@ class Digest(Protocol):
         """Take the next bytes."""
 
     def hexdigest(self) -> str:
-        """Give the digest of all bytes taken, in lower case hex digits."""
+        """Return the digest of all bytes taken, in lower case hex digits."""
 
 
 def new_digest(algorithm: str) -> Digest:
@@ -79,7 +79,7 @@ def md5_of_text(stream: BinaryIO) -> str:
 
 
 def digest_of(content: bytes | memoryview, algorithm: str) -> str:
-    """Give the digest of what was read already, in lower case hex digits.
+    """Return the digest of what was read already, in lower case hex digits.
 
     >>> digest_of(b"abc", "md5")
     '900150983cd24fb0d6963f7d28e17f72'

@@ -49,7 +49,7 @@ class Ignored:
         self._read()
 
     def leaves_out(self, path: str) -> bool:
-        """Say whether a file is no part of the release, and count it if so."""
+        """Return whether a file is no part of the release, and count it if so."""
         if path == IGNORE_NAME:
             return True
         is_excluded, is_named = self._found(path)
@@ -65,11 +65,11 @@ class Ignored:
         return True
 
     def excludes(self, path: str) -> bool:
-        """Say whether somebody wrote down that a file is no part of the release."""
+        """Return whether somebody wrote down that a file is no part of the release."""
         return path == IGNORE_NAME or self._found(path)[0]
 
     def _found(self, path: str) -> tuple[bool, bool]:
-        """Say whether a pattern excludes a file, and whether one includes it by its
+        """Return whether a pattern excludes a file, and whether one includes it by its
         name."""
         if self._spec is None:
             return False, False

@@ -152,7 +152,7 @@ class Tree:
         return io.BufferedReader(cast(io.RawIOBase, self.open_file(path)))
 
     def size(self, path: str) -> int:
-        """Give a regular file's size in bytes; raises as ``open_file`` does."""
+        """Return a regular file's size in bytes; raises as ``open_file`` does."""
         folder, _, name = path.rpartition("/")
         with self._lock:
             folder_fd = self._folder(folder)
@@ -164,7 +164,7 @@ class Tree:
         return status.st_size
 
     def sizes(self, prefix: str, paths: list[str]) -> list[int | None]:
-        """Give the sizes of many files; None for what is missing or refused."""
+        """Return the sizes of many files; None for what is missing or refused."""
         found: list[int | None] = []
         with self._lock:
             folder: str | None = None
@@ -222,7 +222,7 @@ class Tree:
 
     @contextlib.contextmanager
     def made_folders(self) -> Iterator[MadeFolder]:
-        """Give what opens folders to write into them, made where they are missing.
+        """Return what opens folders to write into them, made where they are missing.
 
         Each stays open until another one is asked for, as files that are written one
         after the other mostly lie in one folder.
@@ -262,7 +262,7 @@ class Tree:
         return True
 
     def are_one(self, path: str, other: str) -> bool:
-        """Say whether two paths are names of one file. Raises OSError."""
+        """Return whether two paths are names of one file. Raises OSError."""
         with self._lock:
             status = [
                 os.stat(name, dir_fd=self._folder(folder), follow_symlinks=False)

@@ -45,7 +45,7 @@ class _Line(NamedTuple):
 
 
 def is_checksum_line(line: bytes) -> bool:
-    r"""Say whether a line, without its line feed, could be such a program's.
+    r"""Return whether a line, without its line feed, could be such a program's.
 
     >>> is_checksum_line(b"d41d8cd98f00b204e9800998ecf8427e  img/a.png")
     True

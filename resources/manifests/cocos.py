@@ -48,7 +48,7 @@ _TYPICAL = re.compile(rb'"(?:md5|packageUrl|remoteManifestUrl)"\s*:')
 
 
 def is_cocos(beginning: bytes) -> bool:
-    """Say whether a file that begins so is such a manifest.
+    """Return whether a file that begins so is such a manifest.
 
     >>> is_cocos(b'{"version": "1", "assets": {"a.png": {"md5": "0123')
     True

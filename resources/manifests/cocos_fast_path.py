@@ -109,7 +109,7 @@ def read_plain(file: LineFile, documents: Collection[str]) -> PlainCocos | None:
 
 
 def values_around_assets(file: LineFile) -> dict[str, object] | None:
-    """Give a manifest's values but for its assets, or None.
+    """Return a manifest's values but for its assets, or None.
 
     Only its beginning and its end are read: what is between is taken for assets.
     """
@@ -145,7 +145,7 @@ def _values_around(before: bytes, after: bytes) -> dict[str, object] | None:
 def _records_of(
     data: bytes, number: int, skipped: Collection[bytes]
 ) -> list[bytes] | None:
-    """Give records of assets that fit the pattern, unless a name may be harmful.
+    """Return records of assets that fit the pattern, unless a name may be harmful.
 
     ``number`` is that of the first.
     """

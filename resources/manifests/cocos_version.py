@@ -17,7 +17,8 @@ _NUMBER = re.compile(r"[+-]?[0-9]+")
 
 
 def compare_versions(one: str, other: str) -> int | None:
-    """Give a negative number, zero or a positive one as ``one`` comes before ``other``.
+    """Return a negative number, zero or a positive one as ``one`` comes before
+    ``other``.
 
     Returns None where a number that decides is too large for C's ``int``.
 

@@ -33,7 +33,7 @@ def folded(joined: bytes) -> Folded:
 
 
 def may_meet(parts: list[Folded]) -> bool:
-    """Say whether ``Names`` could find something among paths that are all different.
+    """Return whether ``Names`` could find something among paths that are all different.
 
     False is a proof. A million names that differ from what they are folded to take
     65 MB meanwhile, others 8 MB.

@@ -83,7 +83,7 @@ def _cocos(name: str) -> Candidate:
 
 
 def manifest_names(tree: Tree) -> list[str]:
-    """Give the names of the manifests directly in the folder, ascending."""
+    """Return the names of the manifests directly in the folder, ascending."""
     return [candidate.name for candidate in _candidates(tree)]
 
 

@@ -172,7 +172,7 @@ def plain_holders(data: bytes) -> list[str | None]:
 def plain_lines_held(
     data: bytes, holders: Sequence[str | None], codes: Iterable[int]
 ) -> bytes:
-    """Give the lines of a block whose entries name no version, each naming one.
+    """Return the lines of a block whose entries name no version, each naming one.
 
     ``codes`` has the place of each line's version in ``holders``.
     """
@@ -184,7 +184,7 @@ def plain_lines_held(
 
 
 def plain_selection(data: bytes, wanted: Iterable[bool]) -> bytes:
-    """Give only the wanted lines of a block."""
+    """Return only the wanted lines of a block."""
     lines = data.splitlines(keepends=True)
     return b"".join(compress(lines, wanted))
 
@@ -199,7 +199,7 @@ def plain_entries(data: bytes) -> list[Entry]:
 
 
 def _are_all_lines(data: bytes, matches: int) -> bool:
-    """Say whether matches of a line, one after the other, are all that there is.
+    """Return whether matches of a line, one after the other, are all that there is.
 
     A match has the beginning of a line once, and ends with a line feed. So there is
     nothing between them when each line has that beginning once, at its first byte.

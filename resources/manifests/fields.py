@@ -65,7 +65,7 @@ class Lines:
         return self._digest.hexdigest()
 
     def has_more(self) -> bool:
-        """Say whether bytes are left."""
+        """Return whether bytes are left."""
         return self._stream.read(1) != b""
 
     def error(self, reason: str) -> ManifestError:
@@ -83,21 +83,21 @@ class Lines:
             raise self.error(f'the key "{unknown[0]}" is unknown')
 
     def text(self, values: dict[str, Value], key: str) -> str:
-        """Give a text, or raise ManifestError."""
+        """Return a text, or raise ManifestError."""
         value = values[key]
         if not isinstance(value, str):
             raise self.error(f'"{key}" is not a text')
         return value
 
     def number(self, values: dict[str, Value], key: str) -> int:
-        """Give a whole number from 0 to ``MAX_SIZE``, or raise ManifestError."""
+        """Return a whole number from 0 to ``MAX_SIZE``, or raise ManifestError."""
         value = values[key]
         if type(value) is not int or value > MAX_SIZE:
             raise self.error(f'"{key}" is not a whole number up to {MAX_SIZE}')
         return value
 
     def digest(self, values: dict[str, Value], key: str) -> str:
-        """Give a digest in the form its algorithm has, or raise ManifestError."""
+        """Return a digest in the form its algorithm has, or raise ManifestError."""
         value = self.text(values, key)
         if not _DIGESTS[key].fullmatch(value):
             raise self.error(f'"{key}" is not a digest in lower case hex digits')

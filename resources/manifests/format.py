@@ -42,7 +42,7 @@ class Entry(NamedTuple):
 
     @property
     def algorithm(self) -> str:
-        """What ``digest`` is made with."""
+        """Return what ``digest`` is made with."""
         return "sha256"
 
     @property
@@ -95,7 +95,7 @@ def _checked_lines(header: Header, entries: Iterable[Entry]) -> Iterator[bytes]:
 
 
 def entry_line(entry: Entry) -> bytes:
-    """Give the manifest's line for one file."""
+    """Return the manifest's line for one file."""
     # Several times faster than json.dumps, and the same.
     md5 = "" if entry.md5 is None else f', "md5": "{entry.md5}"'
     held_in = "" if entry.held_in is None else f', "in": "{entry.held_in}"'
@@ -106,12 +106,13 @@ def entry_line(entry: Entry) -> bytes:
 
 
 def content_line(entry: Entry) -> bytes:
-    """Give what the manifest's line says of the file itself: all but where it lies."""
+    """Return what the manifest's line says of the file itself: all but where it
+    lies."""
     return entry_line(entry._replace(md5=None, held_in=None))[:-2]
 
 
 def path_of(line: bytes) -> bytes:
-    """Give the path of a line of ``content_line``, as it is written there.
+    """Return the path of a line of ``content_line``, as it is written there.
 
     >>> path_of(content_line(Entry("a.png", 1, "0" * 64)))
     b'a.png'

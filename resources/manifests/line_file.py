@@ -52,11 +52,11 @@ class LineFile:
 
     @property
     def size(self) -> int:
-        """How many bytes the file has now."""
+        """Return how many bytes the file has now."""
         return os.fstat(self._fd).st_size
 
     def read(self, offset: int, length: int) -> bytes:
-        """Give the bytes from ``offset`` on; fewer than ``length`` at the end."""
+        """Return the bytes from ``offset`` on; fewer than ``length`` at the end."""
         data = os.pread(self._fd, length, offset)
         while data and len(data) < length:
             more = os.pread(self._fd, length - len(data), offset + len(data))
@@ -98,12 +98,12 @@ class LineFile:
 
 
 def follow_each_other(blocks: list[Block]) -> bool:
-    """Say whether each block's paths come after those of the one before it."""
+    """Return whether each block's paths come after those of the one before it."""
     return all(a.last < b.first for a, b in pairwise(blocks))
 
 
 def block_digest(data: bytes) -> bytes:
-    """Give the digest by which a block's content is known again."""
+    """Return the digest by which a block's content is known again."""
     return hashlib.sha256(data, usedforsecurity=False).digest()
 
 

@@ -45,7 +45,7 @@ def allow_windows_names() -> None:
 
 
 def reason_against(path: str) -> str | None:
-    r"""Say why a manifest may not name ``path``, or None when it may.
+    r"""Return why a manifest may not name ``path``, or None when it may.
 
     >>> reason_against("assets/main/native/ab/ab12.png")
     >>> reason_against("../secret")
@@ -79,7 +79,7 @@ _RESERVED_BYTES = re.compile(rb"/(?:con|prn|aux|nul|com[0-9]|lpt[0-9])[ ./]")
 
 
 def are_harmless(paths: Sequence[bytes], joined: bytes) -> bool:
-    """Say whether ``reason_against`` has nothing against any of many paths.
+    """Return whether ``reason_against`` has nothing against any of many paths.
 
     ``joined`` are the same, joined by line feeds; none has a control character.
     """
@@ -92,7 +92,7 @@ def are_harmless(paths: Sequence[bytes], joined: bytes) -> bool:
 
 
 def _needs_a_closer_look(joined: bytes) -> bool:
-    r"""Say whether one of many paths may have to be refused, by one look at all.
+    r"""Return whether one of many paths may have to be refused, by one look at all.
 
     The paths are joined by line feeds, and none has a control character or more than
     ``MAX_SEGMENT_BYTES``. False is a proof: ``reason_against`` has nothing against any.
@@ -165,7 +165,7 @@ def _engine_name(path: str) -> str | None:
 
 
 def fold(path: str) -> str:
-    """Give the form under which two paths are one file on some file system.
+    """Return the form under which two paths are one file on some file system.
 
     Canonical caseless matching (Unicode Standard, section 3.13, definition 145).
 

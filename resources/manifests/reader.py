@@ -73,7 +73,7 @@ class Manifest:
 
     @property
     def files(self) -> int:
-        """How many files it lists."""
+        """Return how many files it lists."""
         return self.header.files
 
     @property
@@ -96,7 +96,7 @@ class Manifest:
             self._blocks, self._digest = proved
 
     def blocks(self) -> list[Block]:
-        """Give the entries in blocks, to be read by ``entries_of``."""
+        """Return the entries in blocks, to be read by ``entries_of``."""
         self.verify()
         return self._blocks
 
@@ -136,7 +136,7 @@ class Manifest:
     def lines_held(
         self, block: Block, holders: Sequence[str | None], codes: Iterable[int]
     ) -> bytes:
-        """Give the lines of a block for a published manifest.
+        """Return the lines of a block for a published manifest.
 
         ``holders`` are the versions that hold files, None for the manifest's own;
         ``codes`` has the place in there for each file.
@@ -171,7 +171,7 @@ class Manifest:
         return None
 
     def blocks_between(self, first: bytes, last: bytes) -> list[Block]:
-        """Give every block that may have paths between these two."""
+        """Return every block that may have paths between these two."""
         blocks = self.blocks()
         start = bisect_left(blocks, first, key=attrgetter("last"))
         end = bisect_right(blocks, last, key=attrgetter("first"))
@@ -185,7 +185,7 @@ class Manifest:
         return [entry.path for entry in entries], [entry.size for entry in entries]
 
     def has_md5(self, block: Block) -> bool:
-        """Say whether a block's files may have that digest, too."""
+        """Return whether a block's files may have that digest, too."""
         return not self._plain or b', "md5": "' in self._content(block)
 
     def content_lines(self, block: Block) -> list[bytes]:
@@ -290,7 +290,7 @@ class Manifest:
         self._digest = digest
 
     def _first_with(self, folded: str) -> int | None:
-        """Give the first line whose path or folder is ``folded``, or None."""
+        """Return the first line whose path or folder is ``folded``, or None."""
         lines = Lines(self._file.open(), self.name)
         lines.next_object()
         while "end" not in (values := lines.next_object()):

@@ -35,7 +35,7 @@ class ForeignEntry(NamedTuple):
 
 
 def record_of(path: bytes, size: bytes, digest: bytes, place: int) -> bytes:
-    """Give an entry as a record, so that records sort as their paths do.
+    """Return an entry as a record, so that records sort as their paths do.
 
     ``size`` is in digits, and empty where it isn't known.
     """
@@ -56,12 +56,12 @@ class TreeFiles:
     def read_small(
         self, entries: Sequence[ForeignEntry]
     ) -> Iterator[memoryview | None]:
-        """Read files whole where that can be done at once; see ``tree.Tree``."""
+        """Read files whole where that can be done at once; see ``rooted.Tree``."""
         wanted = ((entry.path, entry.size) for entry in entries)
         return self.tree.read_small(wanted, CHUNK_BYTES)
 
     def size(self, entry: ForeignEntry) -> int:
-        """Give a file's size in bytes; raises as ``open`` does."""
+        """Return a file's size in bytes; raises as ``open`` does."""
         return self.tree.size(entry.path)
 
 
@@ -96,7 +96,7 @@ class ForeignManifest:
         self._verify()
 
     def blocks(self) -> list[Block]:
-        """Give the entries in blocks, in ascending order of their path's bytes."""
+        """Return the entries in blocks, in ascending order of their path's bytes."""
         return self._blocks
 
     def entries_of(self, block: Block) -> list[ForeignEntry]:
@@ -156,7 +156,7 @@ class ForeignManifest:
             previous = entry
 
     def _first_with(self, folded: str) -> int | None:
-        """Give the place of the first path or folder that is ``folded``, or None."""
+        """Return the place of the first path or folder that is ``folded``, or None."""
         for entry in self.entries():
             found = fold(entry.path)
             if found == folded or found.startswith(folded + "/"):
@@ -187,7 +187,7 @@ def _look_at(offset: int, data: bytes) -> _Look:
 
 
 def _columns(data: bytes) -> list[list[bytes]]:
-    """Give the paths, places, sizes and digests of records."""
+    """Return the paths, places, sizes and digests of records."""
     fields = data.replace(b"\n", b"\0").split(b"\0")[:-1]
     return [fields[column::4] for column in range(4)]
 

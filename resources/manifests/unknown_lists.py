@@ -28,7 +28,7 @@ _UTF_16 = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 
 
 def unknown_list(beginning: bytes) -> str | None:
-    """Say what list a file is that begins so, and what to do, None for no list.
+    """Return what list a file is that begins so, and what to do, None for no list.
 
     >>> unknown_list(b"0" * 128 + b"  a.png")
     "a list of sha512sum or b2sum, which isn't read; make one with sha256sum"

@@ -19,7 +19,7 @@ class InBlocks(Protocol[T]):
     """What lists files in blocks that a helper can read by itself."""
 
     def blocks(self) -> Iterable[Block]:
-        """Give the blocks, in order."""
+        """Return the blocks, in order."""
 
     def entries_of(self, block: Block) -> list[T]:
         """Read the entries of a block."""
@@ -41,7 +41,7 @@ def pieces_of(
 
 
 def read_piece(listing: InBlocks[T], piece: Block | list[T]) -> list[T]:
-    """Give the entries of a piece."""
+    """Return the entries of a piece."""
     return listing.entries_of(piece) if isinstance(piece, Block) else piece
 
 

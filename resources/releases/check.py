@@ -31,15 +31,15 @@ class Listed(Protocol):
 
     @property
     def path(self) -> str:
-        """Where it lies beneath the release's folder."""
+        """Return where it lies beneath the release's folder."""
 
     @property
     def size(self) -> int | None:
-        """How many bytes it has."""
+        """Return how many bytes it has."""
 
     @property
     def algorithm(self) -> str:
-        """What the digest is made with; see ``hashing.py``."""
+        """Return what the digest is made with; see ``hashing.py``."""
 
     @property
     def digest(self) -> str | None:
@@ -62,10 +62,11 @@ class Listing(Protocol[E]):
 
     @property
     def files(self) -> int:
-        """How many files it lists."""
+        """Return how many files it lists."""
 
     def blocks(self) -> Iterable[Block]:
-        """Give the files in blocks, in ascending order of their path's UTF-8 bytes."""
+        """Return the files in blocks, in ascending order of their path's UTF-8
+        bytes."""
 
     def entries_of(self, block: Block) -> list[E]:
         """Read the files of a block."""
@@ -81,7 +82,7 @@ class Files(Protocol[E_contra]):
         """Open a file. Raises MissingFileError or RefusedFileError."""
 
     def size(self, entry: E_contra) -> int:
-        """Give a file's size in bytes; raises as ``open`` does."""
+        """Return a file's size in bytes; raises as ``open`` does."""
 
     def read_small(self, entries: Sequence[E_contra]) -> Iterator[memoryview | None]:
         """Read files whole, where that can be done at once and they have the sizes that
@@ -96,7 +97,7 @@ class Release(Files[E], Protocol[E]):
 
     @property
     def manifest(self) -> Listing[E]:
-        """What lists the files."""
+        """Return what lists the files."""
 
 
 class Checked(NamedTuple):
@@ -162,7 +163,7 @@ def compare(files: Files[E], entry: E, algorithms: Sequence[str]) -> Compared:
 
 
 def _difference(files: Files[E], entry: E) -> str | None:
-    """Say what alone makes a file differ, if that is one of the common faults."""
+    """Return what alone makes a file differ, if that is one of the common faults."""
     if entry.digest is None:
         return None
     try:
@@ -184,7 +185,7 @@ def _other_form(files: Files[E], entry: E) -> str:
 
 
 def _is_of_text(files: Files[E], entry: E) -> bool:
-    """Say whether an MD5 that differs is that of the file read as text."""
+    """Return whether an MD5 that differs is that of the file read as text."""
     if entry.algorithm != "md5":
         return False
     with files.open(entry) as stream:

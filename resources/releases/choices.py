@@ -80,7 +80,7 @@ class _Choosing:
         self.choose(Choice(held_in, seen_in, there=False), missing)
 
     def decided(self) -> Decided:
-        """Give the choices, once there is one for every file."""
+        """Return the choices, once there is one for every file."""
         if sum(self._made.files) != len(self._sizes):
             raise RuntimeError("a file was chosen for twice, or not at all")
         return self._made
@@ -162,7 +162,8 @@ class SealedChoices(NewChoices):
             self._refuse()
 
     def decide(self, block: Block) -> Decided:
-        """Give the choices that were sealed; raises ConflictError for other content."""
+        """Return the choices that were sealed; raises ConflictError for other
+        content."""
         paths, sizes = self.manifest.paths_and_sizes(block)
         lines = self.manifest.content_lines(block)
         everything = range(len(lines))
@@ -214,7 +215,7 @@ class _Neighbour:
         self._read: dict[int, dict[bytes, str]] = {}
 
     def holders(self, block: Block) -> dict[bytes, str]:
-        """Give the versions that hold its files around a block, by content line."""
+        """Return the versions that hold its files around a block, by content line."""
         around = self.manifest.blocks_between(block.first, block.last)
         found: dict[bytes, str] = {}
         for other in around:
@@ -233,7 +234,7 @@ class _Neighbour:
 def _by_holder(
     holders: Mapping[bytes, str], lines: list[bytes], places: Iterable[int]
 ) -> dict[str, list[int]]:
-    """Give the places of the lines that each version holds."""
+    """Return the places of the lines that each version holds."""
     found: dict[str, list[int]] = {}
     for place in places:
         if holder := holders.get(lines[place]):

@@ -42,7 +42,7 @@ class GameRelease(Files[Entry], Protocol):
 
     @property
     def manifest(self) -> Manifest:
-        """What lists the files."""
+        """Return what lists the files."""
 
 
 class Stated(NamedTuple):
@@ -137,7 +137,7 @@ def _open(release: GameRelease, name: str) -> LineFile | None:
 
 
 def _values(file: LineFile, called: str) -> dict[str, object]:
-    """Give a document's values but for the assets, as far as they matter here."""
+    """Return a document's values but for the assets, as far as they matter here."""
     found = values_around_assets(file)
     if found is not None:
         return found

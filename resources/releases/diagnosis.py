@@ -28,7 +28,7 @@ TRIED_PATHS = 1000
 def reason_of_difference(
     stream: BinaryIO, algorithm: str, digest: str, size: int | None
 ) -> str | None:
-    """Say what alone makes a file differ from its digest and size, None for no text
+    """Return what alone makes a file differ from its digest and size, None for no text
     and what can't be told.
 
     >>> import io

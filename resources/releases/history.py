@@ -31,7 +31,7 @@ def note_replaced(pointer: Pointer, store: Store) -> None:
 
 
 def served_before(pointer: Pointer, store: Store) -> list[Pointer]:
-    """Give what was served before ``pointer``, which is served now; oldest first.
+    """Return what was served before ``pointer``, which is served now; oldest first.
 
     The digest of one is empty where nobody wrote it down.
     """

@@ -90,7 +90,7 @@ def _last_bytes(stream: BinaryIO) -> bytes:
 
 
 def _begins_alike(lost: Records, version: str, store: Store) -> bool:
-    """Say whether what is left begins like ``lost``, and has its first line."""
+    """Return whether what is left begins like ``lost``, and has its first line."""
     has_line = False
     with (
         store.open_document(version, MANIFEST_NAME) as damaged,
@@ -104,7 +104,7 @@ def _begins_alike(lost: Records, version: str, store: Store) -> bool:
 
 
 def _agrees(manifest: Manifest, version: str, store: Store) -> bool:
-    """Say whether all that lies in the version has the content that it should."""
+    """Return whether all that lies in the version has the content that it should."""
 
     def look(piece: Block | list[Entry]) -> int:
         entries = read_piece(manifest, piece)

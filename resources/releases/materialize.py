@@ -22,7 +22,7 @@ from resources.workers.pool import Workers, may_fork
 
 
 def make_whole(plan: Plan, release: SourceRelease, store: Store) -> int:
-    """Give a sealed version its own name of every file; give how many it lacked.
+    """Return a sealed version its own name of every file; give how many it lacked.
 
     Needs the lock. Raises StoreError when an earlier version has lost what it holds.
     """
@@ -96,7 +96,7 @@ def _pieces(
 
 
 def _held(release: SourceRelease, block: Block, decided: Decided) -> list[Entry]:
-    """Give those entries of a block that an earlier version holds, each naming it."""
+    """Return those entries of a block that an earlier version holds, each naming it."""
     held_in = [decided.choices[code].held_in for code in decided.codes]
     is_held = [holder is not None for holder in held_in]
     entries = release.manifest.selected(block, is_held)

@@ -97,7 +97,7 @@ class StoreOrigin:
         raise MissingFileError
 
     def manifest_lines(self, store: Store) -> Iterable[bytes]:
-        """Give the other store's own."""
+        """Yield the other store's own."""
         open_published(self._store, self._platform, self._version)
         with self._store.open_document(self._version, MANIFEST_NAME) as stream:
             yield from stream

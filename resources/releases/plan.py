@@ -77,7 +77,8 @@ class Plan:
         return self.missing_files if self.sealed else self.new_files
 
     def wants(self, choice: Choice) -> bool:
-        """Say whether a sync looks at files of this choice closely, or sends them."""
+        """Return whether a sync looks at files of this choice closely, or sends
+        them."""
         return not choice.there or not (self.sealed or choice.seen_in)
 
     def seen_in(self, version: str) -> int:

@@ -202,7 +202,7 @@ def _is_pinned(version: str, store: Store) -> bool:
 
 
 def _needed(platform: str, store: Store, kept: list[str], going: set[str]) -> set[int]:
-    """Give the hashes of version and path of what ``kept`` use of ``going``."""
+    """Return the hashes of version and path of what ``kept`` use of ``going``."""
     if not going:
         return set()
     return {

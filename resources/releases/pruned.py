@@ -22,7 +22,7 @@ NAME = "versions.json"
 
 
 def pruned_versions(store: Store) -> list[str]:
-    """Give the versions on the list that were not published again since.
+    """Return the versions on the list that were not published again since.
 
     Raises StoreError when the list is damaged.
     """
@@ -70,7 +70,7 @@ def require_same_content(manifest: Manifest, store: Store) -> None:
 
 
 def _first_other(manifest: Manifest, user: Manifest) -> str | None:
-    """Give the first path that ``user`` takes from the manifest's version, and that
+    """Return the first path that ``user`` takes from the manifest's version, and that
     has other content in the manifest."""
     version = manifest.header.version
     entries = manifest.entries()

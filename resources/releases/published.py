@@ -49,12 +49,12 @@ class PublishedRelease:
         return self._store.open(entry.held_in or self.version, entry.path)
 
     def read_small(self, entries: Sequence[Entry]) -> Iterator[memoryview | None]:
-        """Read files whole where that can be done at once; see ``store.Store``."""
+        """Read files whole where that can be done at once; see ``base.Store``."""
         wanted = ((entry.held_in or self.version, entry) for entry in entries)
         return self._store.read_small(wanted)
 
     def size(self, entry: Entry) -> int:
-        """Give a file's size in bytes; raises as ``open`` does."""
+        """Return a file's size in bytes; raises as ``open`` does."""
         return self._store.size(entry.held_in or self.version, entry.path)
 
 

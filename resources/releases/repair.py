@@ -43,7 +43,7 @@ class Origin(Protocol):
         RefusedFileError."""
 
     def manifest_lines(self, store: Store) -> Iterable[bytes]:
-        """Give the manifest of the version as it was published in ``store``.
+        """Return the manifest of the version as it was published in ``store``.
 
         Raises EngineError when there is none.
         """

@@ -32,12 +32,12 @@ class SourceRelease:
         return self.tree.open_file(entry.path)
 
     def read_small(self, entries: Sequence[Entry]) -> Iterator[memoryview | None]:
-        """Read files whole where that can be done at once; see ``tree.Tree``."""
+        """Read files whole where that can be done at once; see ``rooted.Tree``."""
         wanted = ((entry.path, entry.size) for entry in entries)
         return self.tree.read_small(wanted, CHUNK_BYTES)
 
     def size(self, entry: Entry) -> int:
-        """Give a file's size in bytes; raises as ``open`` does."""
+        """Return a file's size in bytes; raises as ``open`` does."""
         return self.tree.size(entry.path)
 
 

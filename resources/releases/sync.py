@@ -154,7 +154,7 @@ def note_served(
 
 
 def published_line(version: str, previous: Pointer | None) -> str:
-    """Say which version is served now, and which was before."""
+    """Return which version is served now, and which was before."""
     if previous is None or previous.version == version:
         return f"Published {version}."
     return f"Published {version} (was {previous.version})."

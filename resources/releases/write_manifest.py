@@ -122,7 +122,7 @@ def write_manifest(
 def converted(
     foreign: ForeignManifest, tree: Tree, owner: Owner, report: Report
 ) -> Manifest:
-    """Give the manifest of the own format for a foreign one, in a temporary file.
+    """Return the manifest of the own format for a foreign one, in a temporary file.
 
     Raises DifferenceError when files aren't what the foreign manifest says, and writes
     a line for each.
@@ -267,7 +267,7 @@ def _read_foreign(source: Path, tree: Tree) -> ForeignManifest:
 
 
 def _as_seen_from(tree: Tree, source: Path, names: Iterable[str]) -> Iterator[str]:
-    """Give the names beside ``source`` as paths of the tree, when it lies in there."""
+    """Yield the names beside ``source`` as paths of the tree, when it lies in there."""
     folder, root = source.parent.resolve(), tree.root.resolve()
     if folder != root and folder.is_relative_to(root):
         for name in names:

@@ -25,12 +25,12 @@ _FICLONE = 0x40049409  # fcntl.FICLONE in later Pythons; elsewhere than Linux an
 
 
 def writing(chunks: Iterable[bytes | memoryview], finish: Finish) -> Make:
-    """Give what writes a new file, and leaves nothing when it fails."""
+    """Return what writes a new file, and leaves nothing when it fails."""
     return _filling(lambda fd: _write(fd, chunks), finish)
 
 
 def copying(source: BinaryIO, entry: Entry, finish: Finish) -> Make:
-    """Give what makes a new file of ``source``, and leaves nothing when it fails.
+    """Return what makes a new file of ``source``, and leaves nothing when it fails.
 
     A clone shares the source's blocks, where the file system can do that, and is its
     content without being read; else the bytes are copied and verified. What is made
@@ -50,7 +50,7 @@ def copying(source: BinaryIO, entry: Entry, finish: Finish) -> Make:
 def linked(tree: Tree, source: str, entry: Entry, folder_fd: int, name: str) -> bool:
     """Make a file one more name of ``source``, and leave nothing when that fails.
 
-    Returns False where there can be no link, and raises as ``tree.Tree.link``;
+    Returns False where there can be no link, and raises as ``rooted.Tree.link``;
     DifferenceError when the source hasn't the size that the entry says.
     """
     if not tree.link(source, folder_fd, name):

@@ -40,7 +40,7 @@ class Pointer(NamedTuple):
     task_id: str | None = None
 
     def encode(self) -> bytes:
-        """Give the content of ``current.json``."""
+        """Return the content of ``current.json``."""
         values = {
             "format": POINTER_FORMAT,
             "version": self.version,
@@ -91,42 +91,43 @@ class Store(Protocol):
 
     @property
     def name(self) -> str:
-        """How messages call the store."""
+        """Return how messages call the store."""
 
     @property
     def has_limits(self) -> bool:
-        """Whether ``reason_against`` may name one."""
+        """Return whether ``reason_against`` may name one."""
 
     @property
     def lists_digests(self) -> bool:
-        """Whether ``differs`` may see something."""
+        """Return whether ``differs`` may see something."""
 
     def sealed_versions(self) -> list[str]:
-        """Give the versions that have a manifest, in natural order."""
+        """Return the versions that have a manifest, in natural order."""
 
     def reason_against(self, version: str, path: str, size: int) -> str | None:
-        """Say why an object can't be stored, whatever is in it; None when it can."""
+        """Return why an object can't be stored, whatever is in it; None when it can."""
 
     def reason_against_copy(self, version: str, path: str, size: int) -> str | None:
         """Say the same of an object that ``copy`` would make."""
 
     def is_begun(self, version: str) -> bool:
-        """Say whether there may be objects of a version."""
+        """Return whether there may be objects of a version."""
 
     def open_document(self, version: str, name: str) -> BinaryIO:
         """Open a version's manifest or reuse.json. Raises MissingFileError."""
 
     def size(self, version: str, path: str) -> int:
-        """Give an object's size in bytes.
+        """Return an object's size in bytes.
 
         Raises MissingFileError, or RefusedFileError when it can't be an object.
         """
 
     def sizes(self, version: str, paths: list[str]) -> list[int | None]:
-        """Give the sizes of many objects; None for what isn't there or can't be one."""
+        """Return the sizes of many objects; None for what isn't there or can't be
+        one."""
 
     def differs(self, version: str, entry: Entry) -> bool:
-        """Say whether an object is seen to have other bytes, as far as that can be
+        """Return whether an object is seen to have other bytes, as far as that can be
         seen without reading objects that have the right ones."""
 
     def open(self, version: str, path: str) -> BinaryIO:
@@ -185,10 +186,10 @@ class Store(Protocol):
         already. Needs the lock."""
 
     def pointer(self) -> Pointer | None:
-        """Give the pointer, or None when nothing was published."""
+        """Return the pointer, or None when nothing was published."""
 
     def history(self) -> bytes | None:
-        """Give ``history.json``, or None when there is none."""
+        """Return ``history.json``, or None when there is none."""
 
     def put_history(self, content: bytes) -> None:
         """Write ``history.json``, all or nothing. Needs the lock."""

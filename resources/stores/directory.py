@@ -37,7 +37,7 @@ MAX_POINTER_BYTES = 4096
 
 
 class DirectoryStore:
-    """The store of one platform in the directory ``root``; see ``store.Store``.
+    """The store of one platform in the directory ``root``; see ``base.Store``.
 
     The directory is made by the first ``lock``; until then the store is empty.
     ``durable`` off leaves it to the system when files reach the disk: several times
@@ -60,7 +60,7 @@ class DirectoryStore:
         self.name = self._folder.name
 
     def sealed_versions(self) -> list[str]:
-        """Give the versions that have a manifest, in natural order."""
+        """Return the versions that have a manifest, in natural order."""
         try:
             found = [
                 folder.name
@@ -81,7 +81,7 @@ class DirectoryStore:
     reason_against_copy = reason_against
 
     def is_begun(self, version: str) -> bool:
-        """Say whether a version has a folder."""
+        """Return whether a version has a folder."""
         return (self._root / "versions" / version).exists()
 
     def open_document(self, version: str, name: str) -> BinaryIO:
@@ -95,11 +95,11 @@ class DirectoryStore:
             raise store_failure(error, f"read {name} of {version}") from None
 
     def size(self, version: str, path: str) -> int:
-        """Give an object's size in bytes."""
+        """Return an object's size in bytes."""
         return self._folder.tree().size(f"versions/{version}/{path}")
 
     def sizes(self, version: str, paths: list[str]) -> list[int | None]:
-        """Give the sizes of many objects, quickest in ascending order."""
+        """Return the sizes of many objects, quickest in ascending order."""
         try:
             return self._folder.tree().sizes(f"versions/{version}/", paths)
         except MissingFileError:
@@ -116,7 +116,7 @@ class DirectoryStore:
     def read_small(
         self, wanted: Iterable[tuple[str, Entry]]
     ) -> Iterator[memoryview | None]:
-        """Read objects whole; see ``tree.Tree``."""
+        """Read objects whole; see ``rooted.Tree``."""
         paths = ((f"versions/{v}/{entry.path}", entry.size) for v, entry in wanted)
         return self._folder.tree().read_small(paths, CHUNK_BYTES)
 
@@ -264,7 +264,7 @@ class DirectoryStore:
             raise store_failure(error, what) from None
 
     def pointer(self) -> Pointer | None:
-        """Give the pointer, or None when nothing was published."""
+        """Return the pointer, or None when nothing was published."""
         try:
             with (self._root / POINTER_NAME).open("rb") as stream:
                 return Pointer.decode(stream.read(MAX_POINTER_BYTES))
@@ -277,7 +277,7 @@ class DirectoryStore:
             raise StoreError(f"{self._root / POINTER_NAME} is damaged") from None
 
     def history(self) -> bytes | None:
-        """Give ``history.json``, or None when there is none."""
+        """Return ``history.json``, or None when there is none."""
         try:
             return (self._root / HISTORY_NAME).read_bytes()
         except (FileNotFoundError, NotADirectoryError):

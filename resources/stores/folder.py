@@ -19,7 +19,7 @@ class StoreFolder:
         self._opened: Tree | None = None
 
     def tree(self) -> Tree:
-        """Give what is in it. Raises MissingFileError while there is no folder."""
+        """Return what is in it. Raises MissingFileError while there is no folder."""
         if self._opened is None:
             try:
                 self._opened = Tree(self.path)

@@ -107,7 +107,7 @@ class Headers:
             self.rules.append((GitIgnoreSpec.from_lines([pattern]), headers))
 
     def of(self, path: str) -> dict[str, str]:
-        """Give the headers of a file or a document of a sealed version.
+        """Return the headers of a file or a document of a sealed version.
 
         >>> Headers().of("web/main.WASM")["Content-Type"]
         'application/wasm'
@@ -120,7 +120,7 @@ class Headers:
 
 
 def type_of(path: str) -> str:
-    """Give the type of a file by its name's ending.
+    """Return the type of a file by its name's ending.
 
     >>> type_of("atlas/ui.plist"), type_of("html")
     ('application/xml', 'application/octet-stream')

@@ -16,7 +16,7 @@ _FIRST_THAT_TELLS = (5, 8)
 
 @cache
 def can_sync_file_systems() -> bool:
-    """Say whether ``sync_file_system`` works here, and tells of failed writes."""
+    """Return whether ``sync_file_system`` works here, and tells of failed writes."""
     import ctypes  # slow to import
 
     release = re.match(r"(\d+)\.(\d+)", os.uname().release)

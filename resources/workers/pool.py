@@ -46,12 +46,12 @@ def forbid_forks() -> None:
 
 
 def may_fork() -> bool:
-    """Say whether helpers are processes."""
+    """Return whether helpers are processes."""
     return _may_fork
 
 
 def worker_count() -> int:
-    """Give the number of processors this process may use, at most ``MAX_WORKERS``."""
+    """Return the number of processors this process may use, at most ``MAX_WORKERS``."""
     if hasattr(os, "sched_getaffinity"):
         return min(len(os.sched_getaffinity(0)), MAX_WORKERS)
     return min(os.cpu_count() or 1, MAX_WORKERS)

@@ -13,7 +13,7 @@ WAKE_SECONDS = 0.1  # how late a signal may be handled
 
 
 def result_of(future: Future[T]) -> T:
-    """Give a future's result; in the main thread, signals are handled meanwhile.
+    """Return a future's result; in the main thread, signals are handled meanwhile.
 
     Python handles a signal in the main thread, which must wake up for it. It doesn't
     when the signal reaches another thread, or comes just before the main thread goes to

@@ -2,7 +2,7 @@
 
 import { text, ticking } from "./text.js";
 
-// Not before it has begun, nor where its one step has reported none: pages/shown.py says
+// Not before it has begun, nor where its one step has reported none:
 // the same.
 function isKnown({ status, startedAt, progress, step }) {
   return Boolean(startedAt) && status !== "pending" && (progress > 0 || step.count > 1);

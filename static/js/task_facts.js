@@ -27,7 +27,7 @@ export class TaskFacts {
     if (this.stand() !== this.place.dataset.stand) this.renewSoon();
   }
 
-  // What they depend on; pages/shown.py says the same.
+  // What they depend on; tasks/presenters/task.py says the same.
   stand() {
     const { status, step, attempt, progress } = this.task;
     return `${status} ${step.index} ${attempt} ${Math.floor(progress / 5)}`;

@@ -74,13 +74,13 @@ class Feed:
 
     @property
     def start_offset(self) -> int:
-        """Where a client begins that comes now: it hears of what changes from now on,
-        and of an outage that goes on."""
+        """Return where a client begins that comes now: it hears of what changes from
+        now on, and of an outage that goes on."""
         return self.offset - self._is_degraded
 
     @property
     def _is_degraded(self) -> bool:
-        """Whether what was told last is that nothing can be read."""
+        """Return whether what was told last is that nothing can be read."""
         return next(reversed(self._newest), "") == DEGRADED
 
     def _tell_outage(self) -> None:
@@ -105,7 +105,7 @@ class Feed:
             manager().remove_listener(self._listener)
 
     def after(self, offset: int) -> bytes:
-        """What is newer, oldest first; made once for all who ask from there."""
+        """Return what is newer, oldest first; made once for all who ask from there."""
         if self._answer[0] != offset:
             self._answer = (offset, self._join(offset))
         return self._answer[1]

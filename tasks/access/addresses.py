@@ -18,12 +18,12 @@ def address_of(request: HttpRequest) -> str | None:
 
 
 def neighbourhood_of(request: HttpRequest) -> str:
-    """What a client's address counts as."""
+    """Return what a client's address counts as."""
     return neighbourhood(address_of(request))
 
 
 def neighbourhood(address: str | None) -> str:
-    """What an address counts as: for IPv6 its /64, of which one host has all."""
+    """Return what an address counts as: for IPv6 its /64, of which one host has all."""
     if address and ":" in address:
         return str(ipaddress.ip_network(f"{address}/64", strict=False))
     return address or "unknown"

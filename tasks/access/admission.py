@@ -93,7 +93,7 @@ def credential_of(request: HttpRequest) -> Credential:
 
 
 def actor_of(request: Request) -> Actor:
-    """Who asks, as the audit trail will name them."""
+    """Return who asks, as the audit trail will name them."""
     user: Any = request.user
     address = address_of(request._request)
     if isinstance(user, KeyOwner):
@@ -107,8 +107,8 @@ def base_url(request: HttpRequest | Request) -> str:
 
 
 def stream_query(request: Request, task_id: object) -> str:
-    """What a stream's URL needs behind it: a token, where a browser that has a key
-    but no session will open it; nothing for programs."""
+    """Return what a stream's URL needs behind it: a token, where a browser that has a
+    key but no session will open it; nothing for programs."""
     headers = request.headers
     is_browser = "Origin" in headers or "Sec-Fetch-Site" in headers
     user: object = request.user

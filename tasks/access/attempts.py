@@ -94,7 +94,7 @@ def attempt(request: HttpRequest, account: str) -> Attempt:
 
 
 def _has_signed_in_from(account: str, place: str) -> bool:
-    """Whether this address is one from which the account signed in lately."""
+    """Return whether this address is one from which the account signed in lately."""
     known = AuditEvent.objects.filter(action=AuditEvent.Action.SIGN_IN, actor=account)
     addresses = known.values_list("address", flat=True)[:PLACES]
     return place in {neighbourhood(address) for address in addresses}

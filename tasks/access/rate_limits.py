@@ -17,7 +17,8 @@ from tasks.access.addresses import neighbourhood_of
 
 logger = logging.getLogger(__name__)
 
-# Streams are counted apart: clients that come back after a cut use up nobody's reads.
+# Streams have a limit of their own, so that clients that reconnect leave that of reads
+# alone.
 Scope = Literal["create", "read", "stream", "public", "sign-in"]
 
 # A person who mistypes a few times is let in; who guesses gets nowhere.
@@ -27,7 +28,7 @@ SIGN_IN_RATE = "10/5m"
 def seconds_to_wait(
     request: HttpRequest, scope: Scope, who: str, *, spend: bool = True
 ) -> int | None:
-    """How long ``who`` has to wait, or None if they may go on.
+    """Return how long ``who`` has to wait, or None if they may go on.
 
     With ``spend`` this request counts. Fails open: while Redis is down, serving is
     worth more than counting.

@@ -35,7 +35,7 @@ class Rights:
         return cls(frozenset(scope.split()))
 
     def __bool__(self) -> bool:
-        """Whether they open anything at all: each scope lets its owner read."""
+        """Return whether they open anything at all: each scope lets its owner read."""
         return bool(self.scopes)
 
     def __str__(self) -> str:
@@ -51,14 +51,14 @@ class Rights:
         return self.is_admin or Scope.START in kinds
 
     def may_start(self, type_name: str, *, asks_first: bool) -> bool:
-        """Whether they start a type; one that ``asks_first`` takes admin, or a key that
-        was made for it by name."""
+        """Return whether they start a type; one that ``asks_first`` takes admin, or a
+        key that was made for it by name."""
         if self.is_admin or f"{Scope.START}:{type_name}" in self.scopes:
             return True
         return Scope.START in self.scopes and not asks_first
 
     def may_pin(self, *, is_own: bool) -> bool:
-        """Whether they pin one's own tasks, or those of others."""
+        """Return whether they pin one's own tasks, or those of others."""
         return self.starts_something if is_own else self.is_admin
 
     def may_cancel(self, *, is_own: bool) -> bool:

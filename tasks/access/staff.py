@@ -55,6 +55,6 @@ def _sign_in_first(request: HttpRequest, back_to: str) -> HttpResponse:
 
 
 def actor(request: HttpRequest) -> Actor:
-    """Who asks, as the audit trail will name them."""
+    """Return who asks, as the audit trail will name them."""
     user = request.user
     return Actor(user.get_username(), address_of(request), rights_of(user))

@@ -13,8 +13,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from tasks.admin.filters import ActionFilter, ActorFilter
-from tasks.admin.long_list import LongList
-from tasks.admin.looked_at import NOTHING, time_ago
+from tasks.admin.keyset_admin import LongList
+from tasks.admin.read_only import NOTHING, time_ago
 from tasks.models import AuditEvent
 from tasks.search import holding
 from tasks.timestamps import iso

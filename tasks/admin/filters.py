@@ -10,8 +10,8 @@ from django.db.models.functions import Concat
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from tasks.admin.keyset import rows_from
 from tasks.admin.own_filters import is_text
-from tasks.admin.places import rows_from
 from tasks.catalog.loader import catalog
 from tasks.models import ApiKey, AuditEvent, Runner
 
@@ -30,7 +30,7 @@ class Chosen(admin.SimpleListFilter):
 
     @classmethod
     def takes(cls, value: str) -> bool:
-        """Whether it is one of the values that are offered, or none of them."""
+        """Return whether it is one of the values that are offered, or none of them."""
         return value in {"", *(one for one, _label in cls.offered())}
 
     def lookups(

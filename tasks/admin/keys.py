@@ -16,7 +16,7 @@ from tasks.access.api_keys import end_of_day, make_key, revoke_key
 from tasks.access.staff import actor
 from tasks.admin.filters import KeyScopeFilter, KeyStateFilter
 from tasks.admin.key_form import NewKeyForm
-from tasks.admin.looked_at import NOTHING, LookedAt, marked, time_ago
+from tasks.admin.read_only import NOTHING, LookedAt, marked, time_ago
 from tasks.models import ApiKey, Task
 
 # Each with the colour of a task's status that means as much.

@@ -43,14 +43,14 @@ Takes = Callable[[str], bool]
 
 
 def is_text(value: str) -> bool:
-    """Whether every database takes it: no NUL, no half of a surrogate pair."""
+    """Return whether every database takes it: no NUL, no half of a surrogate pair."""
     if len(value) > LONGEST_TEXT or "\0" in value:
         return False
     return not any("\ud800" <= letter <= "\udfff" for letter in value)
 
 
 def is_moment(value: str) -> bool:
-    """Whether it is a time as the links of a list have it, with its offset."""
+    """Return whether it is a time as the links of a list have it, with its offset."""
     try:
         moment = parse_datetime(value)
     except ValueError:

@@ -12,7 +12,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from tasks.admin.filters import RunnerStateFilter
-from tasks.admin.looked_at import NOTHING, LookedAt, marked, time_ago
+from tasks.admin.read_only import NOTHING, LookedAt, marked, time_ago
 from tasks.models import Runner, Task
 
 # Each with the colour of a task's status that means as much.

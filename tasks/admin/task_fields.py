@@ -12,7 +12,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from tasks.admin.audit import said_action
-from tasks.admin.looked_at import NOTHING, marked, time_ago
+from tasks.admin.read_only import NOTHING, marked, time_ago
 from tasks.models import AuditEvent, Task
 from tasks.presenters.task import Shown
 from tasks.reruns import chain_of
@@ -146,7 +146,7 @@ class TaskFields:
 
     @admin.display(description=_("audit events"))
     def events(self, task: Task) -> SafeString | str:
-        """What people and programs did to this task."""
+        """Return what people and programs did to this task."""
         found = AuditEvent.objects.filter(target=str(task.pk)).order_by("pk")
         rows = [
             (time_ago(event.at), event.actor, event.address or NOTHING,

@@ -21,7 +21,7 @@ from tasks import lifecycle
 from tasks.access.actor import ScopeTooSmall
 from tasks.access.staff import actor
 from tasks.admin.filters import PersonFilter, TypeFilter, VersionFilter
-from tasks.admin.long_list import LongList
+from tasks.admin.keyset_admin import LongList
 from tasks.admin.task_fields import FIELDSETS, TaskFields
 from tasks.models import Task, ids_beginning_with
 from tasks.presenters.acts import acts, cancel_and_say
@@ -77,7 +77,7 @@ class TaskAdmin(TaskFields, LongList):
         return super().get_queryset(request).defer("result", "trail")
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Who did what from where is for those who may see the audit trail."""
+        """Return the fields; those of the audit trail only to whom may see it."""
         if request.user.has_perm("tasks.view_auditevent"):
             return FIELDSETS
         return FIELDSETS[:-1]
@@ -224,7 +224,7 @@ def say_refusals(request: HttpRequest, questions: Iterable[Question]) -> None:
 
 
 def pin_or_say(request: HttpRequest, task: Task, *, pinned: bool) -> bool:
-    """Whether that changed something; where they may not, a message says so."""
+    """Return whether that changed something; where they may not, a message says so."""
     try:
         return lifecycle.pin(task, actor(request), pinned=pinned)
     except ScopeTooSmall as refused:

@@ -46,7 +46,7 @@ class Queue(TypedDict):
 
 
 def queue_now() -> Queue:
-    """How much waits and runs: two queries, each on an index of few rows."""
+    """Return how much waits and runs: two queries, each on an index of few rows."""
     waiting: dict[str, Any] = Task.objects.pending().aggregate(
         count=Count("id"), oldest=Min("created_at")
     )

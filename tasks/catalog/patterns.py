@@ -42,7 +42,7 @@ def matches_whole(pattern: str, text: str) -> bool:
 
 
 def found_in(pattern: Pattern, line: str) -> Iterator[Match]:
-    """Give each match of a pattern in a line. Raises TooSlow."""
+    """Yield each match of a pattern in a line. Raises TooSlow."""
     matches: list[Match] = _in_time(
         lambda *text, **limit: list(pattern.finditer(*text, **limit)),
         line,

@@ -124,7 +124,7 @@ class Source:
 
     @property
     def name(self) -> str:
-        """What people call it: its path in the project, or its file name."""
+        """Return what people call it: its path in the project, or its file name."""
         if self.path.is_relative_to(settings.BASE_DIR):
             return str(self.path.relative_to(settings.BASE_DIR))
         return self.path.name

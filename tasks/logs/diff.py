@@ -85,7 +85,7 @@ def difference_of(a: Task, b: Task) -> Difference:
 
 
 def _own(task: Task) -> dict[str, str]:
-    """What a log says only because it is this task's."""
+    """Return what a log says only because it is this task's."""
     own = {str(task.pk): "⟨id⟩", str(task.pk)[:8]: "⟨id⟩"}
     return {**own, task.version: "⟨version⟩"} if task.version else own
 

@@ -64,7 +64,7 @@ class Landmarks(NamedTuple):
 def matches(
     task_id: uuid.UUID, after: int, last_seq: int, levels: Sequence[str], q: str
 ) -> Matches:
-    """Which lines behind ``after`` have one of these levels (any, where there
+    """Return which lines behind ``after`` have one of these levels (any, where there
     are none) and hold a text. Look on from
     ``through``, where that is less than ``last_seq``."""
     ranges: list[tuple[int, int]] = []

@@ -122,7 +122,7 @@ def read(
 def rows(
     task_id: uuid.UUID, after: int, upto: int | None = None, limit: int = READ_CHUNK
 ) -> list[Row]:
-    """What ``read`` gives, without names: for those who read by the million."""
+    """Return what ``read`` gives, without names: for those who read by the million."""
     with connection.cursor() as cursor:
         cursor.execute(*_select(task_id, after, upto, limit))
         found: list[Row] = cursor.fetchall()

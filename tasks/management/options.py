@@ -45,7 +45,7 @@ class TaskCommand(BaseCommand):
 
 
 def actor() -> Actor:
-    """Who sits at this shell."""
+    """Return who sits at this shell."""
     try:
         return Actor(f"shell:{getpass.getuser()}")
     except (KeyError, OSError):  # a user id without a name, as in containers

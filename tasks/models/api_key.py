@@ -158,7 +158,8 @@ class ApiKey(models.Model):
         return self.expires_at is not None and self.expires_at <= now
 
     def opens_from(self, address: str | None) -> bool:
-        """Whether it may come from there; with a list, nothing without an address."""
+        """Return whether it may come from there; with a list, nothing without an
+        address."""
         networks = parse_networks(self.networks)
         if not networks:
             return True

@@ -68,7 +68,7 @@ class IdempotencyKey(models.Model):
         return f"{self.actor} {self.key}"
 
     def is_of(self, request: Any) -> bool:
-        """Whether this is the request that the key came with first."""
+        """Return whether this is the request that the key came with first."""
         return self.fingerprint == fingerprint_of(request)
 
 

@@ -28,7 +28,7 @@ class RunnerQuerySet(models.QuerySet["Runner"]):
 
     def alive(self) -> Self:
         """Runners that others hear of. No clock is asked: whoever watches them notes
-        who is silent (tasks.reaper.Watchman)."""
+        who is silent (tasks.reaper.Reaper)."""
         return self.not_stopped().filter(is_silent=False)
 
     def with_state(self) -> Self:

@@ -12,7 +12,7 @@ from tasks.models import StatusConflict, Task
 
 
 def acts(actor: Actor, task: Task) -> dict[str, bool]:
-    """Which buttons of a task somebody is offered."""
+    """Return which buttons of a task somebody is offered."""
     kind = catalog().get(task.type)
     return {
         "cancel": actor.may_cancel(task),

@@ -25,8 +25,8 @@ def deep_link(
 
 
 def change_link(task: Task) -> str:
-    """Where a task is run again with other parameters; "" where there is no form for
-    its type."""
+    """Return where a task is run again with other parameters; "" where there is no form
+    for its type."""
     kind = catalog().get(task.type)
     if kind is None or kind.hidden:
         return ""

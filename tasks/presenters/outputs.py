@@ -64,7 +64,7 @@ def outcome_of(result: dict[str, Any] | None) -> Outcome:
 
 
 def label(name: str) -> str:
-    """What people call an output."""
+    """Return what people call an output."""
     return _(LABELS[name]) if name in LABELS else title_of(name)
 
 

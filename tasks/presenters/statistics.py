@@ -59,7 +59,7 @@ class Statistics:
 
     @property
     def begins_at(self) -> int:
-        """Where the plot begins: before it, nothing was looked at."""
+        """Return where the plot begins: before it, nothing was looked at."""
         return next((d.x for d in self.days if d.runs), 0) if self.is_cut else 0
 
     @property
@@ -68,7 +68,7 @@ class Statistics:
 
     @property
     def plot_words(self) -> str:
-        """What the plot shows, for those who can't see it."""
+        """Return what the plot shows, for those who can't see it."""
         seconds = [day.seconds for day in self.days if day.seconds is not None]
         if not seconds:
             return _("No task completed on these days.")

@@ -122,8 +122,8 @@ def _newest_lines(trail: Sequence[Sequence[Any]]) -> dict[int, int]:
 
 
 def _step_progress(task: Task, kind: TaskType | None) -> int | None:
-    """What the running step has said of its progress: the task's, without what the
-    steps before it weigh."""
+    """Return what the running step has said of its progress: the task's, without what
+    the steps before it weigh."""
     if kind is None or not 1 <= task.step_index <= len(kind.steps):
         return None
     weights = [step.weight for step in kind.steps]

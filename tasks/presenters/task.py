@@ -70,16 +70,16 @@ class Shown:
 
     @property
     def knows_progress(self) -> bool:
-        """Whether its percentage says anything: not before it has begun, nor where its
-        one step has reported none."""
+        """Return whether its percentage says anything: not before it has begun, nor
+        where its one step has reported none."""
         task = self.task
         has_begun = task.started_at and task.status != Task.Status.PENDING
         return bool(has_begun) and (task.progress > 0 or task.step_count > 1)
 
     @property
     def against_usual(self) -> str:
-        """How long it has run, beside how long such tasks usually take; "" where that
-        is not known, or it does not run."""
+        """Return how long it has run, beside how long such tasks usually take; "" where
+        that is not known, or it does not run."""
         if self.usual is None or self.task.status != Task.Status.RUNNING:
             return ""
         usual = duration_text(max(1, round(self.usual)))
@@ -100,7 +100,7 @@ class Shown:
 
     @property
     def duration(self) -> str:
-        """How long it ran, or runs already; "" while it waits."""
+        """Return how long it ran, or runs already; "" while it waits."""
         if self.task.started_at is None:
             return ""
         end = self.task.completed_at
@@ -110,12 +110,12 @@ class Shown:
 
     @property
     def error(self) -> str:
-        """Why it failed or was cancelled; "" where it was not."""
+        """Return why it failed or was cancelled; "" where it was not."""
         return said(self.task.error or "")
 
     @property
     def params(self) -> dict[str, str]:
-        """What was asked, without secrets."""
+        """Return what was asked, without secrets."""
         return shown_params(self.task)
 
     @property
@@ -130,7 +130,7 @@ class Shown:
 
     @property
     def stand(self) -> str:
-        """What the facts on a page depend on; task_facts.js says the same."""
+        """Return what the facts on a page depend on; task_facts.js says the same."""
         task = self.task
         return f"{task.status} {task.step_index} {task.attempt} {task.progress // 5}"
 
@@ -149,20 +149,21 @@ class Shown:
 
     @property
     def with_changes(self) -> str:
-        """Where the same can be started with other parameters; "" where it can't.
-        Secrets are to be given anew."""
+        """Return where the same can be started with other parameters; "" where it
+        can't. Secrets are to be given anew."""
         return change_link(self.task)
 
     @property
     def is_changed_rerun(self) -> bool:
-        """Whether it is a rerun with other parameters than the first task had."""
+        """Return whether it is a rerun with other parameters than the first task
+        had."""
         first = self.task.rerun_of
         return first is not None and first.params != self.task.params
 
     @cached_property
     def usual(self) -> float | None:
-        """How many seconds tasks of this type usually take; None where nobody knows,
-        and for one that has ended."""
+        """Return how many seconds tasks of this type usually take; None where nobody
+        knows, and for one that has ended."""
         return (
             None
             if self.task.has_ended
@@ -210,7 +211,7 @@ class Shown:
 
     @property
     def why_waiting(self) -> str:
-        """What this task waits for, as HTML; "" if it does not wait."""
+        """Return what this task waits for, as HTML; "" if it does not wait."""
         waiting = waiting_for(self.task)
         return said_waiting(waiting) if waiting else ""
 
@@ -250,7 +251,7 @@ class Shown:
 
 
 def said_waiting(waiting: WaitingFor) -> str:
-    """What a task waits for, as HTML."""
+    """Return what a task waits for, as HTML."""
     place = (
         _("next in the queue")
         if waiting.position == 1

@@ -91,7 +91,7 @@ def last_error(lines: Iterable[Cause]) -> Cause | None:
 
 
 def is_frame(text: str) -> bool:
-    """Whether a line is one call in a traceback: ``at main (file.js:1:2)``,
+    """Return whether a line is one call in a traceback: ``at main (file.js:1:2)``,
     ``at Main.main(Main.java:5)``, ``from a.rb:3:in 'main'``."""
     call = text.strip(" \t{")
     if text[:1] not in {" ", "\t"} or not call.startswith(("at ", "from ")):

@@ -183,7 +183,7 @@ class Execution:
 
     @property
     def next_deadline(self) -> float | None:
-        """When (time.monotonic) ``advance`` has something to do by the clock."""
+        """Return when (time.monotonic) ``advance`` has something to do by the clock."""
         times = [
             self.child.next_deadline if self.child else None,
             self._retry_at,
@@ -321,8 +321,8 @@ class Execution:
         self.outcome = outcome
 
     def _cause(self, status: int) -> Cause | None:
-        """What the program printed of its failure; None where it is not to be looked
-        for, because somebody said it by ::error::, or ended the program."""
+        """Return what the program printed of its failure; None where it is not to be
+        looked for, because somebody said it by ::error::, or ended the program."""
         is_ended = status < 0 and -status not in OWN_SIGNALS
         if self._complaint or self._step_timed_out or is_ended:
             return None

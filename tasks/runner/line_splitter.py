@@ -63,7 +63,7 @@ class LineSplitter:
         return lines
 
     def finish(self) -> list[str]:
-        """What is left without a final newline, if anything."""
+        """Return what is left without a final newline, if anything."""
         return [self._take_rest()] if self._rest else []
 
     @property
@@ -77,7 +77,7 @@ class LineSplitter:
 
     @property
     def look_at(self) -> float | None:
-        """When (time.monotonic) to look whether nothing more has come after the
+        """Return when (time.monotonic) to look whether nothing more has come after the
         unfinished line: it may be a question."""
         is_command = self._rest.lstrip().startswith(b"::")
         is_held = not self._rest or self._dropped or is_command

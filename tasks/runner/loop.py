@@ -35,7 +35,7 @@ from tasks.models import (
 from tasks.notifications import EVERYTHING, subscribe
 from tasks.processes import process_space, process_started
 from tasks.pruning import prune
-from tasks.reaper import WATCH_SECONDS, Watchman, disown
+from tasks.reaper import WATCH_SECONDS, Reaper, disown
 from tasks.runner.accepted import CannotRun, accepted
 from tasks.runner.claim import claim
 from tasks.runner.events import Events
@@ -77,7 +77,7 @@ class TaskRunner:
         row_id = uuid.uuid4()
         patience_seconds = store_patience_seconds + longest_grace()
         self._fork_server = ForkServer(row_id, patience_seconds + LEASE_SECONDS)
-        self._watchman = Watchman(row_id)
+        self._reaper = Reaper(row_id)
         self.concurrency, self.drain_seconds = concurrency, drain_seconds
         self.store_patience_seconds = store_patience_seconds
         self.runs: dict[uuid.UUID, Run] = {}
@@ -219,7 +219,7 @@ class TaskRunner:
 
     def reap(self) -> None:
         """End the tasks of runners that are gone."""
-        self._watchman.look()
+        self._reaper.look()
         # What stands in its name and is not run by it would run for ever.
         if self._lost:
             disown(self.row, self._lost)
@@ -549,5 +549,5 @@ def _gone(name: str) -> TaskType:
 
 
 def reason(error: Exception) -> str:
-    """What a database says of an error, short enough for a line."""
+    """Return what a database says of an error, short enough for a line."""
     return str(error).partition("\n")[0].strip().rstrip(".")[:200]

@@ -157,7 +157,8 @@ class OrderedPipes(Pipes):
             os.write(self._waker, b"!")
 
     def _read(self, fd: int) -> bool:
-        """Whether there was something. Of a pipe's end the loop hears by itself."""
+        """Return whether there was something. Of a pipe's end the loop hears by
+        itself."""
         data = b""
         with suppress(BlockingIOError, OSError):
             data = os.read(fd, READ_BYTES)

@@ -31,7 +31,8 @@ Stream = Literal["stdout", "stderr"]
 
 
 def is_readable(fd: int, seconds: float = 0) -> bool:
-    """Whether a descriptor has something to read, or its end, now or within a time."""
+    """Return whether a descriptor has something to read, or its end, now or within a
+    time."""
     poller = select.poll()  # unlike select(), it takes numbers over 1,023, too
     poller.register(fd, select.POLLIN)
     return bool(poller.poll(seconds * 1000))
@@ -131,9 +132,9 @@ class Child:
         return () if self._is_gone else (self._connection.fileno(),)
 
     def read(self, fd: int, ahead: bytes | None = None) -> tuple[Stream, list[str]]:
-        """What a readable descriptor has, or ``ahead``, which was read of it already:
-        the name of a pipe and the lines now complete; none where it is news of the
-        program."""
+        """Return what a readable descriptor has, or ``ahead``, which was read of it
+        already: the name of a pipe and the lines now complete; none where it is news of
+        the program."""
         if fd not in self._pipes:
             self._hear()
             return "stdout", []
@@ -158,7 +159,7 @@ class Child:
         return found
 
     def has_more(self) -> bool:
-        """Whether there is output that was not read yet."""
+        """Return whether there is output that was not read yet."""
         return any(is_readable(fd) for fd in self._pipes)
 
     def unfinished(self, fd: int) -> str:
@@ -166,8 +167,8 @@ class Child:
         return self._pipes[fd][1].unfinished if fd in self._pipes else ""
 
     def rest(self) -> Iterator[tuple[Stream, list[str]]]:
-        """What the pipes still hold once the program is over, and no more: somebody
-        who was handed a pipe may write to it for ever."""
+        """Yield what the pipes still hold once the program is over, and no more:
+        somebody who was handed a pipe may write to it for ever."""
         for fd in list(self._pipes):
             stream, splitter = self._pipes[fd]
             for _ in range(2 * PIPE_BYTES // READ_BYTES):
@@ -238,8 +239,8 @@ class Child:
         self._connection.close()
 
     def is_over(self) -> bool:
-        """Whether nothing of it is left, and its output has been read to the end, or
-        is held open by somebody else for longer than DRAIN_SECONDS."""
+        """Return whether nothing of it is left, and its output has been read to the
+        end, or is held open by somebody else for longer than DRAIN_SECONDS."""
         if not self._is_gone:
             return False
         assert self._exited_at is not None  # noqa: S101 (_part() has set it)
@@ -247,7 +248,8 @@ class Child:
 
     @property
     def next_deadline(self) -> float | None:
-        """When (time.monotonic) this child needs to be looked at without an event."""
+        """Return when (time.monotonic) this child needs to be looked at without an
+        event."""
         times = [splitter.look_at for _, splitter in self._pipes.values()]
         times.append(self._kill_due)
         if self._is_gone and self._exited_at is not None:

@@ -64,7 +64,7 @@ class Run:
 
     @property
     def unstored_bytes(self) -> int:
-        """How much memory the lines take that are not stored yet."""
+        """Return how much memory the lines take that are not stored yet."""
         lines = self.execution.lines
         return sum(len(line[3]) for line in lines) + BYTES_OF_A_ROW * len(lines)
 

@@ -11,7 +11,7 @@ Change = tuple[int, int, str, int, int | None]
 
 
 def first_change(kind: TaskType | None) -> Change:
-    """Where a task stands when it starts to run, as in ``Task.trail``."""
+    """Return where a task stands when it starts to run, as in ``Task.trail``."""
     return (0, 1, kind.steps[0].name if kind and kind.steps else "", 0, None)
 
 

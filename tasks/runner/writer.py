@@ -216,8 +216,9 @@ def _move(batch: Batch, runner: Runner) -> bool:
 def _store_lines_at_once(
     batches: list[Batch], runner: Runner
 ) -> tuple[set[uuid.UUID], Wal]:
-    """What ``_store`` does, in one statement without a transaction around it: one way
-    to the server and back instead of six, which is most of what a single line takes."""
+    """Store lines alone in one statement without a transaction around it:
+    one way to the server and back instead of six, which is most of what a single line
+    takes."""
     rows = [(batch.task_id, *line) for batch in batches for line in batch.lines]
     parts = parts_of({batch.task_id: batch.last_seq for batch in batches})
     connection.ensure_connection()

@@ -171,7 +171,8 @@ class Shim:
                 return True
 
     def why(self) -> str | None:
-        """Why it may have ended so, where neither its status nor its words say it."""
+        """Return why it may have ended so, where neither its status nor its words say
+        it."""
         if self.status in KILLED and not self.is_ending:
             return OUT_OF_MEMORY if oom_kills() > self.oom_kills else None
         if self.status not in {126, 127}:

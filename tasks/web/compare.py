@@ -142,7 +142,7 @@ def _steps(a: Task, b: Task) -> list[StepPair]:
 
 
 def _seconds(task: Task) -> dict[str, float]:
-    """How long each step took, all its attempts together."""
+    """Return how long each step took, all its attempts together."""
     seconds: dict[str, float] = {}
     for entry in (task.result or {}).get("results", []):
         name, took = str(entry.get("name", "")), entry.get("durationMs") or 0

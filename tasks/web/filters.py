@@ -36,7 +36,7 @@ class Filters:
         self._conditions = self._read()
 
     def __getitem__(self, name: str) -> str:
-        """What was given for a filter; templates read ``filters.type``."""
+        """Return what was given for a filter; templates read ``filters.type``."""
         return self._given[name]
 
     @property

@@ -40,7 +40,8 @@ def history(request: HttpRequest) -> HttpResponse:
 
 
 def _place(request: HttpRequest) -> Cursor | None:
-    """Where in the list the page begins; at the newest where that says nothing."""
+    """Return where in the list the page begins; at the newest where that says
+    nothing."""
     try:
         return Cursor.decoded(request.GET["at"]) if "at" in request.GET else None
     except ValueError:

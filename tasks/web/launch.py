@@ -50,7 +50,8 @@ class LaunchForm:
 
     @property
     def asks_for_version(self) -> bool:
-        """Whether it is the version that is typed again, or else the type's name."""
+        """Return whether it is the version that is typed again, or else the type's
+        name."""
         return any(
             field.name == "version" and not field.is_secret for field in self.fields
         )

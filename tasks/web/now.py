@@ -39,7 +39,8 @@ class NowRow:
 
     @property
     def left(self) -> str:
-        """How long it will still take, by past runs; "" where nothing is known."""
+        """Return how long it will still take, by past runs; "" where nothing is
+        known."""
         if self.shown.usual is None:
             return ""
         usual = duration_text(round(self.shown.usual) or self.shown.usual)
@@ -81,6 +82,6 @@ def _shown(task: Task, now: datetime, usual: float | None) -> Shown:
 
 
 def _step_names() -> dict[str, str]:
-    """How steps' names read in the page's language, where that is another."""
+    """Return how steps' names read in the page's language, where that is another."""
     names = {step.name for kind in catalog().values() for step in kind.steps}
     return {name: said for name in names if (said := _(name)) != name}

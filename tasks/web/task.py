@@ -35,7 +35,7 @@ def panel(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
 @require_GET
 @staff_page
 def facts(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
-    """What a task's page says beside its log, to be put into the page again."""
+    """Return what a task's page says beside its log, to be put into the page again."""
     task = get_object_or_404(Task, pk=task_id)
     return render(request, "task_facts.html", {"shown": Shown(task, timezone.now())})
 
@@ -43,13 +43,14 @@ def facts(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
 @require_GET
 @staff_page
 def why_waiting(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
-    """What a task waits for, to be put into its page again; empty where it does not."""
+    """Return what a task waits for, to be put into its page again; empty where it does
+    not."""
     task = get_object_or_404(Task.objects.defer("trail", "result"), pk=task_id)
     return HttpResponse(Shown(task, timezone.now()).why_waiting)
 
 
 def panel_of(request: HttpRequest, task: Task) -> dict[str, Any]:
-    """What panel.html takes: the task, and what the reader may do to it."""
+    """Return what panel.html takes: the task, and what the reader may do to it."""
     return {"shown": Shown(task, timezone.now()), "may": acts(actor(request), task)}
 
 

@@ -20,7 +20,7 @@ from tasks import reaper
 from tasks.logs import store as log_store
 from tasks.models import LEASE_SECONDS, Runner, Task
 from tasks.processes import process_space, process_started
-from tasks.reaper import WATCH_SECONDS, Watchman, is_gone, reap, take_from_its_runner
+from tasks.reaper import WATCH_SECONDS, Reaper, is_gone, reap, take_from_its_runner
 from tasks.shim.client import ForkServer, Program
 from tests.factories import NOON, RunnerFactory, TaskFactory, write_log
 
@@ -155,13 +155,13 @@ def test_a_task_whose_runner_is_not_known_any_more_ends_too():
 
 
 class Watch:
-    """A watchman, and a clock that goes only as he looks."""
+    """A reaper, and a clock that goes only as he looks."""
 
     def __init__(self, monkeypatch):
         self.now = 1000.0
         clock = SimpleNamespace(monotonic=lambda: self.now)
         monkeypatch.setattr(reaper, "time", clock)
-        self.man = Watchman()
+        self.man = Reaper()
         self.man.look()
 
     def look_for(self, seconds, meanwhile=lambda: None):
@@ -342,14 +342,14 @@ def test_a_runner_here_whose_process_is_gone_need_not_be_waited_for(
     os.waitid(os.P_PID, sleeper.pid, os.WEXITED | os.WNOWAIT)  # a zombie stays
     if is_waited_for:
         sleeper.wait()
-    Watchman().look()
+    Reaper().look()
     assert status_of(task) == "failed"
 
 
 def test_another_process_with_the_same_pid_is_not_the_runner():
     is_another = {**process_of(os.getpid()), "process_started": 1.0}
     task = task_of(RunnerFactory(**is_another))
-    Watchman().look()
+    Reaper().look()
     assert status_of(task) == "failed"
 
 
@@ -359,7 +359,7 @@ def test_a_runner_in_another_container_of_the_same_host_name_is_not_asked_here()
         host=socket.gethostname(), process_space=elsewhere, pid=2**22 - 1
     )
     task = task_of(runner)
-    Watchman().look()
+    Reaper().look()
     assert status_of(task) == "running"
     assert not is_gone(runner)
 
@@ -369,7 +369,7 @@ def test_a_clock_that_is_set_while_a_runner_runs_does_not_make_it_dead(monkeypat
     boot_time = psutil._psplatform.boot_time
     monkeypatch.setattr(psutil._psplatform, "boot_time", lambda: boot_time() + 3600)
     monkeypatch.setattr(time, "time", lambda: 0.0)
-    Watchman().look()
+    Reaper().look()
     assert status_of(task) == "running"
 
 
@@ -377,7 +377,7 @@ def test_nobody_declares_himself_dead(watch, monkeypatch):
     runner = RunnerFactory()
     task = task_of(runner)
     watching = watch()
-    watching.man = Watchman(runner.pk)
+    watching.man = Reaper(runner.pk)
     watching.look_for(3 * LEASE_SECONDS)
     assert status_of(task) == "running"
 
@@ -483,10 +483,10 @@ def test_a_task_is_not_taken_while_a_program_of_its_runner_can_not_be_killed(
     with monkeypatch.context() as refused:
         refused.setattr(psutil.Process, "kill", lambda _: None)
         refused.setattr("tasks.processes.KILL_SECONDS", 0.1)
-        Watchman().look()
+        Reaper().look()
     assert status_of(task) == "running"
     assert not is_gone(runner)
-    Watchman().look()
+    Reaper().look()
     assert status_of(task) == "failed"
     assert not is_running(program)
     connection.close()
@@ -497,26 +497,26 @@ def test_the_programs_of_another_runner_are_left_alone(helped, sleeper):
     program, connection = program_of(helped(uuid.uuid4()))
     sleeper.kill()
     sleeper.wait()
-    Watchman().look()
+    Reaper().look()
     assert not Runner.objects.alive().exists()
     assert is_running(program)
     assert runner
     connection.close()
 
 
-# --- A watchman who is hindered -----------------------------------------------------
+# --- A reaper who is hindered -----------------------------------------------------
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_watchman_who_can_look_at_nothing_says_so_once_and_goes_on(
+def test_a_reaper_that_can_look_at_nothing_says_so_once_and_goes_on(
     lost, monkeypatch, caplog
 ):
     task = TaskFactory(status="running", runner=lost)
-    watchman = Watchman()
+    reaper = Reaper()
     with monkeypatch.context() as away:
         away.setattr(reaper, "reap", lambda: 1 / 0)
         for _ in range(3):
-            watchman.look_or_log()
+            reaper.look_or_log()
     assert len(caplog.records) == 1
-    watchman.look_or_log()
+    reaper.look_or_log()
     assert status_of(task) == "failed"

@@ -21,7 +21,7 @@ MAX_RETRIES = 1000  # so that the time decides
 
 
 def make_client(location: ObjectLocation, *, retrying: bool) -> Client:
-    """Give a client that fails at once, or one that tries again by itself.
+    """Return a client that fails at once, or one that tries again by itself.
 
     Raises StoreError when the location or its credentials can't be used.
     """

@@ -9,7 +9,7 @@ _MD5 = re.compile(r'"?([0-9a-f]{32})"?')
 
 
 def md5_of_etag(etag: str | None) -> str:
-    """Give the MD5 that an ETag seems to be, empty where it has another form.
+    """Return the MD5 that an ETag seems to be, empty where it has another form.
 
     Servers that encrypt with a key of their own give others of the same form.
 
@@ -45,7 +45,7 @@ class EtagDigest:
         self._in_part += len(view)
 
     def matches(self, etag: str | None) -> bool:
-        """Say whether a server that gives this ETag has got just these bytes."""
+        """Return whether a server that gives this ETag has got just these bytes."""
         if self._part_bytes is None:
             expected = self._part.hexdigest()
         else:

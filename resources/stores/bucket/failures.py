@@ -34,7 +34,7 @@ class SlowDownError(PassingError):
 def failure_of(
     error: Exception, obstore: ModuleType, action: str, place: str
 ) -> Exception:
-    """Give the engine's error for one of the library's.
+    """Return the engine's error for one of the library's.
 
     Parameters: ``action`` is what was asked for, e.g. ``write current.json``, and
     ``place`` the bucket's URL.

@@ -192,7 +192,7 @@ def _machine() -> dict[str, str]:
 
 
 def _started(pid: int) -> str:
-    """Give when a process began, in the kernel's ticks; empty when it has ended."""
+    """Return when a process began, in the kernel's ticks; empty when it has ended."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:

@@ -41,12 +41,12 @@ class Listing:
             self._pack(page)
 
     def size(self, path: str) -> int | None:
-        """Give an object's size in bytes, or None when it isn't there."""
+        """Return an object's size in bytes, or None when it isn't there."""
         found = self._find(path)
         return found[0] if found else None
 
     def md5(self, path: str) -> str:
-        """Give an object's MD5, empty where it isn't known."""
+        """Return an object's MD5, empty where it isn't known."""
         found = self._find(path)
         return found[1] if found else ""
 

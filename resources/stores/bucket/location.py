@@ -29,7 +29,7 @@ class ObjectLocation(NamedTuple):
     allow_http: bool = False
 
     def beneath(self, name: str) -> ObjectLocation:
-        """Give the location of a folder beneath this one."""
+        """Return the location of a folder beneath this one."""
         return self._replace(url=f"{self.url}/{name}")
 
 
@@ -95,7 +95,7 @@ _ENDPOINTS = {
 
 
 def endpoint_of(url: str, environment: Mapping[str, str]) -> str:
-    """Give the address of the server of a bucket's URL, empty for the provider's own.
+    """Return the address of the server of a bucket's URL, empty for the provider's own.
 
     Raises InputError.
     """
@@ -123,7 +123,7 @@ _AWS_ROLES = (
 
 
 def _missing_credentials(scheme: str, environment: Mapping[str, str]) -> str:
-    """Say which variables are missing; empty when there are enough."""
+    """Return which variables are missing; empty when there are enough."""
     if scheme == "s3":
         keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
         absent = [name for name in keys if not environment.get(name)]

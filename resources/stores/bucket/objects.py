@@ -83,7 +83,7 @@ class Bucket:
         return self._writes > 0
 
     def get(self, key: str) -> Found | None:
-        """Give a small object, or None."""
+        """Return a small object, or None."""
         requests = self._requests
 
         def request() -> Found:
@@ -103,7 +103,7 @@ class Bucket:
         return open_object(self._requests, key)
 
     def is_there(self, key: str) -> bool:
-        """Say whether there is an object, by reading its first byte."""
+        """Return whether there is an object, by reading its first byte."""
         requests = self._requests
         try:
             requests.ask(
@@ -274,7 +274,7 @@ class Bucket:
                         self.delete([key])
 
     def now(self, key: str) -> datetime:
-        """Give the time by the server's clock: when a new object was written."""
+        """Return the time by the server's clock: when a new object was written."""
         self.put(key, b"")
         found = self.get(key)
         self.delete([key])

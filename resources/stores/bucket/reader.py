@@ -33,7 +33,7 @@ class _Chunks:
         )
 
     def next(self) -> bytes:
-        """Give the next bytes, none at the end."""
+        """Return the next bytes, none at the end."""
         if self._position >= self._size:
             return b""
         try:

@@ -56,7 +56,7 @@ class Requests:
         return make_client(self._location, retrying=True)
 
     def ask(self, request: Callable[[], T], action: str) -> T:
-        """Give what ``request`` returns, which may be called several times.
+        """Return what ``request`` returns, which may be called several times.
 
         Raises what ``answers.failure_of`` makes of the last failure.
         """

@@ -49,7 +49,7 @@ DELETED_AT_ONCE = 1000  # S3's limit
 
 
 class ObjectStore:
-    """The store of one platform beneath a location; see ``store.Store``.
+    """The store of one platform beneath a location; see ``base.Store``.
 
     Sizes come from a listing of the whole version, made at the first question and again
     after ``lock``, ``settle`` and ``delete``: a size asked for between a ``put`` and
@@ -72,7 +72,7 @@ class ObjectStore:
         self._large = threading.Semaphore(LARGE_AT_ONCE)
 
     def sealed_versions(self) -> list[str]:
-        """Give the versions that have a manifest, in natural order.
+        """Return the versions that have a manifest, in natural order.
 
         They are asked for once, and again after ``lock`` and what is written.
         """
@@ -85,7 +85,7 @@ class ObjectStore:
         return list(self._sealed)
 
     def reason_against(self, version: str, path: str, size: int) -> str | None:
-        """Say why the key or the size of an object is too large."""
+        """Return why the key or the size of an object is too large."""
         try:
             self._bucket.check_key(f"versions/{version}/{path}")
         except RefusedFileError as reason:
@@ -112,7 +112,7 @@ class ObjectStore:
         return self._bucket.open(f"versions/{version}/{name}")
 
     def size(self, version: str, path: str) -> int:
-        """Give an object's size in bytes, as it was listed."""
+        """Return an object's size in bytes, as it was listed."""
         size = self._listed(version).size(path)
         if size is None:
             raise MissingFileError
@@ -127,7 +127,7 @@ class ObjectStore:
             return listing
 
     def sizes(self, version: str, paths: list[str]) -> list[int | None]:
-        """Give the sizes of many objects, as they were listed."""
+        """Return the sizes of many objects, as they were listed."""
 
         def size(path: str) -> int | None:
             try:
@@ -248,11 +248,11 @@ class ObjectStore:
         self.delete(version, [MANIFEST_NAME])
 
     def pointer(self) -> Pointer | None:
-        """Give the pointer, or None when nothing was published."""
+        """Return the pointer, or None when nothing was published."""
         return self._read(self._bucket.get(POINTER_NAME))
 
     def history(self) -> bytes | None:
-        """Give ``history.json``, or None when there is none."""
+        """Return ``history.json``, or None when there is none."""
         found = self._bucket.get(HISTORY_NAME)
         return found.content if found else None
 

@@ -11,7 +11,7 @@ NUMBER = re.compile("[0-9]{1,18}")  # what both databases can compare with their
 
 
 @dataclass(frozen=True)
-class Place:
+class Position:
     """Between two rows of a list: before the one with this key and number, or behind.
     The number is None where the keys themselves are in the order of the list."""
 
@@ -25,11 +25,11 @@ class Place:
         return "_".join([side, str(self.pk), *numbers])
 
     @classmethod
-    def beside(cls, row: Any, column: str | None, *, is_newer: bool) -> "Place":
+    def beside(cls, row: Any, column: str | None, *, is_newer: bool) -> "Position":
         return cls(is_newer, row.pk, getattr(row, column) if column else None)
 
     @classmethod
-    def parse(cls, text: str, model: type[Model], column: str | None) -> "Place":
+    def parse(cls, text: str, model: type[Model], column: str | None) -> "Position":
         """Raises ValueError."""
         side, pk, *numbers = text.split("_")
         if side not in {"newer", "older"} or len(numbers) != bool(column):
@@ -44,7 +44,7 @@ class Place:
 
 
 def rows_from(
-    rows: QuerySet[Any], column: str | None, place: Place | None, count: int
+    rows: QuerySet[Any], column: str | None, place: Position | None, count: int
 ) -> list[Any]:
     """So many rows from a place on, the newest first: by their ``column``, or where
     that is None by their keys."""

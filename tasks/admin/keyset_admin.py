@@ -1,4 +1,4 @@
-"""Long lists in the admin, newest first: pages by a place in them, and no counting.
+"""Keyset pagination for long admin lists, newest first, without counting.
 
 Counting what a filter finds, and walking past all earlier pages, is what makes an
 admin slow; here each page is one look into an index, however long the list.
@@ -18,9 +18,9 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import gettext_lazy as _
 
 from tasks.admin.csv_export import Columns, csv_download
-from tasks.admin.days import Days
-from tasks.admin.looked_at import LookedAt
-from tasks.admin.places import Place, rows_from
+from tasks.admin.date_drilldown import Days
+from tasks.admin.keyset import Position, rows_from
+from tasks.admin.read_only import LookedAt
 
 
 class LongChangeList(ChangeList):
@@ -58,16 +58,16 @@ class LongChangeList(ChangeList):
         if rows and has_older:
             self.older = self._link(rows[-1], is_newer=False)
 
-    def _place(self, request: HttpRequest) -> Place | None:
+    def _place(self, request: HttpRequest) -> Position | None:
         text = request.GET.get(PAGE_VAR)
         try:
             column = self.model_admin.newest_by
-            return Place.parse(text, self.model, column) if text else None
+            return Position.parse(text, self.model, column) if text else None
         except ValueError as error:
             raise IncorrectLookupParameters from error
 
     def _link(self, row: Any, *, is_newer: bool) -> str:
-        place = Place.beside(row, self.model_admin.newest_by, is_newer=is_newer)
+        place = Position.beside(row, self.model_admin.newest_by, is_newer=is_newer)
         return self.get_query_string({PAGE_VAR: str(place)})
 
     @property

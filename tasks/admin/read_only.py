@@ -1,4 +1,4 @@
-"""What is only looked at, and how it is shown where it is empty or a time."""
+"""Read-only admin pages, and how they show what is empty, a time or a state."""
 
 from typing import Any
 
