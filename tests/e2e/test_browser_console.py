@@ -171,7 +171,7 @@ def test_a_stream_refused_for_want_of_a_session_is_no_lost_connection(
     page.context.route("**/api/streams?*", lambda route: route.fulfill(status=502))
     page.goto(path.format(id=task_id))
     connection = page.locator("[data-part=connection]")
-    expect(connection).to_contain_text("connection lost since")
+    expect(connection).to_contain_text("disconnected at")
     cookies = page.context.cookies()
     page.context.clear_cookies()
     page.context.unroute("**/api/streams?*")

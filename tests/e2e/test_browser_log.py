@@ -287,7 +287,7 @@ def test_a_lost_connection_is_said_and_no_line_comes_twice(
     stopped_later.append(task_id)
     page.goto(f"/tasks/{task_id}")
     connection = page.locator("[data-part=connection]")
-    expect(connection).to_contain_text("connection lost since")
+    expect(connection).to_contain_text("disconnected at")
     page.context.unroute("**/api/streams?*")
     expect(watched(page)).to_have_attribute("data-status", "completed")
     count = service.wait_for(task_id)["logCount"]

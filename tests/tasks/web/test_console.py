@@ -181,10 +181,10 @@ def test_what_waits_says_why_and_the_next_comes_first(staff):
     next_one = TaskFactory(lock="publish", version="v1")
     TaskFactory(version="v2")
     rows = texts_of(staff.get("/").text, "now")
-    waits = f"Waiting for {holder} (started by alice), which has the same lock"
+    waits = f"Waiting for {holder} (started by alice) to finish (same lock)"
     assert f"{waits} · next in the queue" in rows[1]
     assert next_one.version in rows[1]
-    busy = "Waiting: the 1 slot of the runners is busy · number 2 in the queue"
+    busy = "Waiting: the only runner slot is busy · position 2 in the queue"
     assert busy in rows[2]
 
 
@@ -195,13 +195,13 @@ def test_of_a_long_queue_the_first_are_listed_and_the_rest_is_counted(
     with django_assert_max_num_queries(15):
         answer = staff.get("/")
     assert len(texts_of(answer.text, "now")) == 50
-    assert "And 10 more tasks wait behind these." in answer.text
+    assert "10 more tasks are queued behind these." in answer.text
 
 
 def test_an_empty_console_says_so(staff):
     html = staff.get("/").text
-    assert "Nothing runs, and nothing waits." in html
-    assert "Nothing has run yet." in html
+    assert "Nothing is running or queued." in html
+    assert "No tasks yet." in html
 
 
 # --- What ran ------------------------------------------------------------------------
