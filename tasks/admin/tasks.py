@@ -177,9 +177,7 @@ class TaskAdmin(TaskFields, LongList):
             cancel_and_say(request, task, force=force)
             return redirect("admin:tasks_task_change", task.pk)
         question = (
-            gettext("Force the end of %(task)s?")
-            if force
-            else gettext("Cancel %(task)s?")
+            gettext("Force-stop %(task)s?") if force else gettext("Cancel %(task)s?")
         )
         title = question % {"task": task}
         return self._ask(request, "cancel", title, original=task, force=force)

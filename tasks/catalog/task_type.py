@@ -187,7 +187,7 @@ class TaskType:
             value = given.get(name, parameter.default)
             if value is None and name not in given:
                 if parameter.required:
-                    errors[name] = [_("It is required.")]
+                    errors[name] = [_("Required.")]
                 continue
             if problem := parameter.problem(value):
                 errors[name] = [problem]

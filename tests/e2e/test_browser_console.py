@@ -63,7 +63,7 @@ def test_a_long_task_is_cancelled_after_a_question(open_page, service):
     page = open_page(f"/tasks/{task_id}")
     page.keyboard.press("c")
     dialog = page.get_by_role("dialog", name="Cancel slowly?")
-    dialog.get_by_role("button", name="Let it run").click()
+    dialog.get_by_role("button", name="Keep running").click()
     expect(dialog).to_have_count(0)
     assert service.task(task_id)["status"] == "running"
     page.get_by_role("button", name="Cancel task").click()

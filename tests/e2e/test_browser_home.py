@@ -91,11 +91,11 @@ def test_a_type_that_asks_starts_after_the_version_was_typed_again(
     open_page, service, demo
 ):
     page = open_page("/?type=rollback&version=v884")
-    again = form(page).get_by_label("Type the version again to start it")
+    again = form(page).get_by_label("Type the version again to confirm")
     start = form(page).get_by_role("button", name="Start rollback")
     start.click()
     expect(again).to_be_focused()
-    expect(form(page).get_by_text("To start it, type v884 here.")).to_be_visible()
+    expect(form(page).get_by_text("Type v884 to confirm.")).to_be_visible()
     again.fill("v88")
     start.click()
     expect(again).to_have_attribute("aria-invalid", "true")
@@ -107,9 +107,9 @@ def test_a_type_that_asks_starts_after_the_version_was_typed_again(
 
 def test_the_server_asks_for_it_too(open_page, service):
     page = open_page("/?type=prune", java_script_enabled=False)
-    form(page).get_by_label("Type prune to start it").fill("prun")
+    form(page).get_by_label("Type prune to confirm").fill("prun")
     form(page).get_by_role("button", name="Start prune").click()
-    expect(page.get_by_text("To start it, type prune here.")).to_be_visible()
+    expect(page.get_by_text("Type prune to confirm.")).to_be_visible()
     assert page.url == f"{service.url}/"
 
 
@@ -334,7 +334,7 @@ def test_the_recent_tasks_are_searched_and_back_works(open_page, service):
     expect(recent(page)).to_contain_text("exit-code")
     assert f"recent-q={found[:13]}" in page.url
     page.get_by_label("Status").select_option("completed")
-    expect(page.get_by_text("No task fits these filters.")).to_be_visible()
+    expect(page.get_by_text("No tasks match these filters.")).to_be_visible()
     page.go_back()
     expect(recent(page)).to_have_count(1)
     page.go_back()
@@ -366,4 +366,4 @@ def test_the_console_is_whole_without_script(open_page, service, cancelled_later
     expect(page.locator("#releases tbody tr")).to_have_count(3)
     page.locator("[data-search]").fill("no such thing")
     page.get_by_role("button", name="Filter").click()
-    expect(page.get_by_text("No task fits these filters.")).to_be_visible()
+    expect(page.get_by_text("No tasks match these filters.")).to_be_visible()

@@ -54,13 +54,13 @@ def test_a_cancel_under_way_says_since_when_and_can_be_forced(open_page, service
     ask_to_cancel(page)
     since = re.compile(r"Cancelling \([2-9] s\), requested by admin")
     expect(now(page, "cancelling")).to_have_text(since)
-    page.get_by_role("button", name="Force").click()
-    dialog = page.get_by_role("dialog", name="Force the end of deaf?")
+    page.get_by_role("button", name="Force stop").click()
+    dialog = page.get_by_role("dialog", name="Force-stop deaf?")
     expect(dialog).to_contain_text("killed at once, without waiting for the step")
-    dialog.get_by_role("button", name="Force").click()
+    dialog.get_by_role("button", name="Force stop").click()
     expect(watched(page)).to_have_attribute("data-status", "cancelled")
     expect(now(page, "cancelling")).to_be_hidden()
-    expect(page.get_by_role("button", name="Force")).to_be_hidden()
+    expect(page.get_by_role("button", name="Force stop")).to_be_hidden()
     assert service.task(task_id)["cancelForced"]
     assert not processes_with(mark)
 
@@ -97,7 +97,7 @@ def test_a_cancel_is_shown_at_once_and_an_error_takes_its_place(
     )
     expect(badge(page)).to_have_text("⊖ cancelling")
     expect(problem).to_be_hidden()
-    expect(button).to_have_text("Force")
+    expect(button).to_have_text("Force stop")
 
 
 def test_what_only_waits_is_cancelled_in_its_own_words_and_nothing_stale_stays(
@@ -111,7 +111,7 @@ def test_what_only_waits_is_cancelled_in_its_own_words_and_nothing_stale_stays(
     expect(now(page, "step")).to_contain_text("Waiting for gate")
     page.keyboard.press("c")
     dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("so nothing is ended")
+    expect(dialog).to_contain_text("so there is nothing to stop")
     expect(dialog.get_by_role("button", name="Keep queued")).to_be_focused()
     dialog.get_by_role("button", name="Cancel task").click()
     expect(watched(page)).to_have_attribute("data-status", "cancelled")
@@ -132,8 +132,8 @@ def test_a_question_says_what_has_become_true_meanwhile(
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("Keep queued")
     service.request("POST", f"/api/tasks/{first}/cancel")
-    expect(dialog).to_contain_text("Let it run")
-    expect(dialog).to_contain_text("Its processes are ended.")
+    expect(dialog).to_contain_text("Keep running")
+    expect(dialog).to_contain_text("Its processes will be stopped.")
     service.request("POST", f"/api/tasks/{second}/cancel")
     expect(dialog).to_be_hidden()
 
@@ -185,13 +185,13 @@ def test_what_has_been_forced_says_so_and_is_not_offered_again(
     page = open_page(f"/tasks/{task_id}")
     expect(page.locator("#L2")).to_contain_text("deaf")
     ask_to_cancel(page)
-    expect(page.get_by_role("button", name="Force")).to_be_visible()
+    expect(page.get_by_role("button", name="Force stop")).to_be_visible()
     page.keyboard.press("c")
-    page.get_by_role("dialog").get_by_role("button", name="Force").click()
+    page.get_by_role("dialog").get_by_role("button", name="Force stop").click()
     ended = page.locator("[data-task][data-status=cancelled]")
     forced = now(page, "cancelling").filter(has_text="Force-stopping ")
     expect(ended.or_(forced).first).to_be_visible()
-    expect(page.get_by_role("button", name="Force")).to_be_hidden()
+    expect(page.get_by_role("button", name="Force stop")).to_be_hidden()
 
 
 def test_without_script_a_cancel_is_forced(open_page, service, deaf):
@@ -202,9 +202,9 @@ def test_without_script_a_cancel_is_forced(open_page, service, deaf):
     expect(now(page, "cancelling")).to_have_text(
         re.compile(r"Cancelling \(\d+ s\), requested by admin")
     )
-    page.get_by_role("button", name="Force").click()
+    page.get_by_role("button", name="Force stop").click()
     expect(page.get_by_text("killed at once, without waiting")).to_be_visible()
-    page.get_by_role("button", name="Force").click()
+    page.get_by_role("button", name="Force stop").click()
     expect(page).to_have_url(f"{service.url}/tasks/{task_id}")
     assert service.wait_for(task_id, "cancelled")["cancelForced"]
 

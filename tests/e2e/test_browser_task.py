@@ -88,7 +88,7 @@ def test_rerun_with_changes_leads_to_the_filled_form(open_page, service):
     task_id = service.create("exit-code", code="3")
     service.wait_for(task_id)
     page = open_page(f"/tasks/{task_id}")
-    page.get_by_role("link", name="Rerun with changes").click()
+    page.get_by_role("link", name="Run again with changes").click()
     field = page.locator("input[name=code]:visible")
     expect(field).to_have_value("3")
     field.fill("0")
@@ -151,7 +151,7 @@ def test_a_rollback_runs_again_only_when_its_version_was_typed(
     expect(field).to_be_focused()
     field.fill("v885")
     field.press("Enter")
-    expect(question).to_contain_text("请在此输入 v884 以启动。")
+    expect(question).to_contain_text("请输入 v884 以确认。")
     expect(field).to_be_focused()
     page.keyboard.press("Escape")
     expect(question).to_be_hidden()
@@ -301,10 +301,10 @@ def test_a_log_without_lines_says_what_it_is(open_page, service, stopped_later):
     service.wait_for(gate, "running")
     task_id = service.create("three-steps")
     page = open_page(f"/tasks/{task_id}")
-    expect(page.get_by_text("What the task prints appears here.")).to_be_visible()
+    expect(page.get_by_text("Output appears here.")).to_be_visible()
     service.request("POST", f"/api/tasks/{task_id}/cancel")
     expect(watched(page)).to_have_attribute("data-status", "cancelled")
-    expect(page.get_by_text("The task printed nothing.")).to_be_visible()
+    expect(page.get_by_text("The task produced no output.")).to_be_visible()
 
 
 def test_the_result_is_a_table_when_the_task_has_ended(open_page, service):
@@ -350,7 +350,7 @@ def test_all_of_the_result_is_in_sight(open_page, service, size):
 def test_on_a_phone_the_title_is_one_line(open_page, service):
     task_id = a_full_syncs_result(service)
     page = open_page(f"/tasks/{task_id}", viewport={"width": 412, "height": 800})
-    expect(page.get_by_role("link", name="Rerun with changes")).to_be_visible()
+    expect(page.get_by_role("link", name="Run again with changes")).to_be_visible()
     title = page.get_by_role("heading", level=1)
     assert title.bounding_box()["height"] < 2 * 24  # its line height
 

@@ -84,8 +84,8 @@ def test_a_type_that_asks_wants_each_version_typed_and_starts_all_or_nothing(roo
     ]
     typed = {f"typed-{tasks[0].pk}": "v884", f"typed-{tasks[1].pk}": "v884"}
     page = act(root, "rerun_selected", *tasks, sure="yes", **typed).text
-    assert "To start it, type v885 here." in page
-    assert "To start it, type v884 here." not in page
+    assert "Type v885 to confirm." in page
+    assert "Type v884 to confirm." not in page
     assert Task.objects.count() == 3
     typed[f"typed-{tasks[1].pk}"] = "v885"
     act(root, "rerun_selected", *tasks, sure="yes", **typed)
@@ -195,9 +195,9 @@ def test_a_cancel_is_forced_by_a_button_that_asks_first(root):
     task = TaskFactory(status=Task.Status.RUNNING, runner=RunnerFactory())
     url = f"{TASKS}{task.pk}/cancel/"
     root.post(url, {"sure": "yes"})
-    assert ">Force</button>" in root.get(f"{TASKS}{task.pk}/change/").text
+    assert ">Force stop</button>" in root.get(f"{TASKS}{task.pk}/change/").text
     question = root.post(url, {"force": "yes"}).text
-    assert "Force the end of check-integrity v885?" in question
+    assert "Force-stop check-integrity v885?" in question
     task.refresh_from_db()
     assert not task.cancel_forced
     root.post(url, {"force": "yes", "sure": "yes"})

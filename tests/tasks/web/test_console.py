@@ -70,16 +70,16 @@ def test_a_type_that_asks_starts_only_when_the_version_is_typed_again(
     form = {"type": "publish", "version": "v885", "typed-again": typed}
     answer = staff.post("/", form)
     assert answer.status_code == 400
-    assert "To start it, type v885 here." in answer.text
+    assert "Type v885 to confirm." in answer.text
     assert not Task.objects.exists()
     staff.post("/", {**form, "typed-again": "v885"})
     assert Task.objects.get().params == {"version": "v885"}
 
 
 def test_a_type_without_a_version_asks_for_its_name(staff, own_types):
-    assert "Type sweep to start it" in staff.get("/?type=sweep").text
+    assert "Type sweep to confirm" in staff.get("/?type=sweep").text
     refused = staff.post("/", {"type": "sweep", "typed-again": "swep"})
-    assert "To start it, type sweep here." in refused.text
+    assert "Type sweep to confirm." in refused.text
     staff.post("/", {"type": "sweep", "typed-again": "sweep"})
     assert Task.objects.get().type == "sweep"
 
@@ -87,7 +87,7 @@ def test_a_type_without_a_version_asks_for_its_name(staff, own_types):
 def test_a_wrong_value_and_a_missing_confirmation_are_said_together(staff, own_types):
     answer = staff.post("/", {"type": "publish", "version": "885"})
     assert "It must match the pattern v[0-9]+." in answer.text
-    assert "To start it, type 885 here." in answer.text
+    assert "Type 885 to confirm." in answer.text
 
 
 def test_a_program_need_not_type_anything_again(program, own_types):

@@ -164,7 +164,7 @@ def test_each_of_thirty_days_has_its_bar_and_the_longest_is_the_highest():
     assert len(heights) == 30
     assert heights[-3:] == [0, 7, 28]
     assert [day.failed for day in found.days[-3:]] == [1, 0, 0]
-    assert found.plot_words == "Median of each day: from 5 s to 20 s; failed: 1"
+    assert found.plot_words == "Daily median: 5 s to 20 s; failed: 1"
 
 
 def test_the_page_shows_each_types_figures_as_a_table_and_a_plot(staff):

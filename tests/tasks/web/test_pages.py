@@ -262,8 +262,8 @@ def test_cancel_asks_first_and_then_cancels(staff):
 
 def test_what_only_waits_is_asked_about_in_its_own_words(staff, root_page):
     for status, words, no in (
-        ("pending", "so nothing is ended", "Keep queued"),
-        ("running", "Its processes are ended", "Let it run"),
+        ("pending", "so there is nothing to stop", "Keep queued"),
+        ("running", "Its processes will be stopped", "Keep running"),
     ):
         task = TaskFactory(status=status)
         for question in (staff.get(f"/tasks/{task.pk}/cancel").text, root_page(task)):
@@ -352,7 +352,7 @@ def test_a_task_that_is_being_cancelled_says_since_when_and_by_whom(staff):
     assert re.fullmatch(since, said)
     assert "⊖</span>" in html
     assert ">cancelling</span>" in html
-    assert re.search(r">\s*Force\s*</button>", html)
+    assert re.search(r">\s*Force stop\s*</button>", html)
     assert "Cancel task</button>" not in html
     task.cancel_forced = True
     task.save()
@@ -365,8 +365,8 @@ def test_a_cancel_is_forced_after_a_question(staff):
     task = TaskFactory(status=Task.Status.RUNNING, runner=RunnerFactory())
     staff.post(f"/tasks/{task.pk}/cancel")
     question = staff.get(f"/tasks/{task.pk}/cancel?force=yes").text
-    assert "Force the end of check-integrity v885?" in question
-    assert "killed at once, without waiting for the step to end" in question
+    assert "Force-stop check-integrity v885?" in question
+    assert "killed at once, without waiting for a clean exit" in question
     task.refresh_from_db()
     assert not task.cancel_forced
     page = staff.post(f"/tasks/{task.pk}/cancel", {"force": "yes"}, follow=True)
@@ -405,10 +405,10 @@ def test_a_second_attempt_is_named_and_explained(staff):
     task = TaskFactory(status=Task.Status.RUNNING, attempt=2)
     html = staff.get(f"/tasks/{task.pk}").text
     assert now_in(html, "attempt") == "Attempt 2"
-    assert html.count("the task went back to the queue") == 2
+    assert html.count("so the task was queued again") == 2
     first = staff.get(f"/tasks/{TaskFactory().pk}").text
     assert now_in(first, "attempt") is None
-    assert "the task went back to the queue" not in facts_in(first)
+    assert "so the task was queued again" not in facts_in(first)
 
 
 def test_the_language_is_switched_by_a_form_and_kept(staff):
