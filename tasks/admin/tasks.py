@@ -61,7 +61,7 @@ class TaskAdmin(TaskFields, LongList):
     )  # fmt: skip
     date_hierarchy, newest_by = "created_at", "number"
     search_fields = ("id", "version", "created_by")
-    search_help_text = _("The beginning of an id, or a part of a version or a person")
+    search_help_text = _("Start of an ID, or part of a version or person")
     actions = (
         "rerun_selected",
         "cancel_selected",
@@ -108,8 +108,8 @@ class TaskAdmin(TaskFields, LongList):
             made, questions = run_again(questions, request)
             if made:
                 text = ngettext(
-                    "%(n)s task was started again.",
-                    "%(n)s tasks were started again.",
+                    "%(n)s task was rerun.",
+                    "%(n)s tasks were rerun.",
                     len(made),
                 )
                 messages.success(request, text % {"n": len(made)})
@@ -236,14 +236,14 @@ def pin_and_say(request: HttpRequest, tasks: list[Task], *, pinned: bool) -> Non
         return
     if pinned:
         text = ngettext(
-            "%(n)s task is pinned: it is kept however many follow it.",
-            "%(n)s tasks are pinned: they are kept however many follow them.",
+            "%(n)s task is pinned and will not be deleted.",
+            "%(n)s tasks are pinned and will not be deleted.",
             len(changed),
         )
     else:
         text = ngettext(
-            "%(n)s task is pinned no more.",
-            "%(n)s tasks are pinned no more.",
+            "%(n)s task is no longer pinned.",
+            "%(n)s tasks are no longer pinned.",
             len(changed),
         )
     messages.success(request, text % {"n": len(changed)})

@@ -210,7 +210,7 @@ class TaskViewSet(ViewSetMixin, ApiView):
         return started(request, task)
 
     @described(
-        "Start a task again",
+        "Rerun a task",
         "A new task of the same type, linked by `rerunOf`, with the parameters of the "
         "first one; those in `params` take their place. Secret ones have to be given "
         "again: they are forgotten once a task has ended. With a session instead of a "
@@ -262,7 +262,7 @@ class TaskViewSet(ViewSetMixin, ApiView):
         return Response(with_newest_lines(request, task), 202)
 
     @described(
-        "Keep a task",
+        "Pin a task",
         "A pinned task is kept however many follow it, until it is unpinned. Doing it "
         "twice is no error.",
         scope=OWN_OR_ANY,
@@ -278,7 +278,7 @@ class TaskViewSet(ViewSetMixin, ApiView):
         return Response(with_newest_lines(request, task))
 
     @described(
-        "Keep a task no longer than others",
+        "Unpin a task",
         "It goes when enough tasks have followed it.",
         scope=OWN_OR_ANY,
         operation_id="unpinTask",

@@ -188,7 +188,7 @@ class Shown:
 
     @property
     def levels(self) -> list[str]:
-        """Of lines; they are what the API calls them in every language."""
+        """Of lines, as the API calls them; the page says them in its language."""
         return LogLine.Level.values
 
     @property

@@ -30,8 +30,8 @@ SENTENCES = {
     403: (
         gettext_noop("You don't have permission to do this"),
         gettext_noop(
-            "Your account may not do this. Somebody in the group “admin” can put it "
-            "into another group, under Users in the administration."
+            "Your account doesn't have permission to do this. Someone in the group "
+            "“admin” can add it to another group under Users in the administration."
         ),
     ),
     404: (

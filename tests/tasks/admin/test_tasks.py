@@ -68,7 +68,7 @@ def test_rerun_selected_asks_and_then_starts_each_again_the_oldest_first(root, a
     once = {"sure": "yes", "once": "4711"}
     for _ in range(2):  # a form sent twice
         page = act(root, "rerun_selected", *reversed(tasks), **once)
-        assert "2 tasks were started again." in page.text
+        assert "2 tasks were rerun." in page.text
     new = Task.objects.filter(created_by="root").order_by("number")
     assert [task.rerun_of for task in new] == tasks
 
@@ -210,11 +210,11 @@ def test_pinned_is_what_is_pinned_by_button_and_by_action(root, act):
     first, second = TaskFactory.create_batch(2)
     root.post(f"{TASKS}{first.pk}/pin/")
     page = act(root, "pin_selected", first, second)
-    assert "1 task is pinned: it is kept however many follow it." in page.text
+    assert "1 task is pinned and will not be deleted." in page.text
     assert Task.objects.filter(pinned=True).count() == 2
     root.post(f"{TASKS}{first.pk}/pin/", {"no": "yes"})
     page = act(root, "unpin_selected", first, second)
-    assert "1 task is pinned no more." in page.text
+    assert "1 task is no longer pinned." in page.text
     assert not Task.objects.filter(pinned=True).exists()
     events = AuditEvent.objects.order_by("pk").values_list("action", "target")
     names = ["pin", "pin", "unpin", "unpin"]

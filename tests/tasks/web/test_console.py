@@ -254,7 +254,7 @@ def test_a_failed_task_says_what_failed_in_the_readers_language(staff):
     assert error in texts_of(staff.get("/").text, "recent")[0]
     chinese = {"Accept-Language": "zh-hans"}
     html = staff.get("/", headers=chinese).text
-    assert "步骤“iOS manifest”失败，退出码 3。" in texts_of(html, "recent")[0]
+    assert "步骤“iOS 清单”失败，退出码 3。" in texts_of(html, "recent")[0]
 
 
 def test_the_recent_tasks_are_in_the_order_of_their_ends(staff):

@@ -206,7 +206,7 @@ def test_of_very_many_runs_the_newest_count_and_that_is_said(staff):
     answer = staff.get("/history")
     (found,) = answer.context["statistics"]
     assert (found.runs, found.is_cut, found.p95) == (MOST_RUNS, True, "1 s")
-    assert f"There were more; the figures are of the newest {MOST_RUNS}." in answer.text
+    assert f"There were more; only the newest {MOST_RUNS} are counted." in answer.text
 
 
 # --- Speed --------------------------------------------------------------------------
