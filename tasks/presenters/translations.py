@@ -83,6 +83,11 @@ SENTENCES = (
     gettext_noop("The parameter %(parameter)s has no value."),
     gettext_noop("::add-mask:: named more than %(count)s lines of secrets."),
     gettext_noop("The parameter %(parameter)s is not accepted any more: %(reason)s"),
+    gettext_noop("Too long: at most %(limit)s characters."),
+    gettext_noop("Must be one of: %(choices)s."),
+    gettext_noop("Must be one line of text that does not start with “-”."),
+    gettext_noop("Must match the pattern %(pattern)s."),
+    # As these began before.
     gettext_noop("It is too long: at most %(limit)s characters."),
     gettext_noop("It must be one of: %(choices)s."),
     gettext_noop("It must be one line of text that does not start with “-”."),

@@ -44,7 +44,7 @@ def test_a_wrong_value_is_said_beside_its_field(open_page):
     field = launch(page).get_by_label("Version")
     field.fill("885")
     field.press("Enter")
-    expect(page.get_by_text("It must match the pattern v[0-9]+.")).to_be_visible()
+    expect(page.get_by_text("Must match the pattern v[0-9]+.")).to_be_visible()
     expect(field).to_be_focused()
     expect(field).to_have_attribute("aria-invalid", "true")
 

@@ -118,7 +118,7 @@ def test_what_only_the_server_can_refuse_is_said_beside_its_field(open_page):
     text = form(page).locator("input[name=text]")
     text.fill("-rf")  # no pattern that a browser knows
     text.press("Enter")
-    expect(form(page).get_by_text("It must be one line of text that")).to_be_visible()
+    expect(form(page).get_by_text("Must be one line of text that")).to_be_visible()
     expect(text).to_be_focused()
     expect(text).to_have_value("-rf")
 

@@ -42,7 +42,7 @@ def test_submit_says_what_the_task_waits_for_only_where_it_has_to_wait():
 
 
 def test_submit_says_which_parameter_is_wrong():
-    with pytest.raises(CommandError, match=r"--version: It must match .*v\[0-9\]\+"):
+    with pytest.raises(CommandError, match=r"--version: Must match .*v\[0-9\]\+"):
         run("submit", "check-integrity", "--version", "885")
     assert not Task.objects.exists()
 

@@ -86,7 +86,7 @@ def test_a_type_without_a_version_asks_for_its_name(staff, own_types):
 
 def test_a_wrong_value_and_a_missing_confirmation_are_said_together(staff, own_types):
     answer = staff.post("/", {"type": "publish", "version": "885"})
-    assert "It must match the pattern v[0-9]+." in answer.text
+    assert "Must match the pattern v[0-9]+." in answer.text
     assert "Type 885 to confirm." in answer.text
 
 
@@ -244,7 +244,7 @@ def test_the_recent_tasks_are_filtered_by_the_address(staff, query, versions):
 def test_a_filter_that_means_nothing_is_said_and_finds_nothing(staff):
     TaskFactory(status=Task.Status.COMPLETED)
     html = staff.get("/?recent-status=broken").text
-    assert "It must be one of: completed, failed, cancelled." in html
+    assert "Must be one of: completed, failed, cancelled." in html
     assert texts_of(html, "recent") == []
 
 

@@ -65,9 +65,9 @@ def test_tasks_are_found_by_type_version_status_person_time_and_text(
 @pytest.mark.parametrize(
     ("query", "problem"),
     [
-        ("status=broken", "It must be one of: pending, running, completed"),
-        ("from=yesterday", "It must be a day, such as 2025-11-26."),
-        ("q=" + "x" * 201, "It is too long: at most 200 characters."),
+        ("status=broken", "Must be one of: pending, running, completed"),
+        ("from=yesterday", "Must be a day, such as 2025-11-26."),
+        ("q=" + "x" * 201, "Too long: at most 200 characters."),
     ],
 )
 def test_a_filter_that_means_nothing_is_said_and_finds_nothing(staff, query, problem):

@@ -130,7 +130,7 @@ def test_a_posted_form_without_the_token_is_refused(browser):
 def test_a_wrong_value_is_said_beside_its_field_and_kept_there(staff):
     answer = staff.post("/", {"type": "check-integrity", "version": "885"})
     assert answer.status_code == 400
-    assert "It must match the pattern v[0-9]+." in answer.text
+    assert "Must match the pattern v[0-9]+." in answer.text
     assert 'value="885"' in answer.text
 
 
