@@ -195,6 +195,6 @@ def test_a_runner_that_is_killed_is_shown_as_dead(open_page, service):
         return row.filter(has_text=state).count() == 1
 
     service.start("doomed", "--name", "doomed", "--types", "prune")
-    wait_until(lambda: shows("● alive"), "a living runner")
+    wait_until(lambda: shows("● active"), "a living runner")
     service.kill("doomed")
     wait_until(lambda: shows("✕ dead"), "a dead runner")
