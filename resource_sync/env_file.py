@@ -28,7 +28,7 @@ def write_env_file(path: Path) -> list[str]:
             return []
         reason = getattr(error, "strerror", None) or error
         raise SystemExit(
-            f"{path} can't be read and written ({reason}); it takes a text in "
+            f"{path} can't be read and written ({reason}); expected text in "
             "UTF-8 of the account that starts the service."
         ) from error
 

@@ -36,7 +36,7 @@ try:
 except (OSError, UnicodeError) as error:
     raise SettingError(
         f"{BASE_DIR / '.env'} can't be read ({getattr(error, 'strerror', error)}); it "
-        "takes a text in UTF-8 that the account of the service can read."
+        "takes text in UTF-8 that the account of the service can read."
     ) from error
 # Django sets TZ to its own, which is not what programs started from here should have.
 HOST_TZ = os.environ.get("TZ")
@@ -55,7 +55,7 @@ def setting(name: str, default: str, parse: Callable[[str], T], takes: str) -> T
         if parse is secret:  # what nobody reads over a shoulder or in a log
             shown = f"a value of {len(raw)} characters"
         wrong = str(error) if isinstance(error, WrongUrl) else f"{shown} is not valid"
-        message = f"{name}: {wrong}; it takes {takes}."
+        message = f"{name}: {wrong}; expected {takes}."
         raise SettingError(message) from error
 
 

@@ -12,7 +12,7 @@ def bind_address(host: str, port: int) -> str:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         raise SystemExit(
-            f"HOST: {host!r} is not valid; it takes an address to listen on."
+            f"HOST: {host!r} is not valid; expected an address to listen on."
         ) from error
     # IPv4 first: "localhost" is both, and the banner's URL is IPv4.
     return str(min(found, key=lambda entry: entry[0] != socket.AF_INET)[4][0])

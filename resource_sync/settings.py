@@ -77,20 +77,20 @@ for path in (DATA_DIR, LOG_DIR):
         name = "DATA_DIR" if path == DATA_DIR else "LOG_DIR"
         raise SettingError(
             f"{name}: {str(path)!r} cannot be made ({error.strerror}); "
-            f"it takes {FOLDER} that can be written."
+            f"expected {FOLDER} that can be written."
         ) from error
     if not os.access(path, os.W_OK | os.X_OK):
         name = "DATA_DIR" if path == DATA_DIR else "LOG_DIR"
         raise SettingError(
             f"{name}: {str(path)!r} can't be written by this account "
-            f"({private_files.account(os.geteuid())}); it takes {FOLDER} that can be."
+            f"({private_files.account(os.geteuid())}); expected {FOLDER} that can be."
         )
     private_files.make_private(path)
 
 SECRET_KEY = setting("SECRET_KEY", "", secret, LONG_ENOUGH)
 if not SECRET_KEY:
     raise SettingError(
-        "SECRET_KEY: it is missing; it takes at least 32 random characters "
+        "SECRET_KEY: it is missing; expected at least 32 random characters "
         "(`make run` writes one into .env on the first start)."
     )
 
@@ -117,7 +117,10 @@ CORS_ALLOWED_ORIGINS = setting(
 RATE_LIMIT_CREATE = setting("RATE_LIMIT_CREATE", "30/m", rate, RATE)
 RATE_LIMIT_READ = setting("RATE_LIMIT_READ", "600/m", rate, RATE)
 TASK_RETENTION = setting(
-    "TASK_RETENTION", "100", count, "how many finished tasks are kept, 0 for all"
+    "TASK_RETENTION",
+    "100",
+    count,
+    "a whole number of finished tasks to keep, 0 for all",
 )
 RUNNERS = setting("RUNNERS", "1", one_to(64), "a number from 1 to 64")
 RUNNER_CONCURRENCY = setting(

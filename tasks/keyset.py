@@ -39,7 +39,7 @@ class Cursor:
             return cls(is_backward, int(number), uuid.UUID(task_id))
         except (ValueError, KeyError, binascii.Error) as error:
             raise ValueError(
-                _("It must come from “next” or “previous” of an answer.")
+                _("Must come from “next” or “previous” of a response.")
             ) from error
 
 

@@ -171,7 +171,7 @@ def planned_rerun(
 
 def to_start(word: str) -> str:
     """Return the sentence for who has not typed what a type asks for."""
-    return _("To start it, type {word} here.").format(word=word)
+    return _("Type {word} to confirm.").format(word=word)
 
 
 def request_cancel(task_id: uuid.UUID, actor: Actor, *, force: bool = False) -> Task:

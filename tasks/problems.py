@@ -82,7 +82,7 @@ def from_exception(exc: BaseException) -> HttpResponse:
 
 def unexpected() -> HttpResponse:
     """The answer to what nobody expected."""
-    return problem(500, None, _("Something went wrong here; it has been logged."))
+    return problem(500, None, _("Something went wrong; the error has been logged."))
 
 
 def problem_response(exc: Exception, context: dict[str, Any]) -> HttpResponse:
@@ -277,7 +277,7 @@ ANSWERS: list[
     ),
     (exceptions.APIException, _api_exception),
     (Http404, _says(404, lambda: _("There is nothing at this address."))),
-    (PermissionDenied, _says(403, lambda: _("You may not do this."))),
+    (PermissionDenied, _says(403, lambda: _("You don't have permission to do this."))),
     (RequestDataTooBig, _says(413, lambda: _("The body is too large."))),
     (DisallowedHost, lambda exc: problem(400, None, wrong_host(exc))),
     (

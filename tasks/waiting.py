@@ -69,27 +69,27 @@ class _Queue:
     def explain(self, task: Task) -> WaitingFor:
         position = self._positions.get(task.pk, 1)  # it may have started meanwhile
         if not self._runners:
-            message = "It waits: no runner is alive."
+            message = "Waiting: no runner is active."
             return WaitingFor("runner", position, None, message)
         taken = [runner.takes for runner in self._runners]
         if not any(types is None or task.type in types for types in taken):
-            message = "It waits: no runner that is alive takes this type."
+            message = "Waiting: no active runner accepts this type."
             return WaitingFor("runner", position, None, message)
         first = None if task.lock is None else self._first_for_lock.get(task.lock)
         if first is not None and first.pk != task.pk:
-            message = f"It waits for {first} to end."
+            message = f"Waiting for {first} to finish."
             return WaitingFor("lock", position, first.pk, message, task=first)
         kind = catalog().get(task.type)
         limit = kind.max_running if kind else None
         if limit is not None and self._running_of_type[task.type] >= limit:
             some = f"{limit} tasks" if limit > 1 else "1 task"
-            message = f"It waits: at most {some} of this type at a time."
+            message = f"Waiting: at most {some} of this type run at a time."
             return WaitingFor("limit", position, None, message, most=limit)
         places = sum(runner.concurrency for runner in self._runners)
         is_busy = len(self._running) >= places
         if not is_busy:
-            return WaitingFor("turn", position, None, "It starts in a moment.")
-        message = "It waits: every runner is busy."
+            return WaitingFor("turn", position, None, "Starting in a moment.")
+        message = "Waiting: all runners are busy."
         return WaitingFor("turn", position, None, message, most=places)
 
 

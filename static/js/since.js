@@ -1,4 +1,4 @@
-// What has gone on since a moment ("Silent since 17:15:30 (6 s)"), in the reader's zone.
+// What has gone on since a moment ("No output since 17:15:30 (6 s)"), in the reader's zone.
 
 import { clock, text, ticking } from "./text.js";
 

@@ -316,7 +316,7 @@ class LimitedRequest(WebRequest):
         scope = self.channel.factory.policy.believed(self.head(self.method, self.uri))
         text = _("The request is not valid HTTP.")
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            text = _("Something went wrong here; it has been logged.")
+            text = _("Something went wrong; the error has been logged.")
         response = refusal(scope, status, text)
         start = {"status": status, "headers": raw_headers(response)}
         self.handle_reply({"type": "http.response.start", **start})

@@ -53,7 +53,7 @@ class ScopeTooSmall(PermissionDenied):
     def _text(self) -> str:
         if self.had.group:
             text = _(
-                "This takes the group “%(needed)s”; you are in “%(had)s”. Somebody in "
+                "This needs the group “%(needed)s”; you are in “%(had)s”. Someone in "
                 "the group “admin” can change that."
             )
             return text % {"needed": GROUP_OF[self.needed], "had": self.had.group}

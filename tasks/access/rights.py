@@ -118,12 +118,13 @@ def why_nothing(user: Any) -> str:
     missing, and who can help."""
     if not user.is_staff:
         return _(
-            "Your account opens nothing here, because it is no staff account. Somebody "
-            "in the group “admin” can change that, under Users in the administration."
+            "Your account has no access here, because it is not a staff account. "
+            "Someone in the group “admin” can change that under Users in the "
+            "administration."
         )
     text = _(
-        "Your account opens nothing here, because it is in none of the groups "
-        "%(groups)s. Somebody in the group “admin” can put it into one, under Users in "
+        "Your account has no access here, because it is in none of the groups "
+        "%(groups)s. Someone in the group “admin” can add it to one under Users in "
         "the administration."
     )
     return text % {"groups": GROUP_NAMES}

@@ -49,7 +49,7 @@ def staff_form(
 
 def _sign_in_first(request: HttpRequest, back_to: str) -> HttpResponse:
     if request.method == "POST":
-        text = _("Nothing was done: you were not signed in. Sign in, then try again.")
+        text = _("Nothing was done: you were not signed in. Sign in and try again.")
         messages.warning(request, text)
     return redirect_to_login(back_to, reverse("admin:login"))
 

@@ -37,7 +37,7 @@ class AuditEventAdmin(LongList):
     date_hierarchy = "at"
     newest_by = None  # nothing is ever put in between
     search_fields = ("actor", "target")
-    search_help_text = _("A part of a name, of a task's id or of a key")
+    search_help_text = _("Part of a name, task ID or key")
     fields = ("at", "actor", "address", "did", "what", "all_details")
     export_columns = COLUMNS
 
@@ -55,11 +55,11 @@ class AuditEventAdmin(LongList):
     def when(self, event: AuditEvent) -> SafeString | str:
         return time_ago(event.at)
 
-    @admin.display(description=_("did"))
+    @admin.display(description=_("action"))
     def did(self, event: AuditEvent) -> str:
         return said_action(event.action)
 
-    @admin.display(description=_("what"))
+    @admin.display(description=_("object"))
     def what(self, event: AuditEvent) -> SafeString | str:
         try:
             task = uuid.UUID(event.target)

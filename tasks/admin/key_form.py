@@ -40,17 +40,18 @@ class NewKeyForm(KeyModelForm):
         widget=forms.CheckboxSelectMultiple,
     )
     last_day = forms.DateField(
-        label=_("Last day"),
+        label=_("Expires on"),
         required=False,
         widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
-        help_text=_("It opens nothing after the end of this day (UTC). Empty: no end."),
+        help_text=_("Expires at the end of this day (UTC). Leave empty for no expiry."),
     )
     networks = forms.CharField(
-        label=_("Addresses"),
+        label=_("Allowed IPs"),
         required=False,
         widget=forms.Textarea(attrs={"rows": 3, "cols": 40}),
         help_text=_(
-            "From which it may be used, one a line, such as 10.0.0.0/8. Empty: any."
+            "IP addresses or CIDRs, one per line, such as 10.0.0.0/8. Leave empty to "
+            "allow any."
         ),
     )
 
@@ -61,7 +62,7 @@ class NewKeyForm(KeyModelForm):
     def clean_last_day(self) -> date | None:
         day: date | None = self.cleaned_data["last_day"]
         if day is not None and not timezone.now().date() <= day < date.max:
-            raise forms.ValidationError(_("This day is over already."))
+            raise forms.ValidationError(_("This day is in the past."))
         return day
 
     def clean_networks(self) -> str:
@@ -69,7 +70,7 @@ class NewKeyForm(KeyModelForm):
         try:
             return ", ".join(map(str, parse_networks(text)))
         except ValueError as error:
-            message = _("These are not addresses: %(reason)s")
+            message = _("Not valid IP addresses or CIDRs: %(reason)s")
             raise forms.ValidationError(message % {"reason": error}) from error
 
     def save(self, commit: bool = True) -> Any:

@@ -114,7 +114,7 @@ class ApiKeyAdmin(LookedAt):
         session's table, and be kept there."""
         context = {
             **self.admin_site.each_context(request),
-            "title": gettext("The key for %(name)s") % {"name": obj.name},
+            "title": gettext("API key for %(name)s") % {"name": obj.name},
             "opts": self.opts,
             "secret": request.new_key,  # type: ignore[attr-defined]
         }
@@ -131,7 +131,7 @@ class ApiKeyAdmin(LookedAt):
             return None
         context = {
             **self.admin_site.each_context(request),
-            "title": gettext("Revoke for good?"),
+            "title": gettext("Revoke permanently?"),
             "opts": self.opts,
             "keys": keys,
             "checkbox": ACTION_CHECKBOX_NAME,
@@ -153,8 +153,8 @@ class ApiKeyAdmin(LookedAt):
 def revoke(request: HttpRequest, key: ApiKey) -> None:
     """From now on the key opens nothing; says so, also where it did already."""
     if revoke_key(key, actor(request)):
-        text = gettext("%(key)s is revoked: it opens nothing any more.")
+        text = gettext("%(key)s is revoked and no longer works.")
         messages.success(request, text % {"key": key})
     else:
-        text = gettext("%(key)s was revoked before.")
+        text = gettext("%(key)s was already revoked.")
         messages.warning(request, text % {"key": key})

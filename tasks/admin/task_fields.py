@@ -158,7 +158,7 @@ class TaskFields:
         body = format_html_join(
             "", "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>", rows
         )
-        return table([_("time"), _("who"), _("from"), _("did")], body)
+        return table([_("time"), _("who"), _("from"), _("action")], body)
 
 
 def table(heads: list[Any], body: SafeString) -> SafeString:

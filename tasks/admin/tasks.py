@@ -61,7 +61,7 @@ class TaskAdmin(TaskFields, LongList):
     )  # fmt: skip
     date_hierarchy, newest_by = "created_at", "number"
     search_fields = ("id", "version", "created_by")
-    search_help_text = _("The beginning of an id, or a part of a version or a person")
+    search_help_text = _("Start of an ID, or part of a version or person")
     actions = (
         "rerun_selected",
         "cancel_selected",
@@ -108,8 +108,8 @@ class TaskAdmin(TaskFields, LongList):
             made, questions = run_again(questions, request)
             if made:
                 text = ngettext(
-                    "%(n)s task was started again.",
-                    "%(n)s tasks were started again.",
+                    "%(n)s task was rerun.",
+                    "%(n)s tasks were rerun.",
                     len(made),
                 )
                 messages.success(request, text % {"n": len(made)})
@@ -177,9 +177,7 @@ class TaskAdmin(TaskFields, LongList):
             cancel_and_say(request, task, force=force)
             return redirect("admin:tasks_task_change", task.pk)
         question = (
-            gettext("Force the end of %(task)s?")
-            if force
-            else gettext("Cancel %(task)s?")
+            gettext("Force-stop %(task)s?") if force else gettext("Cancel %(task)s?")
         )
         title = question % {"task": task}
         return self._ask(request, "cancel", title, original=task, force=force)
@@ -238,14 +236,14 @@ def pin_and_say(request: HttpRequest, tasks: list[Task], *, pinned: bool) -> Non
         return
     if pinned:
         text = ngettext(
-            "%(n)s task is pinned: it is kept however many follow it.",
-            "%(n)s tasks are pinned: they are kept however many follow them.",
+            "%(n)s task is pinned and will not be deleted.",
+            "%(n)s tasks are pinned and will not be deleted.",
             len(changed),
         )
     else:
         text = ngettext(
-            "%(n)s task is pinned no more.",
-            "%(n)s tasks are pinned no more.",
+            "%(n)s task is no longer pinned.",
+            "%(n)s tasks are no longer pinned.",
             len(changed),
         )
     messages.success(request, text % {"n": len(changed)})

@@ -48,7 +48,7 @@ class UserAdmin(OwnFilters, WrittenDown, AnyUserAdmin):
         (None, {"fields": ("username", "password")}),
         (_("Personal info"), {"fields": ("first_name", "last_name", "email")}),
         (
-            _("What they may do"),
+            _("Permissions"),
             {
                 "description": _(
                     "viewer: see everything. operator: also start tasks and run them "

@@ -58,7 +58,7 @@ class PublicView(ApiView):
 
 class RootView(PublicView):
     @described(
-        "What there is",
+        "Index",
         "JSON for a program, a page for a browser.",
         operation_id="getRoot",
         is_public=True,

@@ -115,7 +115,7 @@ class HealthView(OpenView):
                 body["database"] = "full"
                 body["reason"] = disk_full()
             elif not body["runners"]:
-                body["reason"] = _("No runner is alive, so no task is started.")
+                body["reason"] = _("No runner is active, so no task is started.")
         if "reason" in body:
             body["status"] = "unavailable"
         elif full := full_disks():

@@ -41,7 +41,7 @@ class Query:
             return default
         try:
             if "\0" in raw:
-                raise ValueError(_("It must be text."))
+                raise ValueError(_("Must be text."))
             return parse(raw)
         except ValueError as error:
             self.errors[name] = [str(error)]
@@ -52,7 +52,7 @@ class Query:
             is_number = raw.isascii() and raw.isdecimal() and len(raw) <= 20
             if not is_number or not least <= int(raw) <= most:
                 raise ValueError(
-                    _("It must be a whole number from %(least)s to %(most)s.")
+                    _("Must be a whole number from %(least)s to %(most)s.")
                     % {"least": least, "most": most}
                 )
             return int(raw)
@@ -63,7 +63,7 @@ class Query:
         def parse(raw: str) -> str:
             if len(raw) > MAX_TEXT_LENGTH:
                 raise ValueError(
-                    _("It is too long: at most %(limit)s characters.")
+                    _("Too long: at most %(limit)s characters.")
                     % {"limit": MAX_TEXT_LENGTH}
                 )
             return raw
@@ -80,7 +80,7 @@ class Query:
         words = [word.strip() for word in words if word.strip()]
         if not set(words) <= set(there_are):
             self.errors[name] = [
-                _("It must be one of: %(choices)s.") % {"choices": ", ".join(there_are)}
+                _("Must be one of: %(choices)s.") % {"choices": ", ".join(there_are)}
             ]
         return words
 
@@ -103,5 +103,5 @@ def _moment(raw: str) -> datetime:
         return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
     except (ValueError, OverflowError) as error:
         raise ValueError(
-            _("It must be a time in ISO 8601, e.g. 2025-11-26T10:30:01.234Z.")
+            _("Must be a time in ISO 8601, e.g. 2025-11-26T10:30:01.234Z.")
         ) from error

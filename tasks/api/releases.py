@@ -11,7 +11,7 @@ from tasks.releases import releases_within
 
 class ReleasesView(ApiView):
     @described(
-        "What is live where",
+        "Live versions",
         "One entry a platform, read from the stores themselves, at most a few seconds "
         "old. A store that can't be read has an `error`, and nulls.",
         operation_id="listReleases",

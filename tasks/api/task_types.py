@@ -14,7 +14,7 @@ from tasks.catalog.task_type import TaskType
 
 class TaskTypesView(ApiView):
     @described(
-        "Types of tasks",
+        "Task types",
         "Each with the JSON Schema of its parameters; those that the pages don't offer "
         "(`hidden`), too.",
         operation_id="listTaskTypes",

@@ -87,7 +87,7 @@ def with_newest_lines(
 def idempotency_key(request: Request) -> str | None:
     key = request.headers.get("Idempotency-Key")
     if key is not None and not IDEMPOTENCY_KEYS.fullmatch(key):
-        text = _("It must be 1 to 255 printable ASCII characters.")
+        text = _("Must be 1 to 255 printable ASCII characters.")
         raise ParameterErrors({"Idempotency-Key": [text]})
     return key
 
@@ -98,7 +98,7 @@ def is_forced(request: Request) -> bool:
     check_names(body, "force")
     force = body.get("force", False)
     if not isinstance(force, bool):
-        raise ParameterErrors({"force": [_("It must be true or false.")]})
+        raise ParameterErrors({"force": [_("Must be true or false.")]})
     return force
 
 
@@ -113,12 +113,12 @@ def rerun_of(request: Request) -> tuple[dict[str, Any], str | None]:
     check_names(body, "params", lifecycle.CONFIRM)
     params = body.get("params", {})
     if not isinstance(params, dict):
-        text = _("It must be a JSON object of parameters: {…}.")
+        text = _("Must be a JSON object of parameters: {…}.")
         raise ParameterErrors({"params": [text]})
     is_person = credential_of(request._request).session_key is not None
     confirmed = body.get(lifecycle.CONFIRM, "" if is_person else None)
     if lifecycle.CONFIRM in body and not isinstance(confirmed, str):
-        text = _("It must be a text (a JSON string).")
+        text = _("Must be a string.")
         raise ParameterErrors({lifecycle.CONFIRM: [text]})
     return params, confirmed
 
@@ -210,7 +210,7 @@ class TaskViewSet(ViewSetMixin, ApiView):
         return started(request, task)
 
     @described(
-        "Start a task again",
+        "Rerun a task",
         "A new task of the same type, linked by `rerunOf`, with the parameters of the "
         "first one; those in `params` take their place. Secret ones have to be given "
         "again: they are forgotten once a task has ended. With a session instead of a "
@@ -262,7 +262,7 @@ class TaskViewSet(ViewSetMixin, ApiView):
         return Response(with_newest_lines(request, task), 202)
 
     @described(
-        "Keep a task",
+        "Pin a task",
         "A pinned task is kept however many follow it, until it is unpinned. Doing it "
         "twice is no error.",
         scope=OWN_OR_ANY,
@@ -278,7 +278,7 @@ class TaskViewSet(ViewSetMixin, ApiView):
         return Response(with_newest_lines(request, task))
 
     @described(
-        "Keep a task no longer than others",
+        "Unpin a task",
         "It goes when enough tasks have followed it.",
         scope=OWN_OR_ANY,
         operation_id="unpinTask",

@@ -160,7 +160,7 @@ def _max_running(table: Table) -> int | None:
     takes = f"a whole number from 1 to {MOST_RUNNING}"
     number: int | None = table.take("max_running", int, None, takes)
     if number is not None and not 1 <= number <= MOST_RUNNING:
-        raise table.wrong("max_running", f"it takes {takes}")
+        raise table.wrong("max_running", f"expected {takes}")
     return number
 
 
@@ -201,16 +201,16 @@ def _step(table: Table, known: set[str]) -> Step:
     )  # fmt: skip
     command = table.texts("command")
     if not command or not command[0]:
-        raise table.wrong("command", "it takes a list: the program and its arguments")
+        raise table.wrong("command", "expected a list: the program and its arguments")
     cwd = table.text("cwd")
     for key, part in [*(("command", part) for part in command), ("cwd", cwd or "")]:
         table.check_placeholders(key, part, known)
     weight = table.take("weight", int | float, 1, "a number above 0")  # type: ignore[arg-type]
     if weight <= 0:
-        raise table.wrong("weight", "it takes a number above 0")
+        raise table.wrong("weight", "expected a number above 0")
     retries = table.take("retries", int, 0, "a whole number from 0 to 10")
     if not 0 <= retries <= 10:
-        raise table.wrong("retries", "it takes a whole number from 0 to 10")
+        raise table.wrong("retries", "expected a whole number from 0 to 10")
     return Step(
         name=table.text("name", name_of(command))[:200],
         command=command,
@@ -236,7 +236,7 @@ def _terminal(table: Table) -> dict[str, Any]:
     found = {key: size.count(key) for key in size.data}
     for key, number in found.items():
         if number and number > MOST_COLUMNS:
-            raise size.wrong(key, f"it takes a whole number from 1 to {MOST_COLUMNS}")
+            raise size.wrong(key, f"expected a whole number from 1 to {MOST_COLUMNS}")
     return {"pty": True, **found}
 
 
@@ -282,7 +282,7 @@ def _progress_pattern(table: Table) -> Pattern | None:
     ):
         raise table.wrong(
             "progress_pattern",
-            "it takes a group (?P<percent>…), or two: (?P<done>…) and (?P<total>…)",
+            "expected a group (?P<percent>…), or two: (?P<done>…) and (?P<total>…)",
         )
     return pattern
 

@@ -62,14 +62,14 @@ class Parameter:
     def problem(self, value: object) -> str | None:
         """One sentence on what is wrong with a value, or None."""
         if not isinstance(value, str):
-            return _("It must be a text (a JSON string).")
+            return _("Must be a string.")
         if len(value) > MAX_PARAMETER_LENGTH:
-            return _("It is too long: at most %(limit)s characters.") % {
+            return _("Too long: at most %(limit)s characters.") % {
                 "limit": MAX_PARAMETER_LENGTH
             }
         if self.choices:
             if value not in self.choices:
-                return _("It must be one of: %(choices)s.") % {
+                return _("Must be one of: %(choices)s.") % {
                     "choices": ", ".join(self.choices)
                 }
             return None
@@ -82,10 +82,8 @@ class Parameter:
             ) % {"pattern": self.pattern, "seconds": VALUE_SECONDS}
         if not fits or NO_TEXT.search(value):
             if self.pattern is None:
-                return _("It must be one line of text that does not start with “-”.")
-            return _("It must match the pattern %(pattern)s.") % {
-                "pattern": self.pattern
-            }
+                return _("Must be one line of text that does not start with “-”.")
+            return _("Must match the pattern %(pattern)s.") % {"pattern": self.pattern}
         return None
 
     def is_too_short(self, value: str) -> bool:
@@ -187,7 +185,7 @@ class TaskType:
             value = given.get(name, parameter.default)
             if value is None and name not in given:
                 if parameter.required:
-                    errors[name] = [_("It is required.")]
+                    errors[name] = [_("Required.")]
                 continue
             if problem := parameter.problem(value):
                 errors[name] = [problem]

@@ -41,11 +41,11 @@ class Table:
         value = self.data.get(key, default)
         is_wrong_bool = isinstance(value, bool) and kind is not bool
         if value is not default and (not isinstance(value, kind) or is_wrong_bool):
-            raise self.wrong(key, f"it takes {takes}")
+            raise self.wrong(key, f"expected {takes}")
         return value
 
     def text(self, key: str, default: str | None = None) -> Any:
-        return self.take(key, str, default, "a text")
+        return self.take(key, str, default, "a string")
 
     def flag(self, key: str, *, default: bool = False) -> bool:
         return bool(self.take(key, bool, default, "true or false"))
@@ -53,7 +53,7 @@ class Table:
     def texts(self, key: str) -> tuple[str, ...]:
         value = self.data.get(key, [])
         if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
-            raise self.wrong(key, "it takes a list of texts")
+            raise self.wrong(key, "expected a list of strings")
         return tuple(value)
 
     def seconds(self, key: str) -> float | None:
@@ -62,13 +62,13 @@ class Table:
             return None
         match = DURATION.fullmatch(raw) if isinstance(raw, str) else None
         if not match or float(match[1]) <= 0:
-            raise self.wrong(key, 'it takes a duration in s, m or h, e.g. "30m"')
+            raise self.wrong(key, 'expected a duration in s, m or h, e.g. "30m"')
         return float(match[1]) * SECONDS[match[2]]
 
     def count(self, key: str) -> int | None:
         number = self.take(key, int, None, "a whole number from 1")
         if number is not None and number < 1:
-            raise self.wrong(key, "it takes a whole number from 1")
+            raise self.wrong(key, "expected a whole number from 1")
         return number if number is None else int(number)
 
     def size_bytes(self, key: str) -> int | None:
@@ -76,13 +76,13 @@ class Table:
         if isinstance(raw, str):
             if match := SIZE.fullmatch(raw):
                 return int(match[1]) * BYTES[match[2]]
-            raise self.wrong(key, 'it takes bytes, or a size such as "64MiB"')
+            raise self.wrong(key, 'expected bytes, or a size such as "64MiB"')
         return self.count(key)
 
     def choice(self, key: str, choices: tuple[str, ...]) -> str:
         value = self.text(key, choices[0])
         if value not in choices:
-            raise self.wrong(key, f"it takes one of: {', '.join(choices)}")
+            raise self.wrong(key, f"expected one of: {', '.join(choices)}")
         return str(value)
 
     def check_placeholders(self, key: str, text: str, known: set[str]) -> None:

@@ -66,9 +66,9 @@ class Runner(models.Model):
     """
 
     class State(models.TextChoices):
-        ALIVE = "alive", _("alive")
-        LOST = "lost", _("silent: no heartbeat")
-        CRASHED = "crashed", _("dead: crashed")
+        ALIVE = "alive", _("active")
+        LOST = "lost", _("lost: no heartbeat")
+        CRASHED = "crashed", _("lost: crashed")
         STOPPED = "stopped", pgettext_lazy("state", "stopped")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

@@ -19,45 +19,46 @@ TEXTS = (
     gettext_noop("Sync native"),
     gettext_noop("Publish a version for iOS and Android"),
     gettext_noop("Update reuse"),
-    gettext_noop("Write down which files of a version lie in earlier ones already"),
+    gettext_noop("Record files already present in earlier versions"),
     gettext_noop("Full sync"),
-    gettext_noop(
-        "The whole release: check, reuse, sync, check what lies in the store, publish"
-    ),
+    gettext_noop("The whole release: check, reuse, sync, verify the store, publish"),
     gettext_noop("Check sources"),
-    gettext_noop("Check what lies in the store"),
+    gettext_noop("Verify the store"),
+    gettext_noop("Check what lies in the store"),  # what that step was called before
     gettext_noop("Publish all platforms"),
-    gettext_noop("Check the store"),
-    gettext_noop(
-        "Compare what lies in the store with its manifests: sizes, or every byte"
-    ),
+    gettext_noop("Compare the store with its manifests, by size or byte by byte"),
     gettext_noop("Repair"),
     gettext_noop(
-        "Send again what is damaged of a version in the store, where the source still"
-        " has it"
+        "Upload damaged files of a version again, where the source still has them"
     ),
     gettext_noop("Roll back"),
-    gettext_noop("Serve an earlier version again: the pointers move, and nothing else"),
+    gettext_noop("Make an earlier version live again: only the pointers move"),
     gettext_noop("Prune"),
-    gettext_noop(
-        "Remove old versions from the store, and no file that is still needed"
-    ),
+    gettext_noop("Remove old versions from the store, keeping every file still in use"),
     gettext_noop("Version"),
-    gettext_noop("Guard: percent of files that may change"),
-    gettext_noop("Files of earlier versions"),
+    gettext_noop("Change limit (percent of files)"),
+    gettext_noop("Reuse of earlier files"),
     gettext_noop(
-        "It stops before anything is written where more would be dropped or changed; "
-        "100 lets any change pass."
+        "Stops before writing anything if more than this share of files would be "
+        "removed or changed. 100 turns it off."
     ),
     gettext_noop("Allow files that the manifest does not list"),
-    gettext_noop("A sync leaves them behind, so it stops unless that is meant."),
+    gettext_noop(
+        "A sync does not publish such files, so it stops unless this is allowed."
+    ),
     gettext_noop("Allow an older version"),
     gettext_noop(
-        "What is served only moves forward, also by the numbers that Cocos clients "
-        "compare; to go back to what was served before, roll back."
+        "Live versions only move forward, and so do the numbers that Cocos clients "
+        "compare. To return to an earlier version, roll back."
     ),
     gettext_noop("Platforms"),
     gettext_noop("Read every byte"),
-    gettext_noop("Newest versions that stay"),
-    gettext_noop("Remove more than half, too"),
+    gettext_noop("Versions to keep"),
+    gettext_noop("Allow removing more than half"),
+    # choices
+    gettext_noop("yes"),
+    gettext_noop("no"),
+    gettext_noop("all"),
+    gettext_noop("refer"),
+    gettext_noop("copy"),
 )

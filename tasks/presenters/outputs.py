@@ -19,14 +19,14 @@ LABELS = {
     "failed": gettext_noop("failed"),
     "new": gettext_noop("new files"),
     "reused": gettext_noop("reused files"),
-    "bytes": gettext_noop("size of all"),
-    "bytesReused": gettext_noop("size reused"),
+    "bytes": gettext_noop("total size"),
+    "bytesReused": gettext_noop("reused size"),
     "bytesUploaded": gettext_noop("uploaded"),
     "copied": gettext_noop("copied files"),
-    "served": gettext_noop("live now"),
-    "previous": gettext_noop("live before"),
-    "objectsRemoved": gettext_noop("objects removed"),
-    "bytesRemoved": gettext_noop("size removed"),
+    "served": gettext_noop("now live"),
+    "previous": gettext_noop("previously live"),
+    "objectsRemoved": gettext_noop("removed objects"),
+    "bytesRemoved": gettext_noop("space freed"),
 }
 
 

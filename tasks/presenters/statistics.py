@@ -72,7 +72,7 @@ class Statistics:
         seconds = [day.seconds for day in self.days if day.seconds is not None]
         if not seconds:
             return _("No task completed on these days.")
-        return _("Median of each day: from {least} to {most}; failed: {failed}").format(
+        return _("Daily median: {least} to {most}; failed: {failed}").format(
             least=duration_text(min(seconds)),
             most=duration_text(max(seconds)),
             failed=self.failed,

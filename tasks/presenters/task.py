@@ -189,7 +189,7 @@ class Shown:
 
     @property
     def levels(self) -> list[str]:
-        """Of lines; they are what the API calls them in every language."""
+        """Of lines, as the API calls them; the page says them in its language."""
         return LogLine.Level.values
 
     @property
@@ -224,9 +224,9 @@ class Shown:
             return ""
         forced = self.task.cancel_forced
         sentence = (
-            _("Forced; cancelling since {time} ({duration}), asked by {name}")
+            _("Force-stopping ({duration}), requested by {name}")
             if forced
-            else _("Cancelling since {time} ({duration}), asked by {name}")
+            else _("Cancelling ({duration}), requested by {name}")
         )
         who = self.task.cancel_requested_by
         said = sentence.format(name=who, **self._since(asked_at))
@@ -242,7 +242,7 @@ class Shown:
         since = self.task.stalled_since
         if since is None or self.task.has_ended:
             return ""
-        return _("Silent since {time} ({duration})").format(**self._since(since))
+        return _("No output since {time} ({duration})").format(**self._since(since))
 
     def _since(self, moment: datetime) -> dict[str, str]:
         # From 1 on, as for the duration of a task that runs.
@@ -255,7 +255,7 @@ def said_waiting(waiting: WaitingFor) -> str:
     place = (
         _("next in the queue")
         if waiting.position == 1
-        else _("number {n} in the queue").format(n=f"{waiting.position:,}")
+        else _("position {n} in the queue").format(n=f"{waiting.position:,}")
     )
     return format_html("{} · {}", _reason(waiting), place)
 
@@ -267,22 +267,22 @@ def _reason(waiting: WaitingFor) -> str:
             reverse("task", args=[waiting.task.pk]),
             waiting.task,
         )
-        text = _("Waiting for {task} (started by {name}), which has the same lock")
+        text = _("Waiting for {task} (started by {name}) to finish (same lock)")
         return format_html(text, task=link, name=waiting.task.created_by or "–")
     if waiting.reason == "runner":
-        return _("It waits: no runner that is alive takes this type")
+        return _("Waiting: no active runner accepts this type")
     if waiting.most is None:
-        return _("It starts in a moment")
+        return _("Starting in a moment")
     if waiting.reason == "limit":
         text = ngettext(
-            "Waiting: {n} task of this type runs, and no more may",
-            "Waiting: {n} tasks of this type run, and no more may",
+            "Waiting: limit of {n} concurrent task of this type reached",
+            "Waiting: limit of {n} concurrent tasks of this type reached",
             waiting.most,
         )
     else:
         text = ngettext(
-            "Waiting: the {n} slot of the runners is busy",
-            "Waiting: all {n} slots of the runners are busy",
+            "Waiting: the only runner slot is busy",
+            "Waiting: all {n} runner slots are busy",
             waiting.most,
         )
     return text.format(n=f"{waiting.most:,}")

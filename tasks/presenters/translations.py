@@ -63,7 +63,8 @@ SENTENCES = (
     gettext_noop("Cancelled by %(who)s before it started."),
     gettext_noop("Cancelled by %(who)s; %(loss)s"),
     gettext_noop("Cancelled by %(who)s."),
-    gettext_noop("Interrupted by shutdown of the runner."),
+    gettext_noop("Cancelled because the runner shut down."),
+    gettext_noop("Interrupted by shutdown of the runner."),  # said before that
     gettext_noop("Interrupted: the runner was shut down."),  # of release 1.0
     gettext_noop("%(loss)s The task goes back to the queue."),
     gettext_noop("The runner %(runner)s stopped at about %(time)s; %(kept)s"),
@@ -82,6 +83,11 @@ SENTENCES = (
     gettext_noop("The parameter %(parameter)s has no value."),
     gettext_noop("::add-mask:: named more than %(count)s lines of secrets."),
     gettext_noop("The parameter %(parameter)s is not accepted any more: %(reason)s"),
+    gettext_noop("Too long: at most %(limit)s characters."),
+    gettext_noop("Must be one of: %(choices)s."),
+    gettext_noop("Must be one line of text that does not start with “-”."),
+    gettext_noop("Must match the pattern %(pattern)s."),
+    # As these began before.
     gettext_noop("It is too long: at most %(limit)s characters."),
     gettext_noop("It must be one of: %(choices)s."),
     gettext_noop("It must be one line of text that does not start with “-”."),
@@ -164,6 +170,7 @@ def _pattern(template: str) -> re.Pattern[str]:
 _PATTERNS = [(template, _pattern(template)) for template in SENTENCES]
 # Parts that are sentences themselves, or carry a number.
 _SAY_PART = {
+    "step": gettext,
     "reason": said,
     "cause": said,
     "loss": said,

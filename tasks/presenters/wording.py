@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_noop, ngettext
 
 from tasks.models import LogLine, Task
 
@@ -17,6 +17,15 @@ SHAPES = {
 CANCELLING = "cancelling"  # a running task whose end was asked for; on pages alone
 CANCELLING_SHAPE = "⊖"
 BYTE_UNITS = ("kB", "MB", "GB", "TB")
+# The levels of lines, for their translation.
+LEVEL_WORDS = (
+    gettext_noop("info"),
+    gettext_noop("stdout"),
+    gettext_noop("stderr"),
+    gettext_noop("success"),
+    gettext_noop("warning"),
+    gettext_noop("error"),
+)
 LEVEL_MARKS = {
     LogLine.Level.INFO: "›",
     LogLine.Level.SUCCESS: "✓",

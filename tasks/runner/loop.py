@@ -59,7 +59,7 @@ FENCE_SECONDS = 2 * LEASE_SECONDS
 # Asks for patience with what runs, before SIGTERM. Ignored by whoever does not know it,
 # such as a runner of the version before.
 PATIENT = signal.SIGURG
-INTERRUPTED = "Interrupted by shutdown of the runner."
+INTERRUPTED = "Cancelled because the runner shut down."
 
 
 class TaskRunner:

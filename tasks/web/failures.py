@@ -25,37 +25,36 @@ from tasks.disk import is_full
 SENTENCES = {
     400: (
         gettext_noop("This request can't be understood"),
-        gettext_noop("The address may not have been copied whole."),
+        gettext_noop("The address may not have been copied completely."),
     ),
     403: (
-        gettext_noop("You may not do this"),
+        gettext_noop("You don't have permission to do this"),
         gettext_noop(
-            "Your account may not do this. Somebody in the group “admin” can put it "
-            "into another group, under Users in the administration."
+            "Your account doesn't have permission to do this. Someone in the group "
+            "“admin” can add it to another group under Users in the administration."
         ),
     ),
     404: (
-        gettext_noop("There is nothing at this address"),
-        gettext_noop(
-            "A finished task is deleted when enough newer ones have ended; its page "
-            "goes with it."
-        ),
+        gettext_noop("Page not found"),
+        gettext_noop("Finished tasks are deleted after a while, with their pages."),
     ),
     500: (
-        gettext_noop("Something went wrong here"),
-        gettext_noop("It has been logged."),
+        gettext_noop("Something went wrong"),
+        gettext_noop("The error has been logged."),
     ),
     503: (
         gettext_noop("The database does not answer"),
-        gettext_noop("The service runs, but can read and store nothing now."),
+        gettext_noop(
+            "The service is running, but cannot read or store anything at the moment."
+        ),
     ),
 }
 DISK_FULL = gettext_noop("The disk is full")
 FORM_REFUSED = (
-    gettext_noop("This form is not valid any more"),
+    gettext_noop("This form has expired"),
     gettext_noop(
-        "Nothing was done. Somebody signed in or out since its page was opened, or the "
-        "browser keeps no cookies. Open the page again, then try once more."
+        "Nothing was done. Someone signed in or out after the page was opened, or the "
+        "browser blocks cookies. Reload the page, then try again."
     ),
 )
 

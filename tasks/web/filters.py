@@ -72,11 +72,11 @@ class Filters:
     def _read(self) -> dict[str, Any]:
         for name, text in self._given.items():
             if len(text) > MAX_TEXT_LENGTH:
-                too_long = _("It is too long: at most %(limit)s characters.")
+                too_long = _("Too long: at most %(limit)s characters.")
                 self.errors[name] = too_long % {"limit": MAX_TEXT_LENGTH}
         if self["status"] and self["status"] not in self._statuses:
             wanted = ", ".join(self._statuses)
-            problem = _("It must be one of: %(choices)s.") % {"choices": wanted}
+            problem = _("Must be one of: %(choices)s.") % {"choices": wanted}
             self.errors["status"] = problem
         first, last = self._day("from"), self._day("to")
         conditions = {
@@ -95,5 +95,5 @@ class Filters:
             day = date.fromisoformat(self[name])
             return datetime.combine(min(day, date(9998, 1, 1)), time(), UTC)
         except ValueError:
-            self.errors[name] = _("It must be a day, such as 2025-11-26.")
+            self.errors[name] = _("Must be a day, such as 2025-11-26.")
             return None

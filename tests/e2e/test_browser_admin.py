@@ -65,7 +65,7 @@ def test_every_page_of_the_admin_fits_a_phone_in_chinese_and_in_the_dark(
 # of task types, people and addresses are Latin in Chinese as well.
 ENGLISH = re.compile(
     r"\b(Select|Filter|By|Action|Go|Search|Status|Type|Version|Person|Created|Started|"
-    r"Pinned|Scope|Expires|Addresses|State|Host|Heartbeat|Runner|Audit|Export|Newest|"
+    r"Pinned|Scope|Expires|Allowed IPs|State|Host|Heartbeat|Runner|Audit|Export|Newest|"
     r"Older|Newer|Rerun|Cancel|Revoke|Welcome|Home|Name|Last|Any|All|Task|Step|Result)\b",
     re.IGNORECASE,
 )
@@ -155,9 +155,9 @@ def test_a_key_is_made_used_and_revoked(open_page, service):
     page.get_by_label("Name").fill("wall display")
     page.get_by_label("read: see everything").check()
     page.get_by_label("start: also start tasks").uncheck()
-    page.get_by_label("Last day").fill("2999-01-31")
-    page.get_by_label("Addresses").fill("127.0.0.0/8")
-    page.get_by_role("button", name="Make the key").click()
+    page.get_by_label("Expires on").fill("2999-01-31")
+    page.get_by_label("Allowed IPs").fill("127.0.0.0/8")
+    page.get_by_role("button", name="Create key").click()
     headers = {"X-API-Key": page.locator("#new-key").inner_text()}
 
     def ask(method, path):
@@ -170,7 +170,7 @@ def test_a_key_is_made_used_and_revoked(open_page, service):
     refused = ask("POST", "/api/tasks/say")
     assert refused.status_code == 403
     assert "“start”" in refused.json()["detail"]
-    page.get_by_role("link", name="To the list of keys").click()
+    page.get_by_role("link", name="Back to API keys").click()
     row = rows(page).filter(has_text="wall display")
     for text in ("● usable", "read", "127.0.0.1", "127.0.0.0/8"):
         expect(row).to_contain_text(text)
@@ -179,7 +179,7 @@ def test_a_key_is_made_used_and_revoked(open_page, service):
     expect(page.get_by_text("It can't be undone")).to_be_visible()
     assert ask("GET", "/api/tasks").status_code == 200
     page.get_by_role("button", name="Revoke").click()
-    expect(page.locator(".messagelist")).to_contain_text("opens nothing any more")
+    expect(page.locator(".messagelist")).to_contain_text("no longer works")
     assert ask("GET", "/api/tasks").status_code == 401
     page.goto(f"{AUDIT}?q=wall+display")
     expect(rows(page)).to_have_count(2)
@@ -195,6 +195,6 @@ def test_a_runner_that_is_killed_is_shown_as_dead(open_page, service):
         return row.filter(has_text=state).count() == 1
 
     service.start("doomed", "--name", "doomed", "--types", "prune")
-    wait_until(lambda: shows("● alive"), "a living runner")
+    wait_until(lambda: shows("● active"), "a living runner")
     service.kill("doomed")
     wait_until(lambda: shows("✕ dead"), "a dead runner")

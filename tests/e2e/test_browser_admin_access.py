@@ -77,23 +77,23 @@ def test_axe_finds_nothing_serious_in_the_admin(open_page, there_is, path):
 
 def test_axe_finds_nothing_serious_in_the_answers_to_forms(open_page, there_is):
     page = open_page("/admin/tasks/apikey/add/")
-    page.get_by_label("Addresses").fill("nowhere")
-    page.get_by_role("button", name="Make the key").click()
+    page.get_by_label("Allowed IPs").fill("nowhere")
+    page.get_by_role("button", name="Create key").click()
     expect(page.locator(".errorlist").first).to_be_visible()
     assert barriers(page) == []
     name = f"key {uuid.uuid4()}"
     page.get_by_label("Name").fill(name)
-    page.get_by_label("Addresses").fill("")
-    page.get_by_role("button", name="Make the key").click()
+    page.get_by_label("Allowed IPs").fill("")
+    page.get_by_role("button", name="Create key").click()
     expect(page.locator("#new-key")).to_be_visible()
     assert barriers(page) == []
-    page.get_by_role("link", name="To the list of keys").click()
+    page.get_by_role("link", name="Back to API keys").click()
     page.locator("#result_list").get_by_role("link", name=name).click()
     page.get_by_role("button", name="Revoke").click()
     expect(page.get_by_text("It can't be undone")).to_be_visible()
     assert barriers(page) == []
     page.get_by_role("button", name="Revoke").click()
-    expect(page.locator(".messagelist")).to_contain_text("opens nothing any more")
+    expect(page.locator(".messagelist")).to_contain_text("no longer works")
     assert barriers(page) == []
 
 

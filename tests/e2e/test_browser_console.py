@@ -44,7 +44,7 @@ def test_a_wrong_value_is_said_beside_its_field(open_page):
     field = launch(page).get_by_label("Version")
     field.fill("885")
     field.press("Enter")
-    expect(page.get_by_text("It must match the pattern v[0-9]+.")).to_be_visible()
+    expect(page.get_by_text("Must match the pattern v[0-9]+.")).to_be_visible()
     expect(field).to_be_focused()
     expect(field).to_have_attribute("aria-invalid", "true")
 
@@ -63,7 +63,7 @@ def test_a_long_task_is_cancelled_after_a_question(open_page, service):
     page = open_page(f"/tasks/{task_id}")
     page.keyboard.press("c")
     dialog = page.get_by_role("dialog", name="Cancel slowly?")
-    dialog.get_by_role("button", name="Let it run").click()
+    dialog.get_by_role("button", name="Keep running").click()
     expect(dialog).to_have_count(0)
     assert service.task(task_id)["status"] == "running"
     page.get_by_role("button", name="Cancel task").click()
@@ -171,7 +171,7 @@ def test_a_stream_refused_for_want_of_a_session_is_no_lost_connection(
     page.context.route("**/api/streams?*", lambda route: route.fulfill(status=502))
     page.goto(path.format(id=task_id))
     connection = page.locator("[data-part=connection]")
-    expect(connection).to_contain_text("connection lost since")
+    expect(connection).to_contain_text("disconnected at")
     cookies = page.context.cookies()
     page.context.clear_cookies()
     page.context.unroute("**/api/streams?*")

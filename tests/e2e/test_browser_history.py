@@ -52,7 +52,7 @@ def test_the_figures_of_one_type_are_there_day_by_day(open_page, two_runs):
 
 def test_two_ticked_tasks_are_compared(open_page, service, two_runs):
     page = open_page("/history?type=count")
-    compare = page.get_by_role("button", name="Compare the two ticked")
+    compare = page.get_by_role("button", name="Compare selected")
     expect(compare).to_be_disabled()
     for task_id in reversed(two_runs):
         tick(page, task_id)
@@ -61,7 +61,7 @@ def test_two_ticked_tasks_are_compared(open_page, service, two_runs):
     expect(page.get_by_role("row", name=re.compile("differs: n 3 4"))).to_be_visible()
     only_b = page.locator(".diff tr[data-side=b] .text")
     expect(only_b).to_contain_text(["Executing: seq 4", "4"])
-    page.get_by_role("link", name="The other way round").click()
+    page.get_by_role("link", name="Swap A and B").click()
     page.wait_for_url(f"**/compare?a={two_runs[1]}&b={two_runs[0]}")
 
 
@@ -91,7 +91,7 @@ def test_a_rerun_leads_to_the_comparison_with_the_first(open_page, service):
     page = open_page(f"/tasks/{again}")
     page.get_by_role("link", name="Compare").click()
     page.wait_for_url(f"**/compare?a={first}&b={again}")
-    expect(page.get_by_text("They say the same.")).to_be_visible()
+    expect(page.get_by_text("The logs are identical.")).to_be_visible()
 
 
 def test_history_and_comparison_work_without_script(open_page, two_runs):
@@ -100,5 +100,5 @@ def test_history_and_comparison_work_without_script(open_page, two_runs):
     page.get_by_role("button", name="Filter").click()
     for task_id in two_runs:
         tick(page, task_id)
-    page.get_by_role("button", name="Compare the two ticked").click()
+    page.get_by_role("button", name="Compare selected").click()
     expect(page.locator(".diff tr[data-side=b]").first).to_be_visible()

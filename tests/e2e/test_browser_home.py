@@ -91,11 +91,11 @@ def test_a_type_that_asks_starts_after_the_version_was_typed_again(
     open_page, service, demo
 ):
     page = open_page("/?type=rollback&version=v884")
-    again = form(page).get_by_label("Type the version again to start it")
+    again = form(page).get_by_label("Type the version again to confirm")
     start = form(page).get_by_role("button", name="Start rollback")
     start.click()
     expect(again).to_be_focused()
-    expect(form(page).get_by_text("To start it, type v884 here.")).to_be_visible()
+    expect(form(page).get_by_text("Type v884 to confirm.")).to_be_visible()
     again.fill("v88")
     start.click()
     expect(again).to_have_attribute("aria-invalid", "true")
@@ -107,9 +107,9 @@ def test_a_type_that_asks_starts_after_the_version_was_typed_again(
 
 def test_the_server_asks_for_it_too(open_page, service):
     page = open_page("/?type=prune", java_script_enabled=False)
-    form(page).get_by_label("Type prune to start it").fill("prun")
+    form(page).get_by_label("Type prune to confirm").fill("prun")
     form(page).get_by_role("button", name="Start prune").click()
-    expect(page.get_by_text("To start it, type prune here.")).to_be_visible()
+    expect(page.get_by_text("Type prune to confirm.")).to_be_visible()
     assert page.url == f"{service.url}/"
 
 
@@ -118,7 +118,7 @@ def test_what_only_the_server_can_refuse_is_said_beside_its_field(open_page):
     text = form(page).locator("input[name=text]")
     text.fill("-rf")  # no pattern that a browser knows
     text.press("Enter")
-    expect(form(page).get_by_text("It must be one line of text that")).to_be_visible()
+    expect(form(page).get_by_text("Must be one line of text that")).to_be_visible()
     expect(text).to_be_focused()
     expect(text).to_have_value("-rf")
 
@@ -202,7 +202,7 @@ def test_a_waiting_task_says_what_it_waits_for_and_takes_its_turn(
     is_live(page)
     second = service.create("gate")
     cancelled_later.append(second)
-    waits = "Waiting for gate (started by bootstrap), which has the same lock"
+    waits = "Waiting for gate (started by bootstrap) to finish (same lock)"
     expect(row(page, second)).to_contain_text(waits)
     expect(row(page, second).get_by_role("progressbar")).to_have_count(0)
     service.request("POST", f"/api/tasks/{first}/cancel")
@@ -243,7 +243,7 @@ def test_a_lost_connection_is_said_stops_the_clocks_and_comes_back(
     page.context.route("**/api/streams?*", cut)
     page.clock.install()
     page.goto(service.url + "/")
-    expect(connection(page)).to_contain_text("connection lost since")
+    expect(connection(page)).to_contain_text("disconnected at")
     elapsed = row(page, task_id).locator("[data-part=elapsed]")
     before = elapsed.text_content()
     page.clock.run_for(3_000)
@@ -263,7 +263,7 @@ def test_a_restart_of_the_web_server_is_survived(chromium, new_service):
     page.goto(service.sign_in_link())
     is_live(page)
     service.kill("web")
-    expect(connection(page)).to_contain_text("connection lost since")
+    expect(connection(page)).to_contain_text("disconnected at")
     service.start("web")
     service.wait_healthy()
     is_live(page)
@@ -283,7 +283,7 @@ def test_a_runner_that_is_gone_is_said_and_one_that_comes_back_too(
     is_live(page)
     expect(page.locator(".strip")).to_have_count(0)
     service.stop_one("runner")
-    expect(page.locator(".strip")).to_contain_text("No runner is alive")
+    expect(page.locator(".strip")).to_contain_text("No runner is active")
     service.start("runner")
     expect(page.locator(".strip")).to_have_count(0)
     page.close()
@@ -334,7 +334,7 @@ def test_the_recent_tasks_are_searched_and_back_works(open_page, service):
     expect(recent(page)).to_contain_text("exit-code")
     assert f"recent-q={found[:13]}" in page.url
     page.get_by_label("Status").select_option("completed")
-    expect(page.get_by_text("No task fits these filters.")).to_be_visible()
+    expect(page.get_by_text("No tasks match these filters.")).to_be_visible()
     page.go_back()
     expect(recent(page)).to_have_count(1)
     page.go_back()
@@ -366,4 +366,4 @@ def test_the_console_is_whole_without_script(open_page, service, cancelled_later
     expect(page.locator("#releases tbody tr")).to_have_count(3)
     page.locator("[data-search]").fill("no such thing")
     page.get_by_role("button", name="Filter").click()
-    expect(page.get_by_text("No task fits these filters.")).to_be_visible()
+    expect(page.get_by_text("No tasks match these filters.")).to_be_visible()

@@ -318,7 +318,7 @@ def test_a_restart_of_the_web_server_costs_no_page_a_line(new_service, new_brows
         is_exact(page, task, 1)
     service.kill("web")
     for page in pages:
-        expect(connection(page)).to_have_text(re.compile("connection lost since"))
+        expect(connection(page)).to_have_text(re.compile("disconnected at"))
     service.start("web")
     for page in pages:
         expect(connection(page)).to_have_text("live")

@@ -134,7 +134,7 @@ def test_sigterm_ends_running_tasks_and_records_it(own, mark):
     assert runner.wait(30) == 0
     task = own.task(task_id)
     assert task["status"] == "cancelled"
-    assert task["error"] == "Interrupted by shutdown of the runner."
+    assert task["error"] == "Cancelled because the runner shut down."
     assert not processes_with(mark)
 
 
@@ -163,7 +163,7 @@ def test_a_second_signal_ends_a_draining_runner_at_once(own, mark):
     assert runner.wait(PATIENCE_SECONDS) == 0
     task = own.task(task_id)
     assert task["status"] == "cancelled"
-    assert task["error"] == "Interrupted by shutdown of the runner."
+    assert task["error"] == "Cancelled because the runner shut down."
     assert not processes_with(mark)
     assert own.task(late)["status"] == "pending"
 

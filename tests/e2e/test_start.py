@@ -113,7 +113,7 @@ def test_a_stop_ends_running_tasks_records_it_and_leaves_nothing(
             query, [task_id.replace("-", "")]
         )
     database.close()
-    assert (status, error) == ("cancelled", "Interrupted by shutdown of the runner.")
+    assert (status, error) == ("cancelled", "Cancelled because the runner shut down.")
     assert last_seq == 2
 
 

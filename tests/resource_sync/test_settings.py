@@ -20,7 +20,7 @@ def test_a_short_secret_stops_the_start_and_is_not_shown(name):
     assert code == 1
     assert said == (
         f"{name}: a value of 13 characters is not valid; "
-        "it takes at least 32 random characters.\n"
+        "expected at least 32 random characters.\n"
     )
 
 

@@ -47,7 +47,7 @@ def test_without_a_runner_it_waits_for_one():
     RunnerFactory(is_silent=True)
     task = in_line(1)
     assert seen(task) == ("runner", 1, None)
-    assert waiting_for(task).message == "It waits: no runner is alive."
+    assert waiting_for(task).message == "Waiting: no runner is active."
 
 
 def test_a_runner_of_other_types_does_not_count():
@@ -55,7 +55,7 @@ def test_a_runner_of_other_types_does_not_count():
     task = in_line(1, lock="v1")
     in_line(0, lock="v1", status="running")
     assert seen(task) == ("runner", 1, None)
-    assert "takes this type" in waiting_for(task).message
+    assert "accepts this type" in waiting_for(task).message
     RunnerFactory(types=["free"])
     assert seen(task)[0] == "lock"
 
@@ -67,7 +67,7 @@ def test_it_waits_for_whoever_holds_its_lock():
     in_line(0, lock="v2", status="running")
     task = in_line(2, lock="v1")
     assert seen(task) == ("lock", 2, holder.pk)
-    assert waiting_for(task).message == "It waits for free v885 to end."
+    assert waiting_for(task).message == "Waiting for free v885 to finish."
 
 
 def test_it_waits_for_the_oldest_that_waits_for_the_same_lock():
@@ -89,17 +89,17 @@ def test_where_as_many_of_its_type_run_as_may_it_waits_for_one_to_end():
     in_line(1, type="narrow", status="running")
     assert seen(task) == ("limit", 1, None)
     assert waiting_for(task).message == (
-        "It waits: at most 2 tasks of this type at a time."
+        "Waiting: at most 2 tasks of this type run at a time."
     )
 
 
 def test_all_that_is_left_is_its_turn():
     RunnerFactory(concurrency=1)
     task = in_line(1)
-    assert waiting_for(task).message == "It starts in a moment."
+    assert waiting_for(task).message == "Starting in a moment."
     in_line(0, status="running")
     assert seen(task) == ("turn", 1, None)
-    assert waiting_for(task).message == "It waits: every runner is busy."
+    assert waiting_for(task).message == "Waiting: all runners are busy."
 
 
 def test_a_type_that_is_not_in_the_file_any_more_has_no_limit():

@@ -33,7 +33,9 @@ export class Levels {
   }
 
   say() {
-    this.summary.textContent = this.value.replaceAll(",", ", ") || this.summary.dataset.all;
+    const chosen = this.value ? this.boxes.filter((box) => box.checked) : [];
+    const words = chosen.map((box) => box.parentElement.textContent.trim());
+    this.summary.textContent = words.join(", ") || this.summary.dataset.all;
   }
 
   key(event) {

@@ -1,5 +1,5 @@
 // What stands before a line: nothing, the time of day, or the time since the start or
-// since the line before.
+// Delta.
 
 import { clock } from "../text.js";
 

@@ -192,7 +192,7 @@ def test_the_old_password_is_tried_no_more_often_than_at_the_sign_in(browser, al
 @pytest.mark.parametrize("is_staff", [True, False])
 @pytest.mark.parametrize(
     ("language", "words"),
-    [("en", "account opens nothing"), ("zh-hans", "你的账号")],
+    [("en", "account has no access"), ("zh-hans", "你的账号")],
 )
 def test_a_right_password_that_opens_nothing_is_not_called_wrong(
     stranger, is_staff, language, words

@@ -57,7 +57,7 @@ def test_it_links_to_the_task_and_says_what_was_done(root):
     event(action="rerun", target=str(task.pk), details={"type": "full-sync"})
     page = root.get(AUDIT).text
     assert f'href="/admin/tasks/task/{task.pk}/change/"' in page
-    for text in ("task started again", "full-sync", "10.1.2.3"):
+    for text in ("task rerun", "full-sync", "10.1.2.3"):
         assert text in page
 
 

@@ -51,8 +51,8 @@ def test_a_key_is_made_with_scope_end_and_addresses(root):
     [
         ("name", "", "This field is required."),
         ("scope", "root", "Select a valid choice."),
-        ("last_day", "2020-01-31", "This day is over already."),
-        ("last_day", "9999-12-31", "This day is over already."),
+        ("last_day", "2020-01-31", "This day is in the past."),
+        ("last_day", "9999-12-31", "This day is in the past."),
         ("networks", "10.0.0.0/8, localhost", "localhost"),
         ("networks", "10.0.0.1/8", "host bits set"),
     ],
@@ -80,11 +80,11 @@ def test_a_key_is_revoked_by_button_and_by_action_after_a_question(root, act):
     first, second = ApiKeyFactory.create_batch(2)
     button = root.get(f"{KEYS}{first.pk}/change/").text
     assert f'action="{KEYS}"' in button
-    assert "Revoke for good?" in act(root, "revoke_selected", first).text
+    assert "Revoke permanently?" in act(root, "revoke_selected", first).text
     assert ApiKey.objects.usable().count() == 2
     act(root, "revoke_selected", first, sure="yes")
     page = act(root, "revoke_selected", first, second, sure="yes")
-    assert "was revoked before" in page.text
+    assert "was already revoked" in page.text
     assert not ApiKey.objects.usable().exists()
     events = AuditEvent.objects.values_list("action", "target").order_by("pk")
     assert list(events) == [("key.revoke", str(first)), ("key.revoke", str(second))]

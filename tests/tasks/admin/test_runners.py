@@ -19,7 +19,7 @@ def test_runners_show_where_they_are_and_what_they_run(root):
     task = TaskFactory(status=Task.Status.RUNNING, runner=runner)
     TaskFactory(status=Task.Status.COMPLETED, runner=runner, version="v900")
     page = root.get(RUNNERS).text
-    for text in ("mac-1", "build-mac", "1.0.0", "● alive", "just now"):
+    for text in ("mac-1", "build-mac", "1.0.0", "● active", "just now"):
         assert text in page
     assert f'href="/admin/tasks/task/{task.pk}/change/"' in page
     assert "v900" not in page
@@ -33,9 +33,9 @@ def test_a_dead_runner_is_shown_as_such(root):
     crashed = RunnerFactory(stopped_at=long_ago, crashed=True)
     stopped = RunnerFactory(stopped_at=long_ago)
     for runner, state, says in (
-        (alive, "alive", "● alive"),
-        (lost, "lost", "✕ silent: no heartbeat"),
-        (crashed, "crashed", "✕ dead: crashed"),
+        (alive, "alive", "● active"),
+        (lost, "lost", "✕ lost: no heartbeat"),
+        (crashed, "crashed", "✕ lost: crashed"),
         (stopped, "stopped", "⊘ stopped"),
     ):
         assert says in root.get(f"{RUNNERS}{runner.pk}/change/").text

@@ -68,7 +68,7 @@ def test_rerun_selected_asks_and_then_starts_each_again_the_oldest_first(root, a
     once = {"sure": "yes", "once": "4711"}
     for _ in range(2):  # a form sent twice
         page = act(root, "rerun_selected", *reversed(tasks), **once)
-        assert "2 tasks were started again." in page.text
+        assert "2 tasks were rerun." in page.text
     new = Task.objects.filter(created_by="root").order_by("number")
     assert [task.rerun_of for task in new] == tasks
 
@@ -84,8 +84,8 @@ def test_a_type_that_asks_wants_each_version_typed_and_starts_all_or_nothing(roo
     ]
     typed = {f"typed-{tasks[0].pk}": "v884", f"typed-{tasks[1].pk}": "v884"}
     page = act(root, "rerun_selected", *tasks, sure="yes", **typed).text
-    assert "To start it, type v885 here." in page
-    assert "To start it, type v884 here." not in page
+    assert "Type v885 to confirm." in page
+    assert "Type v884 to confirm." not in page
     assert Task.objects.count() == 3
     typed[f"typed-{tasks[1].pk}"] = "v885"
     act(root, "rerun_selected", *tasks, sure="yes", **typed)
@@ -195,9 +195,9 @@ def test_a_cancel_is_forced_by_a_button_that_asks_first(root):
     task = TaskFactory(status=Task.Status.RUNNING, runner=RunnerFactory())
     url = f"{TASKS}{task.pk}/cancel/"
     root.post(url, {"sure": "yes"})
-    assert ">Force</button>" in root.get(f"{TASKS}{task.pk}/change/").text
+    assert ">Force stop</button>" in root.get(f"{TASKS}{task.pk}/change/").text
     question = root.post(url, {"force": "yes"}).text
-    assert "Force the end of check-integrity v885?" in question
+    assert "Force-stop check-integrity v885?" in question
     task.refresh_from_db()
     assert not task.cancel_forced
     root.post(url, {"force": "yes", "sure": "yes"})
@@ -210,11 +210,11 @@ def test_pinned_is_what_is_pinned_by_button_and_by_action(root, act):
     first, second = TaskFactory.create_batch(2)
     root.post(f"{TASKS}{first.pk}/pin/")
     page = act(root, "pin_selected", first, second)
-    assert "1 task is pinned: it is kept however many follow it." in page.text
+    assert "1 task is pinned and will not be deleted." in page.text
     assert Task.objects.filter(pinned=True).count() == 2
     root.post(f"{TASKS}{first.pk}/pin/", {"no": "yes"})
     page = act(root, "unpin_selected", first, second)
-    assert "1 task is pinned no more." in page.text
+    assert "1 task is no longer pinned." in page.text
     assert not Task.objects.filter(pinned=True).exists()
     events = AuditEvent.objects.order_by("pk").values_list("action", "target")
     names = ["pin", "pin", "unpin", "unpin"]

@@ -74,7 +74,7 @@ def test_json_in_utf_8_is_taken(program, content_type):
 )
 def test_an_empty_body_is_an_empty_object(program, content_type):
     errors = problem_of(post(program, b"", content_type), 400)["errors"]
-    assert errors == {"version": ["It is required."]}
+    assert errors == {"version": ["Required."]}
 
 
 @pytest.mark.django_db

@@ -56,7 +56,7 @@ def test_an_unknown_type_is_404_naming_those_there_are(program):
 
 def test_a_missing_parameter_is_400_naming_it(program):
     body = problem_of(post(program, {}), 400)
-    assert body["errors"] == {"version": ["It is required."]}
+    assert body["errors"] == {"version": ["Required."]}
     assert "version" in body["detail"]
 
 

@@ -94,8 +94,8 @@ def test_a_body_that_gives_nothing_changes_nothing(program, body):
         ('{"params": ["v900"]}', "params", "object"),
         ('{"params": null}', "params", "object"),
         ('{"params": "v900"}', "params", "object"),
-        ('{"params": {"version": 900}}', "version", "text"),
-        ('{"params": {"version": null}}', "version", "text"),
+        ('{"params": {"version": 900}}', "version", "string"),
+        ('{"params": {"version": null}}', "version", "string"),
         ('{"params": {"versoin": "v900"}}', "versoin", "there are: version"),
     ],
 )

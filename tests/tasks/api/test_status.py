@@ -58,7 +58,7 @@ def test_a_task_that_waits_says_for_what(program):
         "reason": "lock",
         "position": 1,
         "taskId": str(holder.pk),
-        "message": "It waits for check-integrity v885 to end.",
+        "message": "Waiting for check-integrity v885 to finish.",
     }
 
 

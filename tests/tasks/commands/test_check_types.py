@@ -50,7 +50,7 @@ def test_a_file_takes_the_place_of_the_one_of_its_name(folder):
 def test_a_mistake_is_named_by_file_line_and_key(folder):
     new = folder / "new.toml"
     new.write_text(TYPE.format("draw") + "[[draw.steps]]\ncommand = []\n")
-    says = r"^new\.toml, line 5: draw\.steps\[1\]\.command: it takes a list"
+    says = r"^new\.toml, line 5: draw\.steps\[1\]\.command: expected a list"
     with pytest.raises(CommandError, match=says):
         said(new)
     with pytest.raises(CommandError, match=r"absent\.toml: it can't be read"):

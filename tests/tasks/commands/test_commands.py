@@ -35,14 +35,14 @@ def test_submit_puts_a_task_into_the_queue():
 
 def test_submit_says_what_the_task_waits_for_only_where_it_has_to_wait():
     arguments = ("submit", "check-integrity", "--version", "v885")
-    assert run(*arguments).endswith("is in the queue. It waits: no runner is alive.\n")
+    assert run(*arguments).endswith("is in the queue. Waiting: no runner is active.\n")
     Task.objects.all().delete()
     RunnerFactory()
     assert run(*arguments).endswith(" is in the queue.\n")
 
 
 def test_submit_says_which_parameter_is_wrong():
-    with pytest.raises(CommandError, match=r"--version: It must match .*v\[0-9\]\+"):
+    with pytest.raises(CommandError, match=r"--version: Must match .*v\[0-9\]\+"):
         run("submit", "check-integrity", "--version", "885")
     assert not Task.objects.exists()
 

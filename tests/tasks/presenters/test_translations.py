@@ -193,7 +193,8 @@ LOST_CHINESE = "执行器 mac-1 约在 2025-11-26T10:30:01.234Z 停止运行，"
 @pytest.mark.parametrize(
     ("sentence", "in_chinese"),
     [
-        ("Interrupted by shutdown of the runner.", "已中断：执行器已关闭。"),
+        ("Cancelled because the runner shut down.", "因执行器关闭而取消。"),
+        ("Interrupted by shutdown of the runner.", "因执行器关闭而取消。"),
         (f"{LOST} 1 line was kept.", f"{LOST_CHINESE}已保留日志 1 行。"),
         (f"{LOST} no line was kept.", f"{LOST_CHINESE}没有保留任何日志。"),
         (

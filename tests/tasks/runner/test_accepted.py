@@ -93,13 +93,13 @@ def test_a_task_runs_as_it_was_accepted_whatever_the_file_says_now(
         (
             '["staging", "production"]',
             '["staging"]',
-            "The parameter where is not accepted any more: It must be one of: staging.",
+            "The parameter where is not accepted any more: Must be one of: staging.",
         ),
         (
             'pattern = "[a-z]+"',
             'pattern = "v[0-9]+"',
             "The parameter dir is not accepted any more: "
-            "It must match the pattern v[0-9]+.",
+            "Must match the pattern v[0-9]+.",
         ),
         ("deploy", "other", "There is no task type deploy; there are: other."),
     ],
@@ -158,7 +158,7 @@ def test_a_task_from_before_definitions_were_stored_runs_as_the_file_says(
 def test_each_reason_reads_in_chinese(task, use_task_types, settings):
     reasons = [
         "The parameter dir has no value.",
-        "The parameter where is not accepted any more: It must be one of: staging.",
+        "The parameter where is not accepted any more: Must be one of: staging.",
         "Its secret parameters can't be read: SECRET_KEY has changed since it was "
         "accepted.",
         "It was accepted by another version of the service, which this runner does not "

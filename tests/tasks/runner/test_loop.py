@@ -687,7 +687,7 @@ def test_a_choice_that_was_taken_away_does_not_run(new_runner, use_task_types):
     task = submit("deploy", GIVEN, Actor("alice"))
     use_task_types(DEPLOY.replace(', "production"', ""))
     work(new_runner(), ended(task))
-    says = "The parameter where is not accepted any more: It must be one of: staging."
+    says = "The parameter where is not accepted any more: Must be one of: staging."
     assert (task.status, task.error, messages(task)) == ("failed", says, [says])
     assert task.secret_values is None
 

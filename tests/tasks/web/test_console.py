@@ -70,24 +70,24 @@ def test_a_type_that_asks_starts_only_when_the_version_is_typed_again(
     form = {"type": "publish", "version": "v885", "typed-again": typed}
     answer = staff.post("/", form)
     assert answer.status_code == 400
-    assert "To start it, type v885 here." in answer.text
+    assert "Type v885 to confirm." in answer.text
     assert not Task.objects.exists()
     staff.post("/", {**form, "typed-again": "v885"})
     assert Task.objects.get().params == {"version": "v885"}
 
 
 def test_a_type_without_a_version_asks_for_its_name(staff, own_types):
-    assert "Type sweep to start it" in staff.get("/?type=sweep").text
+    assert "Type sweep to confirm" in staff.get("/?type=sweep").text
     refused = staff.post("/", {"type": "sweep", "typed-again": "swep"})
-    assert "To start it, type sweep here." in refused.text
+    assert "Type sweep to confirm." in refused.text
     staff.post("/", {"type": "sweep", "typed-again": "sweep"})
     assert Task.objects.get().type == "sweep"
 
 
 def test_a_wrong_value_and_a_missing_confirmation_are_said_together(staff, own_types):
     answer = staff.post("/", {"type": "publish", "version": "885"})
-    assert "It must match the pattern v[0-9]+." in answer.text
-    assert "To start it, type 885 here." in answer.text
+    assert "Must match the pattern v[0-9]+." in answer.text
+    assert "Type 885 to confirm." in answer.text
 
 
 def test_a_program_need_not_type_anything_again(program, own_types):
@@ -181,10 +181,10 @@ def test_what_waits_says_why_and_the_next_comes_first(staff):
     next_one = TaskFactory(lock="publish", version="v1")
     TaskFactory(version="v2")
     rows = texts_of(staff.get("/").text, "now")
-    waits = f"Waiting for {holder} (started by alice), which has the same lock"
+    waits = f"Waiting for {holder} (started by alice) to finish (same lock)"
     assert f"{waits} · next in the queue" in rows[1]
     assert next_one.version in rows[1]
-    busy = "Waiting: the 1 slot of the runners is busy · number 2 in the queue"
+    busy = "Waiting: the only runner slot is busy · position 2 in the queue"
     assert busy in rows[2]
 
 
@@ -195,13 +195,13 @@ def test_of_a_long_queue_the_first_are_listed_and_the_rest_is_counted(
     with django_assert_max_num_queries(15):
         answer = staff.get("/")
     assert len(texts_of(answer.text, "now")) == 50
-    assert "And 10 more tasks wait behind these." in answer.text
+    assert "10 more tasks are queued behind these." in answer.text
 
 
 def test_an_empty_console_says_so(staff):
     html = staff.get("/").text
-    assert "Nothing runs, and nothing waits." in html
-    assert "Nothing has run yet." in html
+    assert "Nothing is running or queued." in html
+    assert "No tasks yet." in html
 
 
 # --- What ran ------------------------------------------------------------------------
@@ -244,7 +244,7 @@ def test_the_recent_tasks_are_filtered_by_the_address(staff, query, versions):
 def test_a_filter_that_means_nothing_is_said_and_finds_nothing(staff):
     TaskFactory(status=Task.Status.COMPLETED)
     html = staff.get("/?recent-status=broken").text
-    assert "It must be one of: completed, failed, cancelled." in html
+    assert "Must be one of: completed, failed, cancelled." in html
     assert texts_of(html, "recent") == []
 
 
@@ -254,7 +254,7 @@ def test_a_failed_task_says_what_failed_in_the_readers_language(staff):
     assert error in texts_of(staff.get("/").text, "recent")[0]
     chinese = {"Accept-Language": "zh-hans"}
     html = staff.get("/", headers=chinese).text
-    assert "步骤“iOS manifest”失败，退出码 3。" in texts_of(html, "recent")[0]
+    assert "步骤“iOS 清单”失败，退出码 3。" in texts_of(html, "recent")[0]
 
 
 def test_the_recent_tasks_are_in_the_order_of_their_ends(staff):

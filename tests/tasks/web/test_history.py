@@ -65,9 +65,9 @@ def test_tasks_are_found_by_type_version_status_person_time_and_text(
 @pytest.mark.parametrize(
     ("query", "problem"),
     [
-        ("status=broken", "It must be one of: pending, running, completed"),
-        ("from=yesterday", "It must be a day, such as 2025-11-26."),
-        ("q=" + "x" * 201, "It is too long: at most 200 characters."),
+        ("status=broken", "Must be one of: pending, running, completed"),
+        ("from=yesterday", "Must be a day, such as 2025-11-26."),
+        ("q=" + "x" * 201, "Too long: at most 200 characters."),
     ],
 )
 def test_a_filter_that_means_nothing_is_said_and_finds_nothing(staff, query, problem):
@@ -164,7 +164,7 @@ def test_each_of_thirty_days_has_its_bar_and_the_longest_is_the_highest():
     assert len(heights) == 30
     assert heights[-3:] == [0, 7, 28]
     assert [day.failed for day in found.days[-3:]] == [1, 0, 0]
-    assert found.plot_words == "Median of each day: from 5 s to 20 s; failed: 1"
+    assert found.plot_words == "Daily median: 5 s to 20 s; failed: 1"
 
 
 def test_the_page_shows_each_types_figures_as_a_table_and_a_plot(staff):
@@ -206,7 +206,7 @@ def test_of_very_many_runs_the_newest_count_and_that_is_said(staff):
     answer = staff.get("/history")
     (found,) = answer.context["statistics"]
     assert (found.runs, found.is_cut, found.p95) == (MOST_RUNS, True, "1 s")
-    assert f"There were more; the figures are of the newest {MOST_RUNS}." in answer.text
+    assert f"There were more; only the newest {MOST_RUNS} are counted." in answer.text
 
 
 # --- Speed --------------------------------------------------------------------------

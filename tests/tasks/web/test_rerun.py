@@ -147,7 +147,7 @@ def test_a_type_that_asks_wants_its_version_typed_again(staff, typed):
     assert f'name="{field}"' in staff.get(url).text
     answer = staff.post(url, {"sure": "yes", field: typed})
     assert answer.status_code == 400
-    assert "To start it, type v884 here." in answer.text
+    assert "Type v884 to confirm." in answer.text
     assert Task.objects.count() == 1
     staff.post(url, {"sure": "yes", field: " v884 "})
     assert Task.objects.get(rerun_of=task).version == "v884"
@@ -169,9 +169,7 @@ def test_a_program_with_a_key_is_not_asked(program):
     body = {"params": {"version": "v883"}}
     assert program.post(url, body, content_type=JSON).status_code == 202
     wrong = program.post(url, {"confirm": "v1"}, content_type=JSON)
-    assert problem_of(wrong, 400)["errors"] == {
-        "confirm": ["To start it, type v884 here."]
-    }
+    assert problem_of(wrong, 400)["errors"] == {"confirm": ["Type v884 to confirm."]}
 
 
 @pytest.mark.parametrize("confirm", [{}, {"confirm": "v885"}, {"confirm": None}])
