@@ -195,7 +195,8 @@ def source_of(path):
     target = ROOT / path
     found = target.rglob("*.*") if target.is_dir() else [target]
     modules = [file for file in found if file.suffix in {".py", ".js"}]
-    return "\n".join(file.read_text() for file in modules if file.exists())
+    ours = [f for f in modules if f.is_file() and "node_modules" not in f.parts]
+    return "\n".join(file.read_text() for file in ours)
 
 
 @cache
