@@ -188,7 +188,7 @@ def test_a_session_at_the_api_confirms_what_a_page_would_ask(staff, confirm):
 def test_who_may_not_run_it_again_is_not_asked(person):
     task = done("rollback", "v884")
     page = person("operator").get(f"/tasks/{task.pk}/rerun").text
-    assert "rollback v884 can't be run again: This takes the group" in page
+    assert "rollback v884 can't be run again: This needs the group" in page
     assert "data-no" in page
     assert "Run again</button>" not in page
 
