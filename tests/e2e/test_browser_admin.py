@@ -197,4 +197,4 @@ def test_a_runner_that_is_killed_is_shown_as_dead(open_page, service):
     service.start("doomed", "--name", "doomed", "--types", "prune")
     wait_until(lambda: shows("● active"), "a living runner")
     service.kill("doomed")
-    wait_until(lambda: shows("✕ dead"), "a dead runner")
+    wait_until(lambda: shows("✕ lost"), "a dead runner")
