@@ -150,7 +150,7 @@ class ReadyView(HealthView):
 
 class LiveView(OpenView):
     @described(
-        "Does it live?",
+        "Is it alive?",
         "200 where this process answers at all, whatever the database and the runners "
         "do: an orchestrator restarts it where this fails.",
         operation_id="getLiveness",

@@ -195,7 +195,9 @@ class TaskViewSet(ViewSetMixin, ApiView):
         ),
         answers={
             200: OpenApiResponse(TaskStartedSerializer, "It has ended while waiting."),
-            202: OpenApiResponse(TaskStartedSerializer, "It waits or runs."),
+            202: OpenApiResponse(
+                TaskStartedSerializer, "The task is queued or running."
+            ),
         },
         problems=(400, 404, 409, 413, 415, 422),
         examples=(OpenApiExample("A version", {"version": "v885"}, request_only=True),),
@@ -222,7 +224,9 @@ class TaskViewSet(ViewSetMixin, ApiView):
         parameters=(TASK_ID, PREFER, IDEMPOTENCY_KEY, *STARTED_HEADERS),
         answers={
             200: OpenApiResponse(TaskStartedSerializer, "It has ended while waiting."),
-            202: OpenApiResponse(TaskStartedSerializer, "It waits or runs."),
+            202: OpenApiResponse(
+                TaskStartedSerializer, "The task is queued or running."
+            ),
         },
         problems=(400, 404, 409, 413, 415, 422),
         examples=(

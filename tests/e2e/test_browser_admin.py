@@ -176,7 +176,7 @@ def test_a_key_is_made_used_and_revoked(open_page, service):
         expect(row).to_contain_text(text)
     row.get_by_role("link").click()
     page.get_by_role("button", name="Revoke").click()
-    expect(page.get_by_text("It can't be undone")).to_be_visible()
+    expect(page.get_by_text("This cannot be undone")).to_be_visible()
     assert ask("GET", "/api/tasks").status_code == 200
     page.get_by_role("button", name="Revoke").click()
     expect(page.locator(".messagelist")).to_contain_text("no longer works")
@@ -197,4 +197,4 @@ def test_a_runner_that_is_killed_is_shown_as_dead(open_page, service):
     service.start("doomed", "--name", "doomed", "--types", "prune")
     wait_until(lambda: shows("● active"), "a living runner")
     service.kill("doomed")
-    wait_until(lambda: shows("✕ dead"), "a dead runner")
+    wait_until(lambda: shows("✕ lost"), "a dead runner")

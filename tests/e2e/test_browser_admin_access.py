@@ -90,7 +90,7 @@ def test_axe_finds_nothing_serious_in_the_answers_to_forms(open_page, there_is):
     page.get_by_role("link", name="Back to API keys").click()
     page.locator("#result_list").get_by_role("link", name=name).click()
     page.get_by_role("button", name="Revoke").click()
-    expect(page.get_by_text("It can't be undone")).to_be_visible()
+    expect(page.get_by_text("This cannot be undone")).to_be_visible()
     assert barriers(page) == []
     page.get_by_role("button", name="Revoke").click()
     expect(page.locator(".messagelist")).to_contain_text("no longer works")

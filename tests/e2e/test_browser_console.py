@@ -187,7 +187,9 @@ def test_a_page_goes_on_after_signing_in_again_in_another_tab(open_page, service
     page = open_page("/?type=say")
     page.context.clear_cookies()
     launch(page).get_by_role("button").click()
-    expect(page.get_by_text("You are signed out. Sign in again, then")).to_be_visible()
+    expect(
+        page.get_by_text("You are signed out. Sign in and try again")
+    ).to_be_visible()
     expect(page.locator("#signed-out")).to_be_visible()
     page.context.new_page().goto(service.sign_in_link())
     look_again(page)

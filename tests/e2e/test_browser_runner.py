@@ -56,7 +56,7 @@ def test_a_cancel_under_way_says_since_when_and_can_be_forced(open_page, service
     expect(now(page, "cancelling")).to_have_text(since)
     page.get_by_role("button", name="Force stop").click()
     dialog = page.get_by_role("dialog", name="Force-stop deaf?")
-    expect(dialog).to_contain_text("killed at once, without waiting for the step")
+    expect(dialog).to_contain_text("killed at once, without waiting for a clean exit")
     dialog.get_by_role("button", name="Force stop").click()
     expect(watched(page)).to_have_attribute("data-status", "cancelled")
     expect(now(page, "cancelling")).to_be_hidden()
@@ -84,7 +84,7 @@ def test_a_cancel_is_shown_at_once_and_an_error_takes_its_place(
     expect(button).to_be_disabled()
     expect(page).to_have_title(re.compile("^⊖ deaf"))
     problem = page.locator("[data-part=problem]")
-    expect(problem).to_contain_text("No answer yet")
+    expect(problem).to_contain_text("No response yet")
     waiting.pop().abort()
     expect(problem).to_contain_text("The server can't be reached.")
     expect(badge(page)).to_have_text("● running")
@@ -218,7 +218,7 @@ def test_a_waiting_task_says_live_what_it_waits_for(
     cancelled_later += [first, second, third]
     page = open_page(f"/tasks/{third}")
     chinese = open_page(f"/tasks/{third}", locale="zh-CN")
-    waits = "Waiting for gate (started by bootstrap), which has the same lock · "
+    waits = "Waiting for gate (started by bootstrap) to finish (same lock) · "
     expect(now(page, "step")).to_have_text(waits + "position 2 in the queue")
     in_chinese = "等待 gate（由 bootstrap 启动）释放锁 · "
     expect(now(chinese, "step")).to_have_text(in_chinese + "排在第 2 位")
@@ -291,7 +291,7 @@ def test_a_task_whose_runner_is_killed_is_watched_into_its_second_attempt(
     expect(now(page, "attempt")).to_have_text("Attempt 2")
     expect(now(chinese, "attempt")).to_have_text("第 2 次运行")
     expect(now(page, "step")).to_have_text("Step 1 of 1: think")
-    explained = page.get_by_text("Its runner stopped, and the task went back")
+    explained = page.get_by_text("Its runner stopped, so the task was queued")
     expect(explained).to_be_visible()
     expect(page.locator("ol.log")).to_contain_text("The task goes back to the queue.")
 

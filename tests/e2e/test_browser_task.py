@@ -186,14 +186,16 @@ def test_an_act_that_gets_no_answer_says_why_and_goes_on(open_page, service):
     page.route("**/rerun", lambda route: waiting.append(route))
     page.get_by_role("button", name="Rerun", exact=True).click()
     problem = page.locator("[data-part=problem]")
-    expect(problem).to_contain_text("No answer yet: the server does not answer, or")
+    expect(problem).to_contain_text(
+        "No response yet. Either the server is not responding, or"
+    )
     waiting.pop().continue_()
     question = page.get_by_role("dialog")
     expect(question).to_contain_text("Run exit-code again?")
     expect(problem).to_be_hidden()
     run = question.get_by_role("button", name="Run again")
     run.click()
-    expect(question.get_by_role("alert")).to_contain_text("No answer yet")
+    expect(question.get_by_role("alert")).to_contain_text("No response yet")
     run.click(force=True)
     assert len(waiting) == 1  # it is not sent twice
     waiting.pop().abort()

@@ -254,7 +254,7 @@ def test_pages_say_since_when_and_blame_nobody(chromium, service):
     since = r"The database has not answered since \d\d:\d\d:\d\d\. "
     for place, words in zip(
         said,
-        ["What happens meanwhile will follow", "The task goes on; lines will follow"],
+        ["Updates will follow", "The task is still running; lines will follow"],
         strict=True,
     ):
         expected = re.compile(rf"^{since}{words}\.$")

@@ -1,5 +1,5 @@
 // What stands before a line: nothing, the time of day, or the time since the start or
-// Delta.
+// since the line before.
 
 import { clock } from "../text.js";
 
