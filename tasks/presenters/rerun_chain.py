@@ -1,12 +1,10 @@
-"""Reruns: what a task was run again from, and what was run again from it."""
+"""The chain of reruns that a task is a link of, as its page shows it."""
 
 from dataclasses import dataclass
 
 from tasks.models import Task
 from tasks.presenters.wording import SHAPES
-
-MOST_BEFORE, MOST_AFTER = 10, 10
-FIELDS = ("id", "status", "rerun_of_id", "created_at")
+from tasks.reruns import chain_of
 
 
 @dataclass(frozen=True)
@@ -21,18 +19,9 @@ class Link:
         return SHAPES[Task.Status(self.task.status)]
 
 
-def chain_of(task: Task) -> list[Link]:
-    """Oldest first; empty for a task that stands alone."""
-    before: list[Link] = []
-    at = task.rerun_of_id
-    tasks = Task.objects.only(*FIELDS)
-    while at is not None and len(before) < MOST_BEFORE:
-        if not (found := tasks.filter(pk=at).first()):
-            break
-        before.append(Link(found))
-        at = found.rerun_of_id
-    reruns = tasks.filter(rerun_of=task.pk).order_by("number", "id")[:MOST_AFTER]
-    after = [Link(found) for found in reruns]
-    if not before and not after:
+def links_of(task: Task) -> list[Link]:
+    """Return the chain, the first task first; empty for a task that stands alone."""
+    chain = chain_of(task)
+    if len(chain) < 2:
         return []
-    return [*reversed(before), Link(task, is_this=True), *after]
+    return [Link(one, is_this=one.pk == task.pk) for one in chain]

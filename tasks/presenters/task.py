@@ -15,7 +15,7 @@ from tasks.logs.store import newest_rows
 from tasks.models import LogLine, Task
 from tasks.presenters.links import change_link
 from tasks.presenters.outputs import Outcome, outcome_of
-from tasks.presenters.rerun_chain import Link, chain_of
+from tasks.presenters.rerun_chain import Link, links_of
 from tasks.presenters.steps import StepRow, rows_of
 from tasks.presenters.translations import said
 from tasks.presenters.wording import (
@@ -145,7 +145,7 @@ class Shown:
 
     @property
     def chain(self) -> list[Link]:
-        return chain_of(self.task)
+        return links_of(self.task)
 
     @property
     def with_changes(self) -> str:
