@@ -68,7 +68,7 @@ TASK_TYPES_FILE = setting(
     "TASK_TYPES_FILE",
     "./task_types.toml,./task_types.d",
     path_list,
-    "paths of TOML files, or of path_list of them, with commas between",
+    "paths of TOML files, or of folders of them, with commas between",
 )
 for path in (DATA_DIR, LOG_DIR):
     try:
@@ -101,7 +101,7 @@ ALLOWED_HOSTS = setting(
     "ALLOWED_HOSTS",
     "localhost,127.0.0.1,[::1]",
     name_list,
-    "host name_list with commas between, e.g. sync.example.com",
+    "host names with commas between, e.g. sync.example.com",
 )
 if HOST not in {"0.0.0.0", "::", *ALLOWED_HOSTS}:  # noqa: S104 (compared, not bound)
     ALLOWED_HOSTS.append(HOST)
@@ -112,7 +112,7 @@ CORS_ALLOWED_ORIGINS = setting(
     "CORS_ALLOWED_ORIGINS",
     "",
     origin_list,
-    "origin_list with commas between, e.g. https://tools.example.com, or *",
+    "origins with commas between, e.g. https://tools.example.com, or *",
 )
 RATE_LIMIT_CREATE = setting("RATE_LIMIT_CREATE", "30/m", rate, RATE)
 RATE_LIMIT_READ = setting("RATE_LIMIT_READ", "600/m", rate, RATE)

@@ -253,7 +253,7 @@ def test_the_cookies_of_a_session_are_kept_from_scripts_and_other_sites(service)
         ("IP_ALLOWLIST", "10.0.0.0/33", "CIDRs"),
         ("TRUSTED_PROXIES", "localhost", "CIDRs"),
         ("RATE_LIMIT_CREATE", "often", "30/m"),
-        ("TASK_RETENTION", "-1", "how many"),
+        ("TASK_RETENTION", "-1", "a whole number"),
         ("CORS_ALLOWED_ORIGINS", "tools.example.com", "origins"),
         ("SECRET_KEY", "short", "at least 32"),
         ("DATA_DIR", "/proc/nothing/here", "can be written"),

@@ -512,11 +512,11 @@ def test_a_reaper_that_can_look_at_nothing_says_so_once_and_goes_on(
     lost, monkeypatch, caplog
 ):
     task = TaskFactory(status="running", runner=lost)
-    reaper = Reaper()
+    own = Reaper()
     with monkeypatch.context() as away:
         away.setattr(reaper, "reap", lambda: 1 / 0)
         for _ in range(3):
-            reaper.look_or_log()
+            own.look_or_log()
     assert len(caplog.records) == 1
-    reaper.look_or_log()
+    own.look_or_log()
     assert status_of(task) == "failed"
