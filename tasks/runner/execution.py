@@ -279,7 +279,9 @@ class Execution:
         problem = (
             sentences.step_timed_out(step)
             if self._step_timed_out
-            else sentences.step_failed(step, status, because)
+            else sentences.step_failed(
+                step, status, because, is_certain=bool(self._complaint)
+            )
         )
         if self._attempt <= step.retries:
             delay = min(RETRY_SECONDS * 2 ** (self._attempt - 1), MAX_RETRY_SECONDS)

@@ -15,12 +15,12 @@ def step_timed_out(step: Step) -> str:
     return f"Step “{step.name}” timed out after {step.timeout_seconds:g} s."
 
 
-def step_failed(step: Step, status: int, because: str) -> str:
+def step_failed(step: Step, status: int, because: str, *, is_certain: bool) -> str:
     """Return why a step failed: by its exit status (negative: a signal), and by what
-    it printed itself."""
+    it printed itself; ``is_certain`` where that is no guess from its last lines."""
     if status < 0:
         how = f"was killed by {signal_name(-status)}"
-    elif status in {126, 127} and because:
+    elif status in {126, 127} and is_certain:
         how = "could not start"
     else:
         how = f"failed with exit code {status}"

@@ -110,6 +110,14 @@ def test_the_steps_own_error_is_part_of_the_sentence(kind):
     assert running.error == "Step “step 1” failed with exit code 5: the disk is full"
 
 
+@pytest.mark.parametrize("code", [126, 127])
+def test_a_program_that_ran_and_printed_an_error_is_not_said_not_to_have_started(
+    kind, code
+):
+    running = run(kind(steps(f"echo broken >&2; exit {code}")))
+    assert running.error == f"Step “step 1” failed with exit code {code}: broken"
+
+
 def program(text, name="step 1"):
     """A type that runs a program in Python."""
     return (
