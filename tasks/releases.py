@@ -1,4 +1,4 @@
-"""What is live where, as the stores' own pointers say it.
+"""Live versions by platform, as the stores' own pointers say them.
 
 A store may be far away, and may hang. So each platform's is read in a thread of its
 own, which nobody waits for longer than a moment, and once for many who ask.

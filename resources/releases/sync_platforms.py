@@ -43,8 +43,8 @@ def sync_platforms(
 
     All stores are locked from the beginning to the end; those that serve the version
     already are left alone, if they need not be made ``whole`` (see
-    ``materialize.py``). The
-    caller has told the report to expect every plan's ``work_files``.
+    ``materialize.py``). The caller has told the report to expect every plan's
+    ``work_files``.
     Raises ConflictError when another publisher is at work or was first,
     DifferenceError when a source isn't what its manifest says.
     """

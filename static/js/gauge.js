@@ -2,8 +2,8 @@
 
 import { text, ticking } from "./text.js";
 
-// Not before it has begun, nor where its one step has reported none:
-// the same.
+// Not before it has begun, nor where its one step has reported none: as
+// tasks/presenters/task.py has it.
 function isKnown({ status, startedAt, progress, step }) {
   return Boolean(startedAt) && status !== "pending" && (progress > 0 || step.count > 1);
 }

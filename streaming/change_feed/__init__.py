@@ -1,1 +1,1 @@
-"""What changes among all tasks, for whoever shows many of them (``/api/events``)."""
+"""The change feed of all tasks (``/api/events``), for whoever shows many of them."""

@@ -1,1 +1,1 @@
-"""Who somebody is, what they may do, and how often; the signing in of people."""
+"""Authentication, rights and rate limits, and the signing in of people."""

@@ -1,13 +1,12 @@
-"""Places in a long list, and the rows that follow them."""
+"""Positions in a long list, and the rows that follow them."""
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db.models import Model, Q, QuerySet
 
-NUMBER = re.compile("[0-9]{1,18}")  # what both databases can compare with theirs
+from tasks.keyset import NUMBER
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What people may do to a task, and what they are told when it is done."""
+"""Acts on a task: which ones people are offered, and what they are told of them."""
 
 from django.contrib import messages
 from django.http import HttpRequest

@@ -1,4 +1,4 @@
-"""What a runner's loop waits for: output of programs, how they go, notifications and
+"""Events that a runner's loop waits for: output and ends of programs, notifications,
 signals."""
 
 import select

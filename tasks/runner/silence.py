@@ -1,4 +1,4 @@
-"""How long a step prints nothing."""
+"""Silence of a step: how long it has printed nothing."""
 
 import time
 

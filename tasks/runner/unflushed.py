@@ -15,7 +15,7 @@ from tasks.logs.store import Row
 
 
 class Wal(NamedTuple):
-    """How far PostgreSQL's log was on the disk, and how far it was written at all, in
+    """Positions in PostgreSQL's log: how far it was on the disk, and written at all, in
     the transaction that asked. https://www.postgresql.org/docs/current/wal.html"""
 
     flushed: int

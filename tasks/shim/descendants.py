@@ -1,4 +1,4 @@
-"""Who descends from this process, and signals to them."""
+"""Descendants of this process, and signals to them."""
 
 import ctypes
 import os
