@@ -158,5 +158,5 @@ def as_it_was(task: Task, number: int) -> Task:
     if task.status == Task.Status.PENDING:  # it is back in the queue
         then.attempt = task.attempt - 1
     then.status = Task.Status.RUNNING
-    then.completed_at = then.result = then.error = None
+    then.completed_at = then.result = then.error = then.error_reason = None
     return then

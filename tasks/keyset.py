@@ -1,84 +1,120 @@
-"""Keyset pagination of tasks, newest first: pages that stay stable while new tasks
-arrive."""
+"""Keyset pagination of lists, newest first: pages that stay stable while rows arrive,
+each of which is one look into an index, however long the list."""
 
 import base64
 import binascii
 import re
 import uuid
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from django.db.models import Q
+from django.core.exceptions import ValidationError
+from django.db.models import Model, Q, QuerySet
 from django.utils.translation import gettext as _
-
-from tasks.models import Task, TaskQuerySet
 
 NUMBER = re.compile("[0-9]{1,18}")  # what both databases can compare with theirs
 
 
 @dataclass(frozen=True)
-class Cursor:
-    """A place in the list of tasks, between two of them; opaque to clients."""
+class Position:
+    """Between two rows of a list: before the one with this key and number, or behind.
+    The number is None where the keys themselves are in the order of the list."""
 
-    is_backward: bool  # towards newer tasks
-    number: int
-    task_id: uuid.UUID
+    is_newer: bool  # the page is of newer rows, before this one
+    pk: Any
+    number: int | None
 
-    def encoded(self) -> str:
-        word = "b" if self.is_backward else "f"
-        text = f"{word} {self.number} {self.task_id.hex}"
+    @classmethod
+    def beside(cls, row: Any, column: str | None, *, is_newer: bool) -> "Position":
+        return cls(is_newer, row.pk, getattr(row, column) if column else None)
+
+    # As the admin's addresses have it.
+
+    def __str__(self) -> str:
+        side = "newer" if self.is_newer else "older"
+        numbers = [] if self.number is None else [str(self.number)]
+        return "_".join([side, str(self.pk), *numbers])
+
+    @classmethod
+    def parse(cls, text: str, model: type[Model], column: str | None) -> "Position":
+        """Raises ValueError."""
+        side, pk, *numbers = text.split("_")
+        if side not in {"newer", "older"} or len(numbers) != bool(column):
+            raise ValueError(text)
+        try:
+            key = model._meta.pk.to_python(pk)
+        except ValidationError as error:
+            raise ValueError(text) from error
+        if not all(NUMBER.fullmatch(number) for number in numbers):
+            raise ValueError(text)
+        return cls(side == "newer", key, int(numbers[0]) if numbers else None)
+
+    # As the API's list of tasks has it: opaque to clients.
+
+    def as_cursor(self) -> str:
+        word = "b" if self.is_newer else "f"
+        text = f"{word} {self.number} {self.pk.hex}"
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
     @classmethod
-    def decoded(cls, raw: str) -> "Cursor":
+    def of_cursor(cls, raw: str) -> "Position":
+        """Raises ValueError, which says so to people."""
         try:
             padded = raw.encode("ascii") + b"=" * (-len(raw) % 4)
             word, number, task_id = base64.urlsafe_b64decode(padded).decode().split(" ")
-            is_backward = {"b": True, "f": False}[word]
+            is_newer = {"b": True, "f": False}[word]
             if not NUMBER.fullmatch(number):
                 raise ValueError(number)
-            return cls(is_backward, int(number), uuid.UUID(task_id))
+            return cls(is_newer, uuid.UUID(task_id), int(number))
         except (ValueError, KeyError, binascii.Error) as error:
             raise ValueError(
                 _("Must come from “next” or “previous” of a response.")
             ) from error
 
 
-def slice_of(
-    tasks: TaskQuerySet, cursor: Cursor | None, limit: int
-) -> tuple[list[Task], Cursor | None, Cursor | None]:
-    """So many tasks beside the cursor, newest first, and the places before and after
-    them, where there are more."""
-    found = _beside(tasks, cursor, limit + 1)
+class Page(NamedTuple):
+    """Some rows of a list, and the positions of the pages before and after them, where
+    there are any."""
+
+    rows: list[Any]
+    newer: Position | None
+    older: Position | None
+
+
+def page_of(
+    rows: QuerySet[Any], column: str | None, position: Position | None, limit: int
+) -> Page:
+    """Return up to so many rows from a position on, in the order of ``rows_from``."""
+    is_newer = position is not None and position.is_newer
+    found = rows_from(rows, column, position, limit + 1)
     has_more = len(found) > limit
-    del found[limit:]
+    found = found[-limit:] if is_newer else found[:limit]
     if not found:
-        return [], None, None
-    is_backward = cursor is not None and cursor.is_backward
-    if is_backward:
-        found.reverse()
-    has_older = has_more or is_backward
-    has_newer = has_more if is_backward else cursor is not None
-    return (
+        return Page([], None, None)
+    has_newer = has_more if is_newer else position is not None
+    has_older = is_newer or has_more
+    return Page(
         found,
-        _at(found[0], is_backward=True) if has_newer else None,
-        _at(found[-1], is_backward=False) if has_older else None,
+        Position.beside(found[0], column, is_newer=True) if has_newer else None,
+        Position.beside(found[-1], column, is_newer=False) if has_older else None,
     )
 
 
-def _at(task: Task, *, is_backward: bool) -> Cursor:
-    return Cursor(is_backward, task.number, task.pk)
-
-
-def _beside(tasks: TaskQuerySet, cursor: Cursor | None, count: int) -> list[Task]:
-    """Tasks on one side of the cursor, the nearest first."""
-    if cursor is None:
-        return list(tasks.newest_first()[:count])
-    number, task_id = cursor.number, cursor.task_id
-    # The first condition is implied by the second; it is what the index can use.
-    if cursor.is_backward:
-        newer = Q(number__gt=number) | Q(id__gt=task_id)
-        side = tasks.filter(newer, number__gte=number).order_by("number", "id")
-    else:
-        older = Q(number__lt=number) | Q(id__lt=task_id)
-        side = tasks.filter(older, number__lte=number).newest_first()
-    return list(side[:count])
+def rows_from(
+    rows: QuerySet[Any], column: str | None, position: Position | None, count: int
+) -> list[Any]:
+    """Return so many rows from a position on, the newest first: by their ``column``,
+    or where that is None by their keys."""
+    order = [f"-{column}", "-pk"] if column else ["-pk"]
+    if position is None:
+        return list(rows.order_by(*order)[:count])
+    side = "gt" if position.is_newer else "lt"
+    beyond = Q(**{f"pk__{side}": position.pk})
+    if column:
+        # This is implied by what follows, which is what the index can use.
+        beyond |= Q(**{f"{column}__{side}": position.number})
+        beyond &= Q(**{f"{column}__{side}e": position.number})
+    found = rows.filter(beyond).order_by(*order)
+    if position.is_newer:
+        return list(found.reverse()[:count])[::-1]
+    return list(found[:count])

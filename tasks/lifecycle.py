@@ -10,18 +10,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Case, Value, When
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from tasks.access.actor import Actor as Actor
 from tasks.access.actor import Scope, record
 from tasks.catalog import definitions
 from tasks.catalog.loader import catalog
 from tasks.catalog.task_type import ParameterErrors, TaskType
-from tasks.models import AuditEvent, IdempotencyKey, Task, next_ended
+from tasks.models import AuditEvent, IdempotencyKey, Task, TaskQuerySet, next_ended
 from tasks.notifications import announce
 from tasks.reaper import is_gone, take_from_its_runner
+from tasks.reasons import Reason
 from tasks.representation import shown_params
 from tasks.secrets.encryption import sealed
 
@@ -34,10 +35,12 @@ class UnknownTaskType(LookupError):
     def __init__(self, name: str) -> None:
         shown = [kind.name for kind in catalog().values() if not kind.hidden]
         self.name, self.there_are = name, sorted(shown)
-        super().__init__(
-            f"There is no task type {name[:100]!r}; "
-            f"there are: {', '.join(self.there_are)}."
-        )
+        names = ", ".join(self.there_are)
+        self.reason = Reason("unknown-task-type", name=name[:100], names=names)
+        super().__init__(name)
+
+    def __str__(self) -> str:
+        return self.reason.sentence(_, ngettext)
 
 
 class IdempotencyConflict(Exception):
@@ -206,18 +209,23 @@ def _note_wish(task_id: uuid.UUID, actor: Actor, *, force: bool) -> bool:
     wish = {"cancel_requested_at": now, "cancel_requested_by": actor.name}
     waiting = Task.objects.pending().filter(pk=task_id)
     running = Task.objects.running().filter(pk=task_id)
-    before = Value(f"Cancelled by {actor.name} before it started.")
-    again = Value(f"Cancelled by {actor.name}.")  # it had started once
-    return bool(
-        waiting.update(
+
+    def end(waiting: TaskQuerySet, code: str) -> int:
+        reason = Reason(code, by=actor.name)
+        return waiting.update(
             status=Task.Status.CANCELLED,
             completed_at=now,
             ended=next_ended(),
-            error=Case(When(attempt=1, then=before), default=again),
+            error=str(reason),
+            error_reason=reason.as_json(),
             result={"success": False, "results": []},
             secret_values=None,
             **wish,
         )
+
+    return bool(
+        end(waiting.filter(attempt=1), "cancelled-before-start")
+        or end(waiting, "cancelled")  # it had started once
         or running.filter(cancel_requested_at=None).update(cancel_forced=force, **wish)
         or (force and running.filter(cancel_forced=False).update(cancel_forced=True))
     )

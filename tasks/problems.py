@@ -28,7 +28,6 @@ from psycopg_pool import PoolTimeout
 from rest_framework import exceptions
 
 from tasks.access.actor import ScopeTooSmall
-from tasks.catalog.loader import catalog
 from tasks.catalog.task_type import ParameterErrors
 from tasks.databases.sqlite3.base import DatabaseReplaced
 from tasks.disk import is_full
@@ -105,12 +104,9 @@ def _parameters(exc: ParameterErrors) -> HttpResponse:
 
 
 def _unknown_type(exc: UnknownTaskType) -> HttpResponse:
-    shown = [kind.name for kind in catalog().values() if not kind.hidden]
-    detail = _("There is no task type “%(name)s”; there are: %(names)s.") % {
-        "name": exc.name[:100],
-        "names": ", ".join(sorted(shown)),
-    }
-    return problem(404, _("Unknown task type"), detail, kind=KIND + "unknown-task-type")
+    return problem(
+        404, _("Unknown task type"), str(exc), kind=KIND + "unknown-task-type"
+    )
 
 
 def no_such_task() -> HttpResponse:

@@ -39,6 +39,7 @@ from tasks.processes import (
     is_here,
     state_of,
 )
+from tasks.reasons import Reason
 from tasks.timestamps import iso
 
 logger = logging.getLogger(__name__)
@@ -213,7 +214,7 @@ def take_from_its_runner(task: Task) -> bool:
 
 def _what_follows(task: Task, now: datetime) -> tuple[str, str, str, dict[str, Any]]:
     """The level and the text of the last line, the status, and the columns with it."""
-    text = _what_happened(task)
+    loss = _loss(task)
     kind = type_of(task)
     is_cancelled = task.cancel_requested_at is not None
     if kind and kind.idempotent and task.attempt == 1 and not is_cancelled:
@@ -226,26 +227,29 @@ def _what_follows(task: Task, now: datetime) -> tuple[str, str, str, dict[str, A
             "step_name": "",
             "stalled_since": None,
         }
-        text = f"{text} The task goes back to the queue."
+        text = f"{loss} The task goes back to the queue."
         return "info", text, Task.Status.PENDING, again
-    outcome = Task.Status.FAILED
+    outcome, reason = Task.Status.FAILED, loss
     if is_cancelled:
         outcome = Task.Status.CANCELLED
-        text = f"Cancelled by {task.cancel_requested_by}; {text}"
+        reason = Reason("cancelled", by=task.cancel_requested_by, loss=loss)
     ended: dict[str, Any] = {
         "completed_at": now,
-        "error": text,
+        "error": str(reason),
+        "error_reason": reason.as_json(),
         "result": {"success": False, "results": []},
         "stalled_since": None,
     }
-    return "error", text, outcome, ended
+    return "error", str(reason), outcome, ended
 
 
-def _what_happened(task: Task) -> str:
-    runner, count = task.runner, task.last_seq
-    lines = "1 line was" if count == 1 else f"{count:,} lines were"
-    kept = f"{lines if count else 'no line was'} kept."
+def _loss(task: Task) -> Reason:
+    runner, kept = task.runner, task.last_seq
     if runner is None:
-        return f"The runner is gone; {kept}"
-    when = iso(runner.heartbeat_at)
-    return f"The runner {runner.name} stopped at about {when}; {kept}"
+        return Reason("runner-lost", keptLines=kept)
+    return Reason(
+        "runner-lost",
+        runner=runner.name,
+        at=str(iso(runner.heartbeat_at)),
+        keptLines=kept,
+    )

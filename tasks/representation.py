@@ -60,6 +60,8 @@ def describe(
         "rerunOf": str(task.rerun_of_id) if task.rerun_of_id else None,
         "result": task.result,
         "error": task.error,
+        "errorCode": task.error_reason and task.error_reason["code"],
+        "errorParams": task.error_reason and task.error_reason["params"],
         "logCount": task.last_seq,
         "logs": list(logs),
     }

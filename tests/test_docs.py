@@ -8,6 +8,8 @@ import pytest
 from django.core.management import get_commands
 from django.urls import Resolver404, resolve
 
+from tasks.reasons import SENTENCES
+
 ROOT = Path(__file__).resolve().parent.parent
 READMES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
 OTHERS = [ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]
@@ -269,6 +271,18 @@ def test_the_reference_explains_every_key_of_a_task_type():
     assert len(keys) > 15, "the pattern no longer finds the keys"
     reference = (ROOT / "docs/reference/task-types.md").read_text()
     assert {key for key in keys if f"| `{key}` |" not in reference} == set()
+
+
+def test_the_reference_has_every_reason_with_its_parameters_and_no_other():
+    row = re.compile(r"^\| `([a-z0-9-]+)` \| (.*?) ?\| ", re.MULTILINE)
+    reference = (ROOT / "docs/reference/reasons.md").read_text()
+    told = {code: set(re.findall(r"`(\w+)`", n)) for code, n in row.findall(reference)}
+    there = {
+        code: set(re.findall(r"%\((\w+)\)s", " ".join(sentences)))
+        for code, sentences in SENTENCES.items()
+    }
+    there["step-could-not-start"].add("exitCode")  # not in its sentence
+    assert told == there
 
 
 def test_every_decision_has_its_four_parts():

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from django.utils import timezone
 
-from tasks.admin.keyset import Position, rows_from
+from tasks.keyset import Position, rows_from
 from tasks.logs.download import download
 
 ROWS_AT_ONCE = 1_000
@@ -35,10 +35,10 @@ def csv_download(
 
 def _text(columns: Columns, rows: QuerySet[Any], column: str | None) -> Iterator[str]:
     yield BOM + _lines([[name for name, _ in columns]])
-    place: Position | None = None
-    while page := rows_from(rows, column, place, ROWS_AT_ONCE):
+    position: Position | None = None
+    while page := rows_from(rows, column, position, ROWS_AT_ONCE):
         yield _lines([cell(take(row)) for _, take in columns] for row in page)
-        place = Position.beside(page[-1], column, is_newer=False)
+        position = Position.beside(page[-1], column, is_newer=False)
 
 
 def _lines(rows: Any) -> str:

@@ -10,9 +10,9 @@ from django.db.models.functions import Concat
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from tasks.admin.keyset import rows_from
 from tasks.admin.own_filters import is_text
 from tasks.catalog.loader import catalog
+from tasks.keyset import rows_from
 from tasks.models import ApiKey, AuditEvent, Runner
 
 NEWEST_ROWS = 200  # whose values are suggested

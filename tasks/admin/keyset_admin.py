@@ -19,8 +19,8 @@ from django.utils.translation import gettext_lazy as _
 
 from tasks.admin.csv_export import Columns, csv_download
 from tasks.admin.date_drilldown import Days
-from tasks.admin.keyset import Position, rows_from
 from tasks.admin.read_only import LookedAt
+from tasks.keyset import Position, page_of
 
 
 class LongChangeList(ChangeList):
@@ -37,28 +37,18 @@ class LongChangeList(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         column, count = self.model_admin.newest_by, self.list_per_page
-        place = self._place(request)
-        rows = rows_from(self.queryset, column, place, count + 1)
-        if place and place.is_newer and len(rows) <= count:
-            place = None  # that is the first page, which has room for more
-            rows = rows_from(self.queryset, column, None, count + 1)
-        has_more = len(rows) > count
-        if place and place.is_newer:
-            rows = rows[-count:]
-            has_newer, has_older = has_more, True
-        else:
-            rows = rows[:count]
-            has_newer, has_older = place is not None, has_more
-        self.result_list = rows
+        position = self._position(request)
+        page = page_of(self.queryset, column, position, count)
+        if position and position.is_newer and page.newer is None:
+            position = None  # that is the first page, which may have room for more
+            page = page_of(self.queryset, column, None, count)
+        self.result_list = page.rows
         # Nobody counts all; being the same, Django's templates offer no "select all".
-        self.result_count = self.full_result_count = len(rows)
-        self.is_first_page = place is None
-        if rows and has_newer:
-            self.newer = self._link(rows[0], is_newer=True)
-        if rows and has_older:
-            self.older = self._link(rows[-1], is_newer=False)
+        self.result_count = self.full_result_count = len(page.rows)
+        self.is_first_page = position is None
+        self.newer, self.older = self._link(page.newer), self._link(page.older)
 
-    def _place(self, request: HttpRequest) -> Position | None:
+    def _position(self, request: HttpRequest) -> Position | None:
         text = request.GET.get(PAGE_VAR)
         try:
             column = self.model_admin.newest_by
@@ -66,9 +56,10 @@ class LongChangeList(ChangeList):
         except ValueError as error:
             raise IncorrectLookupParameters from error
 
-    def _link(self, row: Any, *, is_newer: bool) -> str:
-        place = Position.beside(row, self.model_admin.newest_by, is_newer=is_newer)
-        return self.get_query_string({PAGE_VAR: str(place)})
+    def _link(self, position: Position | None) -> str | None:
+        if position is None:
+            return None
+        return self.get_query_string({PAGE_VAR: str(position)})
 
     @property
     def first_page(self) -> str:

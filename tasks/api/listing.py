@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
 
 from django.http import QueryDict
 
+from tasks import keyset
 from tasks.api.queries import Query
-from tasks.keyset import Cursor, slice_of
-from tasks.models import Task, TaskQuerySet
-from tasks.search import holds
+from tasks.keyset import Position
+from tasks.models import Task
+from tasks.task_filter import TaskFilter
 
 DEFAULT_LIMIT, MAX_LIMIT = 20, 100
 MILLISECOND = timedelta(milliseconds=1)
@@ -20,8 +20,8 @@ MILLISECOND = timedelta(milliseconds=1)
 class Page:
     tasks: Sequence[Task]
     count: int  # of all pages together
-    next: Cursor | None
-    previous: Cursor | None
+    next: Position | None
+    previous: Position | None
 
 
 def page_of(given: QueryDict) -> Page:
@@ -29,24 +29,23 @@ def page_of(given: QueryDict) -> Page:
     query = Query(given)
     limit = query.number("limit", DEFAULT_LIMIT, 1, MAX_LIMIT)
     cursor = query.cursor()
-    found = _filtered(query)
+    wanted = _filter(query)
     query.check()
+    found = wanted.apply(Task.objects.all())
     # The trail is long and no part of a list.
-    tasks, newer, older = slice_of(found.short().defer("trail"), cursor, limit)
+    light = found.short().defer("trail")
+    tasks, newer, older = keyset.page_of(light, "number", cursor, limit)
     return Page(tasks, found.count(), next=older, previous=newer)
 
 
-def _filtered(query: Query) -> TaskQuerySet:
-    wanted: dict[str, Any] = {
-        "type": query.text("type"),
-        "version": query.text("version"),
-        "status__in": query.choices("status", Task.Status.values),
-        "created_at__lt": query.moment("createdBefore"),
-    }
-    if after := query.moment("createdAfter"):
+def _filter(query: Query) -> TaskFilter:
+    after = query.moment("createdAfter")
+    return TaskFilter(
+        type=query.text("type"),
+        statuses=tuple(query.choices("status", Task.Status.values)),
+        version=query.text("version"),
         # A time that an answer showed was cut to its millisecond.
-        wanted["created_at__gte"] = after + MILLISECOND
-    tasks = Task.objects.filter(**{name: v for name, v in wanted.items() if v})
-    if text := query.text("q"):
-        tasks = tasks.filter(holds(text))
-    return tasks
+        created_since=after and after + MILLISECOND,
+        created_before=query.moment("createdBefore"),
+        text=query.text("q"),
+    )

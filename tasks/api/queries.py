@@ -9,7 +9,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.translation import gettext as _
 
 from tasks.catalog.task_type import ParameterErrors
-from tasks.keyset import Cursor
+from tasks.keyset import Position
 from tasks.search import MAX_TEXT_LENGTH
 
 MAX_SEQ = 2**53 - 1  # the largest whole number that is exact in JavaScript
@@ -84,8 +84,8 @@ class Query:
             ]
         return words
 
-    def cursor(self, name: str = "cursor") -> Cursor | None:
-        return self.read(name, Cursor.decoded, None)
+    def cursor(self, name: str = "cursor") -> Position | None:
+        return self.read(name, Position.of_cursor, None)
 
 
 def _moment(raw: str) -> datetime:

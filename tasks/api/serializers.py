@@ -134,6 +134,16 @@ class TaskSerializer(serializers.Serializer[Any]):
     error = serializers.CharField(
         allow_null=True, help_text="one sentence saying what failed, or null"
     )
+    errorCode = serializers.CharField(  # noqa: N815
+        allow_null=True,
+        help_text="the kind of that sentence, such as `step-failed`: "
+        "docs/reference/reasons.md",
+    )
+    errorParams = serializers.DictField(  # noqa: N815
+        allow_null=True,
+        help_text="what the sentence names: texts, numbers, and where a part of it is "
+        "a sentence itself, an object with `code` and `params`",
+    )
     logCount = serializers.IntegerField(min_value=0)  # noqa: N815
     logs = LogLineSerializer(many=True, help_text="the newest few; none in lists")
     statusUrl = serializers.URLField()  # noqa: N815

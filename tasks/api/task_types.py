@@ -30,10 +30,10 @@ def _described_type(kind: TaskType, base: str) -> dict[str, Any]:
     return {
         "type": kind.name,
         "name": kind.name,
-        "title": kind.title,
-        "description": kind.description,
+        "title": kind.local(kind.title),
+        "description": kind.local(kind.description),
         "params": kind.schema(),
-        "steps": [{"name": step.name} for step in kind.steps],
+        "steps": [{"name": kind.local(step.name)} for step in kind.steps],
         "timeoutSeconds": kind.timeout_seconds,
         "idempotent": kind.idempotent,
         "confirm": kind.confirm,

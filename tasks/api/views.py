@@ -42,7 +42,7 @@ from tasks.api.serializers import (
     TaskStartedSerializer,
 )
 from tasks.catalog.task_type import ParameterErrors
-from tasks.keyset import Cursor
+from tasks.keyset import Position
 from tasks.logs import store as log_store
 from tasks.logs.store import LineJson
 from tasks.models import Task, task_id_of
@@ -340,11 +340,11 @@ class TaskViewSet(ViewSetMixin, ApiView):
     def list(self, request: Request) -> Response:
         page = listing.page_of(request._request.GET)
 
-        def url(cursor: Cursor | None) -> str | None:
+        def url(cursor: Position | None) -> str | None:
             if cursor is None:
                 return None
             given = request._request.GET.copy()
-            given["cursor"] = cursor.encoded()
+            given["cursor"] = cursor.as_cursor()
             return f"{base_url(request)}/api/tasks?{given.urlencode()}"
 
         waiting = waiting_for_all(page.tasks)

@@ -47,10 +47,14 @@ def stored_type(task: Task) -> TaskType | None:
 def type_of(task: Task) -> TaskType | None:
     """Return the type as a task was accepted with it, or else as the file has it
     today; None where neither is known."""
+    today = catalog().get(task.type)
     try:
-        return stored_type(task) or catalog().get(task.type)
+        stored = stored_type(task)
     except UnknownDefinition:
-        return catalog().get(task.type)
+        return today
+    if stored and today and today.translations:
+        return replace(stored, translations=today.translations)
+    return stored or today
 
 
 def secret_names(task: Task) -> set[str]:
@@ -70,13 +74,14 @@ def _stored(sha256: str) -> TaskType:
 
 
 def content_of(kind: TaskType) -> dict[str, Any]:
-    """Return a type as JSON: what differs from the defaults, and no default of a
-    secret, which is kept with the values of each task instead."""
+    """Return a type as JSON: what differs from the defaults, but no default of a
+    secret, which is kept with the values of each task instead; and no texts in other
+    languages, of which people read today's."""
     params = tuple(
-        replace(parameter, default=None) if parameter.secret else parameter
-        for parameter in kind.params
+        replace(p, labels={}, default=None if p.secret else p.default)
+        for p in kind.params
     )
-    content: dict[str, Any] = _json_of(replace(kind, params=params))
+    content: dict[str, Any] = _json_of(replace(kind, params=params, translations={}))
     return content
 
 

@@ -15,7 +15,7 @@ from django.conf import settings
 
 from tasks.catalog.patterns import Pattern, PatternError, compiled
 from tasks.catalog.task_type import STOP_GRACE_SECONDS, Parameter, Step, TaskType
-from tasks.catalog.toml_tables import CatalogError, Source, Table
+from tasks.catalog.toml_tables import CatalogError, Source, Table, Translations
 from tasks.secrets.masking import LEAST_CHARACTERS
 
 TYPE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
@@ -120,9 +120,10 @@ def _task_type(table: Table) -> TaskType:
         "idempotent", "hidden", "confirm", "stop_grace", "stall_after",
         "max_log_lines", "max_log_bytes", "on_log_limit", "env", "user",
     )  # fmt: skip
+    texts: Translations = {}
     params_table = Table(table.source, (name, "params"), table.data.get("params", {}))
     params = tuple(
-        _parameter(Table(table.source, (name, "params", key), value))
+        _parameter(Table(table.source, (name, "params", key), value), texts)
         for key, value in params_table.data.items()
     )
     known = {*(p.name for p in params), *OWN_PLACEHOLDERS}
@@ -133,11 +134,11 @@ def _task_type(table: Table) -> TaskType:
     table.check_placeholders("lock", lock or "", known - set(OWN_PLACEHOLDERS))
     return TaskType(
         name=name,
-        title=table.text("title", name),
-        description=table.text("description", ""),
+        title=table.local_text("title", name, texts),
+        description=table.local_text("description", "", texts),
         params=params,
         steps=tuple(
-            _step(Table(table.source, (name, "steps", index), step), known)
+            _step(Table(table.source, (name, "steps", index), step), known, texts)
             for index, step in enumerate(steps)
         ),
         timeout_seconds=table.seconds("timeout"),
@@ -153,6 +154,7 @@ def _task_type(table: Table) -> TaskType:
         on_log_limit=table.choice("on_log_limit", ON_LOG_LIMIT),
         env=table.env(known),
         user=table.text("user"),
+        translations=texts,
     )
 
 
@@ -164,12 +166,13 @@ def _max_running(table: Table) -> int | None:
     return number
 
 
-def _parameter(table: Table) -> Parameter:
+def _parameter(table: Table, texts: Translations) -> Parameter:
     name = str(table.path[-1])
     if not PARAMETER_NAME.fullmatch(name) or name in OWN_PLACEHOLDERS:
         raise table.wrong(None, "a parameter's name is letters, digits and _")
     table.only(
-        "title", "description", "pattern", "choices", "required", "default", "secret",
+        "title", "description", "pattern", "choices", "labels", "required", "default",
+        "secret",
     )  # fmt: skip
     pattern = table.text("pattern")
     try:
@@ -178,13 +181,14 @@ def _parameter(table: Table) -> Parameter:
         raise table.wrong("pattern", f"not a regular expression: {error}") from error
     parameter = Parameter(
         name=name,
-        title=table.text("title", name),
+        title=table.local_text("title", name, texts),
         pattern=pattern,
         required=table.flag("required", default=True),
         default=table.text("default"),
         choices=table.texts("choices"),
+        labels=_labels(table, texts),
         secret=table.flag("secret"),
-        description=table.text("description", ""),
+        description=table.local_text("description", "", texts),
     )
     if parameter.default is not None and parameter.problem(parameter.default):
         raise table.wrong("default", "it is not a value that the parameter takes")
@@ -194,7 +198,15 @@ def _parameter(table: Table) -> Parameter:
     return parameter
 
 
-def _step(table: Table, known: set[str]) -> Step:
+def _labels(table: Table, texts: Translations) -> dict[str, str]:
+    """Return what people read in place of some of the choices."""
+    labels = Table(table.source, (*table.path, "labels"), table.data.get("labels", {}))
+    choices = table.texts("choices")
+    labels.only(*choices)
+    return {choice: labels.local_text(choice, choice, texts) for choice in labels.data}
+
+
+def _step(table: Table, known: set[str], texts: Translations) -> Step:
     table.only(
         "name", "command", "cwd", "env", "weight", "timeout", "retries",
         "continue_on_error", "stall_after", "progress_pattern", "pty", "user",
@@ -212,7 +224,7 @@ def _step(table: Table, known: set[str]) -> Step:
     if not 0 <= retries <= 10:
         raise table.wrong("retries", "expected a whole number from 0 to 10")
     return Step(
-        name=table.text("name", name_of(command))[:200],
+        name=table.local_text("name", name_of(command), texts)[:200],
         command=command,
         cwd=cwd,
         env=table.env(known),

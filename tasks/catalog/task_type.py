@@ -13,9 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
 from tasks.catalog.patterns import VALUE_SECONDS, Pattern, TooSlow, matches_whole
+from tasks.reasons import Reason
 from tasks.secrets.encryption import digest_of
 from tasks.secrets.masking import LEAST_CHARACTERS, MASK, is_long_enough
 
@@ -33,11 +35,11 @@ CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class NoValue(Exception):
-    """A placeholder stands for a parameter that has no value; the message is one
-    sentence."""
+    """A placeholder stands for a parameter that has no value."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"The parameter {name} has no value.")
+        self.reason = Reason("parameter-without-value", parameter=name)
+        super().__init__(str(self.reason))
 
 
 class ParameterErrors(Exception):
@@ -56,50 +58,45 @@ class Parameter:
     required: bool = True
     default: str | None = None
     choices: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)  # of choices
     secret: bool = False
     description: str = ""
 
-    def problem(self, value: object) -> str | None:
-        """One sentence on what is wrong with a value, or None."""
+    def problem(self, value: object) -> Reason | None:
+        """Return what is wrong with a value, or None."""
         if not isinstance(value, str):
-            return _("Must be a string.")
+            return Reason("not-a-string")
         if len(value) > MAX_PARAMETER_LENGTH:
-            return _("Too long: at most %(limit)s characters.") % {
-                "limit": MAX_PARAMETER_LENGTH
-            }
+            return Reason("too-long", limit=MAX_PARAMETER_LENGTH)
         if self.choices:
             if value not in self.choices:
-                return _("Must be one of: %(choices)s.") % {
-                    "choices": ", ".join(self.choices)
-                }
+                return Reason("not-a-choice", choices=", ".join(self.choices))
             return None
+        pattern = self.pattern or PLAIN_TEXT
         try:
-            fits = matches_whole(self.pattern or PLAIN_TEXT, value)
+            fits = matches_whole(pattern, value)
         except TooSlow:
-            return _(
-                "It could not be compared with the pattern %(pattern)s in "
-                "%(seconds)g s; give a simpler value."
-            ) % {"pattern": self.pattern, "seconds": VALUE_SECONDS}
+            return Reason("pattern-too-slow", pattern=pattern, seconds=VALUE_SECONDS)
         if not fits or NO_TEXT.search(value):
             if self.pattern is None:
-                return _("Must be one line of text that does not start with “-”.")
-            return _("Must match the pattern %(pattern)s.") % {"pattern": self.pattern}
+                return Reason("not-plain-text")
+            return Reason("pattern-mismatch", pattern=pattern)
         return None
 
     def is_too_short(self, value: str) -> bool:
         """Return whether it is secret, and a value could not be hidden."""
         return self.secret and not is_long_enough(value)
 
-    def schema(self) -> dict[str, Any]:
+    def schema(self, local: Callable[[str], str] = str) -> dict[str, Any]:
         """The parameter as JSON Schema (draft 2020-12); of a secret without the
-        default, which nobody is to see."""
+        default, which nobody is to see. ``local``: texts in the reader's language."""
         schema: dict[str, Any] = {
             "type": "string",
-            "title": self.title,
+            "title": local(self.title),
             "maxLength": MAX_PARAMETER_LENGTH,
         }
         if self.description:
-            schema["description"] = self.description
+            schema["description"] = local(self.description)
         if self.choices:
             schema["enum"] = list(self.choices)
         elif self.pattern:
@@ -161,6 +158,12 @@ class TaskType:
     on_log_limit: str = "fail"
     env: Mapping[str, str] = field(default_factory=dict)
     user: str | None = None
+    # Language code to English text to the text in that language.
+    translations: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def local(self, text: str) -> str:
+        """Return a title, a description or a step's name in the reader's language."""
+        return self.translations.get(get_language() or "", {}).get(text, text)
 
     @property
     def limits_log(self) -> bool:
@@ -188,7 +191,7 @@ class TaskType:
                     errors[name] = [_("Required.")]
                 continue
             if problem := parameter.problem(value):
-                errors[name] = [problem]
+                errors[name] = [problem.sentence(_, ngettext)]
             elif parameter.is_too_short(str(value)):
                 text = _("It is secret, so it must have at least %(least)s characters.")
                 errors[name] = [text % {"least": LEAST_CHARACTERS}]
@@ -208,10 +211,10 @@ class TaskType:
         return version if version and is_shown else self.name
 
     def schema(self) -> dict[str, Any]:
-        """The parameters as one JSON Schema object."""
+        """The parameters as one JSON Schema object, in the reader's language."""
         return {
             "type": "object",
-            "properties": {p.name: p.schema() for p in self.params},
+            "properties": {p.name: p.schema(self.local) for p in self.params},
             "required": [
                 p.name for p in self.params if p.required and p.default is None
             ],

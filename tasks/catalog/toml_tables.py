@@ -16,6 +16,10 @@ SIZE = re.compile(r"([1-9][0-9]*)(KiB|MiB|GiB)")
 BYTES = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 
+# Language code to English text to the text in that language.
+Translations = dict[str, dict[str, str]]
+
+
 class CatalogError(Exception):
     """The file can't be used; the message names file, line and key."""
 
@@ -46,6 +50,22 @@ class Table:
 
     def text(self, key: str, default: str | None = None) -> Any:
         return self.take(key, str, default, "a string")
+
+    def local_text(self, key: str, default: str, texts: "Translations") -> str:
+        """Return a text for people in English, and add it in other languages to
+        ``texts``: ``"Sync"``, or ``{en = "Sync", zh-hans = "同步"}``."""
+        value = self.data.get(key, default)
+        if not isinstance(value, dict):
+            return str(self.text(key, default))
+        table = Table(self.source, (*self.path, key), value)
+        languages = [code for code, _ in settings.LANGUAGES]
+        table.only(*languages)
+        english = table.text("en")
+        if english is None:
+            raise table.wrong("en", "it is missing; expected a string")
+        for language in value.keys() - {"en"}:
+            texts.setdefault(language, {})[english] = table.text(language)
+        return str(english)
 
     def flag(self, key: str, *, default: bool = False) -> bool:
         return bool(self.take(key, bool, default, "true or false"))

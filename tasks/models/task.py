@@ -217,6 +217,8 @@ class Task(models.Model):
 
     result = models.JSONField(_("result"), null=True, blank=True)
     error = models.TextField(_("error"), null=True, blank=True)  # noqa: DJ001 (null is part of the API)
+    # What the error says, for programs and other languages: tasks.reasons.
+    error_reason = models.JSONField(null=True, editable=False)
     last_seq = models.PositiveBigIntegerField(_("lines"), default=0)
     # SHA-256 of the log as a client has it, set with the end state.
     log_sha256 = models.CharField(max_length=64, blank=True, default="")

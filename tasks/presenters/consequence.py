@@ -51,7 +51,7 @@ def consequence_of(
     elif all(command and _verb_of(command) in ONLY_LOOKS for command in commands):
         what, on = _("It publishes nothing"), platforms
     else:
-        steps = _listed(_(step.name) for step in kind.steps)
+        steps = _listed(kind.local(step.name) for step in kind.steps)
         what, on = _("It runs: {steps}").format(steps=steps), platforms
     now = _said_live([entry for entry in live if entry["platform"] in on])
     return _("{what}; live now: {live}.").format(what=what, live=now)

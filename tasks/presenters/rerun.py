@@ -18,7 +18,6 @@ from tasks.catalog.task_type import ParameterErrors
 from tasks.models import Task
 from tasks.presenters.consequence import consequence_of, live_now
 from tasks.presenters.links import change_link
-from tasks.presenters.translations import said
 from tasks.representation import shown_params
 
 # What can be wrong with running a task again, each with a sentence that says it.
@@ -68,7 +67,7 @@ def _question(task: Task, actor: Actor, live: Sequence[dict[str, Any]]) -> Quest
     except REFUSALS as error:
         can_change = not isinstance(error, ScopeTooSmall)
         link = change_link(task) if can_change else ""
-        return Question(task, refusal=said(str(error)), with_changes=link)
+        return Question(task, refusal=str(error), with_changes=link)
     return Question(
         task,
         consequence_of(kind, params, live),
@@ -108,7 +107,7 @@ def run_again(
                 )
             )
         except REFUSALS as error:
-            refused.append(replace(each, refusal=said(str(error))))
+            refused.append(replace(each, refusal=str(error)))
     return made, refused
 
 

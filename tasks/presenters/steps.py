@@ -42,13 +42,16 @@ class StepRow:
         return _("finished") if self.number else _("not run")
 
 
-def rows_of(
-    task: Task, kind: TaskType | None, names: Sequence[str], now: datetime
-) -> list[StepRow]:
-    """``names``: of the type's steps, in the reader's language."""
+def rows_of(task: Task, kind: TaskType | None, now: datetime) -> list[StepRow]:
+    """Return a row for each step, and for each attempt of one that was tried again."""
+    local = kind.local if kind else str
+    names = [local(step.name) for step in kind.steps] if kind else []
     if not task.has_ended:
         return _rows_of_running(task, kind, names, now)
-    results = (task.result or {}).get("results", [])
+    results = [
+        {**entry, "name": local(str(entry.get("name", "")))}
+        for entry in (task.result or {}).get("results", [])
+    ]
     begun = sum(_attempt(entry) == 1 for entry in results)
     return [
         *_rows_of_results(results, task.status, _first_lines(task.trail)),
@@ -166,7 +169,7 @@ def _step_row(
     is_cancelled = task_status == Task.Status.CANCELLED
     unclean = Task.Status.CANCELLED if is_cancelled else Task.Status.FAILED
     return StepRow(
-        name=_(str(entry.get("name", ""))),
+        name=entry["name"],
         status=Task.Status.COMPLETED if code == 0 else unclean,
         exit_code=code,
         duration="" if milliseconds is None else duration_text(milliseconds / 1000),

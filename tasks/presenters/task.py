@@ -17,7 +17,6 @@ from tasks.presenters.links import change_link
 from tasks.presenters.outputs import Outcome, outcome_of
 from tasks.presenters.rerun_chain import Link, links_of
 from tasks.presenters.steps import StepRow, rows_of
-from tasks.presenters.translations import said
 from tasks.presenters.wording import (
     CANCELLING,
     CANCELLING_SHAPE,
@@ -26,6 +25,7 @@ from tasks.presenters.wording import (
     ago_text,
     duration_text,
 )
+from tasks.reasons import Reason
 from tasks.representation import shown_params
 from tasks.waiting import WaitingFor, waiting_for
 
@@ -87,7 +87,17 @@ class Shown:
 
     @property
     def title(self) -> str:
-        return _(self.kind.title) if self.kind else self.task.type
+        return self.kind.local(self.kind.title) if self.kind else self.task.type
+
+    def local(self, text: str) -> str:
+        """Return a text of its type, such as a step's name, in the reader's
+        language."""
+        return self.kind.local(text) if self.kind else text
+
+    @property
+    def step_name(self) -> str:
+        """Return the name of the step that runs."""
+        return self.local(self.task.step_name)
 
     @property
     def ago(self) -> str:
@@ -111,7 +121,14 @@ class Shown:
     @property
     def error(self) -> str:
         """Return why it failed or was cancelled; "" where it was not."""
-        return said(self.task.error or "")
+        stored = self.task.error or ""
+        if self.task.error_reason is None:  # stored by release 1.0
+            return stored
+        try:
+            reason = Reason.of(self.task.error_reason)
+            return reason.sentence(_, ngettext, self.local)
+        except KeyError:  # of a later version
+            return stored
 
     @property
     def params(self) -> dict[str, str]:
@@ -126,7 +143,7 @@ class Shown:
     def step_names(self) -> list[tuple[str, str]]:
         """Each step's name, and how it reads in the page's language."""
         steps = self.kind.steps if self.kind else ()
-        return [(step.name, _(step.name)) for step in steps]
+        return [(step.name, self.local(step.name)) for step in steps]
 
     @property
     def stand(self) -> str:
@@ -136,8 +153,7 @@ class Shown:
 
     @property
     def steps(self) -> list[StepRow]:
-        names = [shown for _name, shown in self.step_names]
-        return rows_of(self.task, self.kind, names, self.now)
+        return rows_of(self.task, self.kind, self.now)
 
     @property
     def outcome(self) -> Outcome:

@@ -8,17 +8,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
 
-from django.utils.translation import override
-
 from tasks.catalog.definitions import UnknownDefinition, stored_type
 from tasks.catalog.loader import catalog
 from tasks.catalog.task_type import TaskType
 from tasks.models import Task
+from tasks.reasons import Reason
 from tasks.secrets.encryption import SecretKeyChanged, opened
 
 
 class CannotRun(Exception):
-    """A task can't run as it was accepted; the message is one sentence."""
+    """A task can't run as it was accepted."""
+
+    def __init__(self, reason: Reason) -> None:
+        self.reason = reason
+        super().__init__(str(reason))
 
 
 class Accepted(NamedTuple):
@@ -39,10 +42,10 @@ def accepted(task: Task) -> Accepted:
     has_a_say = accepted_at is None or catalog().changed_at >= accepted_at
     if today is None and has_a_say:
         there = ", ".join(sorted(catalog()))
-        raise CannotRun(f"There is no task type {task.type}; there are: {there}.")
+        raise CannotRun(Reason("unknown-task-type", name=task.type, names=there))
     kind, secrets = _stored_type(task) or today, _secrets(task)
     if kind is None:
-        raise CannotRun(f"The task type {task.type} is not known here.")
+        raise CannotRun(Reason("unknown-task-type", name=task.type))
     values = {**task.params, **secrets}
     if today is not None and has_a_say:
         _check(today, values)
@@ -53,20 +56,14 @@ def _stored_type(task: Task) -> TaskType | None:
     try:
         return stored_type(task)
     except UnknownDefinition as error:
-        raise CannotRun(
-            "It was accepted by another version of the service, which this runner does "
-            "not understand; update the runner."
-        ) from error
+        raise CannotRun(Reason("definition-not-understood")) from error
 
 
 def _secrets(task: Task) -> dict[str, str]:
     try:
         return opened(task.pk, task.secret_values)
     except SecretKeyChanged as error:
-        raise CannotRun(
-            "Its secret parameters can't be read: SECRET_KEY has changed since it was "
-            "accepted."
-        ) from error
+        raise CannotRun(Reason("secrets-unreadable")) from error
 
 
 def _check(today: TaskType, values: Mapping[str, str]) -> None:
@@ -74,12 +71,11 @@ def _check(today: TaskType, values: Mapping[str, str]) -> None:
     was taken away is not to run any more."""
     for parameter in today.params:
         value = values.get(parameter.name)
-        with override("en"):  # the log's language
-            problem = None if value is None else parameter.problem(value)
+        problem = None if value is None else parameter.problem(value)
         if problem:
-            raise CannotRun(
-                f"The parameter {parameter.name} is not accepted any more: {problem}"
-            )
+            name = parameter.name
+            reason = Reason("parameter-refused", parameter=name, reason=problem)
+            raise CannotRun(reason)
 
 
 def _with_secrets(kind: TaskType, names: Mapping[str, str]) -> TaskType:

@@ -15,6 +15,7 @@ from typing import Any, Literal
 from tasks.catalog.patterns import LINE_SECONDS, Pattern, TooSlow, found_in
 from tasks.catalog.task_type import NoValue, Step, TaskType
 from tasks.logs.store import Row
+from tasks.reasons import Reason
 from tasks.runner import sentences
 from tasks.runner.causes import LONGEST_SHOWN, Cause, Output
 from tasks.runner.line_splitter import CUT_NOTE
@@ -40,9 +41,6 @@ RETRY_SECONDS = 1.0  # before the first retry; doubled for each further one
 MAX_RETRY_SECONDS = 60.0
 MOST_SLOW_LINES = 3  # others wait for each: LINE_SECONDS
 
-# Rather than go on and print what can't be hidden.
-TOO_MANY_SECRETS = f"::add-mask:: named more than {MOST_TEXTS:,} lines of secrets."
-
 # Those that a program brings upon itself; others are sent by somebody who need not care
 # what it said last.
 OWN_SIGNALS = {
@@ -63,7 +61,8 @@ class Execution:
 
     lines    those of its log that the runner has not stored yet
     trail    each change of step, progress or stall (``tasks.runner.trail``)
-    outcome  None until the end, then with ``error`` (one sentence, or None)
+    outcome  None until the end, then with the ``reason`` of it, or None where it
+             completed
     """
 
     def __init__(
@@ -90,7 +89,7 @@ class Execution:
         self._trail = Trail(kind, trail, progress)
         self._silence = Silence()
         self.outcome: Outcome | None = None
-        self.error: str | None = None
+        self.reason: Reason | None = None
         self.results: list[dict[str, Any]] = []
         self.outputs = Outputs()
         self.child: Child | None = None
@@ -98,11 +97,11 @@ class Execution:
         self._attempt = 1
         self._retry_at: float | None = None
         self._started_at = self._step_started_at = time.monotonic()
-        self._stop: tuple[Outcome, str] | None = None
+        self._stop: tuple[Outcome, Reason] | None = None
         self._step_timed_out = False
         self.has_spoken = False  # any program of it
         self._slow_lines = 0  # whose progress took too long to read
-        self._complaint = ""  # the step's last ::error::
+        self._complaint: str | Reason = ""  # the step's last ::error::
         self._output = Output()  # of the attempt that runs
         # The first ::error::, or what made the task fail; never the service's words.
         self.first_error: Cause | None = None
@@ -138,7 +137,7 @@ class Execution:
         if pattern := self._step.progress_pattern:
             self._take_progress(pattern, [*lines[-1:], self.child.unfinished(fd)])
 
-    def stop(self, outcome: Outcome, reason: str, *, force: bool = False) -> None:
+    def stop(self, outcome: Outcome, reason: Reason, *, force: bool = False) -> None:
         """End as soon as the running step's processes are gone; by ``force`` they get
         no grace. The first reason stays."""
         if self._stop is None:
@@ -157,13 +156,11 @@ class Execution:
     def lose_lines(self, kept: int, kept_changes: int, why: str) -> None:
         """End at once, because the lines behind the first ``kept`` can't be stored;
         one line takes their place and says so."""
-        missing = f"{len(self.lines):,} line{'' if len(self.lines) == 1 else 's'}"
+        reason = Reason("lines-lost", lines=len(self.lines), seq=kept, cause=why)
         self.kill()
         self.log.lose(kept)
         del self.trail[kept_changes:]
-        self._end(
-            "failed", f"{missing} after line {kept:,} could not be stored: {why}."
-        )
+        self._end("failed", reason)
 
     @property
     def lines(self) -> list[Row]:
@@ -192,6 +189,11 @@ class Execution:
             self._stall_deadline if self._stop is None else None,
         ]
         return min((moment for moment in times if moment is not None), default=None)
+
+    @property
+    def error(self) -> str | None:
+        """Return the task's ``error``: its reason in one English sentence."""
+        return None if self.reason is None else sentences.shortened(str(self.reason))
 
     @property
     def result(self) -> dict[str, Any]:
@@ -226,7 +228,8 @@ class Execution:
             self.log.say("info", f"Executing: {self._command}")
             program = program_of(step, self.kind, self.values, self.task_id)
         except NoValue as missing:
-            self._end("failed", f"Step “{step.name}” was not started: {missing}")
+            reason = Reason("step-not-started", step=step.name, reason=missing.reason)
+            self._end("failed", reason)
             return
         try:
             self.child = Child(self._fork_server, program, self.log.masks.hide_cut)
@@ -277,7 +280,7 @@ class Execution:
         cause = self._cause(status)
         because = self._complaint or (cause.message if cause else "")
         problem = (
-            sentences.step_timed_out(step)
+            Reason("step-timed-out", step=step.name, seconds=step.timeout_seconds or 0)
             if self._step_timed_out
             else sentences.step_failed(
                 step, status, because, is_certain=bool(self._complaint)
@@ -307,20 +310,23 @@ class Execution:
         else:
             self._set_progress(0)
 
-    def _end(self, outcome: Outcome, error: str | None) -> None:
-        self.error = sentences.shortened(self.log.masks.hide(error)) if error else None
+    def _end(self, outcome: Outcome, reason: Reason | None) -> None:
+        self.reason = reason and reason.with_texts(self._as_stored)
         if (count := self.outputs.refused - MOST_REFUSALS_TOLD) > 0:
             self.log.say("info", sentences.outputs_refused(count))
         if count := self.log.dropped_lines:
             self.log.say("info", sentences.lines_not_kept(count))
-        if error is None:
+        if reason is None:
             seconds = time.monotonic() - self._started_at
             steps = len(self.kind.steps)
             self.log.say("success", sentences.completed(steps, seconds))
             self._trail.progress = 100
         else:
-            self.log.say("error", error)
+            self.log.say("error", str(reason))
         self.outcome = outcome
+
+    def _as_stored(self, text: str) -> str:
+        return sentences.shortened(self.log.masks.hide(text))
 
     def _cause(self, status: int) -> Cause | None:
         """Return what the program printed of its failure; None where it is not to be
@@ -347,7 +353,8 @@ class Execution:
     def _check_deadlines(self) -> None:
         now = time.monotonic()
         if self._task_deadline is not None and now >= self._task_deadline:
-            self.stop("failed", f"Timed out after {self.kind.timeout_seconds:g} s.")
+            seconds = self.kind.timeout_seconds or 0
+            self.stop("failed", Reason("timed-out", seconds=seconds))
         if self._step_deadline is not None and now >= self._step_deadline:
             self._step_timed_out = True
             if self.child is not None:
@@ -393,8 +400,8 @@ class Execution:
         if count := self.log.take(stream, lines, at_ms, self._obey):
             self._silence.line_came()
             self._output.take(self.lines[-count:])
-        if (limit := self.log.limit_reached) and self.kind.on_log_limit == "fail":
-            self.stop("failed", f"The log reached its limit of {limit}.")
+        if (reason := self.log.limit_reached) and self.kind.on_log_limit == "fail":
+            self.stop("failed", reason)
 
     def _take_progress(self, pattern: Pattern, texts: list[str]) -> None:
         """Read the percentage from what a step prints, as its type asks. A line that
@@ -456,8 +463,10 @@ class Execution:
         try:
             is_hidden = self.log.masks.add(whole)
         except TooManySecrets:
+            # Rather than go on and print what can't be hidden.
             self.log.is_mute = True
-            self.stop("failed", TOO_MANY_SECRETS, force=True)
+            reason = Reason("too-many-secrets", count=MOST_TEXTS)
+            self.stop("failed", reason, force=True)
             return
         if not is_hidden:
             self.log.say(

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from tasks.catalog.task_type import TaskType
 from tasks.logs.store import Row
+from tasks.reasons import Reason
 from tasks.runner.process import Stream
 from tasks.runner.workflow_commands import Command, parse
 from tasks.secrets.masking import Masks
@@ -19,7 +20,7 @@ class Log:
                    (or behind ``first_seq``) without a hole
     count          the number of the last one
     dropped_lines  how many were beyond the type's limit
-    limit_reached  the limit that it reached, in words, or ""
+    limit_reached  the reason to stop where it reached the type's limit, or None
     is_mute        nothing more of the program is taken: it can't be shown without its
                    secrets
     """
@@ -29,7 +30,7 @@ class Log:
         self.lines: list[Row] = []
         self.count = first_seq
         self.dropped_lines = 0
-        self.limit_reached = ""
+        self.limit_reached: Reason | None = None
         self.is_mute = False
         self._kind = kind
         self._size_bytes = 0
@@ -97,14 +98,14 @@ class Log:
         self._size_bytes += len(line.encode()) + 1
         most_lines, most_bytes = self._kind.max_log_lines, self._kind.max_log_bytes
         if most_lines is not None and self.count >= most_lines:
-            self.limit_reached = f"{most_lines:,} lines"
+            unit, most = "lines", most_lines
         elif most_bytes is not None and self._size_bytes > most_bytes:
-            self.limit_reached = f"{most_bytes:,} bytes"
+            unit, most = "bytes", most_bytes
         else:
             return False
+        self.limit_reached = Reason("log-limit-reached", **{unit: most})
         if self._kind.on_log_limit != "fail":
-            limit = self.limit_reached
-            self.say("info", f"The log ends here, at its limit of {limit}.")
+            self.say("info", f"The log ends here, at its limit of {most:,} {unit}.")
         return True
 
 

@@ -36,6 +36,7 @@ from tasks.notifications import EVERYTHING, subscribe
 from tasks.processes import process_space, process_started
 from tasks.pruning import prune
 from tasks.reaper import WATCH_SECONDS, Reaper, disown
+from tasks.reasons import Reason
 from tasks.runner.accepted import CannotRun, accepted
 from tasks.runner.claim import claim
 from tasks.runner.events import Events
@@ -59,7 +60,6 @@ FENCE_SECONDS = 2 * LEASE_SECONDS
 # Asks for patience with what runs, before SIGTERM. Ignored by whoever does not know it,
 # such as a runner of the version before.
 PATIENT = signal.SIGURG
-INTERRUPTED = "Cancelled because the runner shut down."
 
 
 class TaskRunner:
@@ -241,9 +241,8 @@ class TaskRunner:
         wishes = Task.objects.filter(pk__in=mine, cancel_requested_at__isnull=False)
         columns = ("pk", "cancel_requested_by", "cancel_forced")
         for task_id, who, is_forced in wishes.values_list(*columns):
-            self._stop(
-                self.runs[task_id], "cancelled", f"Cancelled by {who}.", force=is_forced
-            )
+            reason = Reason("cancelled", by=who)
+            self._stop(self.runs[task_id], "cancelled", reason, force=is_forced)
 
     def claim(self) -> bool:
         """Take one task from the queue and start it; False where there is none."""
@@ -266,9 +265,9 @@ class TaskRunner:
         that fails."""
         try:
             kind, values = accepted(task)
-        except CannotRun as reason:
+        except CannotRun as cannot:
             run = Run.begun(task, _gone(task.type), self._fork_server, {})
-            run.execution.stop("failed", str(reason))
+            run.execution.stop("failed", cannot.reason)
             return run
         return Run.begun(task, kind, self._fork_server, values)
 
@@ -332,7 +331,8 @@ class TaskRunner:
                 self.flush([run])
             except (DataError, IntegrityError) as error:
                 logger.exception("task=%s lines refused", run.execution.task_id)
-                run.execution.lose_lines(run.last_seq, run.stored_trail, reason(error))
+                why = words_of(error)
+                run.execution.lose_lines(run.last_seq, run.stored_trail, why)
                 self.flush([run])
 
     def _wait_to_store(self, error: Exception) -> None:
@@ -361,13 +361,10 @@ class TaskRunner:
             self._give_up(error)
 
     def _give_up(self, error: Exception) -> None:
+        seconds, cause = self.store_patience_seconds, words_of(error)
         for run in self.runs.values():
-            self._stop(
-                run,
-                "failed",
-                "Stopped, because its output could not be stored for "
-                f"{self.store_patience_seconds:g} s: {reason(error)}.",
-            )
+            reason = Reason("output-not-stored", seconds=seconds, cause=cause)
+            self._stop(run, "failed", reason)
 
     def _part_from(self, lost: list[Run]) -> None:
         """End the runs that are not this runner's any more, and let go of those whose
@@ -405,9 +402,9 @@ class TaskRunner:
         self._awake[run.execution.task_id] = run
 
     def _stop(
-        self, run: Run, outcome: Outcome, why: str, *, force: bool = False
+        self, run: Run, outcome: Outcome, reason: Reason, *, force: bool = False
     ) -> None:
-        run.execution.stop(outcome, why, force=force)
+        run.execution.stop(outcome, reason, force=force)
         self._wake(run)
 
     def _advance_those_awake(self, now: float) -> None:
@@ -507,7 +504,9 @@ class TaskRunner:
             self._drain_until = float("inf")
             is_forced = self._stop_signals > 1
             for run in self.runs.values():
-                self._stop(run, "cancelled", INTERRUPTED, force=is_forced)
+                self._stop(
+                    run, "cancelled", Reason("runner-shut-down"), force=is_forced
+                )
 
     def _say_what_a_stop_waits_for(self, seconds: float) -> None:
         logger.info("runner=%s stopping", self.row.pk)
@@ -548,6 +547,6 @@ def _gone(name: str) -> TaskType:
     return TaskType(name=name, title=name, description="", params=(), steps=())
 
 
-def reason(error: Exception) -> str:
+def words_of(error: Exception) -> str:
     """Return what a database says of an error, short enough for a line."""
     return str(error).partition("\n")[0].strip().rstrip(".")[:200]

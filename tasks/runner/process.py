@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, Literal
 
+from tasks.reasons import Reason
 from tasks.runner.line_splitter import LineSplitter
 from tasks.runner.pipes import READ_BYTES
 from tasks.shim.client import ForkServer, Program
@@ -25,7 +26,6 @@ PIPE_BYTES = 1024 * 1024  # the most that an ordinary user may ask for
 DRAIN_SECONDS = 2.0
 GONE_SECONDS = 6.0  # the fork server's own patience with what can't be killed is 5 s
 
-NOT_STARTED = "The process that was to start it was killed."
 
 Stream = Literal["stdout", "stderr"]
 
@@ -56,10 +56,10 @@ class Child:
         hide_cut: Callable[[str], str] = str,
     ) -> None:
         self._hide_cut = hide_cut  # see LineSplitter
-        self.refusal: tuple[str, int] | None = None
+        self.refusal: tuple[Reason, int] | None = None
         self.status: int | None = None
         self.usage: dict[str, float] = {}
-        self.why: str | None = None
+        self.why: Reason | None = None
         self.killed = 0
         self.left: list[int] = []
         self.pid: int | None = None
@@ -215,9 +215,11 @@ class Child:
             self.pid = news["pid"]
         elif "status" in news:
             self.status, self._exited_at = news["status"], time.monotonic()
-            self.usage, self.why = news["usage"], news["why"]
+            self.usage = news["usage"]
+            self.why = Reason.of(news["why"]) if news["why"] else None
         elif "refused" in news:
-            self.refusal = (news["refused"][0], news["refused"][1])
+            reason, status = news["refused"]
+            self.refusal = (Reason.of(reason), status)
             self._part()
         else:
             self.killed, self.left = news["killed"], news["left"]
@@ -228,7 +230,7 @@ class Child:
         its, by the fork server."""
         if not self._is_gone:
             if self.pid is None:
-                self.refusal = (NOT_STARTED, NOT_EXECUTABLE)
+                self.refusal = (Reason("shim-killed"), NOT_EXECUTABLE)
             elif self.status is None:
                 self.status = -signal.SIGKILL
             self._part()

@@ -1,30 +1,27 @@
-"""Sentences that a runner writes into a task's log and error.
-
-Stored in English, for programs and logs; ``tasks.presenters.translations`` has each of
-those that become an error in the reader's language.
-"""
+"""What a runner says of a task: the reason why a step failed, and lines for the log,
+which are English for programs and people alike."""
 
 import signal
 
 from tasks.catalog.task_type import Step
+from tasks.reasons import Reason
 
 LONGEST_TEXT = 4_000  # characters of an error, or of a command in the result
 
 
-def step_timed_out(step: Step) -> str:
-    return f"Step “{step.name}” timed out after {step.timeout_seconds:g} s."
-
-
-def step_failed(step: Step, status: int, because: str, *, is_certain: bool) -> str:
+def step_failed(
+    step: Step, status: int, because: str | Reason, *, is_certain: bool
+) -> Reason:
     """Return why a step failed: by its exit status (negative: a signal), and by what
     it printed itself; ``is_certain`` where that is no guess from its last lines."""
+    why: dict[str, str | Reason] = {"reason": because} if because else {}
     if status < 0:
-        how = f"was killed by {signal_name(-status)}"
-    elif status in {126, 127} and is_certain:
-        how = "could not start"
-    else:
-        how = f"failed with exit code {status}"
-    return f"Step “{step.name}” {how}{f': {because}' if because else '.'}"
+        signal = signal_name(-status)
+        return Reason("step-killed", step=step.name, signal=signal, **why)
+    code = "step-failed"
+    if status in {126, 127} and is_certain:
+        code = "step-could-not-start"
+    return Reason(code, step=step.name, exitCode=status, **why)
 
 
 def left_behind(step: Step, killed: int) -> str:

@@ -283,6 +283,7 @@ def _fields(run: Run, digest: Any) -> dict[str, Any]:
             "ended": next_ended(),
             "result": execution.result,
             "error": execution.error,
+            "error_reason": execution.reason and execution.reason.as_json(),
             "log_sha256": digest.hexdigest(),
         }
     return fields

@@ -8,9 +8,6 @@ OOM_SCORE = 500  # by how much a program is likelier to be ended when memory run
 MOST_OOM_SCORE = 1000
 # By SIGKILL, itself or what it waited for, as shells tell it.
 KILLED = {-signal.SIGKILL, 128 + signal.SIGKILL}
-OUT_OF_MEMORY = (
-    "Probably out of memory; the kernel killed a process for that meanwhile."
-)
 
 
 @contextmanager

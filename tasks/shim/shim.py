@@ -20,6 +20,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
+from tasks.reasons import Reason
 from tasks.shim.descendants import (
     become_subreaper,
     descendants,
@@ -27,7 +28,7 @@ from tasks.shim.descendants import (
     send_to_group,
 )
 from tasks.shim.messages import receive
-from tasks.shim.out_of_memory import KILLED, OUT_OF_MEMORY, easier_to_kill, oom_kills
+from tasks.shim.out_of_memory import KILLED, easier_to_kill, oom_kills
 from tasks.shim.wakeups import drain, waker
 
 KILL_SECONDS = 5.0  # a process that outlives SIGKILL for so long is stuck in the kernel
@@ -38,9 +39,14 @@ class NotRoot(ValueError):
     """Only root can run a program as somebody else."""
 
 
-def refusal(error: Exception, order: dict[str, Any]) -> tuple[str, int]:
-    """One sentence on why a program could not be started, and what a shell would
-    exit with: 127 not found, 126 not executable."""
+def refusal(error: Exception, order: dict[str, Any]) -> tuple[dict[str, Any], int]:
+    """Return why a program could not be started, as ``Reason.as_json()`` has it, and
+    what a shell would exit with: 127 not found, 126 not executable."""
+    reason, status = _refusal(error, order)
+    return reason.as_json(), status
+
+
+def _refusal(error: Exception, order: dict[str, Any]) -> tuple[Reason, int]:
     program, user = order["argv"][0], order["user"]
     match error:
         case OSError():
@@ -48,14 +54,16 @@ def refusal(error: Exception, order: dict[str, Any]) -> tuple[str, int]:
                 from tasks.shim.start_failures import Ordered, reason_of
 
                 return reason_of(error, Ordered.of(order))
-            return f"{program} could not be started: {error.strerror}.", 126
+            cause: str | Reason = error.strerror or str(error)
         case MemoryError():
-            return f"{program} could not be started: there is not enough memory.", 126
+            cause = Reason("memory-limit")
         case KeyError():
-            return f"There is no account {user} on this host.", 126
+            return Reason("no-such-account", user=user), 126
         case NotRoot():
-            return f"Only a runner that root started can run it as {user}.", 126
-    return f"{program} could not be started: {error}.", 126  # a NUL in an argument
+            return Reason("not-root", user=user), 126
+        case _:
+            cause = str(error)  # a NUL in an argument
+    return Reason("program-not-started", path=program, cause=cause), 126
 
 
 class Shim:
@@ -170,11 +178,15 @@ class Shim:
             elif not pid:
                 return True
 
-    def why(self) -> str | None:
+    def why(self) -> dict[str, Any] | None:
         """Return why it may have ended so, where neither its status nor its words say
-        it."""
+        it, as ``Reason.as_json()`` has it."""
+        reason = self._why()
+        return None if reason is None else reason.as_json()
+
+    def _why(self) -> Reason | None:
         if self.status in KILLED and not self.is_ending:
-            return OUT_OF_MEMORY if oom_kills() > self.oom_kills else None
+            return Reason("out-of-memory") if oom_kills() > self.oom_kills else None
         if self.status not in {126, 127}:
             return None
         from tasks.shim.start_failures import Ordered, reason_of_exit

@@ -1,4 +1,4 @@
-"""Diagnosis of a program that could not be started, in one sentence.
+"""Diagnosis of a program that could not be started: the one reason why.
 
 ``execve(2)`` says "not found" of a script whose interpreter is missing, and "Exec
 format error" of a file that was made on Windows or for another processor. People look
@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from tasks.reasons import Reason
 
 NOT_FOUND, NOT_EXECUTABLE = 127, 126  # what a shell would exit with
 HEAD_BYTES = 4096
@@ -33,11 +35,11 @@ OTHER_SYSTEMS = {
     b"\xca\xfe\xba\xbe": "macOS",
 }
 LIMITS = {
-    errno.EAGAIN: "no more processes can be started (ulimit -u, pids.max)",
-    errno.ENOMEM: "there is not enough memory",
-    errno.ENOSPC: "no more terminals can be opened (kernel.pty.max)",
-    errno.EMFILE: "no more files can be opened (ulimit -n)",
-    errno.ENFILE: "the whole system can't open more files (fs.file-max)",
+    errno.EAGAIN: "process-limit",
+    errno.ENOMEM: "memory-limit",
+    errno.ENOSPC: "terminal-limit",
+    errno.EMFILE: "open-files-limit",
+    errno.ENFILE: "system-open-files-limit",
 }
 
 
@@ -69,15 +71,16 @@ class Ordered(NamedTuple):
         return shutil.which(name, path=path) or shutil.which(name, os.F_OK, path)
 
 
-def reason_of(error: OSError, ordered: Ordered) -> tuple[str, int]:
-    """Return one sentence on why a program was not started, and the exit code."""
+def reason_of(error: OSError, ordered: Ordered) -> tuple[Reason, int]:
+    """Return why a program was not started, and the exit code."""
     program, cwd = ordered.argv[0], ordered.cwd
     if error.filename == cwd:
         if error.errno == errno.ENOENT:
-            return f"The folder {cwd} was not found.", NOT_FOUND
+            return Reason("folder-not-found", path=cwd), NOT_FOUND
         if error.errno == errno.ENOTDIR:
-            return f"{cwd} is not a folder.", NOT_FOUND
-        return f"The folder {cwd} can't be entered: {error.strerror}.", NOT_EXECUTABLE
+            return Reason("not-a-folder", path=cwd), NOT_FOUND
+        cause = error.strerror or ""
+        return Reason("folder-not-entered", path=cwd, cause=cause), NOT_EXECUTABLE
     if error.errno in LIMITS:
         return limit_met(program, error), NOT_EXECUTABLE
     code = NOT_FOUND if error.errno == errno.ENOENT else NOT_EXECUTABLE
@@ -85,20 +88,22 @@ def reason_of(error: OSError, ordered: Ordered) -> tuple[str, int]:
         if (file := ordered.file) and (fault := fault_of(file, program)):
             return fault, code
     if error.errno in {errno.ENOENT, errno.ENOTDIR}:
-        return f"{program} was not found.", NOT_FOUND
+        return Reason("program-not-found", path=program), NOT_FOUND
     if error.errno == errno.EACCES:
-        by_whom = f" by {ordered.user}" if ordered.user else ""
-        return f"{program} is not executable{by_whom}.", code
-    return f"{program} could not be started: {error.strerror}.", code
+        by_whom = {"user": ordered.user} if ordered.user else {}
+        return Reason("not-executable", path=program, **by_whom), code
+    cause = error.strerror or ""
+    return Reason("program-not-started", path=program, cause=cause), code
 
 
-def limit_met(program: str, error: OSError) -> str:
+def limit_met(program: str, error: OSError) -> Reason:
     """Return which limit of the system's kept a program from being started."""
-    cause = LIMITS.get(error.errno or 0, error.strerror)
-    return f"{program} could not be started: {cause}."
+    limit = LIMITS.get(error.errno or 0)
+    cause = Reason(limit) if limit else error.strerror or ""
+    return Reason("program-not-started", path=program, cause=cause)
 
 
-def reason_of_exit(ordered: Ordered) -> str | None:
+def reason_of_exit(ordered: Ordered) -> Reason | None:
     """Return why a script that exited with 126 or 127 may have done so: its first line
     asks /usr/bin/env for a program that is not there. None where that is not so."""
     if not (file := ordered.file) or not (line := first_line(head_of(file))):
@@ -115,63 +120,59 @@ def reason_of_exit(ordered: Ordered) -> str | None:
         return carriage_return(program, name.rstrip("\r"))
     if not name or ordered.which(name):
         return None
-    return f"{program} asks for {name}, which was not found in PATH."
+    return Reason("interpreter-not-in-path", path=program, program=name)
 
 
-def fault_of(file: str, name: str, depth: int = 0) -> str | None:
+def fault_of(file: str, name: str, depth: int = 0) -> Reason | None:
     """Return what is wrong with a file that is to be executed, or None."""
     path = Path(file)
     if not path.exists():  # a link that leads nowhere
-        return f"{name} leads to {os.path.realpath(file)}, which was not found."
+        return Reason("link-leads-nowhere", path=name, target=os.path.realpath(file))
     if path.is_dir():
-        return f"{name} is a folder."
+        return Reason("is-a-folder", path=name)
     if not path.stat().st_mode & 0o111:
-        return f"{name} is not executable."
+        return Reason("not-executable", path=name)
     if os.statvfs(file).f_flag & os.ST_NOEXEC:
-        return f"{name} lies on a disk from which nothing may be executed (noexec)."
+        return Reason("disk-without-programs", path=name)
     head = head_of(file)
     if not path.stat().st_size:
-        return f"{name} is empty."
+        return Reason("empty-file", path=name)
     if head.startswith(ELF):
         return _fault_of_binary(head, name)
     for magic, system in OTHER_SYSTEMS.items():
         if head.startswith(magic):
-            return f"{name} is a program for {system}."
+            return Reason("other-machine", path=name, madeFor=system)
     return _fault_of_script(head, name, depth)
 
 
-def _fault_of_script(head: bytes, name: str, depth: int) -> str | None:
+def _fault_of_script(head: bytes, name: str, depth: int) -> Reason | None:
     if head.startswith(UTF8_BOM):
-        return f"{name} begins with a byte order mark (BOM): save it without."
+        return Reason("byte-order-mark", path=name)
     if head.startswith(UTF16_BOMS):
-        return f"{name} is UTF-16: save it as UTF-8."
+        return Reason("utf-16", path=name)
     line = first_line(head)
     if line is None:
-        return (
-            f"{name} could not be started: Exec format error; it has no first line "
-            "that names its interpreter, such as #!/bin/sh."
-        )
+        return Reason("no-first-line", path=name)
     words = line.split()
     if not words:
-        return f"{name} has a first line that names no interpreter."
+        return Reason("no-interpreter", path=name)
     interpreter = words[0]
     if len(interpreter) + 2 > LONGEST_FIRST_LINE:
-        return f"{name} has a first line of more than {LONGEST_FIRST_LINE} bytes."
+        return Reason("first-line-too-long", path=name, limit=LONGEST_FIRST_LINE)
     if line.endswith("\r") and len(words) == 1:
         return carriage_return(name, interpreter)
     if not os.path.lexists(interpreter):
-        return f"{name} asks for {interpreter}, which was not found."
+        return Reason("interpreter-not-found", path=name, program=interpreter)
     if depth >= MOST_INTERPRETERS:
-        return f"{name} asks for too many interpreters in each other."
+        return Reason("too-many-interpreters", path=name)
     fault = fault_of(interpreter, interpreter, depth + 1)
-    return f"{name} asks for {interpreter}: {fault}" if fault else None
+    if fault is None:
+        return None
+    return Reason("interpreter-broken", path=name, program=interpreter, reason=fault)
 
 
-def carriage_return(name: str, interpreter: str) -> str:
-    return (
-        f"{name} has Windows line ends (CR LF), so the system looks for {interpreter} "
-        "with a carriage return behind it: save it with LF."
-    )
+def carriage_return(name: str, interpreter: str) -> Reason:
+    return Reason("windows-line-ends", path=name, program=interpreter)
 
 
 def first_line(head: bytes) -> str | None:
@@ -189,20 +190,20 @@ def head_of(file: str) -> bytes:
         return b""
 
 
-def _fault_of_binary(head: bytes, name: str) -> str | None:
+def _fault_of_binary(head: bytes, name: str) -> Reason | None:
     try:
         order = "<" if head[5] == 1 else ">"
         (machine,) = struct.unpack_from(f"{order}H", head, 18)
         loader = _loader(head, order)
     except (IndexError, struct.error):
-        return f"{name} is broken: it ends within its header."
+        return Reason("broken-header", path=name)
     here = os.uname().machine
     made_for = MACHINES.get(machine, f"machine {machine}")
     is_32_bit_of_here = (made_for, here) in {("x86", "x86_64"), ("arm", "aarch64")}
     if not here.startswith(made_for) and not is_32_bit_of_here:
-        return f"{name} is a program for {made_for}; this machine is {here}."
+        return Reason("other-machine", path=name, madeFor=made_for, here=here)
     if loader and not os.path.exists(loader):
-        return f"{name} asks for {loader}, which was not found."
+        return Reason("interpreter-not-found", path=name, program=loader)
     return None
 
 

@@ -86,8 +86,8 @@ def compare(request: HttpRequest) -> HttpResponse:
         "sides": [("A", shown_a), ("B", shown_b)],
         "facts": _facts(shown_a, shown_b),
         "params": _pairs(shown_a.params, shown_b.params),
-        "steps": _steps(a, b),
-        "results": _pairs(_flat(_outputs(a)), _flat(_outputs(b))),
+        "steps": _steps(shown_a, shown_b),
+        "results": _pairs(_flat(_outputs(shown_a)), _flat(_outputs(shown_b))),
         "difference": difference,
         "counts": _counts(difference),
         **live_parts(),
@@ -132,30 +132,32 @@ def _pairs(a: Mapping[str, str], b: Mapping[str, str]) -> list[Row]:
     return [Row(name, a.get(name, ""), b.get(name, "")) for name in {**a, **b}]
 
 
-def _steps(a: Task, b: Task) -> list[StepPair]:
+def _steps(a: Shown, b: Shown) -> list[StepPair]:
     seconds_a, seconds_b = _seconds(a), _seconds(b)
     longest = max([*seconds_a.values(), *seconds_b.values()], default=0.0)
     return [
-        StepPair(_(name), seconds_a.get(name), seconds_b.get(name), longest)
+        StepPair(name, seconds_a.get(name), seconds_b.get(name), longest)
         for name in {**seconds_a, **seconds_b}
     ]
 
 
-def _seconds(task: Task) -> dict[str, float]:
+def _seconds(shown: Shown) -> dict[str, float]:
     """Return how long each step took, all its attempts together."""
     seconds: dict[str, float] = {}
-    for entry in (task.result or {}).get("results", []):
-        name, took = str(entry.get("name", "")), entry.get("durationMs") or 0
+    for entry in (shown.task.result or {}).get("results", []):
+        name = shown.local(str(entry.get("name", "")))
+        took = entry.get("durationMs") or 0
         seconds[name] = seconds.get(name, 0.0) + took / 1000
     return seconds
 
 
-def _outputs(task: Task) -> dict[str, Any]:
-    outputs = (task.result or {}).get("outputs", {})
+def _outputs(shown: Shown) -> dict[str, Any]:
+    result = shown.task.result or {}
+    outputs = result.get("outputs", {})
     exit_code = _("Exit code")
     codes = {
-        f"{_(str(entry.get('name', '')))} · {exit_code}": entry.get("exitCode")
-        for entry in (task.result or {}).get("results", [])
+        f"{shown.local(str(entry.get('name', '')))} · {exit_code}": entry["exitCode"]
+        for entry in result.get("results", [])
     }
     return {**codes, **outputs}
 

@@ -14,7 +14,6 @@ from tasks.catalog.task_type import ParameterErrors
 from tasks.models import Task
 from tasks.presenters.releases import live_rows
 from tasks.presenters.task import Shown
-from tasks.presenters.translations import said
 from tasks.web.filters import Filters
 from tasks.web.launch import launch_forms, link_back, start
 from tasks.web.live import live_parts
@@ -30,7 +29,7 @@ def console(request: HttpRequest) -> HttpResponse:
         try:
             return redirect("task", start(request.POST, actor(request)).pk)
         except lifecycle.UnknownTaskType as error:
-            messages.error(request, said(str(error)))
+            messages.error(request, str(error))
         except ParameterErrors as error:
             errors = error.errors
     given = (request.POST if request.method == "POST" else request.GET).dict()

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
 from urllib.parse import urlencode
 
 from django.http import QueryDict
@@ -11,7 +10,8 @@ from django.utils.translation import gettext as _
 from tasks.catalog.loader import catalog
 from tasks.models import Task, TaskQuerySet
 from tasks.presenters.wording import SHAPES
-from tasks.search import MAX_TEXT_LENGTH, holding, holds
+from tasks.search import MAX_TEXT_LENGTH
+from tasks.task_filter import TaskFilter
 
 NAMES = ("q", "type", "status", "version", "by", "from", "to")
 
@@ -33,7 +33,7 @@ class Filters:
             for name in NAMES
         }
         self.errors: dict[str, str] = {}
-        self._conditions = self._read()
+        self._filter = self._read()
 
     def __getitem__(self, name: str) -> str:
         """Return what was given for a filter; templates read ``filters.type``."""
@@ -62,14 +62,9 @@ class Filters:
 
     def apply(self, tasks: TaskQuerySet) -> TaskQuerySet:
         """The tasks that fit; none where a filter says nothing that can be meant."""
-        if self.errors:
-            return tasks.none()
-        tasks = tasks.filter(**self._conditions)
-        if by := self["by"]:
-            tasks = tasks.filter(holding(Task, "created_by", by))
-        return tasks.filter(holds(self["q"])) if self["q"] else tasks
+        return tasks.none() if self.errors else self._filter.apply(tasks)
 
-    def _read(self) -> dict[str, Any]:
+    def _read(self) -> TaskFilter:
         for name, text in self._given.items():
             if len(text) > MAX_TEXT_LENGTH:
                 too_long = _("Too long: at most %(limit)s characters.")
@@ -79,14 +74,15 @@ class Filters:
             problem = _("Must be one of: %(choices)s.") % {"choices": wanted}
             self.errors["status"] = problem
         first, last = self._day("from"), self._day("to")
-        conditions = {
-            "type": self["type"],
-            "status": self["status"],
-            "version": self["version"],
-            "created_at__gte": first,
-            "created_at__lt": last and last + timedelta(days=1),
-        }
-        return {name: value for name, value in conditions.items() if value}
+        return TaskFilter(
+            type=self["type"],
+            statuses=(self["status"],) if self["status"] else (),
+            version=self["version"],
+            created_since=first,
+            created_before=last and last + timedelta(days=1),
+            created_by=self["by"],
+            text=self["q"],
+        )
 
     def _day(self, name: str) -> datetime | None:
         if not self[name]:

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_GET
 
 from tasks.access.staff import staff_page
 from tasks.catalog.loader import catalog
-from tasks.keyset import Cursor, slice_of
+from tasks.keyset import Position, page_of
 from tasks.models import Task
 from tasks.presenters.statistics import DAYS, MOST_RUNS, statistics_of
 from tasks.presenters.task import Shown
@@ -27,7 +27,7 @@ def history(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     filters = Filters(request.GET)
     found = filters.apply(Task.objects.defer("result", "trail"))
-    tasks, newer, older = slice_of(found, _place(request), PAGE_TASKS)
+    tasks, newer, older = page_of(found, "number", _position(request), PAGE_TASKS)
     context = {
         "filters": filters,
         "tasks": [Shown(task, now) for task in tasks],
@@ -39,19 +39,19 @@ def history(request: HttpRequest) -> HttpResponse:
     return render(request, "history.html", context)
 
 
-def _place(request: HttpRequest) -> Cursor | None:
+def _position(request: HttpRequest) -> Position | None:
     """Return where in the list the page begins; at the newest where that says
     nothing."""
     try:
-        return Cursor.decoded(request.GET["at"]) if "at" in request.GET else None
+        return Position.of_cursor(request.GET["at"]) if "at" in request.GET else None
     except ValueError:
         return None
 
 
-def _query(filters: Filters, place: Cursor | None) -> str:
-    if place is None:
+def _query(filters: Filters, position: Position | None) -> str:
+    if position is None:
         return ""
-    at = urlencode({"at": place.encoded()})
+    at = urlencode({"at": position.as_cursor()})
     return f"?{filters.query}&{at}" if filters.query else f"?{at}"
 
 

@@ -30,6 +30,7 @@ class Field:
     required: bool
     value: str
     errors: list[str]
+    choices: list[tuple[str, str]]  # a value, and what people read in its place
 
     pattern: str | None = None  # as people read it; the schema's is anchored
 
@@ -47,6 +48,18 @@ class LaunchForm:
     is_chosen: bool
     rerun_of: Task | None = None
     confirm_errors: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        return self.kind.local(self.kind.title)
+
+    @property
+    def description(self) -> str:
+        return self.kind.local(self.kind.description)
+
+    @property
+    def step_names(self) -> list[str]:
+        return [self.kind.local(step.name) for step in self.kind.steps]
 
     @property
     def asks_for_version(self) -> bool:
@@ -91,7 +104,11 @@ def _fields(
     return [
         Field(
             name=parameter.name,
-            schema=parameter.schema(),
+            schema=parameter.schema(kind.local),
+            choices=[
+                (choice, kind.local(parameter.labels.get(choice, choice)))
+                for choice in parameter.choices
+            ],
             required=parameter.name in required,
             # A secret never comes back into a page.
             value=""

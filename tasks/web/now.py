@@ -83,5 +83,9 @@ def _shown(task: Task, now: datetime, usual: float | None) -> Shown:
 
 def _step_names() -> dict[str, str]:
     """Return how steps' names read in the page's language, where that is another."""
-    names = {step.name for kind in catalog().values() for step in kind.steps}
-    return {name: said for name in names if (said := _(name)) != name}
+    names = {
+        step.name: kind.local(step.name)
+        for kind in catalog().values()
+        for step in kind.steps
+    }
+    return {name: local for name, local in names.items() if local != name}

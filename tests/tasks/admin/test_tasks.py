@@ -7,6 +7,7 @@ from functools import partial
 import pytest
 
 from tasks.models import AuditEvent, Task
+from tasks.reasons import Reason
 from tests.factories import NOON, RunnerFactory, TaskFactory, write_log
 
 pytestmark = pytest.mark.django_db
@@ -271,14 +272,18 @@ def test_a_task_shows_the_whole_chain_of_reruns(root):
 
 def test_the_admin_speaks_chinese(root, act):
     root.post("/i18n/setlang/", {"language": "zh-hans", "next": "/"})
+    reason = Reason("timed-out", seconds=9)
     gone = TaskFactory(
-        type="gone", status=Task.Status.FAILED, error="Timed out after 9 s."
+        type="gone",
+        status=Task.Status.FAILED,
+        error=str(reason),
+        error_reason=reason.as_json(),
     )
     html = root.get(f"{TASKS}{gone.pk}/change/").text
     assert "任务运行超过 9 秒，已超时。" in html
     assert "Timed out" not in html
     assert "Cancel requested by" not in html
-    assert "没有任务类型" in act(root, "rerun_selected", gone).text
+    assert "没有名为“gone”的任务类型" in act(root, "rerun_selected", gone).text
     html = root.get(TASKS).text
     assert "资源同步" in html
     assert "重跑所选任务" in html

@@ -41,6 +41,8 @@ def test_it_shows_the_whole_task(program, end):
         "rerunOf": str(first.pk),
         "result": result,
         "error": None,
+        "errorCode": None,
+        "errorParams": None,
         "logCount": 0,
         "logs": [],
         "statusUrl": f"{base}/status",

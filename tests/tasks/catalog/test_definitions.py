@@ -1,6 +1,7 @@
 """Task types as they were when a task was accepted."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -72,7 +73,9 @@ def test_every_key_of_a_type_is_kept(tmp_path):
     for kind in kinds:
         # As it comes back from the database.
         content = json.loads(json.dumps(content_of(kind)))
-        assert type_from(content) == kind
+        params = tuple(replace(p, labels={}) for p in kind.params)
+        as_kept = replace(kind, params=params, translations={})
+        assert type_from(content) == as_kept
 
 
 def test_the_default_of_a_secret_is_not_kept(tmp_path):

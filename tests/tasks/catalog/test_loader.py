@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.core.checks import run_checks
+from django.utils import translation
 
+from tasks.catalog.definitions import content_of, type_from
 from tasks.catalog.loader import CatalogError, catalog, changed_at, load, name_of
 from tasks.catalog.task_type import ParameterErrors
 
@@ -317,3 +319,69 @@ def test_a_terminal_s_size_that_is_none_is_named(tmp_path, pty, says):
     with pytest.raises(CatalogError) as error:
         read(tmp_path, text)
     assert says in str(error.value)
+
+
+# --- In two languages ---------------------------------------------------------------
+
+BILINGUAL = """
+[job]
+title = {en = "Pack", zh-hans = "打包"}
+description = "One language"
+[job.params.fast]
+title = {zh-hans = "快", en = "Fast"}
+choices = ["no", "yes"]
+labels = {yes = {en = "yes", zh-hans = "是"}}
+[[job.steps]]
+name = {en = "Fetch", zh-hans = "拉取"}
+command = ["true"]
+"""
+
+
+@pytest.fixture
+def bilingual(tmp_path):
+    path = tmp_path / "task_types.toml"
+    path.write_text(BILINGUAL)
+    return load(path)["job"]
+
+
+def test_texts_are_english_and_read_in_the_readers_language(bilingual):
+    (parameter,), (step,) = bilingual.params, bilingual.steps
+    assert (bilingual.title, step.name, parameter.labels) == (
+        "Pack",
+        "Fetch",
+        {"yes": "yes"},
+    )
+    with translation.override("zh-hans"):
+        assert bilingual.local("Pack") == "打包"
+        assert bilingual.local("Fetch") == "拉取"
+        assert bilingual.local("yes") == "是"
+        assert bilingual.local("One language") == "One language"
+        assert bilingual.schema()["properties"]["fast"]["title"] == "快"
+    with translation.override("en"):
+        assert bilingual.local("Pack") == "Pack"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("title = {zh-hans = 'x'}", "job.title.en: it is missing; expected a string"),
+        ("title = {en = 'x', fr = 'y'}", "job.title.fr: unknown key; there are: en, "),
+        ("title = {en = 'x', zh-hans = 5}", "job.title.zh-hans: expected a string"),
+        (
+            "[job.params.p]\nchoices = ['a']\nlabels = {b = 'x'}",
+            "job.params.p.labels.b: unknown key; there are: a",
+        ),
+    ],
+)
+def test_a_text_in_no_language_that_is_known_is_named(tmp_path, text, says):
+    path = tmp_path / "task_types.toml"
+    path.write_text(f"[job]\n{text}\n{STEP}")
+    with pytest.raises(CatalogError) as error:
+        load(path)
+    assert says in str(error.value)
+
+
+def test_what_people_read_is_no_part_of_what_a_task_was_accepted_with(bilingual):
+    content = content_of(bilingual)
+    assert "打包" not in str(content)
+    assert type_from(content).title == "Pack"

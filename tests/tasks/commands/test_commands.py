@@ -177,7 +177,7 @@ def test_a_key_may_end_after_so_many_days():
         ("--scope", "root", "There is no scope 'root'; there are: read, start,"),
         ("--scope", "start,root", "no scope 'root'"),
         ("--scope", "start:", "no scope 'start:'"),
-        ("--scope", "start:nope", "no task type 'nope'"),
+        ("--scope", "start:nope", "no task type “nope”"),
         ("--scope", " ", "A key needs a scope."),
         ("--expires", "soon", "'soon' is no time"),
         ("--expires", "2020-01-01", "is over already"),

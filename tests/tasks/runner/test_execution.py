@@ -12,6 +12,7 @@ import pytest
 
 from tasks.catalog.loader import load
 from tasks.models import step_starts
+from tasks.reasons import Reason
 from tasks.runner import execution
 from tasks.runner.execution import Execution
 from tests.e2e.conftest import wait_until
@@ -52,7 +53,7 @@ def run(task_type, params=None, until=lambda running: False):
             running.read(fd)
         if not asked and until(running):
             asked = True
-            running.stop("cancelled", "Cancelled by alice.")
+            running.stop("cancelled", Reason("cancelled", by="alice"))
     return running
 
 
@@ -250,7 +251,7 @@ def test_a_task_stopped_before_it_began_runs_nothing(kind, tmp_path):
     running = Execution(
         uuid.uuid4(), kind(steps(f"touch {tmp_path}/x")), {}, fork_server()
     )
-    running.stop("cancelled", "Cancelled by alice.")
+    running.stop("cancelled", Reason("cancelled", by="alice"))
     running.advance()
     assert running.outcome == "cancelled"
     assert not (tmp_path / "x").exists()
@@ -469,8 +470,10 @@ def test_a_forced_stop_gives_no_grace(kind):
             running.read(fd)
         if "up" in lines(running) and asked < 2:
             asked += 1
-            running.stop("cancelled", f"Asked {asked}.", force=asked == 2)
-    assert (running.outcome, running.error) == ("cancelled", "Asked 1.")
+            running.stop(
+                "cancelled", Reason("cancelled", by=str(asked)), force=asked == 2
+            )
+    assert (running.outcome, running.error) == ("cancelled", "Cancelled by 1.")
 
 
 def test_a_types_own_grace_is_kept(kind):

@@ -20,8 +20,8 @@ from tasks import reaper
 from tasks.lifecycle import Actor, request_cancel, submit
 from tasks.logs import store as log_store
 from tasks.models import AuditEvent, PrunedLog, Runner, Task
-from tasks.presenters.translations import said
 from tasks.reaper import reap
+from tasks.reasons import Reason
 from tasks.runner import log
 from tasks.runner.claim import claim
 from tasks.runner.loop import FENCE_SECONDS, TaskRunner
@@ -169,7 +169,7 @@ def test_refused_lines_fail_their_task_alone_and_a_line_says_what_is_missing(
     assert messages(bad) == [bad.error]
     assert bad.last_seq == 1
     assert bad.log_sha256 == log_store.sha256(bad.pk)
-    assert said(bad.error) == bad.error
+    assert bad.error_reason["code"] == "lines-lost"
 
 
 def test_while_lines_cannot_be_stored_little_is_read_and_then_nothing_is_missing(
@@ -189,7 +189,7 @@ def test_while_lines_cannot_be_stored_little_is_read_and_then_nothing_is_missing
     assert held.line_count == count
     lines_table.bring_back()
     work(runner, until=lambda: runner._not_stored_since is None)
-    held.stop("cancelled", "Cancelled by alice.")
+    held.stop("cancelled", Reason("cancelled", by="alice"))
     work(runner, until=ended(task))
     lines = log_store.read(task.pk, 0, limit=10**9)
     assert [line.seq for line in lines] == list(range(1, task.last_seq + 1))
@@ -401,7 +401,7 @@ def test_a_runner_that_comes_back_cannot_touch_what_another_one_runs_again(
         other = new_runner()
         work(other, until=lambda: messages(task).count("ready") == 2)
     run.execution.log.say("stdout", "late")
-    run.execution.stop("failed", "Late.")
+    run.execution.stop("failed", Reason("timed-out", seconds=1))
     late.flush()
     assert not late.runs
     if speaks_after == "the requeue":
@@ -411,7 +411,7 @@ def test_a_runner_that_comes_back_cannot_touch_what_another_one_runs_again(
     other.runs[task.pk].execution.child.stop(grace_seconds=10)
     work(other, until=ended(task))
     assert messages(task)[: len(before)] == before
-    assert not {"late", "Late."} & set(messages(task))
+    assert not {"late", "Timed out after 1 s."} & set(messages(task))
     lines = log_store.read(task.pk, 0)
     assert [line.seq for line in lines] == list(range(1, task.last_seq + 1))
     assert task.log_sha256 == log_store.sha256(task.pk)

@@ -197,7 +197,7 @@ def test_a_long_command_line_arrives_whole(run):
 def test_a_program_that_cannot_start_says_why(start, argv, cwd, says, code):
     child = start(*argv, cwd=cwd)
     assert finish(child) == []
-    assert says in child.refusal[0]
+    assert says in str(child.refusal[0])
     assert child.refusal[1] == code
 
 
@@ -207,7 +207,7 @@ def test_a_file_without_a_first_line_for_the_system_says_so(start, tmp_path):
     script.chmod(0o755)
     child = start(str(script))
     finish(child)
-    assert "could not be started: Exec format" in child.refusal[0]
+    assert "could not be started: Exec format" in str(child.refusal[0])
 
 
 def test_each_program_is_started_once(run):
@@ -254,7 +254,9 @@ def test_only_root_can_run_a_program_as_somebody_else():
 def test_an_account_that_is_not_there_is_named(start):
     child = start("true", user="no-such-account")
     finish(child)
-    assert child.refusal == ("There is no account no-such-account on this host.", 126)
+    reason, status = child.refusal
+    assert str(reason) == "There is no account no-such-account on this host."
+    assert status == 126
 
 
 # --- Ends that leave nothing --------------------------------------------------------
@@ -479,7 +481,7 @@ def test_a_fork_server_that_can_start_no_process_refuses_and_goes_on(
         results.append((finish(child), child.refusal))
     told = "echo could not be started: no more processes can be started"
     for number, (lines, refusal) in enumerate(results):
-        assert lines == [("stdout", str(number))] or refusal[0].startswith(told)
+        assert lines == [("stdout", str(number))] or str(refusal[0]).startswith(told)
     assert results[-1][1] is None
     if which in {"1, 2, 3", "2, 3"}:
         assert any(refusal for _, refusal in results)
@@ -502,7 +504,7 @@ subprocess.Popen = refuse
     )
     child = Child(fork_server, Program(["echo"], "/", ENV))
     assert finish(child) == []
-    assert child.refusal[0].startswith("echo could not be started: ")
+    assert str(child.refusal[0]).startswith("echo could not be started: ")
     assert child.refusal[1] == 126
 
 
@@ -522,7 +524,7 @@ if True:
     )
     child = Child(fork_server, Program(["echo"], "/", ENV))
     assert finish(child) == []
-    assert "no more files can be opened" in child.refusal[0]
+    assert "no more files can be opened" in str(child.refusal[0])
     assert fork_server._process.poll() is None
 
 
@@ -609,7 +611,7 @@ def test_what_the_kernel_ended_when_memory_ran_out_says_so(changed_server, endin
     fork_server = changed_server(MEMORY_RAN_OUT)
     child = Child(fork_server, Program(["sh", "-c", ending], "/", ENV))
     finish(child)
-    assert child.why.startswith("Probably out of memory; the kernel killed")
+    assert str(child.why).startswith("Probably out of memory; the kernel killed")
 
 
 @pytest.mark.parametrize("ending", ["kill -KILL $$", "exit 137"])

@@ -11,6 +11,7 @@ from tasks.catalog.task_type import Step, TaskType
 from tasks.logs import store as log_store
 from tasks.models import Task
 from tasks.notifications import subscribe, wait
+from tasks.reasons import Reason
 from tasks.runner import writer as storing
 from tasks.runner.execution import Execution
 from tasks.runner.run import Run
@@ -55,7 +56,7 @@ def change_progress(run):
 
 
 def end(run):
-    run.execution.stop("cancelled", "Cancelled by alice.")
+    run.execution.stop("cancelled", Reason("cancelled", by="alice"))
     run.execution.advance()
 
 
@@ -73,13 +74,13 @@ def test_lines_get_the_next_numbers_and_the_task_knows_the_last(task, runner):
 def test_the_end_comes_with_its_last_lines_and_the_digest(task, runner):
     run = run_of(task, "a")
     store([run], runner)
-    run.execution.stop("failed", "It burned.")
+    run.execution.stop("failed", Reason("timed-out", seconds=1))
     run.execution.advance()
     store([run], runner)
     task.refresh_from_db()
-    assert (task.status, task.error) == ("failed", "It burned.")
+    assert (task.status, task.error) == ("failed", "Timed out after 1 s.")
     assert task.completed_at
-    assert stored(task) == ["a", "It burned."]
+    assert stored(task) == ["a", "Timed out after 1 s."]
     assert task.log_sha256 == log_store.sha256(task.pk)
 
 

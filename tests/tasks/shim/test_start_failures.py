@@ -1,4 +1,4 @@
-"""Programs that can't start: the sentence names what is wrong, in both languages."""
+"""Programs that can't start: the reason names what is wrong."""
 
 import errno
 import os
@@ -9,9 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from django.utils import translation
 
-from tasks.presenters.translations import said
 from tasks.shim.start_failures import Ordered, reason_of, reason_of_exit
 
 BIN_ENV = b"#!/usr/bin/env "
@@ -24,7 +22,8 @@ def failure(file, *arguments, cwd="/", env=None, user=None):
     env = env or {"PATH": os.environ["PATH"]}
     with pytest.raises(OSError) as error:  # noqa: PT011 (whichever it is)
         subprocess.run(argv, cwd=cwd, env=env, check=False)
-    return reason_of(error.value, Ordered(argv, str(cwd), env, user))
+    reason, code = reason_of(error.value, Ordered(argv, str(cwd), env, user))
+    return str(reason), code
 
 
 @pytest.fixture
@@ -36,11 +35,6 @@ def file(tmp_path):
         return path
 
     return make
-
-
-def is_said_in_chinese(sentence):
-    with translation.override("zh-hans"):
-        return said(sentence) != sentence
 
 
 def elf(machine, loader=b""):
@@ -81,7 +75,6 @@ def test_what_is_wrong_with_a_file_is_named(file, content, says, code):
     assert says in sentence
     assert sentence.startswith(str(path))
     assert status == code
-    assert is_said_in_chinese(sentence)
 
 
 def test_a_file_that_may_not_be_executed_is_told_from_one_that_is_not_there(file):
@@ -111,7 +104,6 @@ def test_a_link_that_leads_nowhere_says_where(tmp_path):
     sentence, status = failure(link)
     assert sentence == f"{link} leads to {tmp_path}/gone, which was not found."
     assert status == 127
-    assert is_said_in_chinese(sentence)
 
 
 def test_an_interpreter_that_is_a_script_is_looked_into(file, tmp_path):
@@ -120,14 +112,12 @@ def test_an_interpreter_that_is_a_script_is_looked_into(file, tmp_path):
     inner.chmod(0o755)
     sentence, _ = failure(file(f"#!{inner}\n".encode()))
     assert f"asks for {inner}: {inner} has Windows line ends" in sentence
-    assert is_said_in_chinese(sentence)
 
 
 def test_who_may_not_execute_it_is_named():
     error = PermissionError(errno.EACCES, "Permission denied", "/bin/sh")
-    sentence, code = reason_of(error, Ordered(["/bin/sh"], "/", {}, "ci"))
-    assert (sentence, code) == ("/bin/sh is not executable by ci.", 126)
-    assert is_said_in_chinese(sentence)
+    reason, code = reason_of(error, Ordered(["/bin/sh"], "/", {}, "ci"))
+    assert (str(reason), code) == ("/bin/sh is not executable by ci.", 126)
 
 
 @pytest.mark.parametrize(
@@ -141,9 +131,8 @@ def test_who_may_not_execute_it_is_named():
 )
 def test_a_limit_of_the_system_is_named(number, says):
     error = OSError(number, os.strerror(number))
-    sentence, code = reason_of(error, Ordered(["tool"], "/", {}))
-    assert (sentence, code) == (f"tool could not be started: {says}.", 126)
-    assert is_said_in_chinese(sentence)
+    reason, code = reason_of(error, Ordered(["tool"], "/", {}))
+    assert (str(reason), code) == (f"tool could not be started: {says}.", 126)
 
 
 def test_a_disk_from_which_nothing_may_be_executed_is_named(file):
@@ -162,7 +151,6 @@ def test_a_disk_from_which_nothing_may_be_executed_is_named(file):
         subprocess.run(["umount", str(folder)], check=True)
     assert sentence.endswith("from which nothing may be executed (noexec).")
     assert code == 126
-    assert is_said_in_chinese(sentence)
 
 
 @pytest.mark.parametrize(
@@ -180,9 +168,8 @@ def test_why_a_script_of_env_s_ended_at_once_is_named(file, first, says):
     done = subprocess.run([path], check=False, capture_output=True)
     assert done.returncode == 127
     env = {"PATH": os.environ["PATH"]}
-    sentence = reason_of_exit(Ordered([str(path)], "/", env))
-    assert says in sentence
-    assert is_said_in_chinese(sentence)
+    reason = reason_of_exit(Ordered([str(path)], "/", env))
+    assert says in str(reason)
 
 
 @pytest.mark.parametrize("content", [BIN_ENV + b"sh\n", b"#!/bin/sh\n", b"", b"MZ"])

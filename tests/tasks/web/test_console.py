@@ -11,6 +11,7 @@ from tasks import lifecycle
 from tasks.access.actor import Actor
 from tasks.models import Task
 from tasks.presenters.links import change_link
+from tasks.reasons import Reason
 from tests.factories import RunnerFactory, TaskFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("store")]
@@ -249,8 +250,9 @@ def test_a_filter_that_means_nothing_is_said_and_finds_nothing(staff):
 
 
 def test_a_failed_task_says_what_failed_in_the_readers_language(staff):
-    error = "Step “iOS manifest” failed with exit code 3."
-    TaskFactory(status=Task.Status.FAILED, error=error)
+    reason = Reason("step-failed", step="iOS manifest", exitCode=3)
+    error, stored = str(reason), reason.as_json()
+    TaskFactory(status=Task.Status.FAILED, error=error, error_reason=stored)
     assert error in texts_of(staff.get("/").text, "recent")[0]
     chinese = {"Accept-Language": "zh-hans"}
     html = staff.get("/", headers=chinese).text

@@ -11,6 +11,7 @@ from tasks.catalog.loader import catalog
 from tasks.models import Task
 from tasks.presenters.task import Shown
 from tasks.presenters.wording import ago_text, duration_text
+from tasks.reasons import Reason
 from tests.factories import RunnerFactory, TaskFactory, write_log
 
 pytestmark = pytest.mark.django_db
@@ -419,8 +420,9 @@ def test_the_language_is_switched_by_a_form_and_kept(staff):
 
 
 def test_why_a_task_ended_is_said_in_the_readers_language(staff):
-    error = "Step “iOS manifest” failed with exit code 3."
-    task = TaskFactory(status=Task.Status.FAILED, error=error)
+    reason = Reason("step-failed", step="iOS manifest", exitCode=3)
+    error, stored = str(reason), reason.as_json()
+    task = TaskFactory(status=Task.Status.FAILED, error=error, error_reason=stored)
     chinese = {"Accept-Language": "zh-hans"}
     for path in (f"/tasks/{task.pk}", f"/tasks/{task.pk}/panel"):
         assert error in staff.get(path).text
@@ -428,7 +430,7 @@ def test_why_a_task_ended_is_said_in_the_readers_language(staff):
         assert "步骤“iOS 清单”失败，退出码 3。" in html
         assert error not in html
     page = staff.post("/", {"type": "format-disk"}, headers=chinese)
-    assert "没有任务类型" in page.text
+    assert "没有名为“format-disk”的任务类型" in page.text
 
 
 def test_no_page_has_inline_script_or_style(staff):
