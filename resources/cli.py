@@ -30,13 +30,12 @@ from collections.abc import Sequence
 from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 # Each command imports what it needs: all of it takes as long as a small check.
-from resources.arguments import THE_STORE, make_parser
+from resources.arguments import make_parser
 from resources.errors import (
     CancelError,
-    DamagedManifestError,
     EngineError,
     InputError,
 )
@@ -47,12 +46,7 @@ from resources.settings import Settings, read_name_rule, read_settings
 from resources.stores.bucket.location import ObjectLocation
 
 if TYPE_CHECKING:
-    from resources.releases.acceptance import Rules
-    from resources.releases.budget import Budget
-    from resources.releases.check import Release
-    from resources.releases.plan import Plan
-    from resources.releases.source import SourceRelease
-    from resources.stores.base import Store
+    pass
 
 BROKEN_PIPE = 141  # what a program killed by SIGPIPE ends with
 
@@ -129,7 +123,9 @@ def _run(options: argparse.Namespace, report: Report) -> int:
     named = options.platform or list(all_platforms())
     platforms = [platform for platform in all_platforms() if platform in named]
     if options.command == "check":
-        return _check(options, settings, platforms, report)
+        from resources.commands.check import check
+
+        return check(options, settings, platforms, report)
     if options.command == "repair":
         return _repair(options, settings, platforms, report)
     if options.command in ("publish", "rollback", "prune"):
@@ -146,9 +142,10 @@ def _run(options: argparse.Namespace, report: Report) -> int:
         )
         for platform in platforms
     ]
-    if options.command == "reuse":
-        return _reuse(options, settings, releases, report)
-    return _sync(options, settings, releases, report)
+    from resources.commands.sync import reuse, sync
+
+    run = reuse if options.command == "reuse" else sync
+    return run(options, settings, releases, report)
 
 
 def _manifest(options: argparse.Namespace, report: Report) -> int:
@@ -172,6 +169,7 @@ def _in_stores(
 ) -> int:
     stores = {name: settings.open_store(name) for name in platforms}
     if options.command == "publish":
+        from resources.commands.sync import budget_of, rules_of
         from resources.releases.publish import publish
 
         publish(
@@ -179,8 +177,8 @@ def _in_stores(
             stores,
             report,
             guard_percent=options.guard,
-            budget=_budget(options),
-            rules=_rules(options),
+            budget=budget_of(options),
+            rules=rules_of(options),
         )
     elif options.command == "rollback":
         from resources.releases.rollback import roll_back
@@ -241,201 +239,6 @@ def _repair(
         )
         report.note(platform, version=options.version)
     return 1 if failed else 0
-
-
-def _check(
-    options: argparse.Namespace,
-    settings: Settings,
-    platforms: list[str],
-    report: Report,
-) -> int:
-    from resources.releases.check import check_release, require_compared
-    from resources.releases.published import (
-        PublishedRelease,
-        damaged_manifests,
-        open_published,
-    )
-    from resources.releases.source import ForeignRelease, SourceRelease, open_to_check
-    from resources.releases.strays import find_strays
-
-    in_store = _asks_for_the_store(options)
-    deep = options.deep == "yes" or options.published
-    quick = options.quick or (in_store and not deep)
-    # Each release is checked with its own kind of entries.
-    releases: list[Release[Any]] = []
-    stores: dict[str, Store] = {}
-    damaged = False
-    for platform in platforms:
-        if in_store:
-            stores[platform] = store = settings.open_store(platform)
-            try:
-                releases.append(open_published(store, platform, options.version))
-            except DamagedManifestError as error:
-                damaged = True
-                report.error(str(error))
-        else:
-            releases.append(
-                open_to_check(
-                    settings.source,
-                    platform,
-                    options.version,
-                    manifest_name=os.environ.get("RESOURCE_MANIFEST"),
-                    quick=quick,
-                )
-            )
-    report.expect(sum(release.manifest.files for release in releases))
-    failed = 0
-    empty: dict[str, int] = {}
-    for release in releases:
-        checked = check_release(
-            release,
-            report,
-            quick=quick,
-            extra_in=release.tree
-            if isinstance(release, SourceRelease | ForeignRelease)
-            else None,
-            strict_extra=options.allow_extra == "no",
-            strays=find_strays(release, stores[release.platform])
-            if isinstance(release, PublishedRelease) and options.allow_extra == "no"
-            else (),
-        )
-        failed += checked.failed
-        if not checked.files and options.allow_empty == "no":
-            empty[release.platform] = checked.extra
-        report.note(release.platform, version=options.version)
-        report.count(release.platform, "filesChecked", checked.files)
-        report.count(release.platform, "failed", checked.failed)
-        if deep and in_store:
-            for problem in damaged_manifests(
-                stores[release.platform], release.platform, options.version
-            ):
-                report.warning(problem)
-    if damaged:
-        return DamagedManifestError.exit_code
-    if failed:
-        return 1
-    require_compared(empty)
-    return 0
-
-
-def _asks_for_the_store(options: argparse.Namespace) -> bool:
-    """Return what a check is of. Programs that give every command both places mean the
-    source, so a URL beside ``--source`` asks for nothing."""
-    if options.store is THE_STORE or options.deep == "yes" or options.published:
-        return True
-    return bool(options.store) and not options.source
-
-
-def _sync(
-    options: argparse.Namespace,
-    settings: Settings,
-    releases: list[SourceRelease],
-    report: Report,
-) -> int:
-    from resources.releases.acceptance import require_acceptable, require_content
-    from resources.releases.budget import require_affordable
-    from resources.releases.guard import require_similar
-    from resources.releases.left_behind import require_nothing_left
-    from resources.releases.materialize import require_copyable
-    from resources.releases.plan import make_plan
-    from resources.releases.sync_platforms import PlatformSync, dry_run, sync_platforms
-
-    stores = [settings.open_store(release.platform) for release in releases]
-    plans = [
-        make_plan(release.manifest, store)
-        for release, store in zip(releases, stores, strict=True)
-    ]
-    rules = _rules(options)
-    whole = options.reuse == "copy"
-    for plan, release, store in zip(plans, releases, stores, strict=True):
-        require_acceptable(release, store, plan.pointer, rules)
-        require_similar(
-            release.manifest, store, options.guard, plan, rules.manifest_name
-        )
-        require_affordable(release.manifest, store, _budget(options), plan)
-        require_content(release, rules)
-        if whole:
-            require_copyable(plan, release, store)
-    allow_extra = options.allow_extra == "yes"
-    for release in releases:
-        require_nothing_left(release, report, allow_extra=allow_extra)
-    report.expect(sum(plan.work_files for plan in plans))
-    for plan in plans:
-        _count_plan(plan, report)
-        _warn_of(plan, report)
-    syncs = [
-        PlatformSync(*parts) for parts in zip(plans, releases, stores, strict=True)
-    ]
-    if options.dry_run:
-        dry_run(syncs, report, whole=whole)
-        return 0
-    for plan in plans:
-        report.count(plan.platform, "bytesUploaded", 0)
-    sync_platforms(
-        syncs,
-        report,
-        move_pointers=not options.no_pointer,
-        whole=whole,
-    )
-    return 0
-
-
-def _reuse(
-    options: argparse.Namespace,
-    settings: Settings,
-    releases: list[SourceRelease],
-    report: Report,
-) -> int:
-    from resources.releases.acceptance import require_content
-    from resources.releases.plan import make_plan
-    from resources.releases.reuse import write_reuse
-
-    for release in releases:
-        require_content(release, _rules(options))
-    report.expect(len(releases))
-    for release in releases:
-        store = settings.open_store(release.platform)
-        plan = make_plan(release.manifest, store)
-        _warn_of(plan, report)
-        write_reuse(plan, release, store, report)
-        _count_plan(plan, report)
-        report.advance(1)
-    report.line(f"Reuse version updated: {options.version}")
-    return 0
-
-
-def _warn_of(plan: Plan, report: Report) -> None:
-    for problem in plan.damaged:
-        report.warning(f"{problem}; it is not compared")
-
-
-def _rules(options: argparse.Namespace) -> Rules:
-    """Take what is allowed. Before a version is served nobody asks whether it is newer,
-    unless that is said: full-sync does, which would find it out last."""
-    from resources.releases.acceptance import Rules
-
-    allowed = vars(options).get("allow_older")
-    if allowed is None:
-        allowed = "yes" if vars(options).get("no_pointer") else "no"
-    return Rules(
-        allow_empty=options.allow_empty == "yes",
-        allow_older=allowed == "yes",
-        manifest_name=os.environ.get("RESOURCE_MANIFEST"),
-    )
-
-
-def _budget(options: argparse.Namespace) -> Budget:
-    from resources.releases.budget import Budget
-
-    return Budget(options.max_bytes, options.max_player_bytes)
-
-
-def _count_plan(plan: Plan, report: Report) -> None:
-    report.note(plan.platform, version=plan.version)
-    report.count(plan.platform, "new", plan.new_files)
-    report.count(plan.platform, "reused", plan.reused_files)
-    report.count(plan.platform, "bytes", plan.new_bytes + plan.reused_bytes)
-    report.count(plan.platform, "bytesReused", plan.reused_bytes)
 
 
 def _cancel(number: int, frame: FrameType | None) -> None:

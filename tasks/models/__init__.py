@@ -8,6 +8,7 @@ from tasks.models.api_key import ApiKey, parse_networks, parse_scopes
 from tasks.models.audit import AuditEvent, AuditIsFinal
 from tasks.models.definition import TaskDefinition
 from tasks.models.idempotency import IdempotencyKey
+from tasks.models.ids import ids_beginning_with, task_id_of
 from tasks.models.runner import (
     CRASH_MINUTES,
     HEARTBEAT_SECONDS,
@@ -22,13 +23,9 @@ from tasks.models.task import (
     StatusConflict,
     Task,
     TaskQuerySet,
-    columns_after,
-    ids_beginning_with,
-    moment,
     next_ended,
-    step_starts,
-    task_id_of,
 )
+from tasks.models.trail import columns_after, moment, step_starts
 
 __all__ = [
     "CRASH_MINUTES",

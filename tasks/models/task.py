@@ -1,9 +1,8 @@
 """Tasks and their lines: what may follow what, what comes next, what is forgotten."""
 
-import re
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Self
 
 from django.db import models, transaction
@@ -14,12 +13,11 @@ from tasks.models.definition import TaskDefinition
 from tasks.models.results import ShortResult
 from tasks.models.runner import Runner
 from tasks.models.sequences import NextNumber, NumberField
+from tasks.models.trail import moment
 
 # What goes in one transaction: on SQLite some 10 ms, in which nothing else is written.
 TASKS_AT_ONCE = 20
 LINES_AT_ONCE = 2_000
-
-TASK_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class StatusConflict(Exception):
@@ -128,7 +126,6 @@ class TaskQuerySet(models.QuerySet["Task"]):
             long: list[uuid.UUID] = []
             ended: list[datetime] = []
             count = 0
-            # Whatever has ended has a time of it, as the database sees to.
             columns: Any = lines.values_list("pk", "last_seq", "completed_at")
             for task_id, last_seq, completed_at in columns:
                 count += last_seq
@@ -145,7 +142,7 @@ class Task(models.Model):
     """One run of a job: what was asked, how far it is, what came of it."""
 
     class Status(models.TextChoices):
-        PENDING = "pending", _("waiting")
+        PENDING = "pending", _("queued")
         RUNNING = "running", _("running")
         COMPLETED = "completed", _("completed")
         FAILED = "failed", _("failed")
@@ -349,62 +346,6 @@ class Task(models.Model):
 
     def conflict(self, wanted: str) -> StatusConflict:
         return StatusConflict(self.pk, wanted, self.status)
-
-
-def task_id_of(text: str) -> uuid.UUID | None:
-    """Return the id that a text is; None where it is none as the API writes them.
-
-    ``uuid.UUID`` would also take braces, ``urn:uuid:``, and digits without dashes.
-    """
-    return uuid.UUID(text) if TASK_ID.fullmatch(text) else None
-
-
-def ids_beginning_with(text: str) -> tuple[uuid.UUID, uuid.UUID] | None:
-    """The first and the last id that begin so; None where no id does."""
-    digits = text.strip().replace("-", "")
-    try:
-        first, last = (uuid.UUID(digits.ljust(32, filler)) for filler in "0f")
-    except ValueError:
-        return None
-    return (first, last) if digits else None
-
-
-def columns_after(change: Sequence[Any]) -> dict[str, Any]:
-    """A task's columns, but for the lines, just after a change in its trail.
-
-    A change is ``[seq, step_index, step_name, progress, stalled_since]``: behind
-    which line it came, and how things are from there on. The last is in milliseconds
-    since 1970, None while nothing is stalled; it may be missing. One that says the
-    same as the one before it tells that the step is tried again.
-    """
-    _seq, step_index, step_name, progress, *stalled = change
-    since_ms = stalled[0] if stalled else None
-    return {
-        "step_index": step_index,
-        "step_name": step_name,
-        "progress": progress,
-        "stalled_since": None if since_ms is None else moment(since_ms),
-    }
-
-
-def step_starts(trail: Sequence[Sequence[Any]]) -> list[tuple[int, int]]:
-    """Return the steps that began, in their order: (number, seq of its first line).
-
-    A change begins a step where its number is another one than before, and where it
-    says the same as the one before it: then the step is tried again.
-    """
-    starts: list[tuple[int, int]] = []
-    before: Sequence[Any] = ()
-    for seq, *change in trail:
-        if change[:1] != before[:1] or change == before:
-            starts.append((change[0], seq + 1))
-        before = change
-    return starts
-
-
-def moment(at_ms: int) -> datetime:
-    """Milliseconds since 1970 as a time, in UTC."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC)
 
 
 class LogLine(models.Model):

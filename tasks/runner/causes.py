@@ -5,6 +5,7 @@ that nobody caught.
 """
 
 import re
+import signal
 from collections import deque
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -21,6 +22,17 @@ PLACE = re.compile(r":(?:line )?\d+$")
 # before those of Rust, and behind those of Node.
 BETWEEN = re.compile(r"\s*(?:\.\.\.|---|\d+: )|stack backtrace:|Node\.js v\d")
 WORDS = re.compile(r"\w")
+# Those that a program brings upon itself; others are sent by somebody who need not care
+# what it said last.
+OWN_SIGNALS = {
+    signal.SIGABRT,
+    signal.SIGBUS,
+    signal.SIGFPE,
+    signal.SIGILL,
+    signal.SIGSEGV,
+    signal.SIGSYS,
+    signal.SIGTRAP,
+}
 
 
 class Cause(NamedTuple):
@@ -108,3 +120,8 @@ def last_words(lines: Sequence[Cause]) -> Cause | None:
     return next(
         (line for line in reversed(lines) if says_something(line.message)), None
     )
+
+
+def was_ended_by_others(status: int) -> bool:
+    """Return whether a program ended by a signal that somebody sent it."""
+    return status < 0 and -status not in OWN_SIGNALS

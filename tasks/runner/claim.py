@@ -5,7 +5,8 @@ making them anew by the ORM takes many times as long as running them.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+import uuid
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
 from typing import Any
@@ -162,3 +163,9 @@ def _queue(types: tuple[str, ...], full: tuple[str, ...]) -> Statement:
     """The statement that finds the next task, and its values."""
     queue = Task.objects.next_in_queue(types, full).only(*LOADED)[:1]
     return queue.query.sql_with_params()
+
+
+def unheard_claim(runner: Runner, known: Collection[uuid.UUID]) -> Task | None:
+    """Return the task of a claim that failed in the end, but was committed: one in the
+    runner's name that is not among those that it knows."""
+    return Task.objects.running().filter(runner=runner).exclude(pk__in=known).first()

@@ -5,53 +5,33 @@ have exited, or when a deadline has come; what has piled up in ``lines`` and in 
 task's own state is stored by the runner.
 """
 
-import contextlib
-import signal
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
-from tasks.catalog.patterns import LINE_SECONDS, Pattern, TooSlow, found_in
 from tasks.catalog.task_type import NoValue, Step, TaskType
 from tasks.logs.store import Row
 from tasks.reasons import Reason
 from tasks.runner import sentences
-from tasks.runner.causes import LONGEST_SHOWN, Cause, Output
-from tasks.runner.line_splitter import CUT_NOTE
+from tasks.runner.causes import Cause, Output, was_ended_by_others
 from tasks.runner.log import Log
 from tasks.runner.outputs import MOST_REFUSALS_TOLD, Outputs
 from tasks.runner.pipes import Piece
 from tasks.runner.process import Child, Stream
 from tasks.runner.program import program_of
 from tasks.runner.silence import Silence
-from tasks.runner.trail import Change, Trail, percentage
-from tasks.runner.workflow_commands import Command, NotJson, json_of, parse
+from tasks.runner.spoken import Spoken
+from tasks.runner.trail import Change, Trail
 from tasks.secrets.masking import (
-    LEAST_CHARACTERS,
     MASK,
-    MOST_TEXTS,
     Masks,
-    TooManySecrets,
 )
 from tasks.shim.client import ForkServer
 from tasks.shim.start_failures import NOT_EXECUTABLE, limit_met
 
 RETRY_SECONDS = 1.0  # before the first retry; doubled for each further one
 MAX_RETRY_SECONDS = 60.0
-MOST_SLOW_LINES = 3  # others wait for each: LINE_SECONDS
-
-# Those that a program brings upon itself; others are sent by somebody who need not care
-# what it said last.
-OWN_SIGNALS = {
-    signal.SIGABRT,
-    signal.SIGBUS,
-    signal.SIGFPE,
-    signal.SIGILL,
-    signal.SIGSEGV,
-    signal.SIGSYS,
-    signal.SIGTRAP,
-}
 
 Outcome = Literal["completed", "failed", "cancelled"]
 
@@ -75,10 +55,12 @@ class Execution:
         first_seq: int = 0,
         trail: list[Any] | None = None,
         progress: int = 0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``first_seq``, ``trail``, ``progress``: where it goes on, if it ran before:
         behind that line, with the trail that the claim left, never back."""
         self.task_id, self.kind, self._fork_server = task_id, kind, fork_server
+        self._clock = clock
         self.values = kind.placeholders(task_id, params)
         secrets = {p.name: params.get(p.name, "") for p in kind.params if p.secret}
         # What is shown is made of these: of a secret that was quoted, escaped or cut
@@ -87,24 +69,20 @@ class Execution:
         self._shown_values = {**self.values, **hidden}
         self.log = Log(kind, Masks(secrets.values()), first_seq)
         self._trail = Trail(kind, trail, progress)
-        self._silence = Silence()
+        self._silence = Silence(clock)
         self.outcome: Outcome | None = None
         self.reason: Reason | None = None
         self.results: list[dict[str, Any]] = []
-        self.outputs = Outputs()
         self.child: Child | None = None
         self._step_index = 0  # of the step that runs or comes next, from 0
         self._attempt = 1
         self._retry_at: float | None = None
-        self._started_at = self._step_started_at = time.monotonic()
+        self._started_at = self._step_started_at = self._clock()
         self._stop: tuple[Outcome, Reason] | None = None
         self._step_timed_out = False
         self.has_spoken = False  # any program of it
-        self._slow_lines = 0  # whose progress took too long to read
-        self._complaint: str | Reason = ""  # the step's last ::error::
         self._output = Output()  # of the attempt that runs
-        # The first ::error::, or what made the task fail; never the service's words.
-        self.first_error: Cause | None = None
+        self._spoken = Spoken(self.log, self._set_progress, self._fail_at_once)
 
     # --- What the runner calls ------------------------------------------------------
 
@@ -122,7 +100,7 @@ class Execution:
         if self.child is None and self.outcome is None:
             if self._stop is not None:
                 self._end(*self._stop)
-            elif self._retry_at is None or time.monotonic() >= self._retry_at:
+            elif self._retry_at is None or self._clock() >= self._retry_at:
                 self._retry_at = None
                 self._start_step()
 
@@ -135,7 +113,8 @@ class Execution:
         if lines:
             self._take(stream, lines, ahead and ahead.at_ms)
         if pattern := self._step.progress_pattern:
-            self._take_progress(pattern, [*lines[-1:], self.child.unfinished(fd)])
+            texts = [*lines[-1:], self.child.unfinished(fd)]
+            self._spoken.read_progress(pattern, texts)
 
     def stop(self, outcome: Outcome, reason: Reason, *, force: bool = False) -> None:
         """End as soon as the running step's processes are gone; by ``force`` they get
@@ -146,6 +125,9 @@ class Execution:
             self.child.stop(self.kind.stop_grace_seconds)
             if force:
                 self.child.kill_now()
+
+    def _fail_at_once(self, reason: Reason) -> None:
+        self.stop("failed", reason, force=True)
 
     def kill(self) -> None:
         """Kill what runs, now; nothing more is recorded."""
@@ -161,6 +143,10 @@ class Execution:
         self.log.lose(kept)
         del self.trail[kept_changes:]
         self._end("failed", reason)
+
+    @property
+    def outputs(self) -> Outputs:
+        return self._spoken.outputs
 
     @property
     def lines(self) -> list[Row]:
@@ -180,7 +166,7 @@ class Execution:
 
     @property
     def next_deadline(self) -> float | None:
-        """Return when (time.monotonic) ``advance`` has something to do by the clock."""
+        """Return when, by its clock, ``advance`` has something to do by the clock."""
         times = [
             self.child.next_deadline if self.child else None,
             self._retry_at,
@@ -200,10 +186,10 @@ class Execution:
         """The task's ``result``, as API.md shows it."""
         success = self.outcome == "completed"
         result: dict[str, Any] = {"success": success, "results": self.results}
-        if self.first_error is not None:
-            result["firstError"] = self.first_error._asdict()
-        if self.outputs.values:
-            result["outputs"] = self.outputs.values
+        if self._spoken.first_error is not None:
+            result["firstError"] = self._spoken.first_error._asdict()
+        if self._spoken.outputs.values:
+            result["outputs"] = self._spoken.outputs.values
         return result
 
     # --- Steps ----------------------------------------------------------------------
@@ -219,9 +205,9 @@ class Execution:
 
     def _start_step(self) -> None:
         step = self._step
-        self._complaint, self._step_timed_out = "", False
+        self._spoken.complaint, self._step_timed_out = "", False
         self._output = Output()
-        self._step_started_at = time.monotonic()
+        self._step_started_at = self._clock()
         self._silence.begin()
         self._note_change(again=self._attempt > 1)
         try:
@@ -234,7 +220,7 @@ class Execution:
         try:
             self.child = Child(self._fork_server, program, self.log.masks.hide_cut)
         except OSError as error:  # a limit of the system's, which others may not meet
-            self._complaint = limit_met(program.argv[0], error)
+            self._spoken.complaint = limit_met(program.argv[0], error)
             self._judge(NOT_EXECUTABLE, {})
 
     def _finish_step(self, child: Child) -> None:
@@ -249,11 +235,11 @@ class Execution:
             pids = ", ".join(map(str, child.left))
             self.log.say("error", f"Processes that can't be killed are left: {pids}.")
         if child.refusal is not None:
-            self._complaint, status = child.refusal
+            self._spoken.complaint, status = child.refusal
             self._judge(status, child.usage)
         else:
             assert child.status is not None  # noqa: S101 (it is over)
-            self._complaint = self._complaint or child.why or ""
+            self._spoken.complaint = self._spoken.complaint or child.why or ""
             self._judge(child.status, child.usage)
 
     def _judge(self, status: int, usage: Mapping[str, float]) -> None:
@@ -265,7 +251,7 @@ class Execution:
                 "command": sentences.shortened(self._command),
                 "exitCode": 128 - status if status < 0 else status,
                 "signal": sentences.signal_name(-status) if status < 0 else None,
-                "durationMs": round((time.monotonic() - self._step_started_at) * 1000),
+                "durationMs": round((self._clock() - self._step_started_at) * 1000),
                 "longestSilenceMs": round(self._silence.longest_seconds * 1000),
                 "attempt": self._attempt,
                 "maxRssBytes": usage.get("maxRssBytes"),
@@ -278,18 +264,18 @@ class Execution:
             self._go_on()
             return
         cause = self._cause(status)
-        because = self._complaint or (cause.message if cause else "")
+        because = self._spoken.complaint or (cause.message if cause else "")
         problem = (
             Reason("step-timed-out", step=step.name, seconds=step.timeout_seconds or 0)
             if self._step_timed_out
             else sentences.step_failed(
-                step, status, because, is_certain=bool(self._complaint)
+                step, status, because, is_certain=bool(self._spoken.complaint)
             )
         )
         if self._attempt <= step.retries:
             delay = min(RETRY_SECONDS * 2 ** (self._attempt - 1), MAX_RETRY_SECONDS)
             self._attempt += 1
-            self._retry_at = time.monotonic() + delay
+            self._retry_at = self._clock() + delay
             self.log.say(
                 "info",
                 f"{problem} Attempt {self._attempt} of {step.retries + 1} "
@@ -299,7 +285,7 @@ class Execution:
             self.log.say("info", f"{problem} Going on, as the step allows it.")
             self._go_on()
         else:
-            self.first_error = self.first_error or cause
+            self._spoken.first_error = self._spoken.first_error or cause
             self._end("failed", problem)
 
     def _go_on(self) -> None:
@@ -312,12 +298,12 @@ class Execution:
 
     def _end(self, outcome: Outcome, reason: Reason | None) -> None:
         self.reason = reason and reason.with_texts(self._as_stored)
-        if (count := self.outputs.refused - MOST_REFUSALS_TOLD) > 0:
+        if (count := self._spoken.outputs.refused - MOST_REFUSALS_TOLD) > 0:
             self.log.say("info", sentences.outputs_refused(count))
         if count := self.log.dropped_lines:
             self.log.say("info", sentences.lines_not_kept(count))
         if reason is None:
-            seconds = time.monotonic() - self._started_at
+            seconds = self._clock() - self._started_at
             steps = len(self.kind.steps)
             self.log.say("success", sentences.completed(steps, seconds))
             self._trail.progress = 100
@@ -331,10 +317,8 @@ class Execution:
     def _cause(self, status: int) -> Cause | None:
         """Return what the program printed of its failure; None where it is not to be
         looked for, because somebody said it by ::error::, or ended the program."""
-        is_ended = status < 0 and -status not in OWN_SIGNALS
-        if self._complaint or self._step_timed_out or is_ended:
-            return None
-        return self._output.cause()
+        is_known = self._spoken.complaint or self._step_timed_out
+        return None if is_known or was_ended_by_others(status) else self._output.cause()
 
     # --- Deadlines ------------------------------------------------------------------
 
@@ -351,7 +335,7 @@ class Execution:
         return None if limit is None else self._step_started_at + limit
 
     def _check_deadlines(self) -> None:
-        now = time.monotonic()
+        now = self._clock()
         if self._task_deadline is not None and now >= self._task_deadline:
             seconds = self.kind.timeout_seconds or 0
             self.stop("failed", Reason("timed-out", seconds=seconds))
@@ -397,89 +381,11 @@ class Execution:
         self.has_spoken = True
         if self._stall_seconds is not None:
             self._end_stall()
-        if count := self.log.take(stream, lines, at_ms, self._obey):
+        if count := self.log.take(stream, lines, at_ms, self._spoken.obey):
             self._silence.line_came()
             self._output.take(self.lines[-count:])
         if (reason := self.log.limit_reached) and self.kind.on_log_limit == "fail":
             self.stop("failed", reason)
-
-    def _take_progress(self, pattern: Pattern, texts: list[str]) -> None:
-        """Read the percentage from what a step prints, as its type asks. A line that
-        takes too long to read is passed over; after some of these the step is."""
-        if self._slow_lines >= MOST_SLOW_LINES:
-            return
-        try:
-            for text in texts:
-                for found in found_in(pattern, text):
-                    self._set_progress(percentage(found))
-        except TooSlow:
-            self._slow_lines += 1
-            if self._slow_lines == 1:
-                self.log.say(
-                    "info",
-                    "The progress of a line was not read: progress_pattern took more "
-                    f"than {LINE_SECONDS:g} s for it.",
-                )
-
-    def _obey(self, command: Command, line: str) -> None:
-        if command.name != "add-mask" and not command.is_json:
-            # Before its escapes are undone, which may make another text of a secret.
-            command = parse(self.log.masks.hide(line)) or command
-        match command.name:
-            case "progress":
-                self._set_progress(int(command.value))
-            case "add-mask":
-                self._add_mask(command.value)
-            case "set-output":
-                self._set_output(command)
-            case "error":
-                self._complaint = command.value
-                self.log.say("error", command.value)
-                if self.first_error is None:
-                    seq, *_, message = self.lines[-1]
-                    self.first_error = Cause(seq, message[:LONGEST_SHOWN])
-            case "warning":
-                self.log.say("warning", command.value)
-            case "notice":
-                self.log.say("info", command.value)
-            case _:  # group, endgroup: readers fold by them
-                self.log.say("info", line)
-
-    def _set_output(self, command: Command) -> None:
-        """An object adds to the one that an earlier step gave the same name. What only
-        claims to be JSON is kept as the text that it is."""
-        value: Any = command.value
-        if command.is_json:
-            with contextlib.suppress(NotJson):
-                value = json_of(command.value)
-        key, value = self.log.masks.hide(command.key), self.log.masks.hide_in(value)
-        refusal = self.outputs.put(key, value)
-        if refusal and self.outputs.refused <= MOST_REFUSALS_TOLD:
-            self.log.say("info", refusal)
-
-    def _add_mask(self, value: str) -> None:
-        """Hide a value from now on; where that can't be done, say so without it."""
-        whole = CUT_NOTE.sub("", value)
-        try:
-            is_hidden = self.log.masks.add(whole)
-        except TooManySecrets:
-            # Rather than go on and print what can't be hidden.
-            self.log.is_mute = True
-            reason = Reason("too-many-secrets", count=MOST_TEXTS)
-            self.stop("failed", reason, force=True)
-            return
-        if not is_hidden:
-            self.log.say(
-                "info",
-                "::add-mask:: was refused: a value of fewer than "
-                f"{LEAST_CHARACTERS} characters would hide too much.",
-            )
-        elif whole != value:
-            self.log.say(
-                "info",
-                "::add-mask:: hides only the beginning of a value that is longer than "
-                "a line may be.",
-            )
 
     # --- Progress -------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from typing import Any
 from tasks.catalog.task_type import TaskType
 from tasks.logs import store as log_store
 from tasks.models import Task
+from tasks.runner.accepted import CannotRun, accepted
 from tasks.runner.execution import Execution
 from tasks.runner.process import Child
 from tasks.runner.unflushed import Unflushed
@@ -29,6 +30,20 @@ class Run:
     due_at: float = 0.0  # time.monotonic; when to look at it without an event
     child: Child | None = None  # whose pipes are in the selector ...
     fds: set[int] = field(default_factory=set)  # ... under these numbers
+
+    @classmethod
+    def claimed(cls, task: Task, fork_server: ForkServer) -> "Run":
+        """The run of a task just claimed; of one that can't run any more it is one
+        that fails."""
+        try:
+            kind, values = accepted(task)
+        except CannotRun as cannot:
+            # It stands for a type that may be in no file any more.
+            kind = TaskType(task.type, task.type, "", params=(), steps=())
+            run = cls.begun(task, kind, fork_server, {})
+            run.execution.stop("failed", cannot.reason)
+            return run
+        return cls.begun(task, kind, fork_server, values)
 
     @classmethod
     def begun(

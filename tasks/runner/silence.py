@@ -1,6 +1,6 @@
 """Silence of a step: how long it has printed nothing."""
 
-import time
+from collections.abc import Callable
 
 from tasks.runner.log import now_ms
 
@@ -12,13 +12,14 @@ class Silence:
     longest_seconds  the longest between two of its lines
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
         self.stalled_ms: int | None = None
         self.begin()
 
     def begin(self) -> None:
         """A step begins."""
-        self.last_output_at = self._last_line_at = time.monotonic()
+        self.last_output_at = self._last_line_at = self._clock()
         self.longest_seconds = 0.0
 
     def heard(self, now: float) -> None:
@@ -29,12 +30,12 @@ class Silence:
 
     def end_stall(self) -> bool:
         """Take in that there is output; return whether the step was stalled."""
-        self.last_output_at = time.monotonic()
+        self.last_output_at = self._clock()
         was_stalled, self.stalled_ms = self.stalled_ms is not None, None
         return was_stalled
 
     def line_came(self) -> None:
         """A line has come, or the step's end."""
-        now = time.monotonic()
+        now = self._clock()
         self.longest_seconds = max(self.longest_seconds, now - self._last_line_at)
         self._last_line_at = now

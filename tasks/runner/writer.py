@@ -287,3 +287,8 @@ def _fields(run: Run, digest: Any) -> dict[str, Any]:
             "log_sha256": digest.hexdigest(),
         }
     return fields
+
+
+def words_of(error: Exception) -> str:
+    """Return what a database says of an error, short enough for a line."""
+    return str(error).partition("\n")[0].strip().rstrip(".")[:200]

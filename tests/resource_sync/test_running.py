@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from resource_sync import running
-from tasks.runner import loop as runner
+from tasks.runner import shutdown as runner
 
 
 @pytest.fixture

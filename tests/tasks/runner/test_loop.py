@@ -24,8 +24,9 @@ from tasks.reaper import reap
 from tasks.reasons import Reason
 from tasks.runner import log
 from tasks.runner.claim import claim
-from tasks.runner.loop import FENCE_SECONDS, TaskRunner
+from tasks.runner.loop import TaskRunner
 from tasks.runner.pipes import MOST_BYTES
+from tasks.runner.registration import FENCE_SECONDS
 from tasks.shim.client import LeaseLost
 from tasks.waiting import waiting_for
 from tests.factories import RunnerFactory, TaskFactory, write_log
@@ -472,7 +473,7 @@ def test_a_runner_that_ends_in_order_has_not_crashed():
 
 def test_a_runner_told_to_stop_before_its_first_round_ends_in_order():
     runner = TaskRunner()
-    assert signal.getsignal(signal.SIGTERM) == runner._on_stop_signal
+    assert signal.getsignal(signal.SIGTERM) == runner._shutdown.on_stop_signal
     os.kill(os.getpid(), signal.SIGTERM)
     runner.run()
     runner.row.refresh_from_db()
@@ -540,9 +541,9 @@ def test_a_prune_that_failed_is_tried_again(new_runner, lines_table, settings):
     runner = new_runner()
     work(runner, until=PrunedLog.objects.exists)
     lines_table.take_away()
-    work(runner, until=lambda: runner._pruning is None)
+    work(runner, until=lambda: runner._pruner.due_at is None)
     lines_table.bring_back()
-    runner._prune_at = 0.0
+    runner._pruner._rests_until = 0.0
     work(runner, until=lambda: not PrunedLog.objects.exists())
     assert not old.lines.exists()
 

@@ -1,0 +1,1 @@
+"""The commands of the engine that are more than a call."""

@@ -1,0 +1,128 @@
+"""``python -m resources sync`` and ``reuse``: a version into the store."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from typing import TYPE_CHECKING
+
+from resources.report import Report
+from resources.settings import Settings
+
+if TYPE_CHECKING:
+    from resources.releases.acceptance import Rules
+    from resources.releases.budget import Budget
+    from resources.releases.plan import Plan
+    from resources.releases.source import SourceRelease
+
+
+def sync(
+    options: argparse.Namespace,
+    settings: Settings,
+    releases: list[SourceRelease],
+    report: Report,
+) -> int:
+    from resources.releases.acceptance import require_acceptable, require_content
+    from resources.releases.budget import require_affordable
+    from resources.releases.guard import require_similar
+    from resources.releases.left_behind import require_nothing_left
+    from resources.releases.materialize import require_copyable
+    from resources.releases.plan import make_plan
+    from resources.releases.sync_platforms import PlatformSync, dry_run, sync_platforms
+
+    stores = [settings.open_store(release.platform) for release in releases]
+    plans = [
+        make_plan(release.manifest, store)
+        for release, store in zip(releases, stores, strict=True)
+    ]
+    rules = rules_of(options)
+    whole = options.reuse == "copy"
+    for plan, release, store in zip(plans, releases, stores, strict=True):
+        require_acceptable(release, store, plan.pointer, rules)
+        require_similar(
+            release.manifest, store, options.guard, plan, rules.manifest_name
+        )
+        require_affordable(release.manifest, store, budget_of(options), plan)
+        require_content(release, rules)
+        if whole:
+            require_copyable(plan, release, store)
+    allow_extra = options.allow_extra == "yes"
+    for release in releases:
+        require_nothing_left(release, report, allow_extra=allow_extra)
+    report.expect(sum(plan.work_files for plan in plans))
+    for plan in plans:
+        _count_plan(plan, report)
+        _warn_of(plan, report)
+    syncs = [
+        PlatformSync(*parts) for parts in zip(plans, releases, stores, strict=True)
+    ]
+    if options.dry_run:
+        dry_run(syncs, report, whole=whole)
+        return 0
+    for plan in plans:
+        report.count(plan.platform, "bytesUploaded", 0)
+    sync_platforms(
+        syncs,
+        report,
+        move_pointers=not options.no_pointer,
+        whole=whole,
+    )
+    return 0
+
+
+def reuse(
+    options: argparse.Namespace,
+    settings: Settings,
+    releases: list[SourceRelease],
+    report: Report,
+) -> int:
+    from resources.releases.acceptance import require_content
+    from resources.releases.plan import make_plan
+    from resources.releases.reuse import write_reuse
+
+    for release in releases:
+        require_content(release, rules_of(options))
+    report.expect(len(releases))
+    for release in releases:
+        store = settings.open_store(release.platform)
+        plan = make_plan(release.manifest, store)
+        _warn_of(plan, report)
+        write_reuse(plan, release, store, report)
+        _count_plan(plan, report)
+        report.advance(1)
+    report.line(f"Reuse version updated: {options.version}")
+    return 0
+
+
+def _warn_of(plan: Plan, report: Report) -> None:
+    for problem in plan.damaged:
+        report.warning(f"{problem}; it is not compared")
+
+
+def rules_of(options: argparse.Namespace) -> Rules:
+    """Take what is allowed. Before a version is served nobody asks whether it is newer,
+    unless that is said: full-sync does, which would find it out last."""
+    from resources.releases.acceptance import Rules
+
+    allowed = vars(options).get("allow_older")
+    if allowed is None:
+        allowed = "yes" if vars(options).get("no_pointer") else "no"
+    return Rules(
+        allow_empty=options.allow_empty == "yes",
+        allow_older=allowed == "yes",
+        manifest_name=os.environ.get("RESOURCE_MANIFEST"),
+    )
+
+
+def budget_of(options: argparse.Namespace) -> Budget:
+    from resources.releases.budget import Budget
+
+    return Budget(options.max_bytes, options.max_player_bytes)
+
+
+def _count_plan(plan: Plan, report: Report) -> None:
+    report.note(plan.platform, version=plan.version)
+    report.count(plan.platform, "new", plan.new_files)
+    report.count(plan.platform, "reused", plan.reused_files)
+    report.count(plan.platform, "bytes", plan.new_bytes + plan.reused_bytes)
+    report.count(plan.platform, "bytesReused", plan.reused_bytes)

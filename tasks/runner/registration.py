@@ -1,0 +1,60 @@
+"""The row of a runner, by which others know that it is there and what it takes."""
+
+import os
+import socket
+import uuid
+
+from django.conf import settings
+from django.db.models import F
+from django.db.models.functions import Now
+
+from tasks.catalog.loader import catalog
+from tasks.models import LEASE_SECONDS, Runner
+from tasks.processes import process_space, process_started
+
+# After its patience and the grace of its tasks, others wait for so long before they
+# take these from a runner that they can't ask.
+FENCE_SECONDS = 2 * LEASE_SECONDS
+
+
+def register(
+    row_id: uuid.UUID,
+    name: str,
+    concurrency: int,
+    types: list[str],
+    patience_seconds: float,
+) -> Runner:
+    """Store and return the row of this process. ``types``: those it takes, none for
+    all; ``patience_seconds``: for how long it goes on without the database, with the
+    grace of its tasks."""
+    host, pid = socket.gethostname(), os.getpid()
+    return Runner.objects.create(
+        id=row_id,
+        name=name or f"{host}-{pid}",
+        host=host,
+        pid=pid,
+        process_space=process_space(),
+        process_started=process_started(pid),
+        patience_seconds=patience_seconds + FENCE_SECONDS,
+        concurrency=concurrency,
+        types=types,
+        known_types=types or sorted(catalog()),
+        version=settings.VERSION,
+    )
+
+
+def beat(row: Runner) -> bool:
+    """Give a sign of life. Return whether others believe that it lives."""
+    alive = Runner.objects.not_stopped().filter(pk=row.pk)
+    return bool(alive.update(heartbeat_at=Now(), beats=F("beats") + 1, is_silent=False))
+
+
+def deregister(row: Runner, *, has_crashed: bool) -> None:
+    """Say that it has stopped, where nobody has said so before."""
+    mine = Runner.objects.not_stopped().filter(pk=row.pk)
+    mine.update(stopped_at=Now(), crashed=has_crashed)
+
+
+def longest_grace() -> float:
+    """Return the most seconds that any type's programs have to end in order."""
+    return max((kind.stop_grace_seconds for kind in catalog().values()), default=0.0)
