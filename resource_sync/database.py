@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import dj_database_url
-from psycopg import ProgrammingError
-from psycopg.conninfo import conninfo_to_dict
 
 CONNECT_SECONDS = 5  # for one host to answer, unless connect_timeout says otherwise
 POOL = {
@@ -71,6 +69,9 @@ def database(raw: str, data_dir: Path) -> dict[str, Any]:
 
 
 def _postgresql(raw: str) -> dict[str, Any]:
+    from psycopg import ProgrammingError  # 12 MB that SQLite does without
+    from psycopg.conninfo import conninfo_to_dict
+
     try:
         options: dict[str, Any] = dict(conninfo_to_dict(raw))
     except ProgrammingError as error:

@@ -11,16 +11,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import psycopg
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest
 from pythonjsonlogger.json import JsonFormatter
+
+from tasks.databases.errors import outage_errors
 
 MOST_CHARACTERS = 200  # of what a client sent, in one place
 HIDDEN = "***"
 
-DATABASE_DOWN = (OperationalError, InterfaceError, psycopg.OperationalError)
 
 SECRETS = re.compile(
     r"""
@@ -91,7 +90,7 @@ def _without_traceback_of_an_outage(record: logging.LogRecord) -> logging.LogRec
     """Return a record that says in its line that the database did not answer, where
     that is what it tells of: where in the code somebody asked it helps nobody."""
     error = record.exc_info[1] if record.exc_info else None
-    if not isinstance(error, DATABASE_DOWN):
+    if not isinstance(error, outage_errors()):
         return record
     record = copy.copy(record)
     record.msg, record.args = (

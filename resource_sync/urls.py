@@ -7,6 +7,8 @@ from django.urls import URLPattern, URLResolver, include, path
 from tasks.access import sign_in
 from tasks.web import compare, console, history, live, rerun, task
 
+admin.autodiscover()
+
 urlpatterns: list[URLPattern | URLResolver] = [
     # People's doors
     path("", console.console, name="console"),

@@ -10,8 +10,9 @@ from typing import NamedTuple
 from django.db import connection
 
 from streaming.sse import degraded_event, encoded
+from tasks.databases.errors import outage_errors
 from tasks.databases.sqlite3.base import DatabaseReplaced
-from tasks.problems import DATABASE_DOWN, database_replaced
+from tasks.problems import database_replaced
 from tasks.timestamps import iso
 
 logger = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ class Answers:
             return
         is_first = self._broke_at is None
         self._broke_at = min(asked_at, self._broke_at or time.time())
-        is_down = isinstance(error, DATABASE_DOWN)
+        is_down = isinstance(error, outage_errors())
         if is_down and is_first:
             return
         text = "%s can't be read; trying again: %s"
@@ -83,7 +84,7 @@ class Answers:
 def _reason_of(error: Exception) -> str:
     if isinstance(error, DatabaseReplaced):
         return database_replaced()
-    if isinstance(error, DATABASE_DOWN):
+    if isinstance(error, outage_errors()):
         return NO_ANSWER
     return "The tasks can't be read; the service's log says why."
 

@@ -17,7 +17,8 @@ from typing import Protocol
 from django.db import connection
 
 from tasks.access.credentials import Credential, ended_among
-from tasks.problems import DATABASE_DOWN, forget_dead_connections
+from tasks.databases.errors import outage_errors
+from tasks.problems import forget_dead_connections
 
 logger = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ class Revalidation:
                 if ended:
                     self._loop.call_soon_threadsafe(self._dismiss, ended)
                 time.sleep(time.monotonic() - started)  # the clients are served, too
-        except DATABASE_DOWN as error:
+        except outage_errors() as error:
             # That it does not answer says nothing of a key: nobody is cut off.
             forget_dead_connections(error)
             logger.warning("Open streams can't be asked about again: %s", error)

@@ -13,8 +13,10 @@ from resources.releases.current import problem_of_platforms
 from tasks.catalog.loader import catalog
 from tasks.catalog.toml_tables import CatalogError
 
+OURS = "tasks"  # the tag by which commands ask for these alone
 
-@register
+
+@register(OURS)
 def task_types_can_be_read(**_: Any) -> list[Error]:
     try:
         catalog()
@@ -23,13 +25,13 @@ def task_types_can_be_read(**_: Any) -> list[Error]:
     return []
 
 
-@register
+@register(OURS)
 def platforms_can_be_read(**_: Any) -> list[Error]:
     problem = problem_of_platforms()
     return [Error(problem, id="tasks.E002")] if problem else []
 
 
-@register
+@register(OURS)
 def secrets_are_private(**_: Any) -> list[CheckMessage]:
     """Return a warning where other accounts can read ``.env``. One of root's that is
     shared with the service's group is meant so."""

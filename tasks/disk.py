@@ -6,12 +6,13 @@ import sqlite3
 import time
 from pathlib import Path
 
-import psycopg
 from django.conf import settings
 from django.db import Error, connection, transaction
 
 # SQLite's journal alone grows by as much between two checkpoints.
 FULL_BYTES = 4 * 1024 * 1024
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+DISK_FULL = "53100"
 REMEMBERED_SECONDS = 30.0  # that a disk which can't be looked at from here was full
 PROBE_ROWS, PROBE_BYTES = 300, 1_900  # not compressed: shorter than what TOAST takes
 
@@ -38,7 +39,7 @@ def _says_full(error: BaseException) -> bool:
         return name == "SQLITE_FULL" or is_io
     if isinstance(error, OSError):
         return error.errno in {errno.ENOSPC, errno.EDQUOT}
-    return isinstance(error, psycopg.errors.DiskFull)
+    return getattr(error, "sqlstate", None) == DISK_FULL
 
 
 def database_is_full() -> bool:

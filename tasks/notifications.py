@@ -25,10 +25,12 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-import psycopg
 from django.db import connection, transaction
+
+if TYPE_CHECKING:
+    import psycopg  # else where PostgreSQL is used: 12 MB
 
 logger = logging.getLogger(__name__)
 
@@ -221,8 +223,10 @@ class DatagramSubscription:
 # --- PostgreSQL: LISTEN -------------------------------------------------------------
 
 
-def connection_of_its_own() -> psycopg.Connection[Any]:
+def connection_of_its_own() -> "psycopg.Connection[Any]":
     """A connection to PostgreSQL outside the pool, for what lasts: news, locks."""
+    import psycopg
+
     parameters = {
         key: value
         for key, value in connection.get_connection_params().items()
@@ -235,6 +239,8 @@ def why_unreachable(error: Exception) -> str:
     """Return in one line why the database can't be used. The pool says only that there
     is no connection; that a server has no TLS, say, is said by one outside of it."""
     if connection.vendor == "postgresql":
+        import psycopg
+
         try:
             connection_of_its_own().close()
         except psycopg.Error as refusal:
@@ -260,6 +266,8 @@ class PostgresSubscription:
         return self._connection.fileno() if self._connection else -1
 
     def receive(self) -> News:
+        import psycopg
+
         news: News = {}
         try:
             if self._connection is None:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
-import psycopg
 from django.core.exceptions import (
     BadRequest,
     DisallowedHost,
@@ -21,14 +20,14 @@ from django.core.exceptions import (
     RequestDataTooBig,
     SuspiciousOperation,
 )
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
-from psycopg_pool import PoolTimeout
 from rest_framework import exceptions
 
 from tasks.access.actor import ScopeTooSmall
 from tasks.catalog.task_type import ParameterErrors
+from tasks.databases.errors import outage_errors
 from tasks.databases.sqlite3.base import DatabaseReplaced
 from tasks.disk import is_full
 from tasks.lifecycle import IdempotencyConflict, TaskDeleted, UnknownTaskType
@@ -41,7 +40,6 @@ KIND = "urn:resource-sync:problem:"
 CONTENT_TYPE = "application/problem+json"
 DATABASE_RETRY_SECONDS = 5
 SHOWN_FIELDS = 3  # named in the one sentence; "errors" has all of them
-DATABASE_DOWN = (OperationalError, InterfaceError, psycopg.OperationalError)
 
 Errors = Mapping[str, list[str]]
 
@@ -202,8 +200,11 @@ def forget_dead_connections(exc: BaseException | None) -> None:
     """After a restart of PostgreSQL all pooled connections are dead, and each would
     cost one more request its answer."""
     pool = getattr(connection, "pool", None)
-    cause = getattr(exc, "__cause__", None)
-    if pool is not None and not isinstance(cause, PoolTimeout):
+    if pool is None:
+        return
+    from psycopg_pool import PoolTimeout
+
+    if not isinstance(getattr(exc, "__cause__", None), PoolTimeout):
         pool.drain()
 
 
@@ -280,7 +281,7 @@ ANSWERS: list[
         (SuspiciousOperation, BadRequest),
         _says(400, lambda: _("The request cannot be understood.")),
     ),
-    (DATABASE_DOWN, _database_down),
+    (outage_errors(), _database_down),
 ]
 
 

@@ -28,15 +28,16 @@ from tasks.access.authentication import KeyOwner
 from tasks.access.rights import Rights
 from tasks.api.schema import described
 from tasks.api.serializers import HealthSerializer, LiveSerializer
+from tasks.databases.errors import outage_errors
 from tasks.databases.sqlite3.base import DatabaseReplaced
 from tasks.disk import database_bytes, database_is_full, free_bytes, full_disks
 from tasks.models import CRASH_MINUTES, Runner, Task
-from tasks.problems import DATABASE_DOWN, database_replaced, disk_full
+from tasks.problems import database_replaced, disk_full
 
 METRICS_SECONDS = 1.0
 CRASH_LOOP = 5  # so many crashes in CRASH_MINUTES
 # The tables may be missing as well as the server.
-NO_DATABASE = (DatabaseError, *DATABASE_DOWN)
+NO_DATABASE: tuple[type[Exception], ...] = (DatabaseError, *outage_errors())
 
 
 class Queue(TypedDict):

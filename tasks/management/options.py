@@ -12,11 +12,15 @@ from tasks.access.actor import Actor
 from tasks.management.printable import printable, printable_json
 from tasks.models import Task, ids_beginning_with
 
+# A look at every URL, as commands take by default, loads half of the product.
+OUR_CHECKS = ("tasks",)
 BROKEN_PIPE = 128 + 13  # what a program ends with that SIGPIPE kills
 
 
 class TaskCommand(BaseCommand):
     """A command that prints for people, or JSON lines for programs."""
+
+    requires_system_checks = OUR_CHECKS
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(

@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-import psycopg
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -219,6 +218,8 @@ def _store_lines_at_once(
     """Store lines alone in one statement without a transaction around it:
     one way to the server and back instead of six, which is most of what a single line
     takes."""
+    import psycopg  # not loaded where the database is SQLite
+
     rows = [(batch.task_id, *line) for batch in batches for line in batch.lines]
     parts = parts_of({batch.task_id: batch.last_seq for batch in batches})
     connection.ensure_connection()

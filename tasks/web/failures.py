@@ -19,6 +19,7 @@ from django.utils.translation import gettext_noop
 from django.views import defaults
 
 from tasks import problems
+from tasks.databases.errors import outage_errors
 from tasks.disk import is_full
 
 # By status: what it is, and what can be done.
@@ -73,7 +74,7 @@ def permission_denied(request: HttpRequest, exception: Exception) -> HttpRespons
         return problems.from_exception(exception)
     try:
         return defaults.permission_denied(request, exception)
-    except problems.DATABASE_DOWN:  # it would show who is signed in
+    except outage_errors():  # it would show who is signed in
         return page(request, 403)
 
 
@@ -82,14 +83,14 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
         return problems.from_exception(exception)
     try:
         return defaults.page_not_found(request, exception)
-    except problems.DATABASE_DOWN:
+    except outage_errors():
         return page(request, 404)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Django has logged it already; whether it was the database is worth telling."""
     error = sys.exc_info()[1]
-    is_down = isinstance(error, problems.DATABASE_DOWN)
+    is_down = isinstance(error, outage_errors())
     if problems.is_for_programs(request):
         return problems.no_database(error) if is_down else problems.unexpected()
     if not is_down:

@@ -6,12 +6,12 @@ import sys
 import time
 from typing import Any
 
-import psycopg
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
 from tasks.catalog.loader import catalog
+from tasks.management.options import OUR_CHECKS
 from tasks.models import PATIENCE_SECONDS
 from tasks.notifications import connection_of_its_own
 from tasks.runner.loop import TaskRunner
@@ -40,6 +40,7 @@ def seconds(raw: str) -> float:
 
 
 class Command(BaseCommand):
+    requires_system_checks = OUR_CHECKS
     help = "Run the queued tasks, until told to stop by SIGTERM or Ctrl-C."
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -100,6 +101,8 @@ class Command(BaseCommand):
 def wait_for_database() -> None:
     """Wait until the server answers, which after a boot may come later than this. Not
     by the pool, whose pauses grow with each attempt."""
+    import psycopg  # not loaded where the database is SQLite
+
     is_told = False
     while True:
         try:
