@@ -148,7 +148,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
-    "django.contrib.staticfiles",
+    "resource_sync.static_files.StaticFilesConfig",
     "channels",
     "corsheaders",
     "csp",

@@ -10,9 +10,9 @@ DEPTH = 9  # of modules that import each other
 @pytest.fixture
 def collect(tmp_path, settings):
     """Collects a chain of modules; returns the name of the first one."""
-    source = tmp_path / "source"
-    source.mkdir()
-    settings.STATICFILES_DIRS = [source]
+    source = tmp_path / "source" / "js"
+    source.mkdir(parents=True)
+    settings.STATICFILES_DIRS = [source.parent]
     settings.STATIC_ROOT = tmp_path / "collected"
     settings.INSTALLED_APPS = ["django.contrib.staticfiles"]
     backend = "resource_sync.static_files.Storage"
@@ -25,7 +25,7 @@ def collect(tmp_path, settings):
             (source / f"m{number}.js").write_text(text)
         (source / f"m{DEPTH}.js").write_text(last)
         call_command("collectstatic", interactive=False, verbosity=0)
-        return staticfiles_storage.stored_name("m1.js")
+        return staticfiles_storage.stored_name("js/m1.js")
 
     return make
 
