@@ -45,7 +45,7 @@ from resource_sync.environment import (
 )
 from resource_sync.log_formats import rotated_file
 
-VERSION = "1.0.0"
+VERSION = "2.0.0"
 
 # --- Where it listens and lives ---------------------------------------------------
 

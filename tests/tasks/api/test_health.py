@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 
 from tests.factories import RunnerFactory, TaskFactory
@@ -17,7 +18,7 @@ def test_it_is_healthy_while_a_runner_is_alive(stranger):
     assert response.status_code == 200
     assert response.json() == {
         "status": "ok",
-        "version": "1.0.0",
+        "version": settings.VERSION,
         "database": "ok",
         "runners": 1,
         "runnerCrashes": 0,

@@ -5,6 +5,7 @@ from datetime import timedelta
 from ipaddress import ip_network
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
@@ -38,7 +39,7 @@ def test_it_counts_tasks_and_runners(stranger):
     TaskFactory(status="completed")
     TaskFactory(status="completed")
     found = samples(stranger.get("/metrics"))
-    assert found["resource_sync_build_info", "1.0.0"] == 1
+    assert found["resource_sync_build_info", settings.VERSION] == 1
     assert found["resource_sync_database_up",] == 1
     assert found["resource_sync_tasks", "pending"] == 1
     assert found["resource_sync_tasks", "running"] == 0
