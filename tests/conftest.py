@@ -55,31 +55,8 @@ from django.utils import translation  # noqa: E402
 
 from tests.factories import ApiKeyFactory, UserFactory  # noqa: E402
 
-# What is between a client and the server, or around both, is the same with either
-# database, so it is tested in one of the two runs.
-IN_THE_FIRST_RUN = {
-    *("e2e/test_events.py", "e2e/test_examples.py", "e2e/test_nginx.py"),
-    *("e2e/test_runner.py", "e2e/test_security.py", "e2e/test_start.py"),
-    *("e2e/test_private_files.py", "e2e/test_replaced_database.py"),
-    *("e2e/test_stop.py", "e2e/test_database_url.py"),
-    "e2e/test_full_disk.py",
-    *("e2e/test_stream.py", "e2e/test_stream_crowds.py", "streaming/test_hub.py"),
-}
-IN_THE_SECOND_RUN = {"e2e/test_web_processes.py"}
-
-
-def place_of(item: pytest.Item) -> str:
-    """Its folder and file."""
-    return "/".join(item.path.parts[-2:])
-
-
-def asks_a_database(item: pytest.Item) -> bool:
-    if item.get_closest_marker("browser") or place_of(item) in IN_THE_FIRST_RUN:
-        return False
-    fixtures = {"db", "transactional_db", "new_database_url", "cluster", "postgresql"}
-    return bool(
-        item.get_closest_marker("django_db") or fixtures & set(item.fixturenames)
-    )
+# What takes several web processes is tested with the database that is meant for them.
+WITH_POSTGRESQL_ALONE = {"test_web_processes.py"}
 
 
 def pytest_collection_modifyitems(config, items):
@@ -87,9 +64,9 @@ def pytest_collection_modifyitems(config, items):
     longest, so that no worker is left with it at the end."""
     items.sort(key=lambda item: "e2e" not in item.path.parts)
     if os.environ.get("TESTED_BEFORE"):
-        left = {item for item in items if not asks_a_database(item)}
+        left = {item for item in items if not item.get_closest_marker("postgres")}
     elif os.environ.get("TESTED_LATER"):
-        left = {item for item in items if place_of(item) in IN_THE_SECOND_RUN}
+        left = {item for item in items if item.path.name in WITH_POSTGRESQL_ALONE}
     else:
         return
     config.hook.pytest_deselected(items=list(left))

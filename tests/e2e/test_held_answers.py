@@ -10,7 +10,7 @@ import requests
 
 from .conftest import wait_until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.postgres]
 
 CROWD = 60  # as many threads would be seen; more than were ever held before
 

@@ -13,7 +13,7 @@ import pytest
 
 from .conftest import wait_until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.postgres]
 
 STOPPED_SECONDS = 20  # longer than a lease, and longer than SQLite waits
 # Each program notes when it ran, by a clock that all of them share.

@@ -15,7 +15,7 @@ from playwright.sync_api import expect
 from .conftest import PATIENCE_MS, Service, wait_until
 from .flow import Flow, assert_they_stayed, viewers_of
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.postgres]
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 

@@ -11,7 +11,7 @@ import pytest
 
 from .conftest import Service, processes_with, wait_until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.postgres]
 
 TASKS, RUNNERS, KILLS = 1_000, 4, 12
 FEWER_TASKS, FEWER_KILLS = 250, 4

@@ -8,7 +8,7 @@ import requests
 
 from .conftest import PATIENCE_SECONDS, parse, wait_until
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.postgres]
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from .conftest import Service
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.postgres]
 
 CLIENTS = 6
 # The log has 60 MB, so holding it for one of them would be seen.

@@ -12,7 +12,7 @@ from .conftest import Service, wait_until
 from .flow import ENOUGH_LINES, Flow, assert_they_stayed, viewers_of, wait_for_lines
 from .viewers import Viewer, assert_exact, watching
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.postgres]
 LOCKED_SECONDS = 10
 
 

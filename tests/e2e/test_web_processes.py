@@ -28,6 +28,7 @@ from .product import Started, copy_of_the_product, environment_of_a_user
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.skipif(not psutil.LINUX, reason="only Linux shares a port evenly"),
+    pytest.mark.postgres,
 ]
 PROCESSES = 3
 USUAL_FILE_LIMIT = 512

@@ -10,7 +10,7 @@ from streaming import outages
 from streaming.outages import Answers
 from tasks.databases.sqlite3.base import DatabaseReplaced
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres]
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from tasks.access.credentials import BOOTSTRAP, Credential
 from tasks.models import ApiKey
 from tests.factories import ApiKeyFactory
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres]
 
 
 class Stream:

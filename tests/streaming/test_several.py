@@ -12,7 +12,7 @@ from tasks.notifications import EVERYTHING
 from tests.factories import TaskFactory, write_log
 from tests.streaming.test_hub import SteppedLoop, Wire
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres]
 
 
 def end(task, count):

@@ -14,7 +14,7 @@ from streaming.task_state import (
 )
 from tests.factories import NOON, TaskFactory, write_log
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 
 
 def story(batch):

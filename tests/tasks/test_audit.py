@@ -7,7 +7,7 @@ from tasks.lifecycle import Actor, rerun, submit
 from tasks.models import AuditEvent, AuditIsFinal
 from tests.factories import TaskFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 ALICE = Actor("alice", "10.0.0.7")
 
 

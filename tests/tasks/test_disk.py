@@ -11,7 +11,7 @@ from tasks import disk
 from tests.factories import RunnerFactory
 from tests.tasks.api.answers import problem_of
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres]
 SAYS = (
     "The disk of the database is full: nothing can be stored, and no task started, "
     "until there is room on it again."

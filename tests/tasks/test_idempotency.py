@@ -15,7 +15,7 @@ from tasks.models import idempotency as idempotency_module
 from tasks.pruning import prune, prune_at_leisure
 from tests.factories import TaskFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 ALICE = Actor("alice")
 CRON = Actor("shell:cron")
 

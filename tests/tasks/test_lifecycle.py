@@ -27,7 +27,7 @@ from tasks.runner.accepted import accepted
 from tasks.secrets.encryption import opened
 from tests.factories import NOON, RunnerFactory, TaskFactory, write_log
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 ALICE = Actor("alice", "10.0.0.7")
 
 

@@ -13,7 +13,7 @@ from tasks.models import task as task_module
 from tasks.pruning import prune, prune_at_leisure
 from tests.factories import NOON, RunnerFactory, TaskFactory, write_log
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 CRON = Actor("shell:cron")
 
 

@@ -24,7 +24,7 @@ from tasks.reaper import WATCH_SECONDS, Reaper, is_gone, reap, take_from_its_run
 from tasks.shim.client import ForkServer, Program
 from tests.factories import NOON, RunnerFactory, TaskFactory, write_log
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 
 
 @pytest.fixture

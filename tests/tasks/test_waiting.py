@@ -8,7 +8,7 @@ from tasks.models import Task
 from tasks.waiting import waiting_for, waiting_for_all
 from tests.factories import NOON, RunnerFactory, TaskFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 TYPES = """
 [free]
 [[free.steps]]

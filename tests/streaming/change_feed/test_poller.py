@@ -15,7 +15,7 @@ from tasks.models import Task
 from tasks.notifications import EVERYTHING
 from tests.factories import RunnerFactory, TaskFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 
 
 class Told:

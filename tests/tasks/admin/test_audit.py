@@ -8,7 +8,7 @@ import pytest
 from tasks.models import AuditEvent
 from tests.factories import TaskFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 
 AUDIT = "/admin/tasks/auditevent/"
 

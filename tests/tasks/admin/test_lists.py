@@ -14,7 +14,7 @@ from tasks.admin.csv_export import cell
 from tasks.models import AuditEvent, Task
 from tests.factories import NOON, TaskFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 
 TASKS = "/admin/tasks/task/"
 AUDIT = "/admin/tasks/auditevent/"

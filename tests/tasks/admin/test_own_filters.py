@@ -13,7 +13,7 @@ from tasks.admin.own_filters import OwnFilters
 from tasks.models import AuditEvent, Task
 from tests.factories import ApiKeyFactory, RunnerFactory, TaskFactory, UserFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 
 TASKS, KEYS = "/admin/tasks/task/", "/admin/tasks/apikey/"
 LISTS = [

@@ -10,7 +10,7 @@ from tasks.models import AuditEvent, Task
 from tasks.reasons import Reason
 from tests.factories import NOON, RunnerFactory, TaskFactory, write_log
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 
 TASKS = "/admin/tasks/task/"
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 from tasks.models import AuditEvent, Task
 from tests.tasks.api.answers import problem_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 PATH = "/api/tasks/check-integrity"
 
 

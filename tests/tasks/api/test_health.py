@@ -9,7 +9,7 @@ from django.utils import timezone
 from tests.factories import RunnerFactory, TaskFactory
 from tests.tasks.api.answers import problem_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 
 
 def test_it_is_healthy_while_a_runner_is_alive(stranger):

@@ -12,7 +12,7 @@ from tasks.representation import describe
 from tests.factories import NOON, TaskFactory, write_log
 from tests.tasks.api.answers import problem_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 
 
 def ids(response):

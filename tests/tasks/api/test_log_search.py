@@ -6,7 +6,7 @@ from tasks.logs import search as log_search
 from tests.factories import TaskFactory, write_log
 from tests.tasks.api.answers import problem_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 
 
 @pytest.fixture

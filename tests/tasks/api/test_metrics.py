@@ -14,7 +14,7 @@ from tasks.api.health import collector
 from tests.factories import ApiKeyFactory, RunnerFactory, TaskFactory
 from tests.tasks.api.answers import problem_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 
 
 @pytest.fixture(autouse=True)

@@ -10,6 +10,8 @@ from tasks.api import prefer
 from tasks.models import Task
 from tests.factories import TaskFactory
 
+pytestmark = pytest.mark.postgres
+
 PATH = "/api/tasks/check-integrity"
 NEW = {"data": {"version": "v885"}, "content_type": "application/json"}
 

@@ -11,6 +11,8 @@ from django.test import Client
 from tasks import problems
 from tests.tasks.api.answers import problem_of
 
+pytestmark = pytest.mark.postgres
+
 
 @pytest.fixture
 def errors_are_logged(caplog):

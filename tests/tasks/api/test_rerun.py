@@ -8,7 +8,7 @@ from tasks.models import AuditEvent, Task
 from tests.factories import TaskFactory
 from tests.tasks.api.answers import problem_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 
 
 def rerun(client, task_id, **more):

@@ -5,7 +5,7 @@ import pytest
 from tests.factories import NOON, RunnerFactory, TaskFactory, write_log
 from tests.tasks.api.answers import problem_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 
 
 @pytest.mark.parametrize("end", ["", "/status"])

@@ -14,6 +14,8 @@ from tasks.catalog.loader import load
 from tasks.models import TaskDefinition
 from tests.factories import TaskFactory
 
+pytestmark = pytest.mark.postgres
+
 FULL = r"""
 [pack]
 title = "Pack"

@@ -15,7 +15,7 @@ from tasks.lifecycle import Actor, submit
 from tasks.models import ApiKey, AuditEvent, LogLine, Task
 from tests.factories import RunnerFactory, TaskFactory, write_log
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 
 
 def run(*arguments):

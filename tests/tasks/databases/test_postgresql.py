@@ -9,6 +9,8 @@ from psycopg_pool import PoolTimeout
 
 from tasks.databases.postgresql.base import ConnectionPool
 
+pytestmark = pytest.mark.postgres
+
 
 @pytest.fixture
 def postgresql():

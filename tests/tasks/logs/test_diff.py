@@ -16,6 +16,8 @@ from tasks.logs.diff import (
 )
 from tests.factories import TaskFactory, write_log
 
+pytestmark = pytest.mark.postgres
+
 
 def lines(*messages):
     return [Line(seq, message) for seq, message in enumerate(messages, 1)]

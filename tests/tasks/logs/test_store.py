@@ -9,7 +9,7 @@ from tasks.logs import store as log_store
 from tasks.logs.store import Line
 from tests.factories import TaskFactory, write_log
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 
 
 def test_a_batch_holds_lines_of_many_tasks():

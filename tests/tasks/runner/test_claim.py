@@ -13,7 +13,7 @@ from tasks.models import Runner, Task
 from tasks.runner.claim import claim, free_places
 from tests.factories import RunnerFactory, TaskFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 ALICE = Actor("alice")
 
 

@@ -31,7 +31,7 @@ from tasks.shim.client import LeaseLost
 from tasks.waiting import waiting_for
 from tests.factories import RunnerFactory, TaskFactory, write_log
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres]
 TYPES = """
 [two-lines]
 [[two-lines.steps]]

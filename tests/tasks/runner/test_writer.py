@@ -18,7 +18,7 @@ from tasks.runner.run import Run
 from tasks.runner.writer import FEW_LINES, settle, store
 from tests.factories import NOON, RunnerFactory, TaskFactory, fork_server, write_log
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 KIND = TaskType("job", "Job", "", (), (Step("one", ("true",)), Step("two", ("true",))))
 
 

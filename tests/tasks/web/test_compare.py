@@ -7,7 +7,7 @@ import pytest
 
 from tests.factories import NOON, TaskFactory, write_log
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 
 
 def result(**steps):

@@ -14,7 +14,11 @@ from tasks.presenters.links import change_link
 from tasks.reasons import Reason
 from tests.factories import RunnerFactory, TaskFactory
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("store")]
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.usefixtures("store"),
+    pytest.mark.postgres,
+]
 
 TYPES = """
 [publish]

@@ -15,7 +15,7 @@ from tasks.presenters.statistics import MOST_RUNS, Run, figures, percentile
 from tasks.web import history
 from tests.factories import NOON, TaskFactory
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 
 
 def versions(answer):
