@@ -14,7 +14,7 @@ from resources.stores.bucket.location import SCHEMES, ObjectLocation, read_locat
 from resources.stores.headers import Headers, read_headers
 
 if TYPE_CHECKING:
-    from resources.stores.base import Store
+    from resources.stores.release_store import ReleaseStore
 
 
 class Settings(NamedTuple):
@@ -25,17 +25,19 @@ class Settings(NamedTuple):
     stores: Mapping[str, Path | ObjectLocation]
     headers: Headers
 
-    def open_store(self, platform: str, *, durable: bool = True) -> Store:
+    def open_store(self, platform: str, *, durable: bool = True) -> ReleaseStore:
         """Return the store of a platform; nothing is made or opened yet."""
-        # Slow to import, and a check of the source needs neither.
+        # Slow to import, and a check of the source needs none of it.
+        from resources.stores.release_store import ReleaseStore
+
         place = self.stores[platform]
         if isinstance(place, ObjectLocation):
-            from resources.stores.bucket.store import ObjectStore
+            from resources.stores.bucket.store import BucketPrefix
 
-            return ObjectStore(place.beneath(platform), self.headers)
-        from resources.stores.directory import DirectoryStore
+            return ReleaseStore(BucketPrefix(place.beneath(platform), self.headers))
+        from resources.stores.directory import Directory
 
-        return DirectoryStore(place / platform, durable=durable)
+        return ReleaseStore(Directory(place / platform, durable=durable))
 
 
 def read_settings(

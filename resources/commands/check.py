@@ -13,7 +13,7 @@ from resources.settings import Settings
 
 if TYPE_CHECKING:
     from resources.releases.check import Release
-    from resources.stores.base import Store
+    from resources.stores.release_store import ReleaseStore
 
 
 def check(
@@ -36,7 +36,7 @@ def check(
     quick = options.quick or (in_store and not deep)
     # Each release is checked with its own kind of entries.
     releases: list[Release[Any]] = []
-    stores: dict[str, Store] = {}
+    stores: dict[str, ReleaseStore] = {}
     damaged = False
     for platform in platforms:
         if in_store:

@@ -24,7 +24,8 @@ from resources.releases.cocos_release import (
 )
 from resources.releases.history import served_before
 from resources.releases.published import PublishedRelease
-from resources.stores.base import Pointer, Store
+from resources.stores.pointer import Pointer
+from resources.stores.release_store import ReleaseStore
 from resources.versions import natural_key
 
 WAY_OUT = 'run it with --allow-older (task parameter "allow_older").'
@@ -49,7 +50,7 @@ def require_content(release: GameRelease, rules: Rules) -> None:
 
 
 def require_acceptable(
-    release: GameRelease, store: Store, served: Pointer | None, rules: Rules
+    release: GameRelease, store: ReleaseStore, served: Pointer | None, rules: Rules
 ) -> None:
     """Make sure that a version may take the place of what is served.
 
@@ -86,7 +87,7 @@ def _require_newer(release: GameRelease, served: Pointer) -> None:
     )
 
 
-def _taken_back(version: str, served: Pointer, store: Store) -> Iterator[str]:
+def _taken_back(version: str, served: Pointer, store: ReleaseStore) -> Iterator[str]:
     """Name the versions that were served before, and are newer than what is now."""
     key = natural_key(served.version)
     there = set(store.sealed_versions()) - {version}
@@ -97,7 +98,7 @@ def _taken_back(version: str, served: Pointer, store: Store) -> Iterator[str]:
 
 
 def _stated_by_served(
-    release: GameRelease, served: Pointer, store: Store, rules: Rules
+    release: GameRelease, served: Pointer, store: ReleaseStore, rules: Rules
 ) -> Stated | None:
     try:
         published = PublishedRelease(store, release.platform, served.version)

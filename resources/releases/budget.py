@@ -10,7 +10,7 @@ from resources.manifests.reader import Manifest
 from resources.releases.plan import Plan
 from resources.releases.published import open_published
 from resources.report import size_text
-from resources.stores.base import Store
+from resources.stores.release_store import ReleaseStore
 from resources.workers.pool import Workers
 
 
@@ -24,7 +24,7 @@ class Budget:
 
 
 def require_affordable(
-    manifest: Manifest, store: Store, budget: Budget, plan: Plan | None = None
+    manifest: Manifest, store: ReleaseStore, budget: Budget, plan: Plan | None = None
 ) -> None:
     """Make sure that a version keeps to its budget.
 

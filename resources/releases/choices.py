@@ -14,7 +14,7 @@ from typing import NamedTuple
 from resources.errors import ConflictError, InputError
 from resources.manifests.line_file import Block
 from resources.manifests.reader import Manifest
-from resources.stores.base import Store
+from resources.stores.release_store import ReleaseStore
 
 BLOCKS_KEPT = 2  # of each other version, in each helper
 
@@ -90,7 +90,7 @@ class NewChoices:
     """Chooses for the files of a version that isn't sealed yet."""
 
     def __init__(
-        self, manifest: Manifest, earlier: list[Manifest], store: Store
+        self, manifest: Manifest, earlier: list[Manifest], store: ReleaseStore
     ) -> None:
         self.manifest = manifest
         self.earlier = [_Neighbour(other) for other in earlier]
@@ -153,7 +153,7 @@ class SealedChoices(NewChoices):
         self,
         manifest: Manifest,
         earlier: list[Manifest],
-        store: Store,
+        store: ReleaseStore,
         sealed: Manifest,
     ) -> None:
         super().__init__(manifest, earlier, store)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from resources.errors import EngineError
 from resources.platforms import all_platforms
 from resources.settings import read_settings
-from resources.stores.base import Pointer
+from resources.stores.pointer import Pointer
 
 __all__ = ["Served", "all_platforms", "problem_of_platforms", "read_served"]
 

@@ -21,13 +21,13 @@ from resources.manifests.reader import Manifest
 from resources.releases.cocos_release import client_manifests
 from resources.releases.plan import Plan
 from resources.releases.published import PublishedRelease
-from resources.stores.base import Store
+from resources.stores.release_store import ReleaseStore
 from resources.workers.pool import Workers
 
 
 def require_similar(
     manifest: Manifest,
-    store: Store,
+    store: ReleaseStore,
     percent: int,
     plan: Plan | None = None,
     own_name: str | None = None,

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 
-from resources.stores.base import Pointer, Store
+from resources.stores.pointer import Pointer
+from resources.stores.release_store import ReleaseStore
 from resources.versions import natural_key
 
 FORMAT = "release-history/1"
 MAX_POINTERS = 1000  # the newest; about 250 bytes each, written at each move
 
 
-def note_replaced(pointer: Pointer, store: Store) -> None:
+def note_replaced(pointer: Pointer, store: ReleaseStore) -> None:
     """Add a pointer that is about to be replaced. Needs the lock."""
     pointers = _read(store)
     if pointers is None:
@@ -30,7 +31,7 @@ def note_replaced(pointer: Pointer, store: Store) -> None:
     store.put_history(text.encode())
 
 
-def served_before(pointer: Pointer, store: Store) -> list[Pointer]:
+def served_before(pointer: Pointer, store: ReleaseStore) -> list[Pointer]:
     """Return what was served before ``pointer``, which is served now; oldest first.
 
     The digest of one is empty where nobody wrote it down.
@@ -39,7 +40,7 @@ def served_before(pointer: Pointer, store: Store) -> list[Pointer]:
     return _guessed(pointer, store) if pointers is None else pointers
 
 
-def _read(store: Store) -> list[Pointer] | None:
+def _read(store: ReleaseStore) -> list[Pointer] | None:
     content = store.history()
     if content is None:
         return None
@@ -54,7 +55,7 @@ def _read(store: Store) -> list[Pointer] | None:
         return None  # a damaged list must not keep anybody from publishing
 
 
-def _guessed(pointer: Pointer, store: Store) -> list[Pointer]:
+def _guessed(pointer: Pointer, store: ReleaseStore) -> list[Pointer]:
     """Take every older version for served, where nobody wrote down which were."""
     if pointer.previous is None:
         return []

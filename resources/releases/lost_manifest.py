@@ -18,7 +18,7 @@ from resources.manifests.paths import MANIFEST_NAME
 from resources.manifests.reader import Manifest
 from resources.manifests.records import Records
 from resources.releases.batches import pieces_of, read_piece
-from resources.stores.base import Store, is_intact
+from resources.stores.release_store import ReleaseStore
 from resources.workers.pool import Workers
 
 LAST_LINE_BYTES = 200  # more than it can have
@@ -26,7 +26,7 @@ COMPARED_BYTES = 1 << 20
 
 
 def require_what_was_lost(
-    lost: Records, version: str, platform: str, store: Store
+    lost: Records, version: str, platform: str, store: ReleaseStore
 ) -> None:
     """Make sure that ``lost`` is the manifest that was published.
 
@@ -52,7 +52,7 @@ def require_what_was_lost(
         raise _other(version, store)
 
 
-def _other(version: str, store: Store) -> StoreError:
+def _other(version: str, store: ReleaseStore) -> StoreError:
     return StoreError(
         f"{MANIFEST_NAME} of {version} in {store.name} can't be repaired: what was"
         " published as it had other content or lay in other versions; name a store that"
@@ -60,7 +60,7 @@ def _other(version: str, store: Store) -> StoreError:
     )
 
 
-def _known_digest(version: str, store: Store) -> str | None:
+def _known_digest(version: str, store: ReleaseStore) -> str | None:
     pointer = store.pointer()
     if pointer is None or pointer.version != version:
         return None
@@ -89,7 +89,7 @@ def _last_bytes(stream: BinaryIO) -> bytes:
     return end
 
 
-def _begins_alike(lost: Records, version: str, store: Store) -> bool:
+def _begins_alike(lost: Records, version: str, store: ReleaseStore) -> bool:
     """Return whether what is left begins like ``lost``, and has its first line."""
     has_line = False
     with (
@@ -103,7 +103,7 @@ def _begins_alike(lost: Records, version: str, store: Store) -> bool:
     return has_line
 
 
-def _agrees(manifest: Manifest, version: str, store: Store) -> bool:
+def _agrees(manifest: Manifest, version: str, store: ReleaseStore) -> bool:
     """Return whether all that lies in the version has the content that it should."""
 
     def look(piece: Block | list[Entry]) -> int:
@@ -113,7 +113,7 @@ def _agrees(manifest: Manifest, version: str, store: Store) -> bool:
         there = [
             entry for entry, size in zip(own, sizes, strict=True) if size is not None
         ]
-        return sum(not is_intact(entry, version, store) for entry in there)
+        return sum(not store.is_intact(version, entry) for entry in there)
 
     with Workers(look) as workers:
         found = list(workers.map(pieces_of(manifest, lambda entry: entry.size)))

@@ -17,11 +17,11 @@ from resources.releases.batches import in_pieces
 from resources.releases.choices import Decided
 from resources.releases.plan import Plan
 from resources.releases.source import SourceRelease
-from resources.stores.base import Store
+from resources.stores.release_store import ReleaseStore
 from resources.workers.pool import Workers, may_fork
 
 
-def make_whole(plan: Plan, release: SourceRelease, store: Store) -> int:
+def make_whole(plan: Plan, release: SourceRelease, store: ReleaseStore) -> int:
     """Return a sealed version its own name of every file; give how many it lacked.
 
     Needs the lock. Raises StoreError when an earlier version has lost what it holds.
@@ -38,7 +38,7 @@ def make_whole(plan: Plan, release: SourceRelease, store: Store) -> int:
     return copied
 
 
-def require_copyable(plan: Plan, release: SourceRelease, store: Store) -> None:
+def require_copyable(plan: Plan, release: SourceRelease, store: ReleaseStore) -> None:
     """Make sure that the store can copy what earlier versions hold.
 
     Raises InputError, before anything is written.
@@ -57,7 +57,7 @@ def require_copyable(plan: Plan, release: SourceRelease, store: Store) -> None:
     _count(reason_of, plan, release)
 
 
-def lacking_files(plan: Plan, release: SourceRelease, store: Store) -> int:
+def lacking_files(plan: Plan, release: SourceRelease, store: ReleaseStore) -> int:
     """Count the files that a version's folder lacks, by their sizes.
 
     While it isn't sealed, what an upload that was given up has left could be taken for

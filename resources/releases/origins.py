@@ -16,7 +16,7 @@ from resources.releases.published import PublishedRelease, open_published
 from resources.releases.source import open_release
 from resources.releases.sync import published_lines
 from resources.report import Report
-from resources.stores.base import Store
+from resources.stores.release_store import ReleaseStore
 
 
 class SourceOrigin:
@@ -52,7 +52,7 @@ class SourceOrigin:
                 continue
         raise MissingFileError
 
-    def manifest_lines(self, store: Store) -> Iterable[bytes]:
+    def manifest_lines(self, store: ReleaseStore) -> Iterable[bytes]:
         """Decide anew which earlier versions hold the files of the build."""
         release = open_release(
             self._source,
@@ -77,7 +77,7 @@ class StoreOrigin:
     """The same version in another store, which need not hold its files in the same
     versions."""
 
-    def __init__(self, store: Store, platform: str, version: str) -> None:
+    def __init__(self, store: ReleaseStore, platform: str, version: str) -> None:
         self.name = f"the store {store.name}"
         self._store = store
         self._platform = platform
@@ -96,7 +96,7 @@ class StoreOrigin:
                 return self._release.open(found)
         raise MissingFileError
 
-    def manifest_lines(self, store: Store) -> Iterable[bytes]:
+    def manifest_lines(self, store: ReleaseStore) -> Iterable[bytes]:
         """Yield the other store's own."""
         open_published(self._store, self._platform, self._version)
         with self._store.open_document(self._version, MANIFEST_NAME) as stream:

@@ -19,7 +19,8 @@ from resources.releases.choices import Choice, Decided, NewChoices, SealedChoice
 from resources.releases.pruned import require_same_content
 from resources.releases.published import open_published
 from resources.report import size_text
-from resources.stores.base import Pointer, Store
+from resources.stores.pointer import Pointer
+from resources.stores.release_store import ReleaseStore
 from resources.versions import natural_key
 from resources.workers.pool import Workers
 
@@ -105,7 +106,7 @@ class Plan:
         """Yield the manifest's blocks with what was decided for them."""
         return zip(manifest.blocks(), self.decided, strict=True)
 
-    def require_unchanged(self, store: Store) -> None:
+    def require_unchanged(self, store: ReleaseStore) -> None:
         """Make sure that what was decided still holds. Needs the lock.
 
         Raises ConflictError.
@@ -120,7 +121,9 @@ class Plan:
             )
 
 
-def make_plan(manifest: Manifest, store: Store, *, sealed_anew: bool = False) -> Plan:
+def make_plan(
+    manifest: Manifest, store: ReleaseStore, *, sealed_anew: bool = False
+) -> Plan:
     """Decide for every file, and add up.
 
     With ``sealed_anew`` the version's own manifest in the store is not looked at.
@@ -175,7 +178,7 @@ def make_plan(manifest: Manifest, store: Store, *, sealed_anew: bool = False) ->
 
 
 def _decide(
-    manifest: Manifest, store: Store, others: dict[str, Manifest]
+    manifest: Manifest, store: ReleaseStore, others: dict[str, Manifest]
 ) -> Iterator[Decided]:
     """Yield the decisions for each block of the manifest."""
     version = manifest.header.version

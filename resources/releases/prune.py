@@ -20,7 +20,7 @@ from resources.releases.pruned import note_pruned, pruned_versions
 from resources.releases.publish import all_locked
 from resources.releases.published import PublishedRelease
 from resources.report import Report, counted
-from resources.stores.base import Store
+from resources.stores.release_store import ReleaseStore
 from resources.versions import natural_key
 
 
@@ -72,7 +72,7 @@ class Removal:
 
 
 def prune(
-    stores: dict[str, Store],
+    stores: dict[str, ReleaseStore],
     report: Report,
     *,
     keep: int = KEPT_VERSIONS,
@@ -126,7 +126,7 @@ def prune(
 
 
 def plan_removal(
-    platform: str, store: Store, keep: int, pins: tuple[str, ...]
+    platform: str, store: ReleaseStore, keep: int, pins: tuple[str, ...]
 ) -> Removal:
     """Decide what goes; see ``prune`` for what stays. Nothing is touched."""
     sealed = store.sealed_versions()
@@ -164,7 +164,7 @@ def plan_removal(
     )
 
 
-def remove(plan: Removal, store: Store, report: Report) -> None:
+def remove(plan: Removal, store: ReleaseStore, report: Report) -> None:
     """Do what the plan says. Needs the lock."""
     objects = size_bytes = 0
 
@@ -193,7 +193,7 @@ def remove(plan: Removal, store: Store, report: Report) -> None:
     report.line(f"Removed {counted(objects, 'object')}, {size_bytes} bytes.")
 
 
-def _is_pinned(version: str, store: Store) -> bool:
+def _is_pinned(version: str, store: ReleaseStore) -> bool:
     try:
         store.open_document(version, PINNED_NAME).close()
     except MissingFileError:
@@ -201,7 +201,9 @@ def _is_pinned(version: str, store: Store) -> bool:
     return True
 
 
-def _needed(platform: str, store: Store, kept: list[str], going: set[str]) -> set[int]:
+def _needed(
+    platform: str, store: ReleaseStore, kept: list[str], going: set[str]
+) -> set[int]:
     """Return the hashes of version and path of what ``kept`` use of ``going``."""
     if not going:
         return set()
@@ -213,7 +215,9 @@ def _needed(platform: str, store: Store, kept: list[str], going: set[str]) -> se
     }
 
 
-def _unneeded(version: str, plan: Removal, store: Store) -> Iterator[tuple[str, int]]:
+def _unneeded(
+    version: str, plan: Removal, store: ReleaseStore
+) -> Iterator[tuple[str, int]]:
     for path, size in store.objects(version):
         if hash((version, path)) not in plan.needed:
             yield path, size

@@ -13,7 +13,7 @@ from resources.errors import ConflictError, MissingFileError, StoreError
 from resources.manifests.format import Entry
 from resources.manifests.reader import Manifest
 from resources.releases.published import PublishedRelease
-from resources.stores.base import Store
+from resources.stores.release_store import ReleaseStore
 from resources.versions import is_version
 
 FORMAT = "release-pruned/1"
@@ -21,7 +21,7 @@ FOLDER = ".pruned"  # beside the versions' own folders; it never has a manifest
 NAME = "versions.json"
 
 
-def pruned_versions(store: Store) -> list[str]:
+def pruned_versions(store: ReleaseStore) -> list[str]:
     """Return the versions on the list that were not published again since.
 
     Raises StoreError when the list is damaged.
@@ -42,7 +42,7 @@ def pruned_versions(store: Store) -> list[str]:
     return [version for version in versions if version not in sealed]
 
 
-def note_pruned(store: Store, versions: list[str]) -> None:
+def note_pruned(store: ReleaseStore, versions: list[str]) -> None:
     """Write the list; an empty one is deleted. Needs the lock."""
     if versions:
         text = json.dumps({"format": FORMAT, "versions": versions}, indent=2) + "\n"
@@ -51,7 +51,7 @@ def note_pruned(store: Store, versions: list[str]) -> None:
         store.delete(FOLDER, [NAME])
 
 
-def require_same_content(manifest: Manifest, store: Store) -> None:
+def require_same_content(manifest: Manifest, store: ReleaseStore) -> None:
     """Make sure that a pruned version comes back with the content it had, as far as
     other versions use it: their files would be overwritten by another.
 

@@ -14,12 +14,13 @@ from resources.releases.guard import require_similar
 from resources.releases.published import PublishedRelease, open_published
 from resources.releases.sync import note_served, point_to, published_line
 from resources.report import Report
-from resources.stores.base import Pointer, Store
+from resources.stores.pointer import Pointer
+from resources.stores.release_store import ReleaseStore
 
 
 def publish(
     version: str,
-    stores: dict[str, Store],
+    stores: dict[str, ReleaseStore],
     report: Report,
     *,
     guard_percent: int,
@@ -66,7 +67,9 @@ def publish(
             report.line(published_line(version, before))
 
 
-def require_complete(version: str, stores: dict[str, Store], report: Report) -> None:
+def require_complete(
+    version: str, stores: dict[str, ReleaseStore], report: Report
+) -> None:
     """Look for every file of every platform, by its size; raises as ``publish``."""
     releases = [open_published(stores[name], name, version) for name in stores]
     report.expect(sum(release.manifest.header.files for release in releases))
@@ -75,7 +78,7 @@ def require_complete(version: str, stores: dict[str, Store], report: Report) -> 
 
 
 @contextmanager
-def all_locked(stores: dict[str, Store]) -> Iterator[dict[str, Pointer | None]]:
+def all_locked(stores: dict[str, ReleaseStore]) -> Iterator[dict[str, Pointer | None]]:
     """Be the only publisher to all stores, and give the pointer of each platform.
 
     Raises ConflictError when there is another publisher.
@@ -86,7 +89,9 @@ def all_locked(stores: dict[str, Store]) -> Iterator[dict[str, Pointer | None]]:
         yield {name: store.pointer() for name, store in stores.items()}
 
 
-def _require_files(release: PublishedRelease, store: Store, report: Report) -> None:
+def _require_files(
+    release: PublishedRelease, store: ReleaseStore, report: Report
+) -> None:
     problems = Problems(report)
     files = 0
     for found in find_problems(release, quick=True):

@@ -15,7 +15,7 @@ from resources.manifests.format import Entry
 from resources.manifests.line_file import LineFile
 from resources.manifests.paths import MANIFEST_NAME
 from resources.manifests.reader import Manifest
-from resources.stores.base import Store
+from resources.stores.release_store import ReleaseStore
 from resources.versions import listed
 
 
@@ -25,7 +25,7 @@ class PublishedRelease:
     Raises MissingFileError when it isn't there, and DamagedManifestError.
     """
 
-    def __init__(self, store: Store, platform: str, version: str) -> None:
+    def __init__(self, store: ReleaseStore, platform: str, version: str) -> None:
         self.platform = platform
         self.version = version
         self._store = store
@@ -58,7 +58,9 @@ class PublishedRelease:
         return self._store.size(entry.held_in or self.version, entry.path)
 
 
-def damaged_manifests(store: Store, platform: str, version: str) -> Iterator[str]:
+def damaged_manifests(
+    store: ReleaseStore, platform: str, version: str
+) -> Iterator[str]:
     """Say of each other version whose manifest is damaged what is wrong with it."""
     for other in store.sealed_versions():
         if other == version:
@@ -69,7 +71,9 @@ def damaged_manifests(store: Store, platform: str, version: str) -> Iterator[str
             yield str(error)
 
 
-def open_published(store: Store, platform: str, version: str) -> PublishedRelease:
+def open_published(
+    store: ReleaseStore, platform: str, version: str
+) -> PublishedRelease:
     """Open a sealed version and read its manifest once, checking all of it.
 
     Raises InputError when it isn't there, naming those there are, and

@@ -29,7 +29,7 @@ from resources.releases.check import Problems, find_problem, found_in, suspects
 from resources.releases.lost_manifest import require_what_was_lost
 from resources.releases.published import PublishedRelease, open_published
 from resources.report import Report, size_text
-from resources.stores.base import Store
+from resources.stores.release_store import ReleaseStore
 from resources.workers.pool import Workers
 
 
@@ -42,7 +42,7 @@ class Origin(Protocol):
         """Open a file by the path of its entry. Raises MissingFileError or
         RefusedFileError."""
 
-    def manifest_lines(self, store: Store) -> Iterable[bytes]:
+    def manifest_lines(self, store: ReleaseStore) -> Iterable[bytes]:
         """Return the manifest of the version as it was published in ``store``.
 
         Raises EngineError when there is none.
@@ -69,7 +69,7 @@ class Outcome(NamedTuple):
 def repair(
     version: str,
     platform: str,
-    store: Store,
+    store: ReleaseStore,
     origin: Origin,
     report: Report,
     *,
@@ -116,7 +116,7 @@ def repair(
 
 
 def _find_damaged(
-    release: PublishedRelease, store: Store, report: Report
+    release: PublishedRelease, store: ReleaseStore, report: Report
 ) -> Iterator[Damaged]:
     """Read every object, and what a version has a copy of, though another holds it."""
 
@@ -147,7 +147,7 @@ def _find_damaged(
 
 
 def _mend(
-    version: str, damaged: Sequence[Damaged], store: Store, origin: Origin
+    version: str, damaged: Sequence[Damaged], store: ReleaseStore, origin: Origin
 ) -> Iterator[Outcome]:
     """Send damaged objects again. Needs the lock."""
 
@@ -159,7 +159,7 @@ def _mend(
             yield from outcomes
 
 
-def _send(entry: Entry, version: str, store: Store, origin: Origin) -> Outcome:
+def _send(entry: Entry, version: str, store: ReleaseStore, origin: Origin) -> Outcome:
     def put(stream: BinaryIO) -> None:
         store.put(entry.held_in or version, entry, stream)
 
@@ -212,7 +212,7 @@ def _tell(
 
 
 def _lost_manifest(
-    version: str, platform: str, store: Store, origin: Origin
+    version: str, platform: str, store: ReleaseStore, origin: Origin
 ) -> Records:
     """Make a version's manifest again, and prove that it is the one that was lost."""
     lost = Records()

@@ -10,13 +10,13 @@ from resources.platforms import all_platforms
 from resources.releases.plan import Plan
 from resources.releases.source import SourceRelease
 from resources.report import Report, size_text
-from resources.stores.base import Store
+from resources.stores.release_store import ReleaseStore
 
 FORMAT = "release-reuse/1"
 
 
 def write_reuse(
-    plan: Plan, release: SourceRelease, store: Store, report: Report
+    plan: Plan, release: SourceRelease, store: ReleaseStore, report: Report
 ) -> None:
     """Write a version's ``reuse.json`` into the store, and the line about it.
 

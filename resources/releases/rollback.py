@@ -8,11 +8,12 @@ from resources.releases.publish import all_locked, require_complete
 from resources.releases.published import open_published
 from resources.releases.sync import note_served, point_to
 from resources.report import Report
-from resources.stores.base import Pointer, Store
+from resources.stores.pointer import Pointer
+from resources.stores.release_store import ReleaseStore
 from resources.versions import listed, natural_key
 
 
-def roll_back(version: str, stores: dict[str, Store], report: Report) -> None:
+def roll_back(version: str, stores: dict[str, ReleaseStore], report: Report) -> None:
     """Serve ``version`` again on every platform of ``stores``, or change nothing.
 
     Every file of every platform is looked for first, by its size.
@@ -41,7 +42,7 @@ def roll_back(version: str, stores: dict[str, Store], report: Report) -> None:
 
 
 def _require_served_before(
-    platform: str, wanted: Pointer, served: Pointer | None, store: Store
+    platform: str, wanted: Pointer, served: Pointer | None, store: ReleaseStore
 ) -> None:
     """Raise InputError unless ``wanted`` is served, or was before and is older."""
     version = wanted.version
@@ -72,6 +73,6 @@ def _are_one(wanted: Pointer, other: Pointer) -> bool:
     return (other.version, digest) == wanted[:2]
 
 
-def _versions(pointers: list[Pointer], store: Store) -> list[str]:
+def _versions(pointers: list[Pointer], store: ReleaseStore) -> list[str]:
     there = set(store.sealed_versions())
     return sorted({pointer.version for pointer in pointers} & there, key=natural_key)

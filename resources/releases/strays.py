@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from resources.errors import DamagedManifestError
 from resources.manifests.paths import MANIFEST_NAME, PINNED_NAME, REUSE_NAME
 from resources.releases.published import PublishedRelease
-from resources.stores.base import Store
+from resources.stores.release_store import ReleaseStore
 
 DOCUMENTS = (MANIFEST_NAME, PINNED_NAME, REUSE_NAME)
 
 
-def find_strays(release: PublishedRelease, store: Store) -> Iterator[str]:
+def find_strays(release: PublishedRelease, store: ReleaseStore) -> Iterator[str]:
     """Yield the paths of objects that neither the version nor a later one uses.
 
     A copy of what an earlier version holds is one of the version's own. Hashes of the
@@ -30,7 +30,7 @@ def find_strays(release: PublishedRelease, store: Store) -> Iterator[str]:
     yield from strays
 
 
-def _used_by_others(release: PublishedRelease, store: Store) -> Iterator[str]:
+def _used_by_others(release: PublishedRelease, store: ReleaseStore) -> Iterator[str]:
     """Yield what other versions use: one that was pruned and published again may hold
     files for them that are no more its own."""
     for version in store.sealed_versions():

@@ -24,7 +24,8 @@ from resources.releases.history import note_replaced
 from resources.releases.plan import Plan
 from resources.releases.source import SourceRelease
 from resources.report import Report, counted
-from resources.stores.base import Pointer, Store, is_intact
+from resources.stores.pointer import Pointer
+from resources.stores.release_store import ReleaseStore
 from resources.workers.pool import Workers, may_fork
 
 MAX_TASK_ID = 64  # characters; the service's are 36
@@ -40,7 +41,7 @@ class Sent(NamedTuple):
 
 
 def bring_in(
-    plan: Plan, release: SourceRelease, store: Store, report: Report
+    plan: Plan, release: SourceRelease, store: ReleaseStore, report: Report
 ) -> str | None:
     """Store what the plan lacks: content first, then the manifest. Needs the lock.
 
@@ -56,7 +57,7 @@ def bring_in(
 
 
 def send_files(
-    plan: Plan, release: SourceRelease, store: Store, report: Report
+    plan: Plan, release: SourceRelease, store: ReleaseStore, report: Report
 ) -> Sent:
     """Bring in every new file that isn't there with the right digest. Needs the lock.
 
@@ -75,7 +76,7 @@ def send_files(
             contents = release.read_small([entry for entry, _ in piece])
             for (entry, choice), content in zip(piece, contents, strict=True):
                 version = choice.held_in or plan.version
-                if choice.there and is_intact(entry, version, store):
+                if choice.there and store.is_intact(version, entry):
                     continue
                 if content is None:
                     _send(entry, version, release, store)
@@ -95,7 +96,7 @@ def send_files(
     return Sent(verified_files, sent_bytes)
 
 
-def seal(plan: Plan, release: SourceRelease, store: Store) -> str:
+def seal(plan: Plan, release: SourceRelease, store: ReleaseStore) -> str:
     """Write the version's manifest, after which it never changes. Needs the lock.
 
     Returns the digest that it ends with.
@@ -122,7 +123,9 @@ def published_lines(plan: Plan, manifest: Manifest) -> Iterator[bytes]:
     return sealed_lines(manifest.header, entries)
 
 
-def point_to(version: str, sha256: str, store: Store, expected: Pointer | None) -> None:
+def point_to(
+    version: str, sha256: str, store: ReleaseStore, expected: Pointer | None
+) -> None:
     """Serve a sealed version if ``expected`` is still served. Needs the lock.
 
     ``sha256`` is the digest that its manifest ends with. A version that is served
@@ -190,7 +193,7 @@ def _send(
     entry: Entry,
     version: str,
     release: SourceRelease,
-    store: Store,
+    store: ReleaseStore,
 ) -> None:
     try:
         with release.open(entry) as source:

@@ -21,7 +21,7 @@ from resources.releases.sync import (
     published_line,
 )
 from resources.report import Report, counted
-from resources.stores.base import Store
+from resources.stores.release_store import ReleaseStore
 
 
 class PlatformSync(NamedTuple):
@@ -29,7 +29,7 @@ class PlatformSync(NamedTuple):
 
     plan: Plan
     release: SourceRelease
-    store: Store
+    store: ReleaseStore
 
 
 def sync_platforms(
@@ -103,7 +103,9 @@ def _published_already(plan: Plan, copied: int) -> str:
     return f"{'' if copied else 'Nothing to do: '}{plan.version} is already published."
 
 
-def _move_pointer(plan: Plan, sealed: str | None, store: Store, report: Report) -> None:
+def _move_pointer(
+    plan: Plan, sealed: str | None, store: ReleaseStore, report: Report
+) -> None:
     digest = (
         sealed or open_published(store, plan.platform, plan.version).manifest.sha256
     )

@@ -21,8 +21,8 @@ from xml.etree import ElementTree as ET
 from resources.errors import InputError, StoreError
 from resources.platforms import all_platforms
 from resources.report import Report, counted
-from resources.stores.base import Store
 from resources.stores.bucket.location import ObjectLocation, endpoint_of
+from resources.stores.release_store import ReleaseStore
 
 TIMEOUT_SECONDS = 60.0
 MAX_NAMED = 20  # in lines; the rest is counted
@@ -153,7 +153,7 @@ class Uploads:
 
 def prune_uploads(
     platform: str,
-    store: Store,
+    store: ReleaseStore,
     uploads: Uploads | None,
     report: Report,
     *,

@@ -24,7 +24,8 @@ from resources.releases.published import open_published
 from resources.settings import read_settings
 from resources.stores.bucket.location import read_location
 from resources.stores.bucket.objects import Bucket
-from resources.stores.directory import DirectoryStore
+from resources.stores.directory import Directory
+from resources.stores.release_store import ReleaseStore
 from resources.workers import pool
 from tests.left_out import administrators_program, reason_against_disk
 from tests.resources import azure, google, s3
@@ -133,7 +134,7 @@ class Game:
         return result.stdout.splitlines()
 
     def open_store(self, platform="ios"):
-        return DirectoryStore(self.store / platform)
+        return ReleaseStore(Directory(self.store / platform))
 
     def served(self, platform="ios"):
         """Give path and content of all that the pointer serves, or None."""

@@ -6,6 +6,7 @@ import re
 from types import ModuleType
 
 from resources.errors import EngineError, FullError, MissingFileError, StoreError
+from resources.stores.backend import LostRaceError
 
 _FULL = ("QuotaExceeded", "StorageFull", "Insufficient Storage", "QuotaLimitExceeded")
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "bucket does not exist")
@@ -13,10 +14,6 @@ _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "bucket does not exist")
 # came too slowly.
 _AGAIN = ("ConditionalRequestConflict", "RequestTimeout")
 _NEVER_AGAIN = (501, 505)  # what the server doesn't know today, it won't in a minute
-
-
-class LostRaceError(Exception):
-    """A condition of a write did not hold: another writer was first."""
 
 
 class PassingError(StoreError):

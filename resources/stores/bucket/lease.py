@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from resources.errors import ConflictError, EngineError, StoreError
-from resources.stores.bucket.failures import LostRaceError
+from resources.stores.backend import LostRaceError
 from resources.stores.bucket.objects import Bucket, Found
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar
 
 from resources.errors import MissingFileError, RefusedFileError, StoreError
+from resources.stores.backend import LostRaceError
 from resources.stores.bucket.etag import EtagDigest, md5_of_etag
-from resources.stores.bucket.failures import LostRaceError
 from resources.stores.bucket.location import ObjectLocation
 from resources.stores.bucket.reader import open_object
 from resources.stores.bucket.retrying import Requests

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, cast
 
 from resources.errors import MissingFileError, StoreError
-from resources.stores.bucket.failures import LostRaceError
+from resources.stores.backend import LostRaceError
 from resources.stores.bucket.retrying import Requests
 
 READ_BYTES = 1 << 20

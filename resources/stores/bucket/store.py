@@ -1,4 +1,4 @@
-"""A store that is a prefix in a bucket: S3 and its likes, Google's or Azure's.
+"""A kind of store: a prefix in a bucket, S3's and its likes', Google's or Azure's.
 
 An object appears whole or not at all, so what is written goes to its final name at
 once; a kill leaves at most a lease and unfinished parts, which nobody reads. What
@@ -9,35 +9,28 @@ server made of it, and read back where that says nothing.
 from __future__ import annotations
 
 import contextlib
-import io
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from itertools import compress, islice
-from typing import IO, BinaryIO, cast
+from itertools import islice
+from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
-from resources.errors import (
-    ConflictError,
-    MissingFileError,
-    RefusedFileError,
-    StoreError,
-)
+from resources.errors import MissingFileError, RefusedFileError, StoreError
 from resources.files.hashing import sha256_of
 from resources.manifests.format import Entry
-from resources.manifests.paths import MANIFEST_NAME
-from resources.stores.base import HISTORY_NAME, Pointer, is_intact
-from resources.stores.bucket.failures import LostRaceError
+from resources.stores.backend import Backend, Copy, SmallFile
 from resources.stores.bucket.lease import Lease
 from resources.stores.bucket.listing import Listing
 from resources.stores.bucket.location import ObjectLocation
-from resources.stores.bucket.objects import Bucket, Found
+from resources.stores.bucket.objects import Bucket
 from resources.stores.headers import CHANGING_HEADERS, Headers
 from resources.stores.verified import require_content, verified
-from resources.versions import is_version, natural_key
 from resources.workers.pool import Workers
 
-POINTER_NAME = "current.json"
+if TYPE_CHECKING:
+    from obstore import UpdateVersion
+
 CHUNK_BYTES = 1 << 20
 PART_BYTES = 8 << 20  # larger objects go in parts of at least this size
 MAX_PARTS = 10_000  # S3's limit
@@ -48,12 +41,13 @@ UPLOAD_TRIES = 3  # of an upload that arrives damaged
 DELETED_AT_ONCE = 1000  # S3's limit
 
 
-class ObjectStore:
-    """The store of one platform beneath a location; see ``base.Store``.
+class BucketPrefix(Backend):
+    """The objects beneath a location.
 
-    Sizes come from a listing of the whole version, made at the first question and again
+    Sizes come from a listing of the whole folder, made at the first question and again
     after ``lock``, ``settle`` and ``delete``: a size asked for between a ``put`` and
-    ``settle`` may be that of before.
+    ``settle`` may be that of before. Which folders there are, and which objects are
+    there, is asked once, and again after ``lock`` and what is written.
     """
 
     has_limits = True
@@ -66,104 +60,89 @@ class ObjectStore:
         self.lists_digests = True  # until an ETag is seen to be none
         self._bucket = Bucket(location)
         self._lease: Lease | None = None
-        self._sealed: list[str] | None = None
+        self._folders: dict[str, list[str]] = {}
+        self._there: dict[str, bool] = {}
         self._listings: dict[str, Listing] = {}
         self._listing = threading.Lock()
         self._large = threading.Semaphore(LARGE_AT_ONCE)
 
-    def sealed_versions(self) -> list[str]:
-        """Return the versions that have a manifest, in natural order.
-
-        They are asked for once, and again after ``lock`` and what is written.
-        """
-        if self._sealed is None:
-            names = filter(is_version, self._bucket.folders("versions"))
-            versions = sorted(names, key=natural_key)
-            keys = [f"versions/{name}/{MANIFEST_NAME}" for name in versions]
-            with Workers(self._bucket.is_there) as workers:
-                self._sealed = list(compress(versions, workers.map(keys)))
-        return list(self._sealed)
-
-    def reason_against(self, version: str, path: str, size: int) -> str | None:
-        """Return why the key or the size of an object is too large."""
+    def reason_against(self, key: str, size: int) -> str | None:
         try:
-            self._bucket.check_key(f"versions/{version}/{path}")
+            self._bucket.check_key(key)
         except RefusedFileError as reason:
             return str(reason)
         if size > MAX_OBJECT_BYTES:
             return f"has {size} bytes, more than {MAX_OBJECT_BYTES}"
         return None
 
-    def reason_against_copy(self, version: str, path: str, size: int) -> str | None:
-        """Say the same of an object that the server would copy."""
+    def reason_against_copy(self, key: str, size: int) -> str | None:
         if size > MAX_COPIED_BYTES:
             return (
                 f"has {size} bytes, and a server copies at most {MAX_COPIED_BYTES}"
                 " (--reuse refer needs no copy)"
             )
-        return self.reason_against(version, path, size)
+        return self.reason_against(key, size)
 
-    def is_begun(self, version: str) -> bool:
-        """Only a listing can tell, which answers each question as well."""
-        return True
+    # --- Reading ----------------------------------------------------------------------
 
-    def open_document(self, version: str, name: str) -> BinaryIO:
-        """Open a version's manifest or reuse.json."""
-        return self._bucket.open(f"versions/{version}/{name}")
+    def open(self, key: str) -> BinaryIO:
+        return self._bucket.open(key)
 
-    def size(self, version: str, path: str) -> int:
-        """Return an object's size in bytes, as it was listed."""
-        size = self._listed(version).size(path)
+    def get(self, key: str, most_bytes: int = -1) -> tuple[bytes, UpdateVersion] | None:
+        found = self._bucket.get(key)
+        return found and (found.content, found.state)
+
+    def folders(self, folder: str) -> list[str]:
+        if folder not in self._folders:
+            self._folders[folder] = self._bucket.folders(folder)
+        return list(self._folders[folder])
+
+    def are_there(self, keys: list[str]) -> list[bool]:
+        unknown = [key for key in keys if key not in self._there]
+        with Workers(self._bucket.is_there) as workers:
+            self._there.update(zip(unknown, workers.map(unknown), strict=True))
+        return [self._there[key] for key in keys]
+
+    def listed(self, folder: str) -> Iterator[tuple[str, int]]:
+        for page in self._bucket.pages(folder):
+            yield from (item[:2] for item in page)
+
+    def size(self, folder: str, path: str) -> int:
+        size = self._listed(folder).size(path)
         if size is None:
             raise MissingFileError
         return size
 
-    def _listed(self, version: str) -> Listing:
+    def _listed(self, folder: str) -> Listing:
         with self._listing:
-            listing = self._listings.get(version)
+            listing = self._listings.get(folder)
             if listing is None:
-                listing = Listing(self._bucket.pages(f"versions/{version}"))
-                self._listings[version] = listing
+                listing = self._listings[folder] = Listing(self._bucket.pages(folder))
             return listing
 
-    def sizes(self, version: str, paths: list[str]) -> list[int | None]:
-        """Return the sizes of many objects, as they were listed."""
-
+    def sizes(self, folder: str, paths: list[str]) -> list[int | None]:
         def size(path: str) -> int | None:
             try:
-                return self.size(version, path)
+                return self.size(folder, path)
             except (MissingFileError, RefusedFileError):
                 return None
 
         return [size(path) for path in paths]
 
-    def open(self, version: str, path: str) -> BinaryIO:
-        """Open an object."""
-        return self._bucket.open(f"versions/{version}/{path}")
-
-    def read_small(
-        self, wanted: Iterable[tuple[str, Entry]]
-    ) -> Iterator[memoryview | None]:
-        """Nothing can be had at once from a server."""
-        return (None for _ in wanted)
-
-    def objects(self, version: str) -> Iterator[tuple[str, int]]:
-        """Yield path and size of everything stored under a version."""
-        for page in self._bucket.pages(f"versions/{version}"):
-            yield from (item[:2] for item in page)
-
-    def differs(self, version: str, entry: Entry) -> bool:
+    def differs(self, folder: str, entry: Entry) -> bool:
         """Compare the MD5 that the listing has for nothing, and read the object where
         that differs: of what is encrypted with a key of its own, it is no MD5."""
         if not (self.lists_digests and entry.md5):
             return False
-        md5 = self._listed(version).md5(entry.path)
+        md5 = self._listed(folder).md5(entry.path)
         if md5 in ("", entry.md5):
             return False
-        if is_intact(entry, version, self):
+        if self.is_intact(f"{folder}/{entry.path}", entry):
             self.lists_digests = False
             return False
         return True
+
+    # --- Writing ----------------------------------------------------------------------
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
@@ -178,9 +157,7 @@ class ObjectStore:
             self._lease = None
             lease.give_back()
 
-    def put(self, version: str, entry: Entry, source: BinaryIO) -> None:
-        """Store ``source`` as ``entry.path`` of ``version``, all or nothing."""
-        key = f"versions/{version}/{entry.path}"
+    def put(self, key: str, entry: Entry, source: BinaryIO, *, is_served: bool) -> None:
         if entry.size <= PART_BYTES:
             content = b"".join(verified(source, entry))
             self._upload(key, content, entry.sha256, self._headers.of(entry.path))
@@ -190,34 +167,30 @@ class ObjectStore:
             headers = self._headers.of(entry.path)
             self._upload_parts(key, chunks, entry.size, entry.sha256, headers)
 
-    def put_small(self, files: Iterable[tuple[str, Entry, memoryview]]) -> None:
-        """Store files that were read already, as ``put`` does."""
-        for version, entry, content in files:
+    def put_small(self, files: Iterable[SmallFile]) -> None:
+        for key, entry, content, _is_served in files:
             require_content(content, entry)
-            key = f"versions/{version}/{entry.path}"
             headers = self._headers.of(entry.path)
             self._upload(key, bytes(content), entry.sha256, headers)
 
-    def copy(self, entries: Iterable[Entry], version: str) -> int:
+    def copy(self, copies: Iterable[Copy]) -> int:
         """Let the server copy the objects."""
-        return sum(self._copy(entry, version) for entry in entries)
-
-    def _copy(self, entry: Entry, version: str) -> bool:
-        source = f"versions/{entry.held_in}/{entry.path}"
-        try:
-            if self.size(str(entry.held_in), entry.path) != entry.size:
+        count = 0
+        for entry, source, target in copies:
+            if self.size(source.removesuffix(f"/{entry.path}"), entry.path) != (
+                entry.size
+            ):
                 raise MissingFileError
             self._require_lease()
-            self._bucket.copy(source, f"versions/{version}/{entry.path}")
-            return True
-        except (MissingFileError, RefusedFileError):
-            raise StoreError(f"{source} in {self.name} is not whole") from None
+            self._bucket.copy(source, target)
+            count += 1
+        return count
 
-    def put_document(self, version: str, name: str, chunks: Iterable[bytes]) -> None:
-        """Store a manifest or reuse.json, all or nothing."""
-        key = f"versions/{version}/{name}"
-        is_final = name == MANIFEST_NAME  # the others are written again and again
-        headers = self._headers.of(name) if is_final else CHANGING_HEADERS
+    def put_document(
+        self, key: str, chunks: Iterable[bytes], *, changes: bool = True
+    ) -> None:
+        name = key.rpartition("/")[2]
+        headers = CHANGING_HEADERS if changes else self._headers.of(name)
         with tempfile.SpooledTemporaryFile(PART_BYTES) as spool:
             for chunk in chunks:
                 spool.write(chunk)
@@ -227,72 +200,28 @@ class ObjectStore:
             else:
                 read = partial(_chunks, spool)
                 self._upload_parts(key, read, size, sha256, headers)
-        self._forget(version)
+        self._forget(key.rpartition("/")[0])
 
-    def settle(self, version: str) -> None:
+    def put_if(self, key: str, content: bytes, state: UpdateVersion | None) -> None:
+        """The server compares, in the moment of the write."""
+        self._require_lease()
+        if self._bucket.conditions:
+            self._bucket.put_if(key, content, state, CHANGING_HEADERS)
+        else:
+            self._bucket.put(key, content, headers=CHANGING_HEADERS)
+
+    def settle(self, folder: str) -> None:
         """Nothing is left to do: an answered upload is stored."""
-        self._forget(version)
+        self._forget(folder)
 
-    def delete(self, version: str, paths: Iterable[str]) -> None:
-        """Delete objects of a version. Needs the lock."""
+    def delete(self, folder: str, paths: Iterable[str]) -> None:
         remaining = iter(paths)
         while keys := [
-            f"versions/{version}/{path}" for path in islice(remaining, DELETED_AT_ONCE)
+            f"{folder}/{path}" for path in islice(remaining, DELETED_AT_ONCE)
         ]:
             self._require_lease()
             self._bucket.delete(keys)
-        self._forget(version)
-
-    def unseal(self, version: str) -> None:
-        """Delete a version's manifest, the first step of removing it."""
-        self.delete(version, [MANIFEST_NAME])
-
-    def pointer(self) -> Pointer | None:
-        """Return the pointer, or None when nothing was published."""
-        return self._read(self._bucket.get(POINTER_NAME))
-
-    def history(self) -> bytes | None:
-        """Return ``history.json``, or None when there is none."""
-        found = self._bucket.get(HISTORY_NAME)
-        return found.content if found else None
-
-    def put_history(self, content: bytes) -> None:
-        """Write ``history.json``, all or nothing."""
-        sha256 = sha256_of(io.BytesIO(content))[1]
-        self._upload(HISTORY_NAME, content, sha256, CHANGING_HEADERS)
-
-    def move_pointer(self, pointer: Pointer, expected: Pointer | None) -> None:
-        """Serve another version, if ``expected`` is still served.
-
-        The server compares, too, in the moment of the write.
-        """
-        self._require_lease()
-        found = self._bucket.get(POINTER_NAME)
-        served = self._read(found)
-        content = pointer.encode()
-        try:
-            if served != expected:
-                raise LostRaceError
-            if self._bucket.conditions:
-                state = found.state if found else None
-                self._bucket.put_if(POINTER_NAME, content, state, CHANGING_HEADERS)
-            else:
-                self._bucket.put(POINTER_NAME, content, headers=CHANGING_HEADERS)
-        except LostRaceError:
-            served = self.pointer()
-            raise ConflictError(
-                f"{self.name} serves {served.version if served else 'nothing'} now, not"
-                f" {expected.version if expected else 'nothing'} as before:"
-                " another publisher was first"
-            ) from None
-
-    def _read(self, found: Found | None) -> Pointer | None:
-        if found is None:
-            return None
-        try:
-            return Pointer.decode(found.content)
-        except ValueError:
-            raise StoreError(f"{self.name}/{POINTER_NAME} is damaged") from None
+        self._forget(folder)
 
     def _upload(
         self, key: str, content: bytes, sha256: str, headers: dict[str, str]
@@ -343,12 +272,13 @@ class ObjectStore:
         except MissingFileError:
             return False
 
-    def _forget(self, version: str | None = None) -> None:
+    def _forget(self, folder: str | None = None) -> None:
         with self._listing:
-            self._sealed = None
-            if version is None:
+            self._folders.clear()
+            self._there.clear()
+            if folder is None:
                 self._listings.clear()
-            self._listings.pop(version or "", None)
+            self._listings.pop(folder or "", None)
 
     def _require_lease(self) -> None:
         if self._lease is None:

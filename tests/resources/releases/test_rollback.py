@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from resources.stores.base import Pointer
+from resources.stores.pointer import Pointer
 
 BOTH = ("ios", "android")
 IOS = ("--platform", "ios")

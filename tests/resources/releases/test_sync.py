@@ -13,7 +13,8 @@ from resources.releases.plan import make_plan
 from resources.releases.source import open_release
 from resources.releases.sync_platforms import PlatformSync, sync_platforms
 from resources.report import Report
-from resources.stores.directory import DirectoryStore
+from resources.stores.directory import Directory
+from resources.stores.release_store import ReleaseStore
 
 # Python 3.12 warns of forks beside threads, which a parallel test run has.
 pytestmark = pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
@@ -214,7 +215,7 @@ def test_an_object_is_never_written_through_a_link(published_game, tmp_path):
     assert game.served() == ("v884", OLD_FILES)
 
 
-class DyingStore(DirectoryStore):
+class DyingDirectory(Directory):
     """Kills its own process, as a machine that is switched off, at one stage."""
 
     stage = ""
@@ -239,29 +240,30 @@ class DyingStore(DirectoryStore):
     def put_small(self, files):
         def dying():
             for file in files:
-                if file[1].path == "snd/d.mp3":
+                if file.entry.path == "snd/d.mp3":
                     self.die_at("second file")
                 yield file
 
         super().put_small(dying())
 
-    def settle(self, version):
+    def settle(self, folder):
         self.die_at("all files")
-        super().settle(version)
+        super().settle(folder)
 
-    def put_document(self, version, name, chunks):
+    def put_document(self, key, chunks, *, changes=True):
         def dying():
             for number, chunk in enumerate(chunks):
                 if number == 2:
                     self.die_at("middle of the manifest")
                 yield chunk
 
-        super().put_document(version, name, dying())
-        self.die_at("manifest")
+        super().put_document(key, dying(), changes=changes)
+        if key.endswith("/manifest.jsonl"):
+            self.die_at("manifest")
 
-    def move_pointer(self, pointer, expected):
+    def put_if(self, key, content, state):
         self.writes = "the pointer"
-        super().move_pointer(pointer, expected)
+        super().put_if(key, content, state)
         self.die_at("pointer")
 
 
@@ -281,8 +283,9 @@ def test_a_kill_at_any_stage_leaves_a_whole_version_served(published_game, stage
     game = published_game
 
     def sync_and_die():
-        store = DyingStore(game.store / "ios")
-        store.stage = stage
+        directory = DyingDirectory(game.store / "ios")
+        directory.stage = stage
+        store = ReleaseStore(directory)
         release = open_release(game.source, "ios", "v885")
         plan = make_plan(release.manifest, store)
         quiet = Report(progress=False, outputs=False, lines=False)

@@ -25,11 +25,11 @@ from resources.releases.source import open_release
 from resources.releases.sync_platforms import PlatformSync, sync_platforms
 from resources.report import Report
 from resources.settings import read_settings
-from resources.stores.base import Pointer
 from resources.stores.bucket import lease
 from resources.stores.bucket import objects as bucket_objects
 from resources.stores.bucket import store as object_store
 from resources.stores.bucket.listing import Listing
+from resources.stores.pointer import Pointer
 from tests.resources import azure, google, s3
 from tests.resources.conftest import (
     BUCKET,

@@ -9,7 +9,8 @@ import pytest
 
 from resources.errors import FullError, StoreError
 from resources.stores import directory, sync_file_system
-from resources.stores.directory import DirectoryStore
+from resources.stores.directory import Directory
+from resources.stores.release_store import ReleaseStore
 from tests.resources.conftest import entry_of
 
 
@@ -52,7 +53,7 @@ def publish(store):
 def test_the_files_are_on_the_disk_before_the_manifest_names_them(tmp_path, asked):
     if not sync_file_system.can_sync_file_systems():
         pytest.skip("this system has no syncfs that tells of failures")
-    publish(DirectoryStore(tmp_path))
+    publish(ReleaseStore(Directory(tmp_path)))
     assert asked == [
         "create a",
         "create c",
@@ -65,7 +66,7 @@ def test_the_files_are_on_the_disk_before_the_manifest_names_them(tmp_path, aske
 
 def test_where_all_cannot_be_synced_at_once_each_file_is(tmp_path, asked, monkeypatch):
     monkeypatch.setattr(directory, "can_sync_file_systems", lambda: False)
-    publish(DirectoryStore(tmp_path))
+    publish(ReleaseStore(Directory(tmp_path)))
     before, after = asked[:4], asked[-3:]
     assert before == ["create a", "sync one", "create c", "sync one"]
     assert asked[4:-3] == ["sync one"] * 3  # v1, v1/b, versions
@@ -73,7 +74,7 @@ def test_where_all_cannot_be_synced_at_once_each_file_is(tmp_path, asked, monkey
 
 
 def test_what_can_be_made_again_is_not_waited_for(tmp_path, asked):
-    publish(DirectoryStore(tmp_path, durable=False))
+    publish(ReleaseStore(Directory(tmp_path, durable=False)))
     assert asked == ["create a", "create c", "rename manifest.jsonl"]
 
 
@@ -88,8 +89,8 @@ def test_a_write_that_failed_on_its_way_to_the_disk_is_told(
 
     monkeypatch.setattr(directory, "can_sync_file_systems", lambda: True)
     monkeypatch.setattr(directory, "sync_file_system", fail)
-    store = DirectoryStore(tmp_path)
-    with pytest.raises(error, match="cannot sync v1"):
+    store = ReleaseStore(Directory(tmp_path))
+    with pytest.raises(error, match="cannot sync versions/v1"):
         publish(store)
     assert store.sealed_versions() == []
 

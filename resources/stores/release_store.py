@@ -1,0 +1,247 @@
+"""A store of releases: the rules, on whatever kind of store there is.
+
+A store holds one platform. Under it lie ``versions/<v>/<path>``, the files first
+published in v; ``versions/<v>/manifest.jsonl``, which seals v: after it was written, v
+never changes; ``versions/<v>/reuse.json``; and ``current.json``, the pointer, which
+says what is served. A version that holds ``versions/<v>/.pinned`` is never pruned;
+``versions/.pruned/versions.json`` lists what was pruned in part, ``history.json`` the
+pointers of before (see ``history.py``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+from itertools import compress
+from typing import BinaryIO
+
+from resources.errors import (
+    ConflictError,
+    DifferenceError,
+    MissingFileError,
+    RefusedFileError,
+    StoreError,
+)
+from resources.manifests.format import Entry
+from resources.manifests.paths import MANIFEST_NAME
+from resources.stores.backend import Backend, Copy, LostRaceError, SmallFile
+from resources.stores.pointer import MAX_POINTER_BYTES, POINTER_NAME, Pointer
+from resources.versions import is_version, natural_key
+
+HISTORY_NAME = "history.json"
+
+
+class ReleaseStore:
+    """One platform's releases. Every method raises StoreError or FullError."""
+
+    def __init__(self, backend: Backend) -> None:
+        self._backend = backend
+        self._unsealed: set[str] = set()  # seen to be so since the lock is held
+        self.name = backend.name
+
+    @property
+    def has_limits(self) -> bool:
+        """Return whether ``reason_against`` may name one."""
+        return self._backend.has_limits
+
+    @property
+    def lists_digests(self) -> bool:
+        """Return whether ``differs`` may see something."""
+        return self._backend.lists_digests
+
+    def reason_against(self, version: str, path: str, size: int) -> str | None:
+        """Return why an object can't be stored, whatever is in it; None when it can."""
+        return self._backend.reason_against(_key(version, path), size)
+
+    def reason_against_copy(self, version: str, path: str, size: int) -> str | None:
+        """Say the same of an object that ``copy`` would make."""
+        return self._backend.reason_against_copy(_key(version, path), size)
+
+    # --- Versions and what is in them -------------------------------------------------
+
+    def sealed_versions(self) -> list[str]:
+        """Return the versions that have a manifest, in natural order."""
+        names = filter(is_version, self._backend.folders("versions"))
+        versions = sorted(names, key=natural_key)
+        keys = [_key(version, MANIFEST_NAME) for version in versions]
+        return list(compress(versions, self._backend.are_there(keys)))
+
+    def is_begun(self, version: str) -> bool:
+        """Return whether there may be objects of a version."""
+        return self._backend.is_begun(_folder(version))
+
+    def open_document(self, version: str, name: str) -> BinaryIO:
+        """Open a version's manifest or reuse.json. Raises MissingFileError."""
+        return self._backend.open_document(_key(version, name))
+
+    def objects(self, version: str) -> Iterator[tuple[str, int]]:
+        """Yield path and size in bytes of all that is stored under ``version``, its
+        documents included, whether it is sealed or not; nothing if there is nothing.
+
+        Objects may be deleted meanwhile.
+        """
+        return self._backend.listed(_folder(version))
+
+    def size(self, version: str, path: str) -> int:
+        """Return an object's size in bytes.
+
+        Raises MissingFileError, or RefusedFileError when it can't be an object.
+        """
+        return self._backend.size(_folder(version), path)
+
+    def sizes(self, version: str, paths: list[str]) -> list[int | None]:
+        """Return the sizes of many objects, quickest in ascending order; None for what
+        isn't there or can't be one."""
+        return self._backend.sizes(_folder(version), paths)
+
+    def differs(self, version: str, entry: Entry) -> bool:
+        """Return whether an object is seen to have other bytes, as far as that can be
+        seen without reading objects that have the right ones."""
+        return self._backend.differs(_folder(version), entry)
+
+    def is_intact(self, version: str, entry: Entry) -> bool:
+        """Read an object, and say whether it is what the entry says."""
+        return self._backend.is_intact(_key(version, entry.path), entry)
+
+    def open(self, version: str, path: str) -> BinaryIO:
+        """Open an object. Raises MissingFileError or RefusedFileError."""
+        return self._backend.open(_key(version, path))
+
+    def read_small(
+        self, wanted: Iterable[tuple[str, Entry]]
+    ) -> Iterator[memoryview | None]:
+        """Read objects whole, where that can be done at once; None for every other, for
+        whatever reason. ``wanted`` are entries with the versions that hold them."""
+        return self._backend.read_small(
+            (_key(version, entry.path), entry.size) for version, entry in wanted
+        )
+
+    # --- Writing: all of it needs the lock --------------------------------------------
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Be the only publisher. Raises ConflictError when there is another."""
+        with self._backend.lock():
+            self._unsealed.clear()
+            yield
+
+    def put(self, version: str, entry: Entry, source: BinaryIO) -> None:
+        """Store ``source`` as ``entry.path`` of ``version``, all or nothing.
+
+        Hashes what it writes; raises DifferenceError, and stores nothing, when that is
+        not what the entry says.
+        """
+        key, is_served = _key(version, entry.path), self._may_be_served(version)
+        self._backend.put(key, entry, source, is_served=is_served)
+
+    def put_small(self, files: Iterable[tuple[str, Entry, memoryview]]) -> None:
+        """Store files that were read already, each as ``put`` does.
+
+        ``files`` are versions, entries and what is in the files; it holds until the
+        next one is taken.
+        """
+        self._backend.put_small(
+            SmallFile(
+                _key(version, entry.path), entry, content, self._may_be_served(version)
+            )
+            for version, entry, content in files
+        )
+
+    def copy(self, entries: Iterable[Entry], version: str) -> int:
+        """Make the object that each entry's ``held_in`` holds one of ``version``, too,
+        all or nothing and without sending it.
+
+        Returns how many weren't the same object already. Raises StoreError when an
+        object isn't there with the entry's size.
+        """
+        source = ""
+
+        def copies() -> Iterator[Copy]:
+            nonlocal source
+            for entry in entries:
+                source = _key(str(entry.held_in), entry.path)
+                yield Copy(entry, source, _key(version, entry.path))
+
+        try:
+            return self._backend.copy(copies())
+        except (MissingFileError, RefusedFileError, DifferenceError):
+            raise StoreError(f"{source} in {self.name} is not whole") from None
+
+    def put_document(self, version: str, name: str, chunks: Iterable[bytes]) -> None:
+        """Store a manifest or reuse.json, all or nothing."""
+        changes = name != MANIFEST_NAME  # the others are written again and again
+        self._backend.put_document(_key(version, name), chunks, changes=changes)
+        self._unsealed.discard(version)
+
+    def settle(self, version: str) -> None:
+        """Make sure that what was put in ``version`` survives a power failure."""
+        self._backend.settle(_folder(version))
+
+    def unseal(self, version: str) -> None:
+        """Delete a version's manifest, if there is one, so that it lasts: nobody takes
+        the version for whole any more."""
+        self._backend.delete_lastingly(_folder(version), MANIFEST_NAME)
+
+    def delete(self, version: str, paths: Iterable[str]) -> None:
+        """Delete objects or documents of a version; it is no error when one is gone
+        already."""
+        self._backend.delete(_folder(version), paths)
+
+    # --- What is served ---------------------------------------------------------------
+
+    def pointer(self) -> Pointer | None:
+        """Return the pointer, or None when nothing was published."""
+        found = self._backend.get(POINTER_NAME, MAX_POINTER_BYTES)
+        return None if found is None else self._decoded(found[0])
+
+    def history(self) -> bytes | None:
+        """Return ``history.json``, or None when there is none."""
+        found = self._backend.get(HISTORY_NAME)
+        return found and found[0]
+
+    def put_history(self, content: bytes) -> None:
+        """Write ``history.json``, all or nothing."""
+        self._backend.put_document(HISTORY_NAME, [content])
+
+    def move_pointer(self, pointer: Pointer, expected: Pointer | None) -> None:
+        """Serve another version, if ``expected`` is still served.
+
+        The backend compares, too, in the moment of the write. Raises ConflictError.
+        """
+        found = self._backend.get(POINTER_NAME, MAX_POINTER_BYTES)
+        content, state = found or (None, None)
+        try:
+            if (content and self._decoded(content)) != expected:
+                raise LostRaceError
+            self._backend.put_if(POINTER_NAME, pointer.encode(), state)
+        except LostRaceError:
+            served = self.pointer()
+            raise ConflictError(
+                f"{self.name} serves {served.version if served else 'nothing'} now, not"
+                f" {expected.version if expected else 'nothing'} as before:"
+                " another publisher was first"
+            ) from None
+
+    def _decoded(self, content: bytes) -> Pointer:
+        try:
+            return Pointer.decode(content)
+        except ValueError:
+            raise StoreError(f"{self.name}/{POINTER_NAME} is damaged") from None
+
+    def _may_be_served(self, version: str) -> bool:
+        """Return whether readers may see a version: only where that matters."""
+        if self._backend.is_atomic:
+            return False
+        if version not in self._unsealed:
+            if self._backend.are_there([_key(version, MANIFEST_NAME)])[0]:
+                return True
+            self._unsealed.add(version)
+        return False
+
+
+def _folder(version: str) -> str:
+    return f"versions/{version}"
+
+
+def _key(version: str, path: str) -> str:
+    return f"versions/{version}/{path}"
