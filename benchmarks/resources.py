@@ -426,7 +426,7 @@ READ_MANIFESTS = """
 import resource
 import sys
 from pathlib import Path
-from resources.releases.guard import count_lost
+from resources.releases.safeguards.guard import count_lost
 from resources.manifests.line_file import LineFile
 from resources.manifests.reader import Manifest
 from resources.workers.pool import worker_count

@@ -13,8 +13,8 @@ django.setup(set_prefix=False)  # what follows needs it
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 from django.urls import re_path  # noqa: E402
 
-from resource_sync.client_address import edge  # noqa: E402
-from resource_sync.handler import RequestHandler  # noqa: E402
+from resource_sync.http.client_address import edge  # noqa: E402
+from resource_sync.http.handler import RequestHandler  # noqa: E402
 from streaming.change_feed.endpoint import events  # noqa: E402
 from streaming.several import several  # noqa: E402
 from streaming.shutdown import answer_held_requests_before_shutdown  # noqa: E402

@@ -61,8 +61,8 @@ def database(raw: str, data_dir: Path) -> dict[str, Any]:
                 "PRAGMA busy_timeout=20000; PRAGMA cache_size=-4000;"
             ),
         },
-        # The threads of requests are reused (resource_sync.request_threads), and so are
-        # their connections.
+        # The threads of requests are reused (resource_sync.http.request_threads), and
+        # so are their connections.
         "CONN_MAX_AGE": None,
         "TEST": {"NAME": data_dir / "test.sqlite3"},
     }

@@ -160,7 +160,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "resource_sync.https.refuse_plain_acts",
+    "resource_sync.http.https.refuse_plain_acts",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "corsheaders.middleware.CorsMiddleware",
@@ -291,8 +291,8 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_NAME = "resource_sync_session"
 CSRF_COOKIE_NAME = "resource_sync_csrf"
 CSRF_FAILURE_VIEW = "tasks.web.failures.csrf_failure"
-# Behind TLS (HTTPS=on) resource_sync.client_address has already set the scheme from a
-# trusted proxy's X-Forwarded-Proto.
+# Behind TLS (HTTPS=on) resource_sync.http.client_address has already set the scheme
+# from a trusted proxy's X-Forwarded-Proto.
 SECURE_SSL_REDIRECT = HTTPS
 SECURE_REDIRECT_EXEMPT = [r"^health(/live|/ready)?$", r"^metrics$"]
 SESSION_COOKIE_SECURE = HTTPS

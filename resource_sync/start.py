@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from resource_sync import running
 from resource_sync.closed_pipes import forgiven
 from resource_sync.env_file import write_env_file
-from resource_sync.listen_socket import refuse_taken_port
+from resource_sync.http.listen_socket import refuse_taken_port
 from resource_sync.private_files import UMASK, account, refuse_another_account
 from resource_sync.running import only_start, refuse_second_start
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from resource_sync import memory
 from resource_sync.gc_pause import gc_paused
-from resource_sync.listen_socket import bound_socket, listen
+from resource_sync.http.listen_socket import bound_socket, listen
 from resource_sync.private_files import refuse_another_account
 
 logger = logging.getLogger(__name__)
@@ -121,13 +121,13 @@ def serve(endpoint: str) -> None:
     """Until a signal ends it."""
     from daphne.cli import CommandLineInterface
 
-    from resource_sync.body_policy import BodyPolicy
+    from resource_sync.http.body_policy import BodyPolicy
     from streaming.http.server import Server, limit_requests
 
     limit_requests(BodyPolicy())
     # No --http-timeout: it cuts running streams. No --proxy-headers: it believes what
-    # the client wrote; resource_sync.client_address reads them instead. -v 0: no access
-    # log.
+    # the client wrote; resource_sync.http.client_address reads them instead.
+    # -v 0: no access log.
     options = ["-v", "0", "--no-server-name", "-e", endpoint]
     command = CommandLineInterface()
     command.server_class = Server

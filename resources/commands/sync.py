@@ -10,9 +10,9 @@ from resources.report import Report
 from resources.settings import Settings
 
 if TYPE_CHECKING:
-    from resources.releases.acceptance import Rules
-    from resources.releases.budget import Budget
     from resources.releases.plan import Plan
+    from resources.releases.safeguards.acceptance import Rules
+    from resources.releases.safeguards.budget import Budget
     from resources.releases.source import SourceRelease
 
 
@@ -22,12 +22,15 @@ def sync(
     releases: list[SourceRelease],
     report: Report,
 ) -> int:
-    from resources.releases.acceptance import require_acceptable, require_content
-    from resources.releases.budget import require_affordable
-    from resources.releases.guard import require_similar
-    from resources.releases.left_behind import require_nothing_left
     from resources.releases.materialize import require_copyable
     from resources.releases.plan import make_plan
+    from resources.releases.safeguards.acceptance import (
+        require_acceptable,
+        require_content,
+    )
+    from resources.releases.safeguards.budget import require_affordable
+    from resources.releases.safeguards.guard import require_similar
+    from resources.releases.safeguards.left_behind import require_nothing_left
     from resources.releases.sync_platforms import PlatformSync, dry_run, sync_platforms
 
     stores = [settings.open_store(release.platform) for release in releases]
@@ -76,9 +79,9 @@ def reuse(
     releases: list[SourceRelease],
     report: Report,
 ) -> int:
-    from resources.releases.acceptance import require_content
     from resources.releases.plan import make_plan
     from resources.releases.reuse import write_reuse
+    from resources.releases.safeguards.acceptance import require_content
 
     for release in releases:
         require_content(release, rules_of(options))
@@ -102,7 +105,7 @@ def _warn_of(plan: Plan, report: Report) -> None:
 def rules_of(options: argparse.Namespace) -> Rules:
     """Take what is allowed. Before a version is served nobody asks whether it is newer,
     unless that is said: full-sync does, which would find it out last."""
-    from resources.releases.acceptance import Rules
+    from resources.releases.safeguards.acceptance import Rules
 
     allowed = vars(options).get("allow_older")
     if allowed is None:
@@ -115,7 +118,7 @@ def rules_of(options: argparse.Namespace) -> Rules:
 
 
 def budget_of(options: argparse.Namespace) -> Budget:
-    from resources.releases.budget import Budget
+    from resources.releases.safeguards.budget import Budget
 
     return Budget(options.max_bytes, options.max_player_bytes)
 

@@ -7,11 +7,15 @@ from contextlib import ExitStack, contextmanager
 
 from resources.errors import ConflictError, DifferenceError
 from resources.platforms import all_platforms
-from resources.releases.acceptance import Rules, require_acceptable, require_content
-from resources.releases.budget import Budget, require_affordable
 from resources.releases.check import Problems, find_problems
-from resources.releases.guard import require_similar
 from resources.releases.published import PublishedRelease, open_published
+from resources.releases.safeguards.acceptance import (
+    Rules,
+    require_acceptable,
+    require_content,
+)
+from resources.releases.safeguards.budget import Budget, require_affordable
+from resources.releases.safeguards.guard import require_similar
 from resources.releases.sync import note_served, point_to, published_line
 from resources.report import Report
 from resources.stores.pointer import Pointer

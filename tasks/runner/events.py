@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, suppress
 
 from tasks.notifications import Subscription
-from tasks.runner.pipes import OrderedPipes, Piece, Pipes
+from tasks.runner.output.pipes import OrderedPipes, Piece, Pipes
 from tasks.runner.run import Run
 
 

@@ -14,14 +14,14 @@ from tasks.catalog.task_type import NoValue, Step, TaskType
 from tasks.logs.store import Row
 from tasks.reasons import Reason
 from tasks.runner import sentences
-from tasks.runner.causes import Cause, Output, was_ended_by_others
-from tasks.runner.log import Log
-from tasks.runner.outputs import MOST_REFUSALS_TOLD, Outputs
-from tasks.runner.pipes import Piece
+from tasks.runner.output.causes import Cause, Output, was_ended_by_others
+from tasks.runner.output.log import Log
+from tasks.runner.output.outputs import MOST_REFUSALS_TOLD, Outputs
+from tasks.runner.output.pipes import Piece
+from tasks.runner.output.spoken import Spoken
 from tasks.runner.process import Child, Stream
 from tasks.runner.program import program_of
 from tasks.runner.silence import Silence
-from tasks.runner.spoken import Spoken
 from tasks.runner.trail import Change, Trail
 from tasks.secrets.masking import (
     MASK,

@@ -27,7 +27,7 @@ from tasks.runner.attempts import Attempts
 from tasks.runner.claim import claim, unheard_claim
 from tasks.runner.events import Events
 from tasks.runner.execution import Outcome
-from tasks.runner.pipes import MOST_BYTES, Piece
+from tasks.runner.output.pipes import MOST_BYTES, Piece
 from tasks.runner.pruner import Pruner
 from tasks.runner.registration import beat, deregister, longest_grace, register
 from tasks.runner.run import Run

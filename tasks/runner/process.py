@@ -16,8 +16,8 @@ from contextlib import suppress
 from typing import Any, Literal
 
 from tasks.reasons import Reason
-from tasks.runner.line_splitter import LineSplitter
-from tasks.runner.pipes import READ_BYTES
+from tasks.runner.output.line_splitter import LineSplitter
+from tasks.runner.output.pipes import READ_BYTES
 from tasks.shim.client import ForkServer, Program
 from tasks.shim.start_failures import NOT_EXECUTABLE
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from tasks.runner.log import now_ms
+from tasks.runner.output.log import now_ms
 
 
 class Silence:

@@ -6,8 +6,8 @@ import socket
 import pytest
 from django.contrib.auth.models import User
 
-from resource_sync import listen_socket as addresses
 from resource_sync import start
+from resource_sync.http import listen_socket as addresses
 
 
 def test_a_taken_port_stops_the_start_and_names_the_variable():

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from resource_sync import listen_socket as addresses
 from resource_sync import web
+from resource_sync.http import listen_socket as addresses
 
 linux = pytest.mark.skipif(not psutil.LINUX, reason="only Linux shares a port evenly")
 

@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.web.http import HTTPChannel, Request
 
-from resource_sync.body_policy import BodyPolicy
+from resource_sync.http.body_policy import BodyPolicy
 from streaming.http import limits as http_limits
 from streaming.http.channel import Channel, LimitedRequest
 from streaming.http.limits import Budget, body_limit

@@ -22,10 +22,10 @@ from tasks.logs import store as log_store
 from tasks.models import AuditEvent, PrunedLog, Runner, Task
 from tasks.reaper import reap
 from tasks.reasons import Reason
-from tasks.runner import log
 from tasks.runner.claim import claim
 from tasks.runner.loop import TaskRunner
-from tasks.runner.pipes import MOST_BYTES
+from tasks.runner.output import log
+from tasks.runner.output.pipes import MOST_BYTES
 from tasks.runner.registration import FENCE_SECONDS
 from tasks.shim.client import LeaseLost
 from tasks.waiting import waiting_for

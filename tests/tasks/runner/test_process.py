@@ -17,7 +17,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.runner.line_splitter import LINE_LIMIT_BYTES, PROMPT_LOOKS, LineSplitter
+from tasks.runner.output.line_splitter import (
+    LINE_LIMIT_BYTES,
+    PROMPT_LOOKS,
+    LineSplitter,
+)
 from tasks.runner.process import Child
 from tasks.shim.client import ForkServer, Program
 from tests.e2e.conftest import ROOT, wait_until

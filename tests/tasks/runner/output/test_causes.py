@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from tasks.runner.causes import LONGEST_SHOWN, MOST_LINES, Output
+from tasks.runner.output.causes import LONGEST_SHOWN, MOST_LINES, Output
 
 NODE = """\
 /srv/pack.js:3

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from tasks.catalog.task_type import TaskType
 from tasks.logs.store import Row
 from tasks.reasons import Reason
+from tasks.runner.output.workflow_commands import Command, parse
 from tasks.runner.process import Stream
-from tasks.runner.workflow_commands import Command, parse
 from tasks.secrets.masking import Masks
 
 LINE_ENDS = str.maketrans({"\n": "\\n", "\r": "\\r"})  # a message is one line

@@ -18,9 +18,9 @@ from resources.errors import (
 from resources.manifests.format import path_of
 from resources.manifests.line_file import Block
 from resources.manifests.reader import Manifest
-from resources.releases.cocos_release import client_manifests
 from resources.releases.plan import Plan
 from resources.releases.published import PublishedRelease
+from resources.releases.safeguards.cocos_release import client_manifests
 from resources.stores.release_store import ReleaseStore
 from resources.workers.pool import Workers
 

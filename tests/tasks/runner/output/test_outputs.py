@@ -2,7 +2,12 @@
 
 import json
 
-from tasks.runner.outputs import MOST_BYTES, MOST_BYTES_EACH, MOST_OUTPUTS, Outputs
+from tasks.runner.output.outputs import (
+    MOST_BYTES,
+    MOST_BYTES_EACH,
+    MOST_OUTPUTS,
+    Outputs,
+)
 
 
 def size_of(value):

@@ -15,15 +15,15 @@ from resources.errors import (
 )
 from resources.manifests.cocos_version import MAX_NUMBER, compare_versions
 from resources.manifests.third_party import shown
-from resources.releases.cocos_release import (
+from resources.releases.history import served_before
+from resources.releases.published import PublishedRelease
+from resources.releases.safeguards.cocos_release import (
     GameRelease,
     Stated,
     content_files,
     require_usable,
     stated_by,
 )
-from resources.releases.history import served_before
-from resources.releases.published import PublishedRelease
 from resources.stores.pointer import Pointer
 from resources.stores.release_store import ReleaseStore
 from resources.versions import natural_key

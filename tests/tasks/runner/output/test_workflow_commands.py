@@ -4,7 +4,13 @@ import json
 
 import pytest
 
-from tasks.runner.workflow_commands import JSON_LEVELS, Command, NotJson, json_of, parse
+from tasks.runner.output.workflow_commands import (
+    JSON_LEVELS,
+    Command,
+    NotJson,
+    json_of,
+    parse,
+)
 
 
 @pytest.mark.parametrize(

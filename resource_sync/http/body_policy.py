@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
 from django.db import close_old_connections, connection
 
-from resource_sync.client_address import believed, is_allowed
+from resource_sync.http.client_address import believed, is_allowed
 from tasks.access.authentication import has_known_credentials
 
 logger = logging.getLogger(__name__)

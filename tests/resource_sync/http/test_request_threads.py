@@ -14,9 +14,9 @@ from django.http import HttpResponse
 from django.urls import path
 from django.utils.decorators import sync_and_async_middleware
 
-from resource_sync import request_threads as threads
-from resource_sync.handler import MOST_AT_WORK, RequestHandler
-from resource_sync.request_threads import Busy, Threads
+from resource_sync.http import request_threads as threads
+from resource_sync.http.handler import MOST_AT_WORK, RequestHandler
+from resource_sync.http.request_threads import Busy, Threads
 
 GET = {
     "type": "http",

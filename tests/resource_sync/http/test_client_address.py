@@ -6,7 +6,7 @@ from ipaddress import ip_address, ip_network
 import pytest
 from asgiref.sync import async_to_sync
 
-from resource_sync.client_address import (
+from resource_sync.http.client_address import (
     believed,
     client_address,
     edge,

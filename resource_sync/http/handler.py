@@ -26,7 +26,7 @@ from django.core.handlers.asgi import ASGIHandler, ASGIRequest, get_script_prefi
 from django.http import FileResponse, HttpResponse, HttpResponseBase
 from django.urls import set_script_prefix
 
-from resource_sync.request_threads import Busy, Threads
+from resource_sync.http.request_threads import Busy, Threads
 from streaming.backpressure import PatientSend
 from streaming.waiters import until_ended
 from tasks import problems

@@ -7,12 +7,12 @@ from typing import Any
 
 from tasks.catalog.patterns import LINE_SECONDS, Pattern, TooSlow, found_in
 from tasks.reasons import Reason
-from tasks.runner.causes import LONGEST_SHOWN, Cause
-from tasks.runner.line_splitter import CUT_NOTE
-from tasks.runner.log import Log
-from tasks.runner.outputs import MOST_REFUSALS_TOLD, Outputs
+from tasks.runner.output.causes import LONGEST_SHOWN, Cause
+from tasks.runner.output.line_splitter import CUT_NOTE
+from tasks.runner.output.log import Log
+from tasks.runner.output.outputs import MOST_REFUSALS_TOLD, Outputs
+from tasks.runner.output.workflow_commands import Command, NotJson, json_of, parse
 from tasks.runner.trail import percentage
-from tasks.runner.workflow_commands import Command, NotJson, json_of, parse
 from tasks.secrets.masking import LEAST_CHARACTERS, MOST_TEXTS, TooManySecrets
 
 MOST_SLOW_LINES = 3  # others wait for each: LINE_SECONDS

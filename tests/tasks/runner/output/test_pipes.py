@@ -12,8 +12,8 @@ import pytest
 from django.db import connection, transaction
 
 from tasks.logs import store as log_store
-from tasks.runner import pipes as pipes_module
-from tasks.runner.pipes import OrderedPipes, Pipes
+from tasks.runner.output import pipes as pipes_module
+from tasks.runner.output.pipes import OrderedPipes, Pipes
 from tasks.runner.process import is_readable
 from tests.factories import TaskFactory
 from tests.tasks.runner.test_loop import (  # noqa: F401

@@ -1,0 +1,1 @@
+"""HTTP before Django has it: bodies, addresses, TLS, threads, the socket."""

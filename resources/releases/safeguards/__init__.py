@@ -1,0 +1,1 @@
+"""What keeps a version from being served: each asks before anything is written."""

@@ -1,0 +1,1 @@
+"""What programs print: pipes, lines, commands among them, outputs, causes."""
