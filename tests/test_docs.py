@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 from django.core.management import get_commands
 from django.urls import Resolver404, resolve
+from drf_spectacular.generators import SchemaGenerator
 
+from tasks.api.health import collector
+from tasks.api.serializers import TaskSerializer
 from tasks.reasons import SENTENCES
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -283,6 +286,58 @@ def test_the_reference_has_every_reason_with_its_parameters_and_no_other():
     }
     there["step-could-not-start"].add("exitCode")  # not in its sentence
     assert told == there
+
+
+HTTP = ROOT / "docs/reference/http.md"
+
+
+def first_cells(heading):
+    """What is in backticks in the first column of a section's table."""
+    section = HTTP.read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    cells = re.findall(r"^\| (`.+?) \|", section, re.MULTILINE)
+    return {name for cell in cells for name in re.findall(r"`([^`]+)`", cell)}
+
+
+def test_the_reference_has_every_endpoint_and_no_other():
+    schema = SchemaGenerator().get_schema(request=None, public=True)
+    there = {
+        f"{method.upper()} {path}"
+        for path, methods in schema["paths"].items()
+        for method in methods
+    }
+    assert first_cells("Endpoints") == there
+
+
+def test_the_reference_has_every_field_of_a_task_and_no_other():
+    assert first_cells("A task") == set(TaskSerializer().fields)
+
+
+def test_the_reference_has_every_problem_type_and_no_other():
+    sources = [path for room in ROOMS for path in (ROOT / room).rglob("*.py")]
+    kinds = re.compile(r'KIND \+ "([a-z-]+)"')
+    there = {kind for path in sources for kind in kinds.findall(path.read_text())}
+    assert first_cells("Problems") - {"type"} == there
+
+
+@pytest.mark.django_db
+def test_the_reference_has_every_metric_and_no_other():
+    collector.forget()
+    there = {sample.name for each in collector.collect() for sample in each.samples}
+    assert first_cells("Metrics") == there
+
+
+def test_every_field_of_an_answer_is_documented_or_says_what_it_is():
+    """In the reference by name, or by a description in the schema."""
+    text = "\n".join(path.read_text() for path in ROOT.glob("docs/**/*.md"))
+    text += READMES[0].read_text()
+    schema = SchemaGenerator().get_schema(request=None, public=True)
+    missing = {
+        f"{name}.{field}"
+        for name, kind in schema["components"]["schemas"].items()
+        for field, about in kind.get("properties", {}).items()
+        if "description" not in about and f"`{field}`" not in text
+    }
+    assert missing == set()
 
 
 def test_every_decision_has_its_four_parts():
