@@ -15,7 +15,7 @@ from streaming.sse import (
     update_event,
 )
 from tasks.logs import store as log_store
-from tasks.models import Task, columns_after
+from tasks.models import TRAIL_COLUMNS, WATCHED, Task, columns_after
 from tasks.representation import describe
 
 LIVE_BYTES = 4 * 1024 * 1024
@@ -23,8 +23,9 @@ LIVE_LINES = 2_000  # a larger step forward is left to the pages
 
 RANKS = {Task.Status.PENDING: 0, Task.Status.RUNNING: 1}  # in an attempt
 ENDED_RANK = 2
-# What a Version is made of.
-VERSIONED = ("status", "attempt", "trail", "cancel_requested_at", "cancel_forced")
+# What a Version is made of: all that is watched, where the trail stands for what its
+# changes say.
+VERSIONED = (*(name for name in WATCHED if name not in TRAIL_COLUMNS), "trail")
 
 
 class Version(NamedTuple):
@@ -39,9 +40,9 @@ class Version(NamedTuple):
         cls,
         status: str,
         attempt: int,
-        trail: list[Any],
         cancel_requested_at: Any,
         cancel_forced: bool,
+        trail: list[Any],
     ) -> "Version":
         rank = RANKS.get(Task.Status(status), ENDED_RANK) + 2 * (attempt - 1)
         is_asked = cancel_requested_at is not None

@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from streaming.outages import Answers
 from streaming.sse import changed_event, encoded, task_event
-from tasks.models import Runner, Task
+from tasks.models import WATCHED, Runner, Task
 from tasks.notifications import EVERYTHING, News, subscribe, wait
 from tasks.releases import FRESH_SECONDS, releases_within
 from tasks.representation import describe
@@ -37,17 +37,7 @@ MARGIN = timedelta(seconds=10)
 MOST_TASKS = 100  # more that change at once are told as "look again"
 REMEMBERED = 1_000  # ended tasks that were told of
 
-# What makes a change; more lines alone are none.
-WATCHED = (
-    "status",
-    "attempt",
-    "progress",
-    "step_index",
-    "step_name",
-    "stalled_since",
-    "cancel_requested_at",
-    "cancel_forced",
-)
+# Values of WATCHED: what makes a change; more lines alone are none.
 Watched = tuple[Any, ...]
 Changes = Mapping[str, bytes]  # what changed, and the event that says so
 

@@ -12,10 +12,11 @@ from typing import Any, NamedTuple, TypedDict
 from django.db import connection
 from django.db.models import QuerySet
 
-from tasks.models import LogLine
+from tasks.models import LogLine, Task
 from tasks.timestamps import iso_of_ms
 
 TABLE = LogLine._meta.db_table
+TASKS = Task._meta.db_table
 READ_CHUNK = 2_000  # lines read at a time where a whole log is walked
 # A line has up to 64 KiB, so a number of lines alone bounds nothing.
 PAGE_BYTES = 2 * 1024 * 1024  # of a page's messages
@@ -40,6 +41,35 @@ ROWS_PER_INSERT = 50
 ESCAPED_IN_COPY = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 # A message of one line would be several in a file.
 LINE_ENDS = str.maketrans({"\n": "\\n", "\r": "\\r"})
+
+
+# Not waiting for the disk: docs/decisions/0009-lines-alone-do-not-wait-for-the-disk.md
+DO_NOT_WAIT = """
+    set_config('synchronous_commit', 'off', true),
+    (pg_current_wal_flush_lsn() - '0/0')::bigint,
+    (pg_current_wal_insert_lsn() - '0/0')::bigint
+"""
+LINES_AT_ONCE = f"""
+    WITH moved AS (
+        UPDATE {TASKS} AS task SET last_seq = batch.upto
+        FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[]) AS batch (id, after, upto)
+        WHERE task.id = batch.id AND task.last_seq = batch.after
+            AND task.runner_id = %s AND task.status = 'running'
+        RETURNING task.id
+    ), written AS (
+        INSERT INTO {TABLE} (task_id, seq, at_ms, level, message)
+        SELECT line.* FROM unnest(
+            %s::uuid[], %s::bigint[], %s::bigint[], %s::text[], %s::text[]
+        ) AS line (task_id, seq, at_ms, level, message)
+        JOIN moved ON moved.id = line.task_id
+    ), told AS (
+        SELECT pg_notify(%s, message) FROM unnest(%s::text[]) AS message
+    )
+    SELECT
+        ARRAY(SELECT id FROM moved),
+        (SELECT count(*) FROM told),
+        {DO_NOT_WAIT}
+"""  # noqa: S608 (constants only)
 
 
 class LineJson(TypedDict):
@@ -79,6 +109,43 @@ def append(batches: Iterable[tuple[uuid.UUID, Sequence[Row]]]) -> None:
                 values = [value for row in rows for value in row]
                 connection.connection.execute(_insert(task_id, ROWS_PER_INSERT), values)
             connection.connection.executemany(_insert(task_id, 1), lines[whole:])
+
+
+def append_at_once(
+    steps: Sequence[tuple[uuid.UUID, int, int]],
+    rows: Sequence[tuple[uuid.UUID, int, int, str, str]],
+    runner_id: uuid.UUID,
+    channel: str,
+    messages: Sequence[str],
+) -> tuple[set[uuid.UUID], tuple[int, int]]:
+    """Write lines on PostgreSQL in one statement without a transaction around it, whose
+    commit does not wait for the disk; move the tasks' ``last_seq``, and notify.
+
+    ``steps``: each task, where it has to stand and belong to the runner, and where it
+    stands then. Returns the tasks that did, and the log's positions up to which it was
+    on the disk before, and is written now.
+    """
+    import psycopg  # not loaded where the database is SQLite
+
+    connection.ensure_connection()
+    # The driver's own cursor, because Django's has the server plan it anew each time.
+    with (
+        connection.wrap_database_errors,
+        psycopg.Cursor(connection.connection) as cursor,
+    ):
+        cursor.execute(
+            LINES_AT_ONCE,
+            [
+                *map(list, zip(*steps, strict=True)),
+                runner_id,
+                *map(list, zip(*rows, strict=True)),
+                channel,
+                list(messages),
+            ],
+            prepare=True,
+        )
+        ((moved, _, _, *positions),) = cursor.fetchall()
+        return set(moved), (positions[0], positions[1])
 
 
 def _insert(task_id: uuid.UUID, count: int) -> str:

@@ -6,7 +6,7 @@ from contextlib import closing
 
 from tasks.logs import store as log_store
 from tasks.logs.store import Line
-from tasks.models import Task
+from tasks.models import WATCHED, Task
 from tasks.notifications import subscribe, wait
 
 POLL_SECONDS = 1.0
@@ -31,7 +31,7 @@ def follow(
                 for line in log_store.read(task_id, cursor, task.last_seq):
                     on_line(line)
                     cursor = line.seq
-            if seen != (now := (task.status, task.step_index, task.progress)):
+            if seen != (now := [getattr(task, name) for name in WATCHED]):
                 seen = now
                 on_change(task)
             if task.has_ended:

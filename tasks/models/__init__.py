@@ -25,7 +25,13 @@ from tasks.models.task import (
     TaskQuerySet,
     next_ended,
 )
-from tasks.models.trail import columns_after, moment, step_starts
+from tasks.models.trail import (
+    TRAIL_COLUMNS,
+    WATCHED,
+    columns_after,
+    moment,
+    step_starts,
+)
 
 __all__ = [
     "CRASH_MINUTES",
@@ -33,6 +39,8 @@ __all__ = [
     "LEASE_SECONDS",
     "LINES_AT_ONCE",
     "PATIENCE_SECONDS",
+    "TRAIL_COLUMNS",
+    "WATCHED",
     "ApiKey",
     "AuditEvent",
     "AuditIsFinal",

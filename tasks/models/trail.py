@@ -4,6 +4,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+# What each change in a trail says.
+TRAIL_COLUMNS = ("step_index", "step_name", "progress", "stalled_since")
+# What is told of a task to whoever watches it, besides its lines.
+WATCHED = (
+    *("status", "attempt", "cancel_requested_at", "cancel_forced"),
+    *TRAIL_COLUMNS,
+)
+
 
 def columns_after(change: Sequence[Any]) -> dict[str, Any]:
     """A task's columns, but for the lines, just after a change in its trail.
@@ -15,12 +23,9 @@ def columns_after(change: Sequence[Any]) -> dict[str, Any]:
     """
     _seq, step_index, step_name, progress, *stalled = change
     since_ms = stalled[0] if stalled else None
-    return {
-        "step_index": step_index,
-        "step_name": step_name,
-        "progress": progress,
-        "stalled_since": None if since_ms is None else moment(since_ms),
-    }
+    stalled_since = None if since_ms is None else moment(since_ms)
+    values = (step_index, step_name, progress, stalled_since)
+    return dict(zip(TRAIL_COLUMNS, values, strict=True))
 
 
 def step_starts(trail: Sequence[Sequence[Any]]) -> list[tuple[int, int]]:

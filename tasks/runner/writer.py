@@ -28,33 +28,6 @@ TASKS = Task._meta.db_table
 FEW_LINES = 50  # above, COPY is faster than one statement
 # What a run keeps for a crash of PostgreSQL; beyond, commits wait for the disk.
 MOST_UNFLUSHED_BYTES = 8 * 1024 * 1024
-# Not waiting for the disk: docs/decisions/0009-lines-alone-do-not-wait-for-the-disk.md
-DO_NOT_WAIT = """
-    set_config('synchronous_commit', 'off', true),
-    (pg_current_wal_flush_lsn() - '0/0')::bigint,
-    (pg_current_wal_insert_lsn() - '0/0')::bigint
-"""
-LINES_AT_ONCE = f"""
-    WITH moved AS (
-        UPDATE {TASKS} AS task SET last_seq = batch.upto
-        FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[]) AS batch (id, after, upto)
-        WHERE task.id = batch.id AND task.last_seq = batch.after
-            AND task.runner_id = %s AND task.status = 'running'
-        RETURNING task.id
-    ), written AS (
-        INSERT INTO {log_store.TABLE} (task_id, seq, at_ms, level, message)
-        SELECT line.* FROM unnest(
-            %s::uuid[], %s::bigint[], %s::bigint[], %s::text[], %s::text[]
-        ) AS line (task_id, seq, at_ms, level, message)
-        JOIN moved ON moved.id = line.task_id
-    ), told AS (
-        SELECT pg_notify(%s, message) FROM unnest(%s::text[]) AS message
-    )
-    SELECT
-        ARRAY(SELECT id FROM moved),
-        (SELECT count(*) FROM told),
-        {DO_NOT_WAIT}
-"""  # noqa: S608 (constants only)
 
 
 class Batch(NamedTuple):
@@ -178,7 +151,7 @@ def _store(
     wal = None
     if not waits:
         with connection.cursor() as cursor:
-            cursor.execute(f"SELECT {DO_NOT_WAIT}")
+            cursor.execute(f"SELECT {log_store.DO_NOT_WAIT}")
             wal = Wal(*cursor.fetchone()[1:])
     moved = [batch for batch in batches if _move(batch, runner)]
     log_store.append((batch.task_id, batch.lines) for batch in moved if batch.lines)
@@ -218,31 +191,13 @@ def _store_lines_at_once(
     """Store lines alone in one statement without a transaction around it:
     one way to the server and back instead of six, which is most of what a single line
     takes."""
-    import psycopg  # not loaded where the database is SQLite
-
     rows = [(batch.task_id, *line) for batch in batches for line in batch.lines]
     parts = parts_of({batch.task_id: batch.last_seq for batch in batches})
-    connection.ensure_connection()
-    # The driver's own cursor, because Django's has the server plan it anew each time.
-    with (
-        connection.wrap_database_errors,
-        psycopg.Cursor(connection.connection) as cursor,
-    ):
-        cursor.execute(
-            LINES_AT_ONCE,
-            [
-                [batch.task_id for batch in batches],
-                [batch.run.last_seq for batch in batches],
-                [batch.last_seq for batch in batches],
-                runner.pk,
-                *map(list, zip(*rows, strict=True)),
-                CHANNELS["viewers"],
-                messages_of(parts),
-            ],
-            prepare=True,
-        )
-        ((moved, _, _, *positions),) = cursor.fetchall()
-        return set(moved), Wal(*positions)
+    steps = [(batch.task_id, batch.run.last_seq, batch.last_seq) for batch in batches]
+    moved, positions = log_store.append_at_once(
+        steps, rows, runner.pk, CHANNELS["viewers"], messages_of(parts)
+    )
+    return moved, Wal(*positions)
 
 
 def _follow(run: Run, task: Task) -> bool:

@@ -51,6 +51,9 @@ class Command(TaskCommand):
         else:
             step = f", step {what.step_index} of {what.step_count}: {what.step_name}"
             where = step if what.step_index else ""
-            self.say(f"-- {what.status} {what.progress}%{where}")
+            is_cancelling = what.cancel_requested_at and not what.has_ended
+            status = "cancelling" if is_cancelling else what.status
+            silent = ", silent" if what.stalled_since else ""
+            self.say(f"-- {status} {what.progress}%{where}{silent}")
             if what.error:
                 self.say(f"-- {what.error}")
