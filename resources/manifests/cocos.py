@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator
-from contextlib import suppress
 from functools import partial
 from typing import BinaryIO
 from urllib.parse import unquote_to_bytes
@@ -25,7 +24,6 @@ from urllib.parse import unquote_to_bytes
 from resources.errors import ManifestError, MissingFileError, RefusedFileError
 from resources.files.rooted import Tree
 from resources.manifests.fields import MAX_SIZE
-from resources.manifests.isolated import run_isolated
 from resources.manifests.line_file import LineFile
 from resources.manifests.paths import reason_against
 from resources.manifests.records import Records
@@ -35,8 +33,7 @@ from resources.manifests.third_party import ForeignManifest, record_of, shown
 PROJECT_NAME = "project.manifest"
 VERSION_NAME = "version.manifest"  # the same without assets, for a quick look
 
-MAX_FILE_BYTES = 256_000_000
-MEMORY_BYTES = 3_000_000_000  # ordinary manifests of the greatest size need 2 GB
+MAX_FILE_BYTES = 64_000_000  # ordinary manifests of this size need 0.5 GB of memory
 
 _MD5 = re.compile(r"[0-9A-Fa-f]{32}")
 _SHORT_MD5 = re.compile(r"[0-9A-Fa-f]{20,31}")
@@ -72,29 +69,8 @@ def read_cocos(
     before it was written); ``tree`` holds the files, none of which is opened.
     Raises ManifestError.
     """
-    from resources.manifests.cocos_fast_path import read_plain  # slow to import
-
-    file = LineFile(stream)
-    reader = _Reader(name, documents, tree)
-    is_small = file.size <= MAX_FILE_BYTES
-    if is_small and (plain := read_plain(file, documents)):
-        reader.check_search_paths(plain.values)
-        with suppress(ManifestError):  # which says less than what is raised below
-            return _manifest(name, plain.records, documents)
     records = Records()
-    run_isolated(
-        lambda: records.fill_sorted(reader.records(file.open())),
-        memory_bytes=MEMORY_BYTES,
-        too_much=ManifestError(
-            f"{name} needs more than {MEMORY_BYTES // 1_000_000} MB of memory to read"
-        ),
-    )
-    return _manifest(name, records, documents)
-
-
-def _manifest(
-    name: str, records: Records, documents: Collection[str]
-) -> ForeignManifest:
+    records.fill_sorted(_Reader(name, documents, tree).records(LineFile(stream).open()))
     return ForeignManifest(
         name, "md5", records, unit="entry", documents=documents, shipped=documents
     )

@@ -44,8 +44,8 @@ def parse_object(line: bytes) -> dict[str, Value]:
 def parse_document(data: bytes) -> object:
     """Read one JSON value of any kind, nested to ``MAX_DEPTH`` at most.
 
-    Raises ValueError as ``parse_object`` does, and MemoryError: a value can be
-    hundreds of times as large as ``data`` (see ``isolated.py``).
+    Raises ValueError as ``parse_object`` does. A value can be many times as large as
+    ``data``, so whoever asks bounds its size.
 
     >>> parse_document(b'[{"a": 1.5}, null]')
     [{'a': 1.5}, None]

@@ -14,24 +14,16 @@ from urllib.parse import unquote, urlsplit
 from resources.errors import ManifestError, MissingFileError, RefusedFileError
 from resources.manifests.cocos import (
     MAX_FILE_BYTES,
-    MEMORY_BYTES,
     PROJECT_NAME,
     VERSION_NAME,
     is_cocos,
 )
-from resources.manifests.cocos_fast_path import values_around_assets
 from resources.manifests.format import Entry
-from resources.manifests.isolated import run_isolated
 from resources.manifests.line_file import BLOCK_BYTES, LineFile
 from resources.manifests.reader import Manifest
-from resources.manifests.records import Records
 from resources.manifests.strict_json import parse_document
 from resources.manifests.third_party import shown
 from resources.releases.check import Files
-
-ISOLATED_BYTES = 1 << 20  # a larger document is read in a process of its own
-
-_KEPT = ("version", "remoteVersionUrl")
 
 
 class GameRelease(Files[Entry], Protocol):
@@ -137,31 +129,16 @@ def _open(release: GameRelease, name: str) -> LineFile | None:
 
 
 def _values(file: LineFile, called: str) -> dict[str, object]:
-    """Return a document's values but for the assets, as far as they matter here."""
-    found = values_around_assets(file)
-    if found is not None:
-        return found
+    """Return a document's values but for the assets."""
     if file.size > MAX_FILE_BYTES:
         raise ManifestError(f"{called} is larger than {MAX_FILE_BYTES // 1_000_000} MB")
-    kept = Records()
-
-    def keep() -> None:
-        try:
-            values = parse_document(file.read(0, file.size))
-        except ValueError as reason:
-            raise ManifestError(f"{called}: {shown(str(reason))}") from None
-        if not isinstance(values, dict):
-            raise ManifestError(f"{called}: is not a JSON object")
-        line = json.dumps({key: values.get(key) for key in _KEPT})
-        kept.fill([line.encode()])
-
-    if file.size <= ISOLATED_BYTES:
-        keep()
-    else:
-        memory = f"{MEMORY_BYTES // 1_000_000} MB of memory"
-        too_much = ManifestError(f"{called} needs more than {memory} to read")
-        run_isolated(keep, memory_bytes=MEMORY_BYTES, too_much=too_much)
-    values: dict[str, object] = json.loads(b"".join(kept))
+    try:
+        values = parse_document(file.read(0, file.size))
+    except ValueError as reason:
+        raise ManifestError(f"{called}: {shown(str(reason))}") from None
+    if not isinstance(values, dict):
+        raise ManifestError(f"{called}: is not a JSON object")
+    values.pop("assets", None)
     return values
 
 

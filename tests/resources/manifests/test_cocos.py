@@ -3,9 +3,6 @@
 import hashlib
 import json
 import os
-import signal
-import subprocess
-import sys
 from functools import partial
 
 import pytest
@@ -346,13 +343,6 @@ def test_a_file_that_is_too_large_is_refused(tmp_path, monkeypatch):
     assert message == "M: is larger than 2 MB"
 
 
-def test_a_document_that_swells_in_memory_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("resources.manifests.cocos.MEMORY_BYTES", 200_000_000)
-    swelling = b'{"assets": {}, "n": [%s]}' % b",".join([b"[]"] * 5_000_000)
-    message = refusal(swelling, tmp_path)
-    assert message == "M needs more than 200 MB of memory to read"
-
-
 def test_a_refused_manifest_costs_one_line_and_opens_nothing(game):
     assets = {"main.js": asset(b""), "../../x\x1b": asset(b"")}
     folder = build(game, project(assets))
@@ -389,70 +379,6 @@ def test_a_project_manifest_that_is_a_link_is_refused(game, tmp_path):
     result = game.run(*CHECK)
     assert result.returncode == 2
     assert result.stderr.endswith("project.manifest is a symbolic link\n")
-
-
-def test_a_reader_that_is_killed_is_a_failure(tmp_path, monkeypatch):
-    program = """
-import os, signal, sys
-from pathlib import Path
-from resources.errors import StoreError
-from resources.manifests.isolated import run_isolated
-try:
-    run_isolated(
-        lambda: os.kill(os.getpid(), signal.SIGKILL),
-        memory_bytes=10**9, too_much=StoreError("too much"),
-    )
-except StoreError as error:
-    print(error)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    assert done.stdout == "a helper process ended unexpectedly\n"
-
-
-def test_a_reader_does_not_outlive_a_killed_command(tmp_path):
-    program = """
-from resources.errors import StoreError
-from resources.manifests.isolated import run_isolated
-def work():
-    print("started", flush=True)
-    while True:
-        pass
-run_isolated(work, memory_bytes=10**9, too_much=StoreError("too much"))
-"""
-    process = subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout.readline() == "started\n"
-    process.send_signal(signal.SIGKILL)
-    # The pipe ends when the last process that has it is gone.
-    assert process.stdout.read() == ""
-    process.stdout.close()
-    process.wait()
-
-
-def test_a_cancelled_command_ends_its_reader():
-    program = """
-from resources.errors import StoreError
-from resources.manifests.isolated import run_isolated
-def work():
-    print("started", flush=True)
-    while True:
-        pass
-try:
-    run_isolated(work, memory_bytes=10**9, too_much=StoreError("too much"))
-except KeyboardInterrupt:
-    print("cancelled")
-"""
-    process = subprocess.Popen(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout.readline() == "started\n"
-    process.send_signal(signal.SIGINT)
-    assert process.stdout.read() == "cancelled\n"
-    process.stdout.close()
-    assert process.wait() == 0
 
 
 PATHS = st.text() | st.text("./%2eF\\a")
