@@ -1,6 +1,6 @@
 """What a kind of store has to do: objects by name, without a word of releases.
 
-``ReleaseStore`` has the rules. A new kind is the eight methods that have no default
+``ReleaseStore`` has the rules. A new kind is the nine methods that have no default
 here; the others are there to be quicker, or to know limits.
 """
 
@@ -41,7 +41,9 @@ class SmallFile(NamedTuple):
 class Backend(ABC):
     """Objects by key, such as ``versions/v885/snd/a.mp3``. What writes needs the lock.
 
-    Every method raises StoreError, or FullError where there is no room.
+    A key comes from a manifest: one that would lead elsewhere (``..``, ``.``, an empty
+    part) is a RefusedFileError. Every method raises StoreError, or FullError where
+    there is no room.
     """
 
     name: str  # as messages call it
