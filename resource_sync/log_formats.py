@@ -20,7 +20,6 @@ from tasks.databases.errors import outage_errors
 MOST_CHARACTERS = 200  # of what a client sent, in one place
 HIDDEN = "***"
 
-
 SECRETS = re.compile(
     r"""
       (?<=/sign-in/)[^\s"'\\?]+           # one-time links

@@ -12,13 +12,13 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from tasks.access.actor import Actor as Actor
 from tasks.access.actor import Scope, record
 from tasks.catalog import definitions
 from tasks.catalog.loader import catalog
 from tasks.catalog.task_type import ParameterErrors, TaskType
+from tasks.localized import localized
 from tasks.models import AuditEvent, IdempotencyKey, Task, TaskQuerySet, next_ended
 from tasks.notifications import announce
 from tasks.reaper import is_gone, take_from_its_runner
@@ -40,7 +40,7 @@ class UnknownTaskType(LookupError):
         super().__init__(name)
 
     def __str__(self) -> str:
-        return self.reason.sentence(_, ngettext)
+        return localized(self.reason)
 
 
 class IdempotencyConflict(Exception):

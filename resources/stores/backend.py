@@ -1,4 +1,4 @@
-"""What a kind of store has to do: objects by name, without a word of releases.
+"""Backends of stores: objects by name, without a word of releases.
 
 ``ReleaseStore`` has the rules. A new kind is the nine methods that have no default
 here; the others are there to be quicker, or to know limits.
@@ -106,7 +106,7 @@ class Backend(ABC):
         return None
 
     def reason_against_copy(self, key: str, size: int) -> str | None:
-        """Say the same of an object that ``copy`` would make."""
+        """Return why ``copy`` could not make an object; None when it can."""
         return self.reason_against(key, size)
 
     def open_document(self, key: str) -> BinaryIO:

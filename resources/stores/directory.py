@@ -93,7 +93,7 @@ class Directory(Backend):
         return (self._root / folder).exists()
 
     def listed(self, folder: str) -> Iterator[tuple[str, int]]:
-        """What is no regular file counts as empty."""
+        """Yield paths and sizes; what is no regular file counts as empty."""
         what = f"list {folder} in {self.name}"
         try:
             tree = Tree(self._root / folder)

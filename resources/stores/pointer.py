@@ -13,8 +13,8 @@ MAX_POINTER_BYTES = 4096
 
 
 class Pointer(NamedTuple):
-    """What ``current.json`` says: the version served, and the digest its manifest ends
-    with, as 64 hex digits.
+    """The content of ``current.json``: the version served, and the digest that its
+    manifest ends with, as 64 hex digits.
 
     ``previous`` is the version served before, ``published_at`` when that changed (UTC,
     ISO 8601 with milliseconds), ``task_id`` the service's task that changed it. Each

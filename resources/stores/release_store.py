@@ -54,7 +54,7 @@ class ReleaseStore:
         return self._backend.reason_against(_key(version, path), size)
 
     def reason_against_copy(self, version: str, path: str, size: int) -> str | None:
-        """Say the same of an object that ``copy`` would make."""
+        """Return why ``copy`` could not make an object; None when it can."""
         return self._backend.reason_against_copy(_key(version, path), size)
 
     # --- Versions and what is in them -------------------------------------------------

@@ -10,6 +10,8 @@ from django.utils.translation import gettext as _
 
 from tasks.catalog.task_type import ParameterErrors
 from tasks.keyset import Position
+from tasks.localized import localized
+from tasks.reasons import Reason
 from tasks.search import MAX_TEXT_LENGTH
 
 MAX_SEQ = 2**53 - 1  # the largest whole number that is exact in JavaScript
@@ -62,10 +64,7 @@ class Query:
     def text(self, name: str) -> str:
         def parse(raw: str) -> str:
             if len(raw) > MAX_TEXT_LENGTH:
-                raise ValueError(
-                    _("Too long: at most %(limit)s characters.")
-                    % {"limit": MAX_TEXT_LENGTH}
-                )
+                raise ValueError(localized(Reason("too-long", limit=MAX_TEXT_LENGTH)))
             return raw
 
         return self.read(name, parse, "")
@@ -79,9 +78,8 @@ class Query:
         words = ",".join(self.given.getlist(name)).split(",")
         words = [word.strip() for word in words if word.strip()]
         if not set(words) <= set(there_are):
-            self.errors[name] = [
-                _("Must be one of: %(choices)s.") % {"choices": ", ".join(there_are)}
-            ]
+            problem = Reason("not-a-choice", choices=", ".join(there_are))
+            self.errors[name] = [localized(problem)]
         return words
 
     def cursor(self, name: str = "cursor") -> Position | None:

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
-from django.utils.translation import get_language, ngettext
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from tasks.catalog.patterns import VALUE_SECONDS, Pattern, TooSlow, matches_whole
+from tasks.localized import localized
 from tasks.reasons import Reason
 from tasks.secrets.encryption import digest_of
 from tasks.secrets.masking import LEAST_CHARACTERS, MASK, is_long_enough
@@ -191,7 +192,7 @@ class TaskType:
                     errors[name] = [_("Required.")]
                 continue
             if problem := parameter.problem(value):
-                errors[name] = [problem.sentence(_, ngettext)]
+                errors[name] = [localized(problem)]
             elif parameter.is_too_short(str(value)):
                 text = _("It is secret, so it must have at least %(least)s characters.")
                 errors[name] = [text % {"least": LEAST_CHARACTERS}]

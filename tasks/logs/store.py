@@ -41,15 +41,13 @@ ROWS_PER_INSERT = 50
 ESCAPED_IN_COPY = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 # A message of one line would be several in a file.
 LINE_ENDS = str.maketrans({"\n": "\\n", "\r": "\\r"})
-
-
 # Not waiting for the disk: docs/decisions/0009-lines-alone-do-not-wait-for-the-disk.md
 DO_NOT_WAIT = """
     set_config('synchronous_commit', 'off', true),
     (pg_current_wal_flush_lsn() - '0/0')::bigint,
     (pg_current_wal_insert_lsn() - '0/0')::bigint
 """
-LINES_AT_ONCE = f"""
+APPEND_AT_ONCE = f"""
     WITH moved AS (
         UPDATE {TASKS} AS task SET last_seq = batch.upto
         FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[]) AS batch (id, after, upto)
@@ -134,7 +132,7 @@ def append_at_once(
         psycopg.Cursor(connection.connection) as cursor,
     ):
         cursor.execute(
-            LINES_AT_ONCE,
+            APPEND_AT_ONCE,
             [
                 *map(list, zip(*steps, strict=True)),
                 runner_id,

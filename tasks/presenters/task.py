@@ -11,6 +11,7 @@ from django.utils.translation import ngettext
 
 from tasks.catalog.definitions import type_of
 from tasks.estimates import usual_seconds, usual_silences
+from tasks.localized import localized
 from tasks.logs.store import newest_rows
 from tasks.models import LogLine, Task
 from tasks.presenters.links import change_link
@@ -125,8 +126,7 @@ class Shown:
         if self.task.error_reason is None:  # stored by release 1.0
             return stored
         try:
-            reason = Reason.of(self.task.error_reason)
-            return reason.sentence(_, ngettext, self.local)
+            return localized(Reason.of(self.task.error_reason), self.local)
         except KeyError:  # of a later version
             return stored
 

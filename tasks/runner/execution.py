@@ -23,10 +23,7 @@ from tasks.runner.process import Child, Stream
 from tasks.runner.program import program_of
 from tasks.runner.silence import Silence
 from tasks.runner.trail import Change, Trail
-from tasks.secrets.masking import (
-    MASK,
-    Masks,
-)
+from tasks.secrets.masking import MASK, Masks
 from tasks.shim.client import ForkServer
 from tasks.shim.start_failures import NOT_EXECUTABLE, limit_met
 

@@ -8,8 +8,10 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 
 from tasks.catalog.loader import catalog
+from tasks.localized import localized
 from tasks.models import Task, TaskQuerySet
 from tasks.presenters.wording import SHAPES
+from tasks.reasons import Reason
 from tasks.search import MAX_TEXT_LENGTH
 from tasks.task_filter import TaskFilter
 
@@ -67,12 +69,11 @@ class Filters:
     def _read(self) -> TaskFilter:
         for name, text in self._given.items():
             if len(text) > MAX_TEXT_LENGTH:
-                too_long = _("Too long: at most %(limit)s characters.")
-                self.errors[name] = too_long % {"limit": MAX_TEXT_LENGTH}
+                problem = Reason("too-long", limit=MAX_TEXT_LENGTH)
+                self.errors[name] = localized(problem)
         if self["status"] and self["status"] not in self._statuses:
-            wanted = ", ".join(self._statuses)
-            problem = _("Must be one of: %(choices)s.") % {"choices": wanted}
-            self.errors["status"] = problem
+            problem = Reason("not-a-choice", choices=", ".join(self._statuses))
+            self.errors["status"] = localized(problem)
         first, last = self._day("from"), self._day("to")
         return TaskFilter(
             type=self["type"],

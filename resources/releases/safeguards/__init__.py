@@ -1,1 +1,1 @@
-"""What keeps a version from being served: each asks before anything is written."""
+"""Safeguards that refuse a version, each before anything is written."""

@@ -200,7 +200,8 @@ class BucketPrefix(Backend):
             else:
                 read = partial(_chunks, spool)
                 self._upload_parts(key, read, size, sha256, headers)
-        self._forget(key.rpartition("/")[0])
+        if folder := key.rpartition("/")[0]:  # what lies on top is in no listing
+            self._forget(folder)
 
     def put_if(self, key: str, content: bytes, state: UpdateVersion | None) -> None:
         """The server compares, in the moment of the write."""

@@ -1,1 +1,1 @@
-"""What programs print: pipes, lines, commands among them, outputs, causes."""
+"""Output of programs: pipes, lines, commands among them, outputs, causes."""

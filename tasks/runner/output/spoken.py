@@ -1,5 +1,5 @@
-"""What a step's program asks for by what it prints: workflow commands, and its progress
-in lines of its own."""
+"""Requests that a step's program makes by what it prints: workflow commands, and its
+progress in lines of its own."""
 
 import contextlib
 from collections.abc import Callable, Iterable

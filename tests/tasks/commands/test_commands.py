@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
-from django.core.management.base import CommandError
+from django.core.management.base import CommandError, SystemCheckError
 from django.test import Client
 from django.utils import timezone
 
@@ -238,3 +238,10 @@ def test_no_sign_in_link_is_made_that_would_not_work(alice):
 def test_without_an_administrator_a_sign_in_link_names_the_command_that_makes_one():
     with pytest.raises(CommandError, match="createsuperuser"):
         run("sign_in_link")
+
+
+@pytest.mark.parametrize("command", ["list_tasks", "run_tasks"])
+def test_a_file_of_task_types_that_is_wrong_stops_a_command(use_task_types, command):
+    use_task_types("[job]\n")
+    with pytest.raises(SystemCheckError, match=r"tasks\.E001.*job\.steps"):
+        call_command(command, skip_checks=False)
