@@ -1,14 +1,15 @@
 // The button that goes from the system's theme to light to dark.
 
 const ORDER = ["auto", "light", "dark"];
-const SHAPES = { auto: "◐", light: "○", dark: "●" };
 
 export function mountThemeSwitch() {
   const button = document.querySelector("[data-theme-switch]");
   if (!button) return;
   const show = () => {
     const theme = document.documentElement.dataset.theme;
-    button.textContent = SHAPES[theme];
+    for (const icon of button.querySelectorAll("[data-theme-icon]")) {
+      icon.hidden = icon.dataset.themeIcon !== theme;
+    }
     button.title = button.dataset[theme];
     button.setAttribute("aria-label", button.dataset[theme]);
   };
