@@ -3,6 +3,7 @@
 import { Events } from "./events.js";
 import { mountKeys } from "./keys.js";
 import { mountLaunch } from "./launch.js";
+import { mountTypeFilter } from "./launch_filter.js";
 import { mountLive, refreshLive, refreshSoon } from "./live.js";
 import { NowList, showConnection } from "./now_list.js";
 import { mountRecent, partsAddress } from "./recent.js";
@@ -18,7 +19,7 @@ mountThemeSwitch();
 mountTimes();
 mountLaunch();
 mountRecent();
-mountKeys({ "/": () => document.querySelector("[data-search]").focus() });
+mountKeys({ "/": mountTypeFilter() });
 
 const events = new Events({
   connected() {

@@ -75,13 +75,15 @@ def _stored(sha256: str) -> TaskType:
 
 def content_of(kind: TaskType) -> dict[str, Any]:
     """Return a type as JSON: what differs from the defaults, but no default of a
-    secret, which is kept with the values of each task instead; and no texts in other
-    languages, of which people read today's."""
+    secret, which is kept with the values of each task instead; and nothing of what
+    people read today's of: texts in other languages, its group."""
     params = tuple(
         replace(p, labels={}, default=None if p.secret else p.default)
         for p in kind.params
     )
-    content: dict[str, Any] = _json_of(replace(kind, params=params, translations={}))
+    content: dict[str, Any] = _json_of(
+        replace(kind, params=params, translations={}, group="")
+    )
     return content
 
 

@@ -118,7 +118,7 @@ def _task_type(table: Table) -> TaskType:
     table.only(
         "title", "description", "timeout", "lock", "max_running", "params", "steps",
         "idempotent", "hidden", "confirm", "stop_grace", "stall_after",
-        "max_log_lines", "max_log_bytes", "on_log_limit", "env", "user",
+        "max_log_lines", "max_log_bytes", "on_log_limit", "env", "user", "group",
     )  # fmt: skip
     texts: Translations = {}
     params_table = Table(table.source, (name, "params"), table.data.get("params", {}))
@@ -154,6 +154,7 @@ def _task_type(table: Table) -> TaskType:
         on_log_limit=table.choice("on_log_limit", ON_LOG_LIMIT),
         env=table.env(known),
         user=table.text("user"),
+        group=table.local_text("group", "", texts),
         translations=texts,
     )
 
