@@ -20,6 +20,7 @@ FULL = r"""
 [pack]
 title = "Pack"
 description = "All of it"
+group = "Builds"
 lock = "version:{version}"
 max_running = 2
 timeout = "2h"
@@ -76,7 +77,7 @@ def test_every_key_of_a_type_is_kept(tmp_path):
         # As it comes back from the database.
         content = json.loads(json.dumps(content_of(kind)))
         params = tuple(replace(p, labels={}) for p in kind.params)
-        as_kept = replace(kind, params=params, translations={})
+        as_kept = replace(kind, params=params, translations={}, group="")
         assert type_from(content) == as_kept
 
 

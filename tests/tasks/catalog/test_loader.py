@@ -327,6 +327,7 @@ BILINGUAL = """
 [job]
 title = {en = "Pack", zh-hans = "打包"}
 description = "One language"
+group = {en = "Builds", zh-hans = "构建"}
 [job.params.fast]
 title = {zh-hans = "快", en = "Fast"}
 choices = ["no", "yes"]
@@ -354,6 +355,7 @@ def test_texts_are_english_and_read_in_the_readers_language(bilingual):
     with translation.override("zh-hans"):
         assert bilingual.local("Pack") == "打包"
         assert bilingual.local("Fetch") == "拉取"
+        assert bilingual.local(bilingual.group) == "构建"
         assert bilingual.local("yes") == "是"
         assert bilingual.local("One language") == "One language"
         assert bilingual.schema()["properties"]["fast"]["title"] == "快"
