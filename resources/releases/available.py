@@ -20,13 +20,23 @@ from resources.manifests.cocos import PROJECT_NAME
 from resources.manifests.header import HEADER_BYTES
 from resources.manifests.paths import MANIFEST_NAME
 from resources.manifests.totals import Totals, totals_of, totals_of_own
-from resources.platforms import VARIABLE
+from resources.platforms import VARIABLE, all_platforms
 from resources.releases.current import own_store
 from resources.releases.history import read_history
 from resources.releases.pruned import FOLDER
 from resources.settings import read_settings
 from resources.stores.release_store import ReleaseStore
 from resources.versions import is_version, natural_key
+
+__all__ = [
+    "Built",
+    "Found",
+    "Sealed",
+    "all_platforms",
+    "natural_key",
+    "read_source",
+    "read_store",
+]
 
 MOST_VERSIONS = 50  # the newest: of older ones not even the manifest is looked at
 
@@ -53,12 +63,12 @@ class Sealed(NamedTuple):
 
 
 class Found(NamedTuple, Generic[V]):
-    """What lies in one place: the newest versions, newest first, and how many older
-    ones there are besides. ``problem`` says why it can't be told; it is for a log and
-    may name folders."""
+    """What lies in one place: the newest versions, newest first, and the folders of
+    older ones, which were not looked at. ``problem`` says why it can't be told; it is
+    for a log and may name folders."""
 
     versions: list[V]
-    older: int = 0
+    older: list[str]
     problem: str | None = None
 
 
@@ -71,12 +81,10 @@ def read_source(platform: str, environment: Mapping[str, str]) -> Found[Built]:
         source = read_settings(own, source=None, store=None).source
         versions = _versions_beneath(source, platform)
     except (EngineError, OSError) as error:
-        return Found([], problem=str(error))
-    newest = versions[:MOST_VERSIONS]
-    return Found(
-        [_built(source / platform / version, manifest_name) for version in newest],
-        len(versions) - len(newest),
-    )
+        return Found([], [], str(error))
+    newest, older = versions[:MOST_VERSIONS], versions[MOST_VERSIONS:]
+    folder = source / platform
+    return Found([_built(folder / each, manifest_name) for each in newest], older)
 
 
 def read_store(platform: str, environment: Mapping[str, str]) -> Found[Sealed]:
@@ -84,7 +92,7 @@ def read_store(platform: str, environment: Mapping[str, str]) -> Found[Sealed]:
     try:
         return _sealed_in(own_store(platform, environment))
     except EngineError as error:
-        return Found([], problem=str(error))
+        return Found([], [], str(error))
 
 
 def _versions_beneath(source: Path, platform: str) -> list[str]:
@@ -126,8 +134,8 @@ def _sealed_in(store: ReleaseStore) -> Found[Sealed]:
     pointer = store.pointer()
     live = pointer.version if pointer else None
     begun = [version for version in store.begun_versions()[::-1] if version != FOLDER]
-    asked = begun[:MOST_VERSIONS]
-    asked += [version for version in begun[MOST_VERSIONS:] if version == live]
+    newest, older = begun[:MOST_VERSIONS], begun[MOST_VERSIONS:]
+    asked = newest + [version for version in older if version == live]
     pointers = [*(read_history(store) or []), *([pointer] if pointer else [])]
     at = {each.version: each.published_at for each in pointers}
     beginnings = store.manifest_beginnings(asked, HEADER_BYTES)
@@ -137,5 +145,5 @@ def _sealed_in(store: ReleaseStore) -> Found[Sealed]:
             for version, found in zip(asked, beginnings, strict=True)
             if found is not None
         ],
-        len(begun) - len(asked),
+        [version for version in older if version != live],
     )

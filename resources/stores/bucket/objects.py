@@ -136,7 +136,7 @@ class Bucket:
             return bytes(found.bytes())
 
         try:
-            return requests.ask(request, f"look for {key}")
+            return requests.ask(request, f"read {key}")
         except StoreError as error:
             if any(text in str(error) for text in NO_PART):
                 raise _NoPartError from None

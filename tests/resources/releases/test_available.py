@@ -128,7 +128,7 @@ def test_only_the_newest_are_looked_at_and_the_others_counted(game, monkeypatch)
         (game.source / f"ios/v{number}").mkdir(parents=True)
     found = read_source("ios", game.environment)
     assert [each.version for each in found.versions] == ["v4", "v3"]
-    assert found.older == 3
+    assert found.older == ["v2", "v1", "v0"]
 
 
 def test_a_platform_without_builds_is_empty_and_a_source_that_is_missing_a_problem(
@@ -173,7 +173,7 @@ def test_what_is_not_whole_is_not_listed(published_game):
     (published_game.store / "ios/versions/.pruned").mkdir()
     found = read_store("ios", published_game.environment)
     assert [each.version for each in found.versions] == ["v884"]
-    assert found.older == 0
+    assert found.older == []
 
 
 def test_the_live_version_is_listed_however_old_it_is(game, monkeypatch):
@@ -186,7 +186,7 @@ def test_the_live_version_is_listed_however_old_it_is(game, monkeypatch):
     pointer.write_bytes(Pointer("v1", "0" * 64).encode())
     found = read_store("ios", game.environment)
     assert [each.version for each in found.versions] == ["v5", "v4", "v1"]
-    assert found.older == 2
+    assert found.older == ["v3", "v2"]
 
 
 def test_a_damaged_manifest_is_listed_and_a_damaged_pointer_is_a_problem(
