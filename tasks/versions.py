@@ -5,7 +5,7 @@ Both may be far away, and may hang, so each is read as the live versions are.
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from itertools import product
 from typing import Any, TypeGuard
@@ -26,7 +26,10 @@ from tasks.patient_reader import READ_SECONDS, PatientReader, wait_for_all
 from tasks.timestamps import iso
 
 FRESH_SECONDS = 5.0  # so long one reading answers whoever asks
-PLACES = {"source": read_source, "store": read_store}
+PLACES: dict[str, Callable[[str, Mapping[str, str]], Found[Any]]] = {
+    "source": read_source,
+    "store": read_store,
+}
 
 logger = logging.getLogger(__name__)
 
@@ -56,8 +59,9 @@ def versions_within(
     """The versions of some platforms, newest first, from what the source and the stores
     say within this time; and of each of these, whether it did."""
     asked = list(product(platforms, PLACES))
-    readers = [reader(*each) for each in asked]
-    found = dict(zip(asked, wait_for_all(readers, seconds, FRESH_SECONDS), strict=True))
+    answers: list[Found[Any] | None]
+    answers = wait_for_all([reader(*key) for key in asked], seconds, FRESH_SECONDS)
+    found = dict(zip(asked, answers, strict=True))
     versions = [
         entry
         for platform in dict.fromkeys(platform for platform, _place in asked)
