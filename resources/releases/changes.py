@@ -42,11 +42,11 @@ class UnknownVersionError(InputError):
             f"version {version} of {platform} is neither in the store nor in the"
             f" source; {listed(there)}"
         )
-        self._values = {"platform": platform, "version": version, "there": there}
+        self.platform, self.version, self.there = platform, version, there
 
     def as_json(self) -> dict[str, object]:
         """Return which version it is, and all there are."""
-        return self._values
+        return vars(self)
 
 
 @dataclass(frozen=True)
