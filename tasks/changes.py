@@ -79,9 +79,11 @@ def changes_within(
     comparison.start()
     answer = comparison.wait(max(0.0, until - time.monotonic()))
     if answer is None:
-        words = {"version": version}
-        raise NotReady(_("%(version)s is still being compared; try again.") % words)
-    return _said(answer, version)
+        words = {"version": version, "platform": all_platforms()[platform]}
+        raise NotReady(
+            _("%(version)s of %(platform)s is still being compared; try again.") % words
+        )
+    return _said(answer, platform, version)
 
 
 def _require_known(platform: str, version: str, since: str) -> None:
@@ -104,12 +106,13 @@ def _live(platform: str, seconds: float) -> str:
     return served.pointer.manifest_sha256 if served and served.pointer else ""
 
 
-def _said(answer: Answer, version: str) -> dict[str, Any]:
+def _said(answer: Answer, platform: str, version: str) -> dict[str, Any]:
     found = answer.found
     if found is None:
-        words = {"version": version}
+        words = {"version": version, "platform": all_platforms()[platform]}
         raise NotComparable(
-            _("%(version)s can't be compared; the service's log says why.") % words
+            _("%(version)s of %(platform)s can't be compared; the log says why.")
+            % words
         )
     if found["type"] == "unknown-version":
         raise UnknownRelease(_nowhere(found))
