@@ -37,6 +37,7 @@ LINKS = {
     "rerun": "/api/tasks/{id}/rerun",
     "releases": "/api/releases",
     "versions": "/api/versions",
+    "changes": "/api/releases/{platform}/changes",
     "events": "/api/events",
     "streams": "/api/streams",
     "schema": "/api/schema",
