@@ -3,6 +3,7 @@
 
 import { answered } from "./api.js";
 import { mountPlan } from "./launch_plan.js";
+import { mountVersions } from "./launch_versions.js";
 import { isSignedOut } from "./session.js";
 import { text } from "./text.js";
 
@@ -38,6 +39,7 @@ function mountForm(form, forms) {
     if (event.key === "Escape") close(form, forms);
   });
   mountPlan(form);
+  mountVersions(form);
 }
 
 function chosenForm() {
@@ -117,13 +119,19 @@ function problemOf(input) {
   if (input.type === "checkbox" || input.type === "radio") return "";
   if (!input.value) return input.required ? text("required") : "";
   const { pattern } = input.dataset;
-  if (!pattern) return "";
+  if (!pattern || fits(input.value, pattern)) return "";
+  const { example } = input.dataset;
+  const meant = example ? example[0] + input.value : "";
+  if (meant && fits(meant, pattern)) return text("didYouMean", { value: meant });
+  return example ? text("useTheForm", { example }) : text("mustMatch", { pattern });
+}
+
+function fits(value, pattern) {
   try {
-    if (new RegExp(`^(?:${pattern})$`, "u").test(input.value)) return "";
+    return new RegExp(`^(?:${pattern})$`, "u").test(value);
   } catch {
-    return ""; // a pattern that only Python knows: the server checks it
+    return true; // a pattern that only Python knows: the server checks it
   }
-  return text("mustMatch", { pattern });
 }
 
 function problemOfConfirmation(form, typed) {

@@ -3,6 +3,7 @@
 import { fetchPart } from "./session.js";
 
 const QUIET_MS = 300;
+const AGAIN_MS = 2000; // what takes longer to compare is asked for again
 
 export function mountPlan(form) {
   const place = form.querySelector('[data-part="plan"]');
@@ -12,7 +13,9 @@ export function mountPlan(form) {
     const query = queryOf(form);
     asked = query;
     const part = await fetchPart(`/live/plan?${query}`);
-    if (part && asked === query) place.replaceChildren(...part.body.childNodes);
+    if (!part || asked !== query) return;
+    place.replaceChildren(...part.body.childNodes);
+    if (place.querySelector('[data-state="pending"]')) timer = setTimeout(ask, AGAIN_MS);
   };
   form.addEventListener("input", () => {
     clearTimeout(timer);

@@ -45,6 +45,15 @@ class Field:
         return bool(self.schema.get("writeOnly"))
 
     @property
+    def example(self) -> str:
+        return str(self.schema.get("examples", [""])[0])
+
+    @property
+    def suggest(self) -> dict[str, Any] | None:
+        """Return which versions are offered for it, as its schema says that."""
+        return self.schema.get("x-suggest")
+
+    @property
     def is_switch(self) -> bool:
         """Return whether it says yes or no and nothing else."""
         return [choice for choice, _label in self.choices] == ["no", "yes"]

@@ -14,8 +14,10 @@ from tasks.catalog.loader import catalog
 from tasks.catalog.task_type import ParameterErrors, TaskType
 from tasks.estimates import seconds_left, usual_times
 from tasks.models import Runner, Task
+from tasks.presenters.changes import Planned, planned_sentences
 from tasks.presenters.names import name_of
 from tasks.presenters.wording import duration_text
+from tasks.versions import known_platforms
 
 
 @require_GET
@@ -30,7 +32,21 @@ def plan(request: HttpRequest) -> HttpResponse:
         params = kind.validated(given)
     except ParameterErrors:
         params = None
-    return render(request, "plan.html", {"sentences": list(_sentences(kind, params))})
+    changes = list(_changes(kind, params)) if params else []
+    context = {"changes": changes, "sentences": list(_sentences(kind, params))}
+    return render(request, "plan.html", context)
+
+
+def _changes(kind: TaskType, params: Mapping[str, str]) -> Iterator[Planned]:
+    """Return what publishing would change, of a type that publishes: it takes a version
+    out of the source, and has a guard."""
+    version = next((p for p in kind.params if p.name == "version"), None)
+    offered = version.suggestion if version else None
+    if offered is None or offered.place != "source" or "guard" not in params:
+        return
+    platforms = offered.platforms or tuple(known_platforms())
+    limit = int(params["guard"]) if params["guard"].isdecimal() else None
+    yield from planned_sentences(platforms, params["version"], limit=limit)
 
 
 def _sentences(kind: TaskType, params: Mapping[str, str] | None) -> Iterator[str]:

@@ -126,6 +126,27 @@ def test_a_form_says_what_will_happen_and_what_was_changed(
     expect(form(page)).to_have_count(0)
 
 
+def test_versions_are_offered_and_what_they_change_is_said_before_the_start(
+    open_page, service, demo
+):
+    service.wait_for(service.create("full-sync", version="v884", guard="100"))
+    page = open_page("/?type=full-sync")
+    version = form(page).get_by_label("Version", exact=True)
+    expect(version).to_be_focused()
+    offers = form(page).locator("[data-part=versions] button")
+    expect(offers.first).to_contain_text("v885")
+    expect(offers.first).to_contain_text("not in the store yet")
+    expect(offers.nth(1)).to_contain_text("live on iOS, Android, Facebook")
+    version.fill("885")
+    form(page).get_by_role("button", name="Start full sync").click()
+    expect(form(page).get_by_text("Did you mean v885?")).to_be_visible()
+    offers.first.click()
+    expect(version).to_have_value("v885")
+    plan = form(page).locator("[data-part=plan]")
+    expect(plan).to_contain_text(re.compile(r"iOS: \d+ new, \d+ reused · .* per player"))
+    expect(plan).to_contain_text(re.compile(r"Starts at once|Waits for"))
+
+
 def test_yes_or_no_and_a_few_choices_are_controls_of_their_own(open_page, service):
     page = open_page("/?type=full-sync&version=v1")
     form(page).get_by_label("copy").check(force=True)

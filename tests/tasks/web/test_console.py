@@ -235,9 +235,7 @@ def test_of_a_long_queue_the_first_are_listed_and_the_rest_is_counted(
 
 def test_what_waits_for_one_lock_is_one_row_that_says_who_holds_it(staff):
     RunnerFactory(concurrency=4)
-    TaskFactory(
-        status=Task.Status.RUNNING, lock="publish", step_index=3, step_count=6
-    )
+    TaskFactory(status=Task.Status.RUNNING, lock="publish", step_index=3, step_count=6)
     TaskFactory.create_batch(120, lock="publish")
     alone = TaskFactory(lock="other", version="v1")
     html = staff.get("/").text

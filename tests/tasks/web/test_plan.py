@@ -62,5 +62,6 @@ def test_a_type_that_does_not_exist_is_not_found(staff, name):
 
 
 def test_what_one_may_not_start_is_not_planned(person):
-    answer = person("operator").get("/live/plan", {"type": "rollback", "version": "v884"})
+    query = {"type": "rollback", "version": "v884"}
+    answer = person("operator").get("/live/plan", query)
     assert answer.status_code == 404
