@@ -8,8 +8,9 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -22,16 +23,44 @@ READ_SECONDS = 2.0  # a store that takes longer is said not to answer
 logger = logging.getLogger(__name__)
 
 
-class Reader:
-    """Reads one platform's pointer; never twice at a time."""
+class UnknownPlatform(LookupError):
+    """There is no such platform; the sentence names those there are."""
 
-    def __init__(self, platform: str) -> None:
-        self._platform = platform
+    def __init__(self, name: str) -> None:
+        text = _("There is no platform “%(name)s”; there are: %(there)s.")
+        super().__init__(
+            text % {"name": name[:100], "there": ", ".join(all_platforms())}
+        )
+
+
+def require_platform(name: str) -> None:
+    """Raises UnknownPlatform."""
+    if name not in all_platforms():
+        raise UnknownPlatform(name)
+
+
+class HasProblem(Protocol):
+    """What a store says, or for the log why it can't be told."""
+
+    @property
+    def problem(self) -> str | None: ...
+
+
+Answer = TypeVar("Answer", bound=HasProblem)
+
+
+class Reader(Generic[Answer]):
+    """Reads something of one platform's store; never twice at a time."""
+
+    def __init__(
+        self, platform: str, read: Callable[[str, Mapping[str, str]], Answer]
+    ) -> None:
+        self._platform, self._ask = platform, read
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._started_at = 0.0
-        self._answer: list[Served] = []  # empty until there is one
-        self._before: list[Served] = []  # what was read the time before
+        self._answer: list[Answer] = []  # empty until there is one
+        self._before: list[Answer] = []  # what was read the time before
 
     def start(self, fresh_seconds: float) -> None:
         """Begin to read, where what was read is older and nobody reads right now."""
@@ -52,7 +81,7 @@ class Reader:
             )
             self._thread.start()
 
-    def wait(self, seconds: float = READ_SECONDS) -> Served | None:
+    def wait(self, seconds: float = READ_SECONDS) -> Answer | None:
         """Return what was read, or None where nothing was in time. A caller that waits
         for less than READ_SECONDS gets the reading before, while one is under way."""
         with self._lock:
@@ -64,20 +93,20 @@ class Reader:
             answer = before
         return answer[0] if answer else None
 
-    def _read(self, answer: list[Served]) -> None:
+    def _read(self, answer: list[Answer]) -> None:
         environment = {**os.environ, "DATA_DIR": str(settings.DATA_DIR)}
-        served = read_served(self._platform, environment)
-        if served.problem is not None:
+        found = self._ask(self._platform, environment)
+        if found.problem is not None:
             logger.warning(
-                "release platform=%s: %s", self._platform, served.problem[:500]
+                "release platform=%s: %s", self._platform, found.problem[:500]
             )
-        answer.append(served)
+        answer.append(found)
 
 
 @cache
-def reader(platform: str) -> Reader:
-    """The one reader of a platform in this process."""
-    return Reader(platform)
+def reader(platform: str) -> Reader[Served]:
+    """The one reader of a platform's pointer in this process."""
+    return Reader(platform, read_served)
 
 
 def release_of(platform: str, served: Served | None) -> dict[str, Any]:
@@ -91,11 +120,16 @@ def release_of(platform: str, served: Served | None) -> dict[str, Any]:
         "taskId": pointer.task_id if pointer else None,
         "manifestSha256": pointer.manifest_sha256 if pointer else None,
     }
-    if served is None:
-        entry["error"] = _("The store did not answer in time.")
-    elif served.problem is not None:
-        entry["error"] = _("The store could not be read.")
+    if error := error_of(served):
+        entry["error"] = error
     return entry
+
+
+def error_of(answer: HasProblem | None) -> str:
+    """Return why a store could not be asked, for people; "" where it could."""
+    if answer is None:
+        return _("The store did not answer in time.")
+    return _("The store could not be read.") if answer.problem is not None else ""
 
 
 def releases_within(
@@ -103,11 +137,20 @@ def releases_within(
 ) -> list[dict[str, Any]]:
     """Each platform's entry, from what its store says within this time, or said so
     many seconds ago (FRESH_SECONDS)."""
-    readers = {platform: reader(platform) for platform in all_platforms()}
+    served = served_within(seconds, all_platforms(), fresh_seconds=fresh_seconds)
+    return [release_of(name, each) for name, each in served.items()]
+
+
+def served_within(
+    seconds: float, platforms: Iterable[str], *, fresh_seconds: float | None = None
+) -> dict[str, Served | None]:
+    """Return what these platforms' stores say they serve; None for one that does not
+    say it in time."""
+    readers = {platform: reader(platform) for platform in platforms}
     for each in readers.values():
         each.start(FRESH_SECONDS if fresh_seconds is None else fresh_seconds)
     until = time.monotonic() + seconds
-    return [
-        release_of(name, each.wait(max(0.0, until - time.monotonic())))
+    return {
+        name: each.wait(max(0.0, until - time.monotonic()))
         for name, each in readers.items()
-    ]
+    }

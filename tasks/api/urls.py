@@ -6,7 +6,7 @@ from tasks.api import about
 from tasks.api.events import EventsView, StreamsView
 from tasks.api.health import HealthView, LiveView, MetricsView, ReadyView
 from tasks.api.logs import LogViewSet
-from tasks.api.releases import ReleasesView
+from tasks.api.releases import ReleaseHistoryView, ReleasesView
 from tasks.api.task_types import TaskTypesView
 from tasks.api.views import TaskViewSet
 
@@ -25,6 +25,7 @@ urlpatterns = [
     path("api/events", EventsView.as_view(), name="api-events"),
     path("api/streams", StreamsView.as_view(), name="api-streams"),
     path("api/releases", ReleasesView.as_view(), name="api-releases"),
+    path("api/releases/<str:platform>/history", ReleaseHistoryView.as_view()),
     path("api/tasks", task({"get": "list"}), name="api-tasks"),
     # A GET names a task here, a POST a type.
     path("api/tasks/<str:type>", task({"get": "retrieve", "post": "create"})),

@@ -76,6 +76,7 @@ def test_the_schema_has_every_endpoint(schema):
         "GET /api",
         "GET /api/events",
         "GET /api/releases",
+        "GET /api/releases/{}/history",
         "GET /api/streams",
         "GET /api/task-types",
         "GET /api/tasks",
