@@ -5,7 +5,7 @@ from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, URLResolver, include, path
 
 from tasks.access import sign_in
-from tasks.web import compare, console, history, live, rerun, task
+from tasks.web import compare, console, history, live, releases, rerun, task
 
 admin.autodiscover()
 
@@ -14,6 +14,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", console.console, name="console"),
     path("live", live.live, name="live"),
     path("live/console", console.console_live, name="console-live"),
+    path("live/releases", releases.releases_live, name="releases-live"),
+    path("releases", releases.releases, name="releases"),
     path("history", history.history, name="history"),
     path("compare", compare.compare, name="compare"),
     path("tasks/<uuid:task_id>", task.task_page, name="task"),

@@ -65,7 +65,7 @@ def spans_of(pointers: Sequence[Pointer]) -> list[Span]:
         version = pointer.version
         key = natural_key(version)
         is_rollback = bool(spans) and key < natural_key(spans[-1].version)
-        is_known = bool(pointer.manifest_sha256)
+        is_known = bool(pointer.manifest_sha256 and pointer.published_at)
         spans.append(
             Span(
                 version=version,

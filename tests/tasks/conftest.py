@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from resources.platforms import TITLES
-from tasks import release_history, releases
+from tests.tasks.served import forget_readings
 
 
 @pytest.fixture
@@ -20,11 +20,6 @@ def store(tmp_path, monkeypatch, settings):
     for name in ("", *(f"_{platform.upper()}" for platform in TITLES)):
         monkeypatch.delenv(f"RESOURCE_STORE{name}", raising=False)
     settings.DATA_DIR = tmp_path
-    _forget_stores()
+    forget_readings()
     yield tmp_path / "resources/store"
-    _forget_stores()
-
-
-def _forget_stores():
-    releases.reader.cache_clear()
-    release_history.history_reader.cache_clear()
+    forget_readings()

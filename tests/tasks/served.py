@@ -3,6 +3,7 @@
 import json
 
 from resources.stores.pointer import Pointer
+from tasks import release_history, releases
 from tasks.timestamps import iso
 
 
@@ -20,3 +21,9 @@ def write_pointers(store, platform, *pointers):
     history = {"format": "release-history/1", "pointers": before}
     (folder / "history.json").write_text(json.dumps(history))
     (folder / "current.json").write_bytes(live.encode())
+
+
+def forget_readings():
+    """Have every store read again by whoever asks next."""
+    releases.reader.cache_clear()
+    release_history.history_reader.cache_clear()

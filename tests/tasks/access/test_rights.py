@@ -113,7 +113,8 @@ def test_at_the_upgrade_a_group_that_was_called_admin_gives_no_rights():
 # --- The doors: what each group may do ----------------------------------------------
 
 READ = [
-    "/", "/history", "/compare", "/live", "/live/console",
+    "/", "/releases", "/history", "/compare",
+    "/live", "/live/console", "/live/releases",
     "/tasks/{task}", "/tasks/{task}/panel", "/tasks/{task}/facts",
     "/api/tasks", "/api/task-types", "/api/tasks/{task}", "/api/tasks/{task}/status",
     "/api/tasks/{task}/logs", "/api/tasks/{task}/logs.txt", "/api/releases",

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from tasks import release_history, releases
+from tasks import releases
 from tests.factories import NOON
 from tests.tasks.api.answers import problem_of
-from tests.tasks.served import served, write_pointers
+from tests.tasks.served import forget_readings, served, write_pointers
 
 DAY = timedelta(days=1)
 PATH = "/api/releases/ios/history"
@@ -93,8 +93,7 @@ def test_pages_lead_back_and_forth_and_stay_where_they_are(program, store):
     second = program.get(first["next"]).json()
     assert versions(second) == ["v3", "v2"]
     publish(store, *names, "v6")
-    release_history.history_reader.cache_clear()
-    releases.reader.cache_clear()
+    forget_readings()
     assert versions(program.get(first["next"]).json()) == ["v3", "v2"]
     last = program.get(second["next"]).json()
     assert (versions(last), last["next"]) == (["v1"], None)
