@@ -150,7 +150,9 @@ class Ribbon:
 
     @property
     def marks(self) -> list[tuple[int, Segment]]:
-        return [(n, each) for n, each in enumerate(self.segments) if each.is_marked]
+        """The rollbacks, the newest last and so on top."""
+        marked = [pair for pair in enumerate(self.segments) if pair[1].is_marked]
+        return marked[::-1]
 
 
 def ribbons(days: int = DAYS) -> dict[str, Ribbon]:
