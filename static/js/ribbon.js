@@ -4,7 +4,7 @@
 import { showMoments } from "./moments.js";
 
 const SEGMENT = "[data-ribbon] [data-segment]";
-const EDGE_PERCENT = 6; // as in ribbon.py
+const EDGE_PERCENT = 3; // as in ribbon.py
 const APART = 10; // pixels between the card and what it is of
 let card = null;
 let shown = null; // the segment that the card is of

@@ -111,12 +111,13 @@ def shown(span: Span) -> dict[str, Any]:
 
 def page_of(spans: Sequence[Span], position: Position | None, limit: int) -> Page:
     """Return up to so many spans from a position on, of all, newest first."""
-    if position is None:
+    at = position and position.number
+    if position is None or at is None:
         found = spans[:limit]
     elif position.is_newer:
-        found = [span for span in spans if span.number > position.number][-limit:]
+        found = [span for span in spans if span.number > at][-limit:]
     else:
-        found = [span for span in spans if span.number < position.number][:limit]
+        found = [span for span in spans if span.number < at][:limit]
     if not found:
         return Page((), None, None)
     return Page(

@@ -280,7 +280,7 @@ class ReleasesSerializer(serializers.Serializer[Any]):
 class ReleaseSpanSerializer(serializers.Serializer[Any]):
     version = serializers.CharField()
     channel = serializers.CharField(help_text="live")
-    live = serializers.BooleanField(help_text="it is served now")  # type: ignore[assignment]
+    live = serializers.BooleanField(help_text="it is served now")
     rollback = serializers.BooleanField(help_text="the version before it was newer")
     since = serializers.DateTimeField(
         allow_null=True, help_text="null: nobody wrote it down"

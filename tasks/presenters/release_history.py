@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from django.utils.translation import gettext as _
 
@@ -33,6 +33,14 @@ class SpanRow:
         return long_text(max(0.0, (end - self.span.since).total_seconds()))
 
     @property
+    def since_text(self) -> str:
+        return self._short(self.span.since)
+
+    @property
+    def until_text(self) -> str:
+        return self._short(self.span.until)
+
+    @property
     def who(self) -> str:
         return self.shown.task.created_by if self.shown else ""
 
@@ -43,6 +51,13 @@ class SpanRow:
         if self.shown:
             parts += [self.shown.title, self.who]
         return " · ".join(part for part in parts if part)
+
+    def _short(self, at: datetime | None) -> str:
+        """Return a time in UTC; a year that is this one goes without saying."""
+        if at is None:
+            return ""
+        text = f"{at.astimezone(UTC):%Y-%m-%d %H:%M}"
+        return text.removeprefix(f"{self.now.astimezone(UTC):%Y}-")
 
     def _said_times(self) -> str:
         span = self.span

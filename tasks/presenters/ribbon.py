@@ -17,7 +17,7 @@ from tasks.release_history import History, Span, histories_within
 
 DAYS = 14
 BRIEF_PERCENT = 0.8  # what is narrower is drawn as a line
-EDGE_PERCENT = 6  # a date that stands nearer to an end begins or ends at its tick
+EDGE_PERCENT = 3  # a date that stands nearer to an end begins or ends at its tick
 # For each number of days, every how many there is a date where there is much room. It
 # is every second of these where there is less, every fourth where there is little.
 LABEL_DAYS = {14: 1, 30: 2, 90: 6}
