@@ -5,7 +5,17 @@ from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, URLResolver, include, path
 
 from tasks.access import sign_in
-from tasks.web import compare, console, design, history, live, plan, rerun, task
+from tasks.web import (
+    compare,
+    console,
+    design,
+    history,
+    live,
+    plan,
+    releases,
+    rerun,
+    task,
+)
 
 admin.autodiscover()
 
@@ -16,6 +26,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("live/console", console.console_live, name="console-live"),
     path("live/plan", plan.plan, name="plan"),
     path("design", design.design, name="design"),
+    path("live/releases", releases.releases_live, name="releases-live"),
+    path("releases", releases.releases, name="releases"),
     path("history", history.history, name="history"),
     path("compare", compare.compare, name="compare"),
     path("tasks/<uuid:task_id>", task.task_page, name="task"),

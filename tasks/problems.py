@@ -33,6 +33,7 @@ from tasks.databases.sqlite3.base import DatabaseReplaced
 from tasks.disk import is_full
 from tasks.lifecycle import IdempotencyConflict, TaskDeleted, UnknownTaskType
 from tasks.models import StatusConflict, Task
+from tasks.releases import UnknownPlatform
 
 logger = logging.getLogger(__name__)
 
@@ -107,6 +108,10 @@ def _unknown_type(exc: UnknownTaskType) -> HttpResponse:
     return problem(
         404, _("Unknown task type"), str(exc), kind=KIND + "unknown-task-type"
     )
+
+
+def _unknown_platform(exc: UnknownPlatform) -> HttpResponse:
+    return problem(404, _("Unknown platform"), str(exc), kind=KIND + "unknown-platform")
 
 
 def no_such_task() -> HttpResponse:
@@ -281,6 +286,7 @@ ANSWERS: list[
 ] = [
     (ParameterErrors, _parameters),
     (UnknownTaskType, _unknown_type),
+    (UnknownPlatform, _unknown_platform),
     (Task.DoesNotExist, lambda exc: no_such_task()),
     (ScopeTooSmall, _scope),
     (StatusConflict, _conflict),

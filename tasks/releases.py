@@ -6,8 +6,9 @@ own, which nobody waits for longer than a moment, and once for many who ask.
 
 import logging
 import os
+from collections.abc import Iterable
 from functools import cache, partial
-from typing import Any
+from typing import Any, Protocol
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -18,6 +19,29 @@ from tasks.patient_reader import READ_SECONDS, PatientReader, wait_for_all
 FRESH_SECONDS = 3.0  # so long one reading answers whoever asks
 
 logger = logging.getLogger(__name__)
+
+
+class UnknownPlatform(LookupError):
+    """There is no such platform; the sentence names those there are."""
+
+    def __init__(self, name: str) -> None:
+        text = _("There is no platform “%(name)s”; there are: %(there)s.")
+        super().__init__(
+            text % {"name": name[:100], "there": ", ".join(all_platforms())}
+        )
+
+
+def require_platform(name: str) -> None:
+    """Raises UnknownPlatform."""
+    if name not in all_platforms():
+        raise UnknownPlatform(name)
+
+
+class HasProblem(Protocol):
+    """What a store says, or for the log why it can't be told."""
+
+    @property
+    def problem(self) -> str | None: ...
 
 
 @cache
@@ -45,11 +69,16 @@ def release_of(platform: str, served: Served | None) -> dict[str, Any]:
         "taskId": pointer.task_id if pointer else None,
         "manifestSha256": pointer.manifest_sha256 if pointer else None,
     }
-    if served is None:
-        entry["error"] = _("The store did not answer in time.")
-    elif served.problem is not None:
-        entry["error"] = _("The store could not be read.")
+    if error := error_of(served):
+        entry["error"] = error
     return entry
+
+
+def error_of(answer: HasProblem | None) -> str:
+    """Return why a store could not be asked, for people; "" where it could."""
+    if answer is None:
+        return _("The store did not answer in time.")
+    return _("The store could not be read.") if answer.problem is not None else ""
 
 
 def releases_within(
@@ -57,7 +86,16 @@ def releases_within(
 ) -> list[dict[str, Any]]:
     """Each platform's entry, from what its store says within this time, or said so
     many seconds ago (FRESH_SECONDS)."""
-    platforms = list(all_platforms())
+    served = served_within(seconds, all_platforms(), fresh_seconds=fresh_seconds)
+    return [release_of(name, each) for name, each in served.items()]
+
+
+def served_within(
+    seconds: float, platforms: Iterable[str], *, fresh_seconds: float | None = None
+) -> dict[str, Served | None]:
+    """Return what these platforms' stores say they serve; None for one that does not
+    say it in time."""
+    names = list(platforms)
     fresh_seconds = FRESH_SECONDS if fresh_seconds is None else fresh_seconds
-    found = wait_for_all(list(map(reader, platforms)), seconds, fresh_seconds)
-    return list(map(release_of, platforms, found))
+    found = wait_for_all(list(map(reader, names)), seconds, fresh_seconds)
+    return dict(zip(names, found, strict=True))

@@ -1,7 +1,8 @@
 """What is served, for a program that only wants to show it.
 
-With ``available`` all of the engine that the web service imports: they raise nothing of
-the engine's where ``problem_of_platforms`` finds none, and write nothing.
+With ``available`` and ``past`` all of the engine that the web service imports: they
+raise nothing of the engine's where ``problem_of_platforms`` finds none, and write
+nothing.
 """
 
 from __future__ import annotations

@@ -41,7 +41,8 @@ def served_before(pointer: Pointer, store: ReleaseStore) -> list[Pointer]:
 
 
 def read_history(store: ReleaseStore) -> list[Pointer] | None:
-    """Return the pointers that were written down, oldest first; None for no list."""
+    """Return the pointers that were written down, oldest first; None for no list, or a
+    damaged one. The first may be versions that were guessed, which have no digest."""
     content = store.history()
     if content is None:
         return None

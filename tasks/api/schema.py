@@ -32,8 +32,9 @@ PROBLEMS = {
     415: "The body is not `application/json`.",
     422: "The Idempotency-Key came before with another type or other parameters.",
     429: "Too many requests; `Retry-After` says when to come back.",
-    503: "The database does not answer, too many requests wait, or what is asked for "
-    "is still being worked out; `Retry-After` says when to come back.",
+    503: "The database, or the store that is asked, does not answer, too many requests "
+    "wait, or what is asked for is still being worked out; `Retry-After` says when to "
+    "come back.",
 }
 SCOPES = (
     "A key has one or several scopes. `read`: everything that is read. `start`: also "

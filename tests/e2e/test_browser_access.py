@@ -12,16 +12,18 @@ pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 PAGES = {
     "console": "/?type=rollback",
     "filtered": "/?recent-q=nothing-like-it",
+    "releases": "/releases",
     "history": "/history",
     "one type": "/history?type=count&status=broken",
     "comparison": "/compare?a={a}&b={b}",
     "nothing to compare": "/compare",
 }
+THE_SAME = {"A", "B", "P95", "iOS", "Android", "Facebook"}  # in both languages
 pages = pytest.mark.parametrize("path", PAGES.values(), ids=PAGES.keys())
 
 
 @pytest.fixture(scope="module")
-def tasks(service):
+def tasks(service, demo):
     """Ended, failed, running and waiting ones, so that each kind of row is there."""
     ended = [service.create("count", n=n) for n in ("3", "30")]
     ended.append(service.create("exit-code", code="7"))
@@ -73,7 +75,7 @@ def test_everything_has_its_chinese(visit, path):
         assert (
             not words.strip()
             or any("\u4e00" <= letter <= "\u9fff" for letter in words)
-            or words.strip() in {"A", "B", "P95"}  # the same in both
+            or words.strip() in THE_SAME
         ), words
 
 

@@ -57,11 +57,13 @@ def test_tasks_that_ran_are_as_the_schema_says(service, task_type, params):
 def test_what_there_is_and_how_it_is_is_as_the_schema_says(service):
     for path in (
         *("/api", "/api/tasks", "/api/tasks?limit=1&status=completed,failed"),
-        *("/api/task-types", "/api/releases", "/api/versions", "/health", "/metrics"),
+        *("/api/task-types", "/api/releases", "/api/releases/ios/history"),
+        *("/api/versions", "/health", "/metrics"),
     ):
         assert ask(service, "GET", path).status_code == 200
     nobody = "/api/tasks/00000000-0000-4000-8000-000000000000"
-    for path in (nobody, f"{nobody}/stream", f"{nobody}/logs.txt"):
+    unknown = "/api/releases/none/history"
+    for path in (nobody, f"{nobody}/stream", f"{nobody}/logs.txt", unknown):
         assert ask(service, "GET", path).status_code == 404
     wrong = {"X-API-Key": "wrong"}
     assert ask(service, "GET", f"/api/streams?source={nobody[11:]}").status_code == 200

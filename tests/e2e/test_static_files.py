@@ -16,6 +16,7 @@ IMPORTED = re.compile(r"""(?:\bfrom|\bimport)\s*\(?\s*["']([^"']+)["']""")
 HASHED = re.compile(r"\.[0-9a-f]{12}\.\w+$")
 PAGES = (
     "/",
+    "/releases",
     "/history",
     "/compare",
     "/tasks/{task}",

@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from resources.platforms import TITLES
-from tasks import releases, versions
+from tests.tasks.served import forget_readings
 
 
 @pytest.fixture
@@ -21,11 +21,6 @@ def store(tmp_path, monkeypatch, settings):
     for name in ("", *(f"_{platform.upper()}" for platform in TITLES)):
         monkeypatch.delenv(f"RESOURCE_STORE{name}", raising=False)
     settings.DATA_DIR = tmp_path
-    _forget_what_was_read()
+    forget_readings()
     yield tmp_path / "resources/store"
-    _forget_what_was_read()
-
-
-def _forget_what_was_read():
-    releases.reader.cache_clear()
-    versions.reader.cache_clear()
+    forget_readings()

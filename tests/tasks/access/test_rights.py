@@ -113,11 +113,12 @@ def test_at_the_upgrade_a_group_that_was_called_admin_gives_no_rights():
 # --- The doors: what each group may do ----------------------------------------------
 
 READ = [
-    "/", "/history", "/compare", "/live", "/live/console", "/design",
+    "/", "/releases", "/history", "/compare", "/design",
+    "/live", "/live/console", "/live/releases",
     "/tasks/{task}", "/tasks/{task}/panel", "/tasks/{task}/facts",
     "/api/tasks", "/api/task-types", "/api/tasks/{task}", "/api/tasks/{task}/status",
     "/api/tasks/{task}/logs", "/api/tasks/{task}/logs.txt", "/api/releases",
-    "/api/versions",
+    "/api/releases/ios/history", "/api/versions",
     "/admin/", "/admin/tasks/", "/admin/tasks/task/", "/admin/tasks/task/export/",
     "/admin/tasks/task/{task}/change/", "/admin/tasks/task/{task}/history/",
     "/admin/tasks/runner/",

@@ -51,7 +51,11 @@ def own_types(use_task_types):
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/live", "/live/console", "/tasks/{id}", "/tasks/{id}/panel"]
+    "path",
+    [
+        *("/", "/live", "/live/console", "/releases", "/live/releases"),
+        *("/tasks/{id}", "/tasks/{id}/panel"),
+    ],
 )
 def test_a_page_asks_strangers_and_non_staff_to_log_in(stranger, bob, path):
     path = path.format(id=TaskFactory().pk)

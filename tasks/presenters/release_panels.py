@@ -1,0 +1,106 @@
+"""Each platform's releases for people: what is live, what was, and the way back."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.utils import timezone
+
+from tasks.access.actor import Actor
+from tasks.catalog.loader import catalog
+from tasks.catalog.task_type import ParameterErrors
+from tasks.presenters.links import deep_link
+from tasks.presenters.release_history import SpanRow, rows_of, tasks_of
+from tasks.presenters.releases import PATIENCE_SECONDS, title_of
+from tasks.presenters.ribbon import Ribbon, Window, ribbon_of
+from tasks.presenters.wording import ago_text
+from tasks.release_history import History, histories_within
+
+ROWS = 12  # of a platform's moves, until all are asked for
+ROLLBACK, FIRST = "rollback", "full-sync"  # types of the product's own
+
+
+@dataclass(frozen=True)
+class ReleasePanel:
+    """One platform."""
+
+    history: History
+    rows: list[SpanRow]  # the newest, or all
+    ribbon: Ribbon
+    back: str  # a form that rolls back, filled in; "" where the reader may not
+    now: datetime
+
+    @property
+    def platform(self) -> str:
+        return self.history.platform
+
+    @property
+    def title(self) -> str:
+        return title_of(self.platform)
+
+    @property
+    def live(self) -> SpanRow | None:
+        return self.rows[0] if self.rows else None
+
+    @property
+    def ago(self) -> str:
+        since = self.live and self.live.span.since
+        return ago_text(since, self.now) if since else ""
+
+    @property
+    def count(self) -> int:
+        return len(self.history.spans)
+
+    @property
+    def versions(self) -> list[str]:
+        """Those that were served, newest first."""
+        return list(dict.fromkeys(span.version for span in self.history.spans))
+
+
+def release_panels(actor: Actor, days: int, whole: str = "") -> list[ReleasePanel]:
+    """Return a panel for each platform, with all moves of the one that is ``whole``."""
+    now = timezone.now()
+    window = Window.ending(now, days)
+    histories = histories_within(PATIENCE_SECONDS).values()
+    tasks = tasks_of(
+        span
+        for history in histories
+        for n, span in enumerate(history.spans)
+        if n < ROWS or history.platform == whole or window.ends_of(span)
+    )
+    return [
+        ReleasePanel(
+            history,
+            rows_of(
+                history.spans[: None if history.platform == whole else ROWS],
+                tasks,
+                now,
+            ),
+            ribbon_of(history, window, tasks, now),
+            rollback_link(history.platform, history.goes_back_to, actor),
+            now,
+        )
+        for history in histories
+    ]
+
+
+def rollback_link(platform: str, version: str | None, actor: Actor) -> str:
+    """Return the form that makes an earlier version of one platform live again, filled
+    in; "" where there is no such form, or they may not start it."""
+    kind = catalog().get(ROLLBACK)
+    if version is None or kind is None or kind.hidden or not actor.may_start(kind):
+        return ""
+    params = {"version": version, "platforms": platform}
+    try:
+        kind.validated(params)
+    except ParameterErrors:  # it has no such platform: it would roll back them all
+        return ""
+    return deep_link(ROLLBACK, params)
+
+
+def first_release(actor: Actor) -> tuple[str, str] | None:
+    """Return the form that publishes a version everywhere, and its title; None where
+    there is none, or they may not start it."""
+    kind = catalog().get(FIRST)
+    if kind is None or kind.hidden or not actor.may_start(kind):
+        return None
+    return deep_link(FIRST, {}), kind.local(kind.title)

@@ -1,0 +1,124 @@
+"""What each platform served when, as its store keeps it.
+
+It is read as the live versions are (``releases``), but seldom: again only where the
+pointer has moved since, or after a while.
+"""
+
+import logging
+import os
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache, partial
+
+from django.conf import settings
+from django.utils.dateparse import parse_datetime
+
+from resources.releases import past
+from resources.releases.current import all_platforms
+from resources.releases.past import Past, read_past
+from tasks.patient_reader import PatientReader
+from tasks.releases import FRESH_SECONDS, error_of, served_within
+
+KEPT_SECONDS = 60.0
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Span:
+    """A version for as long as it was served; what nobody wrote down is None."""
+
+    version: str
+    since: datetime | None
+    until: datetime | None
+    previous: str | None
+    task_id: str | None
+    manifest_sha256: str | None
+    is_live: bool
+    is_rollback: bool
+    is_first: bool
+    number: int  # grows with time, whatever clocks say; it stays a span's own
+
+
+@dataclass(frozen=True)
+class History:
+    """One platform's spans, newest first; none where ``error`` says why."""
+
+    platform: str
+    spans: tuple[Span, ...]
+    goes_back_to: str | None  # by a rollback
+    error: str = ""
+
+
+@cache
+def history_reader(platform: str) -> PatientReader[Past]:
+    """The one reader of a platform's history in this process."""
+    return PatientReader(partial(_read, platform), f"history of {platform}")
+
+
+def _read(platform: str) -> Past:
+    environment = {**os.environ, "DATA_DIR": str(settings.DATA_DIR)}
+    found = read_past(platform, environment)
+    if found.problem is not None:
+        logger.warning("history platform=%s: %s", platform, found.problem[:500])
+    return found
+
+
+def histories_within(
+    seconds: float, platforms: Iterable[str] | None = None
+) -> dict[str, History]:
+    """Return the history of each platform, or of these, as their stores tell it within
+    this time."""
+    until = time.monotonic() + seconds
+    names = list(all_platforms() if platforms is None else platforms)
+    readers = {name: history_reader(name) for name in names}
+    for reader in readers.values():
+        reader.start(KEPT_SECONDS)
+    for name, served in served_within(seconds, names).items():
+        known = readers[name].wait(0)
+        if error_of(known) or error_of(served):
+            readers[name].start(FRESH_SECONDS)
+        elif known and served and known.pointer != served.pointer:
+            readers[name].start(0.0)
+    return {
+        name: _history(name, reader.wait(max(0.0, until - time.monotonic())))
+        for name, reader in readers.items()
+    }
+
+
+def moment_of(text: str | None) -> datetime | None:
+    """Return the time that a pointer says; None where it says none that can be."""
+    try:
+        found = parse_datetime(text) if text else None
+    except ValueError:
+        return None
+    return found and found.replace(tzinfo=found.tzinfo or UTC)
+
+
+def _history(platform: str, found: Past | None) -> History:
+    if found is None or found.problem is not None:
+        return History(platform, (), None, error_of(found))
+    spans: list[Span] = []
+    number = -1
+    for span in reversed(found.spans):
+        since = moment_of(span.since)
+        number = max(number + 1, int(since.timestamp() * 1000) if since else 0)
+        spans.append(_span(span, since, number))
+    return History(platform, tuple(spans[::-1]), past.goes_back_to(found.spans))
+
+
+def _span(span: past.Span, since: datetime | None, number: int) -> Span:
+    return Span(
+        version=span.version,
+        since=since,
+        until=moment_of(span.until),
+        previous=span.previous,
+        task_id=span.task_id,
+        manifest_sha256=span.manifest_sha256,
+        is_live=span.is_live,
+        is_rollback=span.is_rollback,
+        is_first=span.is_first,
+        number=number,
+    )

@@ -1,0 +1,70 @@
+"""The page of releases in a real browser: kept true by itself, and the way back."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+pytestmark = [pytest.mark.e2e, pytest.mark.browser]
+
+
+@pytest.fixture
+def published(service, demo):
+    """v885 is live everywhere, after v884; at the end v884 is again."""
+    service.wait_for(service.create("full-sync", version="v885", guard="100"))
+    yield
+    service.wait_for(service.create("rollback", version="v884"))
+
+
+def panel_of(page, title):
+    heading = page.get_by_role("heading", name=title, exact=True)
+    return page.locator("section.release", has=heading)
+
+
+def test_a_rollback_shows_by_itself_and_another_is_one_form_away(
+    open_page, service, published
+):
+    page = open_page("/releases", timezone_id="Asia/Shanghai")
+    ios, android = panel_of(page, "iOS"), panel_of(page, "Android")
+    expect(page.locator("[data-part=connection]")).to_have_text("live")
+    expect(ios.locator(".release-version")).to_have_text("v885")
+    newest = ios.locator("tbody tr").first
+    short = re.compile(r"^\d\d-\d\d \d\d:\d\d$")
+    expect(newest.locator("time")).to_have_text(short)
+    marks = ios.locator(".ribbon-mark")
+    before = marks.count()
+
+    task_id = service.create("rollback", version="v884", platforms="ios")
+    expect(ios.locator(".release-version")).to_have_text("v884")
+    expect(newest).to_contain_text("Rolled back")
+    expect(newest.locator("a")).to_have_attribute("href", f"/tasks/{task_id}")
+    expect(marks).to_have_count(before + 1)
+    expect(android.locator(".release-version")).to_have_text("v885")
+
+    marks.last.locator(".ribbon-target").hover()
+    card = page.locator(".ribbon-card")
+    expect(card).to_contain_text("v884")
+    expect(card).to_contain_text("Rolled back")
+    page.mouse.move(1, 1)
+    expect(card).to_have_count(0)
+
+    android.get_by_role("link", name="Roll back to v884…").click()
+    form = page.locator("form[data-launch=rollback]")
+    expect(form.locator("[name=version]")).to_have_value("v884")
+    expect(form.locator("[name=platforms]")).to_have_value("android")
+
+
+def test_days_begin_at_the_readers_midnight(open_page, demo):
+    page = open_page("/releases", timezone_id="Asia/Shanghai")
+    ribbon = panel_of(page, "iOS").locator("[data-ribbon]")
+    hours = ribbon.evaluate(
+        """ribbon => {
+          const { since, until } = ribbon.dataset;
+          return [...ribbon.querySelectorAll("[data-day]")].map((tick) => {
+            const share = parseFloat(tick.getAttribute("x")) / 100;
+            const at = new Date(Number(since) + share * (until - since));
+            return Math.round((at - new Date(`${tick.dataset.day}T00:00Z`)) / 3.6e6);
+          });
+        }"""
+    )
+    assert set(hours) == {-8}

@@ -1,0 +1,30 @@
+"""Stores that served something, as the engine writes it down."""
+
+import json
+
+from resources.stores.pointer import Pointer
+from tasks import release_history, releases, versions
+from tasks.timestamps import iso
+
+
+def served(version, since=None, *, previous=None, task_id=None):
+    """A pointer as it was published at a time."""
+    return Pointer(version, "a" * 64, previous, iso(since), task_id and str(task_id))
+
+
+def write_pointers(store, platform, *pointers):
+    """Write what a platform served, oldest first, the last of which is live."""
+    folder = store / platform
+    folder.mkdir(parents=True, exist_ok=True)
+    *before, live = pointers
+    before = [json.loads(pointer.encode()) for pointer in before]
+    history = {"format": "release-history/1", "pointers": before}
+    (folder / "history.json").write_text(json.dumps(history))
+    (folder / "current.json").write_bytes(live.encode())
+
+
+def forget_readings():
+    """Have every store read again by whoever asks next."""
+    releases.reader.cache_clear()
+    versions.reader.cache_clear()
+    release_history.history_reader.cache_clear()

@@ -1,0 +1,256 @@
+"""The page of releases: what is live, what was live when, and the way back."""
+
+import os
+import re
+import time
+from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from django.db import connection
+from django.template.loader import render_to_string
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from tasks.presenters import release_panels
+from tests.factories import TaskFactory
+from tests.tasks.served import served, write_pointers
+
+pytestmark = pytest.mark.django_db
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
+
+
+@pytest.fixture
+def admin(person):
+    return person("admin")
+
+
+@pytest.fixture
+def task():
+    return TaskFactory(type="full-sync", status="completed", created_by="carol")
+
+
+def publish(store, *versions, platform="ios", task_id=None):
+    """Serve these versions for a day each, the last of them for an hour so far."""
+    now = timezone.now()
+    times = [now - HOUR - n * DAY for n in range(len(versions))][::-1]
+    before = [None, *versions]
+    pointers = [
+        served(version, at, previous=before[n], task_id=task_id)
+        for n, (version, at) in enumerate(zip(versions, times, strict=True))
+    ]
+    write_pointers(store, platform, *pointers)
+
+
+def panel_of(answer, platform="ios"):
+    (panel,) = [p for p in answer.context["panels"] if p.platform == platform]
+    return panel
+
+
+def text_of(html):
+    return " ".join(re.sub(r"<[^>]+>", " ", html).split())
+
+
+def section(answer, platform="ios"):
+    """One platform's panel, as people read it."""
+    html = answer.text.split(f'aria-labelledby="release-{platform}-title"')[1]
+    return text_of(html.split("</section>")[0].partition(">")[2])
+
+
+def back_of(answer, platform="ios"):
+    """What the link that rolls back fills in; None where there is none."""
+    back = panel_of(answer, platform).back
+    if not back:
+        return None
+    assert back.replace("&", "&amp;") in answer.text
+    return {name: values[0] for name, values in parse_qs(urlsplit(back).query).items()}
+
+
+def test_a_panel_says_what_is_live_since_when_by_whom_and_what_was_before(
+    staff, store, task
+):
+    publish(store, "v884", "v885", task_id=task.pk)
+    text = section(staff.get("/releases"))
+    assert "v885 live Since 1 h ago" in text
+    assert "Published by Full sync v885 carol Previous v884" in text
+
+
+def test_the_moves_are_listed_newest_first_with_how_long_each_was_live(
+    staff, store, task
+):
+    publish(store, "v884", "v885", "v884", "v885", task_id=task.pk)
+    answer = staff.get("/releases")
+    rows = panel_of(answer).rows
+    assert [row.span.version for row in rows] == ["v885", "v884", "v885", "v884"]
+    assert [row.served_for for row in rows] == ["1 h 0 m", *["1 d 0 h"] * 3]
+    moves = [text_of(row) for row in answer.text.split("<tr")[2:6]]
+    assert "Published again" in moves[0]
+    assert "Rolled back" in moves[1]
+    assert "First published" in moves[2]
+    assert "First published" in moves[3]
+    assert "Full sync v885 carol" in moves[1]
+
+
+def test_a_long_history_is_cut_until_all_of_it_is_asked_for(staff, store):
+    count = release_panels.ROWS + 3
+    publish(store, *(f"v{n}" for n in range(count)))
+    answer = staff.get("/releases?days=30")
+    assert len(panel_of(answer).rows) == release_panels.ROWS
+    assert f"Show all {count}" in section(answer)
+    link = re.search(r'href="(\?[^"]*all=ios[^"]*)"', answer.text)[1]
+    answer = staff.get("/releases" + link.replace("&amp;", "&"))
+    assert len(panel_of(answer).rows) == count
+    assert answer.context["days"] == 30
+    assert "Show all" not in section(answer)
+
+
+def test_it_offers_to_go_back_to_the_version_before(admin, store):
+    publish(store, "v883", "v884", "v885")
+    answer = admin.get("/releases")
+    assert back_of(answer) == {
+        "type": "rollback",
+        "version": "v884",
+        "platforms": "ios",
+    }
+    assert "Roll back to v884 …" in section(answer)
+    form = admin.get(panel_of(answer).back).context["forms"]
+    (chosen,) = [each for each in form if each.is_chosen]
+    assert chosen.kind.name == "rollback"
+    assert {field.name: field.value for field in chosen.fields} == {
+        "version": "v884",
+        "platforms": "ios",
+    }
+
+
+def test_after_a_rollback_the_way_back_is_to_one_that_is_older_still(admin, store):
+    publish(store, "v883", "v884", "v885", "v884")
+    assert back_of(admin.get("/releases"))["version"] == "v883"
+
+
+@pytest.mark.parametrize("group", ["viewer", "operator"])
+def test_who_may_not_roll_back_is_not_offered_it(person, store, group):
+    publish(store, "v884", "v885")
+    answer = person(group).get("/releases")
+    assert back_of(answer) is None
+    assert "Roll back to" not in answer.text
+
+
+def test_a_platform_that_the_form_does_not_know_is_not_rolled_back_with_all_others(
+    admin, store, monkeypatch
+):
+    monkeypatch.setenv("RESOURCE_PLATFORMS", "wechat=WeChat,ios")
+    for platform in ("wechat", "ios"):
+        publish(store, "v884", "v885", platform=platform)
+    answer = admin.get("/releases")
+    assert back_of(answer, "wechat") is None
+    assert back_of(answer, "ios") is not None
+
+
+def test_nothing_goes_back_where_there_is_no_such_type(admin, store, use_task_types):
+    publish(store, "v884", "v885")
+    use_task_types('[say]\n[[say.steps]]\ncommand = ["true"]\n')
+    answer = admin.get("/releases")
+    assert back_of(answer) is None
+    assert answer.context["first_release"] is None
+
+
+def test_a_platform_that_published_nothing_says_what_to_do(person, store):
+    answer = person("operator").get("/releases")
+    assert section(answer) == "iOS Nothing is published yet. Start Full sync"
+    assert 'href="/?type=full-sync"' in answer.text
+    assert section(person("viewer").get("/releases")) == "iOS Nothing is published yet."
+
+
+def test_a_store_that_can_not_be_read_is_said_and_the_others_are_shown(staff, store):
+    publish(store, "v885", platform="android")
+    publish(store, "v885")
+    (store / "ios/current.json").write_bytes(b"{")
+    answer = staff.get("/releases")
+    assert section(answer) == "iOS The store could not be read."
+    assert "v885 live" in section(answer, "android")
+    assert answer.text.count("data-unanswered") == 1
+
+
+def test_a_store_that_hangs_holds_the_page_up_for_a_moment_only(staff, store):
+    publish(store, "v885", platform="android")
+    hanging = store / "ios/current.json"
+    hanging.parent.mkdir(parents=True)
+    os.mkfifo(hanging)
+    started = time.monotonic()
+    answer = staff.get("/releases")
+    assert time.monotonic() - started < 2
+    assert section(answer) == "iOS The store did not answer in time."
+    assert "v885 live" in section(answer, "android")
+    hanging.write_bytes(b"")  # lets the reader go
+
+
+def test_what_nobody_wrote_down_is_not_made_up(staff, store):
+    write_pointers(store, "ios", served("v885", previous="v884"))
+    (store / "ios/history.json").unlink()
+    text = section(staff.get("/releases"))
+    assert "v885 live Since – Published by – Previous v884" in text
+    assert "v885 Start not recorded" in text
+    assert "v884 Not recorded" in text
+
+
+@pytest.mark.parametrize(
+    ("given", "days"), [("30", 30), ("90", 90), ("14", 14), ("x", 14), ("7", 14)]
+)
+def test_the_address_says_how_many_days_are_shown(staff, store, given, days):
+    publish(store, "v885")
+    answer = staff.get(f"/releases?days={given}")
+    assert answer.context["days"] == days
+    assert panel_of(answer).ribbon.window.days == days
+    assert len(re.findall(r'aria-current="true"', answer.text)) == 1
+
+
+def test_the_parts_that_change_are_those_of_the_page(staff, store):
+    publish(store, "v884", "v885")
+    page, parts = staff.get("/releases").text, staff.get("/live/releases").text
+    swapped = re.findall(r'data-swap="([^"]+)"', parts)
+    assert "release-ios" in swapped
+    assert "moves-facebook" in swapped
+    for place in swapped:
+        assert f'id="{place}"' in page
+
+
+def test_tasks_are_asked_for_once_however_many_platforms_there_are(staff, store):
+    def queries():
+        with CaptureQueriesContext(
+            connection,
+        ) as found:
+            staff.get("/releases")
+        return [
+            query for query in found.captured_queries if '"tasks_task"' in query["sql"]
+        ]
+
+    for platform in ("ios", "android", "facebook"):
+        ids = [TaskFactory(status="completed").pk for _ in range(2)]
+        publish(store, "v884", "v885", platform=platform, task_id=ids[0])
+    assert len(queries()) == 1
+
+
+def test_the_pages_lead_to_it(staff, store):
+    assert 'href="/releases"' in staff.get("/").text
+    page = staff.get("/releases").text
+    assert re.search(r'href="/releases"\s+aria-current="page"', page)
+
+
+def test_two_versions_are_chosen_to_be_compared(staff, store, rf):
+    publish(store, "v883", "v884", "v885")
+    answer = staff.get("/releases?platform=ios&from=v883&to=v885&days=30")
+    html = render_to_string(
+        "release_compare.html",
+        {
+            "panel": panel_of(answer),
+            "compared": answer.context["compared"],
+            "days": answer.context["days"],
+        },
+        answer.wsgi_request,
+    )
+    chosen = re.findall(r"<option\s+selected>(\w+)", html)
+    assert chosen == ["v883", "v885"]
+    assert 'name="days" value="30"' in html
+    other = {"panel": panel_of(answer), "compared": {}}
+    html = render_to_string("release_compare.html", other, rf.get("/releases"))
+    assert re.findall(r"<option\s+selected>(\w+)", html) == ["v884"]
