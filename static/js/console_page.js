@@ -7,6 +7,7 @@ import { mountTypeFilter } from "./launch_filter.js";
 import { mountLive, refreshLive, refreshSoon } from "./live.js";
 import { NowList, showConnection } from "./now_list.js";
 import { mountRecent, partsAddress } from "./recent.js";
+import { mountRibbons } from "./ribbon.js";
 import { isSignedOut } from "./session.js";
 import { mountThemeSwitch } from "./theme_switch.js";
 import { mountTimes } from "./times.js";
@@ -17,6 +18,7 @@ const now = new NowList(document.getElementById("now"));
 
 mountThemeSwitch();
 mountTimes();
+mountRibbons();
 mountLaunch();
 mountRecent();
 mountKeys({ "/": mountTypeFilter() });

@@ -34,6 +34,7 @@ class Page(NamedTuple):
     next: Position | None
     previous: Position | None
 
+
 class ReleasesView(ApiView):
     @described(
         "Live versions",

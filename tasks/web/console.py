@@ -12,7 +12,8 @@ from tasks import lifecycle
 from tasks.access.staff import actor, staff_form, staff_page
 from tasks.catalog.task_type import ParameterErrors
 from tasks.models import Task
-from tasks.presenters.releases import live_rows
+from tasks.presenters.release_panels import release_panels
+from tasks.presenters.ribbon import DAYS
 from tasks.presenters.task import Shown
 from tasks.web.filters import Filters
 from tasks.web.launch import grouped, launch_forms, link_back, start
@@ -60,7 +61,7 @@ def parts(request: HttpRequest) -> dict[str, Any]:
     return {
         "filters": filters,
         "recent": [Shown(task, now) for task in recent],
-        "releases": live_rows(actor(request)),
+        "releases": release_panels(actor(request), DAYS),
         "failures": recent_failures(now),
         **now_parts(),
         **live_parts(),

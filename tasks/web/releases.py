@@ -7,6 +7,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from tasks.access.staff import actor, staff_page
+from tasks.presenters.changes import TYPED_SECONDS, ShownChanges, shown_changes
 from tasks.presenters.release_panels import first_release, release_panels
 from tasks.presenters.ribbon import DAYS, LABEL_DAYS
 from tasks.web.live import live_parts
@@ -15,7 +16,8 @@ from tasks.web.live import live_parts
 @require_GET
 @staff_page
 def releases(request: HttpRequest) -> HttpResponse:
-    return render(request, "releases_page.html", _parts(request))
+    context = {**_parts(request), "can_compare": True, "changes": _changes(request)}
+    return render(request, "releases_page.html", context)
 
 
 @require_GET
@@ -37,6 +39,16 @@ def _parts(request: HttpRequest) -> dict[str, Any]:
         },
         **live_parts(),
     }
+
+
+def _changes(request: HttpRequest) -> ShownChanges | None:
+    """Return what the two versions that the address names differ by; None where it
+    names none."""
+    platform, version = request.GET.get("platform", ""), request.GET.get("to", "")
+    if not platform or not version:
+        return None
+    since = request.GET.get("from", "")
+    return shown_changes(platform, version, since, seconds=TYPED_SECONDS)
 
 
 def _days(request: HttpRequest) -> int:
