@@ -5,7 +5,7 @@ from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, URLResolver, include, path
 
 from tasks.access import sign_in
-from tasks.web import compare, console, history, live, rerun, task
+from tasks.web import compare, console, history, live, palette, rerun, task
 
 admin.autodiscover()
 
@@ -15,6 +15,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("live", live.live, name="live"),
     path("live/console", console.console_live, name="console-live"),
     path("history", history.history, name="history"),
+    path("palette", palette.palette, name="palette"),
     path("compare", compare.compare, name="compare"),
     path("tasks/<uuid:task_id>", task.task_page, name="task"),
     path("tasks/<uuid:task_id>/panel", task.panel, name="task-panel"),

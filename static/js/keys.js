@@ -1,6 +1,9 @@
-// Single keys, while nobody types and no dialog is open.
+// Single keys, while nobody types and no dialog is open; and the way into the palette.
+
+import { mountPalette } from "./palette.js";
 
 export function mountKeys(actions) {
+  mountPalette();
   for (const button of document.querySelectorAll("[data-open]")) {
     button.hidden = false;
     button.addEventListener("click", () => open(button.dataset.open));
