@@ -80,6 +80,7 @@ export class List {
   group({ name, entries }) {
     const caption = element("div", "caption", this.texts[name]);
     caption.id = `palette-${name}`;
+    caption.setAttribute("role", "presentation");
     const group = element("div", "", caption, ...entries.map((entry) => this.row(entry, name)));
     group.setAttribute("role", "group");
     group.setAttribute("aria-labelledby", caption.id);

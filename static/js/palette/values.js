@@ -4,14 +4,17 @@
 const SPACE = /\s+/u;
 // Where a word may come from two: 回滚|ios, fs|886, fs|v886.
 const SEAM =
-  /(?<=\p{Script=Han})(?=[a-z0-9])|(?<=[a-z0-9])(?=\p{Script=Han})|(?<=[a-z])(?=v?[0-9])/iu;
+  /(?<=\p{Script=Han})(?=[a-z0-9])|(?<=[a-z0-9])(?=\p{Script=Han})|(?<=[a-uw-z])(?=v?[0-9])/iu;
 const MOST_PIECES = 6;
 const SHORTEST_BEGINNING = 3; // of a choice that is not typed whole
 const FREE_TEXT = 4; // what it costs to take a word for a text that may be anything
 
-// Each way to read a query: words of a name, and values. There are 64 at most.
+// Each way to read a query: words of a name, and values. There are 64 at most; what is
+// longer than anybody types is a name.
 export function readings(query) {
-  const pieces = query.split(SPACE).flatMap(cut).slice(0, MOST_PIECES);
+  const words = query.split(SPACE);
+  const pieces = words.flatMap(cut);
+  if (pieces.length > MOST_PIECES) return [{ words, values: [] }];
   return Array.from({ length: 2 ** pieces.length }, (_, taken) => ({
     words: runs(pieces, (i) => !(taken & (1 << i))),
     values: runs(pieces, (i) => Boolean(taken & (1 << i))),

@@ -114,7 +114,7 @@ def test_at_the_upgrade_a_group_that_was_called_admin_gives_no_rights():
 
 READ = [
     "/", "/history", "/compare", "/live", "/live/console",
-    "/tasks/{task}", "/tasks/{task}/panel", "/tasks/{task}/facts",
+    "/palette", "/tasks/{task}", "/tasks/{task}/panel", "/tasks/{task}/facts",
     "/api/tasks", "/api/task-types", "/api/tasks/{task}", "/api/tasks/{task}/status",
     "/api/tasks/{task}/logs", "/api/tasks/{task}/logs.txt", "/api/releases",
     "/admin/", "/admin/tasks/", "/admin/tasks/task/", "/admin/tasks/task/export/",
