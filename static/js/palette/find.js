@@ -16,13 +16,14 @@ export function find(query, data, hasLog = false) {
   if (!typed) return grouped(everything(data));
   const direct = addressed(typed, data.texts, hasLog);
   if (direct?.task) return grouped({ go: [direct] });
+  const ways = readings(typed);
   const others = [...data.pages, ...data.lasts, ...data.acts];
   const groups = grouped({
-    start: ranked(data.types.map((type) => read(typed, type, data.console))),
+    start: ranked(data.types.map((type) => best(ways, type, data.console))),
     go: ranked([direct, ...others.map((other) => named(typed, other))]),
   });
-  const best = ({ entries }) => entries[0].cost;
-  return groups.sort((a, b) => best(a) - best(b));
+  const first = ({ entries }) => entries[0].cost;
+  return groups.sort((a, b) => first(a) - first(b));
 }
 
 function everything({ types, console, pages, lasts, acts }) {
@@ -49,13 +50,13 @@ function named(typed, entry) {
 }
 
 // The best of all ways to read a query as that type's name and values; null if none is.
-function read(typed, type, console) {
-  return readings(typed).reduce((best, { words, values }) => {
+function best(ways, type, console) {
+  return ways.reduce((before, { words, values }) => {
     const given = assigned(values, type.params);
     const found = given && matched(words, given.params, type);
-    if (!found) return best;
+    if (!found) return before;
     const cost = found.cost + given.cost;
-    if (best?.cost <= cost) return best;
+    if (before?.cost <= cost) return before;
     return form(type, console, given.params, { ...found, cost });
   }, null);
 }
@@ -84,11 +85,11 @@ function form(type, console, given, found) {
 // What to ask the API for, to find tasks that a query means. By itself it finds texts in
 // the names of types, but no titles and no letters of words.
 export function tasksLike(query, groups) {
-  const best = groups[0]?.entries[0];
-  if (best?.last !== undefined) return best.last ? { status: best.last } : {};
-  if (!best?.type || (!best.version && best.type.includes(query.toLowerCase()))) {
+  const first = groups[0]?.entries[0];
+  if (first?.last !== undefined) return first.last ? { status: first.last } : {};
+  if (!first?.type || (!first.version && first.type.includes(query.toLowerCase()))) {
     return { q: query };
   }
-  const version = best.version ? { version: best.version } : {};
-  return best.isNamed ? { type: best.type, ...version } : version;
+  const version = first.version ? { version: first.version } : {};
+  return first.isNamed ? { type: first.type, ...version } : version;
 }

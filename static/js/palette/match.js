@@ -10,20 +10,34 @@ const UNMATCHED = 0.02; // of two names that fit alike the shorter one is meant
 const LONGEST = 64; // characters
 
 // name: text, and letters, which has those of each character where it is Chinese.
-// Resolves to what it costs and at which characters it fits; to null where it does not.
+// Returns what it costs and at which characters it fits; null where it does not.
 export function match(typed, name) {
   const wanted = [...typed.toLowerCase()].slice(0, LONGEST);
-  const there = [...name.text];
-  if (!wanted.length || wanted.length > there.length) return null;
-  const opens = there.map((_, j) => opensWord(there, j));
-  let row = wanted.reduce((before, character, i) => {
-    const fits = there.map((_, j) => isOneOf(character, there[j], name.letters?.[j]));
-    return fits.map((fit, j) => (fit ? reached(i, j, before, opens) : null));
-  }, []);
-  row = row.filter(Boolean).sort((a, b) => a.cost - b.cost);
-  if (!row.length || row[0].cost > MOST(wanted.length)) return null;
-  const cost = row[0].cost + UNMATCHED * (there.length - wanted.length);
-  return { cost, at: row[0].at };
+  const { choices, opens } = prepared(name);
+  if (!wanted.length || wanted.length > choices.length) return null;
+  let row = [];
+  for (const [i, character] of wanted.entries()) {
+    const before = row;
+    row = choices.map((ones, j) =>
+      ones.includes(character) ? reached(i, j, before, opens) : null,
+    );
+    if (!row.some(Boolean)) return null;
+  }
+  const best = row.filter(Boolean).reduce((a, b) => (b.cost < a.cost ? b : a));
+  if (best.cost > MOST(wanted.length)) return null;
+  return { cost: best.cost + UNMATCHED * (choices.length - wanted.length), at: best.at };
+}
+
+const known = new WeakMap();
+
+// Of each character of a name: what may be typed for it, and whether a word begins there.
+function prepared(name) {
+  if (!known.has(name)) {
+    const there = [...name.text];
+    const choices = there.map((c, j) => c.toLowerCase() + (name.letters?.[j] ?? ""));
+    known.set(name, { choices, opens: there.map((_, j) => opensWord(there, j)) });
+  }
+  return known.get(name);
 }
 
 // The best of several names, with the one it is.
@@ -49,10 +63,6 @@ function matchEach(words, name) {
   const cost = found.reduce((sum, one) => sum + one.cost, words.length);
   const at = [...new Set(found.flatMap((one) => one.at))].sort((a, b) => a - b);
   return { cost, at, name };
-}
-
-function isOneOf(character, there, letters = "") {
-  return there.toLowerCase() === character || letters.includes(character);
 }
 
 // The i-th character at the j-th of the name, behind the cheapest place of the one before.

@@ -44,9 +44,10 @@ export function assigned(values, params) {
   const taken = new Map();
   let cost = 0;
   for (const value of values) {
-    const param = params.find((one) => !taken.has(one) && fitting(value, one));
+    let found = null;
+    const param = params.find((one) => !taken.has(one) && (found = fitting(value, one)));
     if (!param) return null;
-    taken.set(param, fitting(value, param));
+    taken.set(param, found);
     if (!param.pattern && !param.choices.length) cost += FREE_TEXT;
   }
   return { cost, params: [...taken].map(([param, found]) => ({ param, ...found })) };
@@ -74,10 +75,17 @@ function prefixOf(pattern) {
   return /^[\w-]*(?![*?{])/u.exec(pattern)[0];
 }
 
+const made = new Map();
+
 function isLike(value, pattern) {
+  if (!made.has(pattern)) made.set(pattern, expression(pattern));
+  return Boolean(made.get(pattern)?.test(value));
+}
+
+function expression(pattern) {
   try {
-    return new RegExp(`^(?:${pattern})$`, "u").test(value);
+    return new RegExp(`^(?:${pattern})$`, "u");
   } catch {
-    return false; // a pattern that only Python knows
+    return null; // a pattern that only Python knows
   }
 }
