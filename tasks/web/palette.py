@@ -18,7 +18,7 @@ from tasks.web.pinyin import initials
 Json = dict[str, Any]
 
 # A page's name in the addresses, how it reads, and by what else it is found.
-PAGES = (
+PAGES: tuple[tuple[str, object, list[str]], ...] = (
     ("console", _("Now"), ["Console"]),
     ("releases", _("Releases"), []),
     ("history", _("History"), []),
