@@ -5,7 +5,17 @@ from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, URLResolver, include, path
 
 from tasks.access import sign_in
-from tasks.web import compare, console, history, live, palette, rerun, task
+from tasks.web import (
+    compare,
+    console,
+    design,
+    history,
+    live,
+    palette,
+    plan,
+    rerun,
+    task,
+)
 
 admin.autodiscover()
 
@@ -14,6 +24,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", console.console, name="console"),
     path("live", live.live, name="live"),
     path("live/console", console.console_live, name="console-live"),
+    path("live/plan", plan.plan, name="plan"),
+    path("design", design.design, name="design"),
     path("history", history.history, name="history"),
     path("palette", palette.palette, name="palette"),
     path("compare", compare.compare, name="compare"),

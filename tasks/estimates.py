@@ -2,28 +2,60 @@
 
 from collections.abc import Iterable
 from statistics import median
+from typing import NamedTuple
 
 from tasks.models import Task
 
 RUNS = 20  # the newest ones count
 LEAST_RUNS = 3  # fewer say nothing
+LEAST_PROGRESS = 10  # percent; less says nothing of what is left
 
 
-def usual_seconds(types: Iterable[str]) -> dict[str, float]:
-    """For each of these types the median of its newest completed runs, whatever their
-    version; types that hardly ever ran are left out."""
-    usual: dict[str, float] = {}
+class Usual(NamedTuple):
+    """How many seconds a type usually takes: the middle of its newest completed runs,
+    and the fastest and the slowest of them without a tenth at each end."""
+
+    median: float
+    fast: float
+    slow: float
+
+
+def usual_times(types: Iterable[str]) -> dict[str, Usual]:
+    """Return how long each of these types usually takes, whatever the version; types
+    that hardly ever ran are left out."""
+    usual: dict[str, Usual] = {}
     for name in set(types):
         done = Task.objects.filter(type=name, status=Task.Status.COMPLETED)
         times = done.newest_first().values_list("started_at", "completed_at")
-        seconds = [
+        seconds = sorted(
             (ended - started).total_seconds()
             for started, ended in times[:RUNS]
             if started and ended
-        ]
+        )
         if len(seconds) >= LEAST_RUNS:
-            usual[name] = median(seconds)
+            cut = len(seconds) // 10
+            usual[name] = Usual(median(seconds), seconds[cut], seconds[-1 - cut])
     return usual
+
+
+def usual_seconds(types: Iterable[str]) -> dict[str, float]:
+    """Return for each of these types the median of its newest completed runs."""
+    return {name: usual.median for name, usual in usual_times(types).items()}
+
+
+def seconds_left(elapsed: float, usual: float | None, progress: int) -> float | None:
+    """Return how long a task still takes; None where that is not known: its type hardly
+    ever ran, or it has taken longer than usual and says no progress.
+
+    The further it is, the more its own pace counts, and the less what is usual.
+    static/js/gauge.js says the same.
+    """
+    if usual is None:
+        return None
+    if progress < LEAST_PROGRESS:
+        return usual - elapsed if usual > elapsed else None
+    rest = 1 - progress / 100
+    return rest * (elapsed + rest * usual)
 
 
 def usual_silences(type_name: str) -> dict[str, float]:

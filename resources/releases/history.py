@@ -18,7 +18,7 @@ MAX_POINTERS = 1000  # the newest; about 250 bytes each, written at each move
 
 def note_replaced(pointer: Pointer, store: ReleaseStore) -> None:
     """Add a pointer that is about to be replaced. Needs the lock."""
-    pointers = _read(store)
+    pointers = read_history(store)
     if pointers is None:
         pointers = _guessed(pointer, store)
     if pointers[-1:] != [pointer]:  # else a move that was killed added it
@@ -36,11 +36,12 @@ def served_before(pointer: Pointer, store: ReleaseStore) -> list[Pointer]:
 
     The digest of one is empty where nobody wrote it down.
     """
-    pointers = _read(store)
+    pointers = read_history(store)
     return _guessed(pointer, store) if pointers is None else pointers
 
 
-def _read(store: ReleaseStore) -> list[Pointer] | None:
+def read_history(store: ReleaseStore) -> list[Pointer] | None:
+    """Return the pointers that were written down, oldest first; None for no list."""
     content = store.history()
     if content is None:
         return None

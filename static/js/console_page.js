@@ -4,6 +4,7 @@ import { ConsoleTab } from "./console_tab.js";
 import { Events } from "./events.js";
 import { mountKeys } from "./keys.js";
 import { mountLaunch } from "./launch.js";
+import { mountTypeFilter } from "./launch_filter.js";
 import { mountLive, refreshLive, refreshSoon } from "./live.js";
 import { NowList, showConnection } from "./now_list.js";
 import { mountRecent, partsAddress } from "./recent.js";
@@ -20,7 +21,7 @@ mountTimes();
 mountLaunch();
 mountRecent();
 new ConsoleTab(document.getElementById("now"));
-mountKeys({ "/": () => document.querySelector("[data-search]").focus() });
+mountKeys({ "/": mountTypeFilter() });
 
 const events = new Events({
   connected() {

@@ -17,6 +17,15 @@ export function showGauge(part, task, state) {
   part("against").hidden = isKnown(task);
 }
 
+// How many seconds a task still takes; null where that is not known. As
+// tasks/estimates.py has it: the further it is, the more its own pace counts.
+export function secondsLeft(elapsed, usual, progress) {
+  if (!usual) return null;
+  if (progress < 10) return usual > elapsed ? usual - elapsed : null;
+  const rest = 1 - progress / 100;
+  return rest * (elapsed + rest * usual);
+}
+
 // In milliseconds; "" where nobody knows what is usual.
 export function againstUsual(elapsed, usual) {
   if (!usual) return "";

@@ -2,6 +2,8 @@
 // plain forms; what the server answers is the same.
 
 import { answered } from "./api.js";
+import { mountPlan } from "./launch_plan.js";
+import { mountVersions } from "./launch_versions.js";
 import { isSignedOut } from "./session.js";
 import { text } from "./text.js";
 
@@ -14,14 +16,30 @@ export function mountLaunch() {
       choose(link.dataset.type, forms);
     });
   }
-  for (const form of forms) {
-    form.noValidate = true;
-    form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      start(form);
-    });
-    form.addEventListener("input", (event) => mark(event.target, ""));
-  }
+  for (const form of forms) mountForm(form, forms);
+  const open = chosenForm();
+  if (open) focusFirst(open);
+}
+
+function mountForm(form, forms) {
+  form.noValidate = true;
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    start(form);
+  });
+  form.addEventListener("input", (event) => {
+    mark(event.target, "");
+    showChange(event.target.closest("[data-field]"));
+  });
+  form.querySelector('[data-part="close-form"]').addEventListener("click", (event) => {
+    event.preventDefault();
+    close(form, forms);
+  });
+  form.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") close(form, forms);
+  });
+  mountPlan(form);
+  mountVersions(form);
 }
 
 function chosenForm() {
@@ -30,42 +48,90 @@ function chosenForm() {
 
 function choose(type, forms) {
   const before = chosenForm();
-  const values = Object.fromEntries(inputs(before).map((input) => [input.name, input.value]));
-  for (const form of forms) form.hidden = form.dataset.launch !== type;
-  for (const link of document.querySelectorAll("a[data-type]")) {
-    link.removeAttribute("aria-current");
-    if (link.dataset.type === type) link.setAttribute("aria-current", "true");
-  }
+  const typed = before ? texts(before) : [];
+  const values = Object.fromEntries(typed.map((input) => [input.name, input.value]));
+  show(type, forms);
+  const form = chosenForm();
   // The version that was typed for one type is most likely meant for the next.
-  for (const input of inputs(chosenForm())) {
-    if (!input.value && values[input.name] && input.type === "text") {
-      input.value = values[input.name];
-    }
+  for (const input of texts(form)) {
+    if (!input.value && values[input.name]) input.value = values[input.name];
   }
   // A reload, and a link pasted into a chat, show the same form.
   const url = new URL(location.href);
   url.searchParams.set("type", type);
   history.replaceState(null, "", url);
+  focusFirst(form);
+  form.dispatchEvent(new Event("chosen"));
+}
+
+// The form of a type; none where that is "".
+function show(type, forms) {
+  for (const form of forms) form.hidden = form.dataset.launch !== type;
+  document.querySelector('[data-part="forms"]').hidden = !type;
+  document.querySelector(".home").classList.toggle("starting", Boolean(type));
+  for (const link of document.querySelectorAll("a[data-type]")) {
+    link.removeAttribute("aria-current");
+    if (link.dataset.type === type) link.setAttribute("aria-current", "true");
+  }
+}
+
+function close(form, forms) {
+  show("", forms);
+  const url = new URL(location.href);
+  for (const name of [...url.searchParams.keys()]) {
+    if (!name.startsWith("recent-")) url.searchParams.delete(name);
+  }
+  history.replaceState(null, "", url);
+  document.querySelector(`a[data-type="${form.dataset.launch}"]`).focus();
+}
+
+function focusFirst(form) {
+  const fields = [...form.querySelectorAll("[data-field] :is(input, select)")];
+  const first = fields.find((field) => field.type !== "hidden" && !field.value);
+  (first ?? fields.find((field) => field.type !== "hidden"))?.focus({ preventScroll: true });
+  if (form.getBoundingClientRect().top < 0) form.scrollIntoView();
 }
 
 function inputs(form) {
-  return [...form.querySelectorAll("[data-field] input, [data-field] select")];
+  return [...form.querySelectorAll("[data-field] :is(input:not([type=hidden]), select)")];
+}
+
+function texts(form) {
+  return inputs(form).filter((input) => input.type === "text");
 }
 
 function confirmation(form) {
   return form.querySelector("[data-again] input");
 }
 
+// Says beside a field what the task that is run again had there, where that is another.
+function showChange(field) {
+  const was = field?.querySelector('[data-part="was"]');
+  if (was) was.hidden = valueOf(field) === field.dataset.was;
+}
+
+function valueOf(field) {
+  const data = new FormData(field.closest("form"));
+  return data.getAll(field.dataset.field).at(-1) ?? "";
+}
+
 function problemOf(input) {
+  if (input.type === "checkbox" || input.type === "radio") return "";
   if (!input.value) return input.required ? text("required") : "";
   const { pattern } = input.dataset;
-  if (!pattern) return "";
+  if (!pattern || fits(input.value, pattern)) return "";
+  const { example } = input.dataset;
+  const meant = example ? example[0] + input.value : "";
+  if (meant && fits(meant, pattern)) return text("didYouMean", { value: meant });
+  return example ? text("useTheForm", { example }) : text("mustMatch", { pattern });
+}
+
+function fits(value, pattern) {
   try {
-    if (new RegExp(`^(?:${pattern})$`, "u").test(input.value)) return "";
+    return new RegExp(`^(?:${pattern})$`, "u").test(value);
   } catch {
-    return ""; // a pattern that only Python knows: the server checks it
+    return true; // a pattern that only Python knows: the server checks it
   }
-  return text("mustMatch", { pattern });
 }
 
 function problemOfConfirmation(form, typed) {

@@ -52,8 +52,12 @@ function swap(place, part) {
     return;
   }
   last.set(place.id, html);
+  const opened = new Map([...place.querySelectorAll("details[id]")].map((d) => [d.id, d.open]));
   const focused = place.contains(document.activeElement) && document.activeElement;
   place.replaceChildren(...part.childNodes);
+  for (const details of place.querySelectorAll("details[id]")) {
+    details.open = opened.get(details.id) ?? details.open;
+  }
   refreshTimes(place);
   place.dispatchEvent(new Event("swapped"));
   if (!focused) return;

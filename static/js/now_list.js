@@ -1,7 +1,7 @@
 // The rows of tasks that run or wait: told of each change, they show it in place. A
 // task that comes or goes is left to the server's HTML.
 
-import { againstUsual, showGauge } from "./gauge.js";
+import { againstUsual, secondsLeft, showGauge } from "./gauge.js";
 import { refreshSince } from "./since.js";
 import { clock, duration, text } from "./text.js";
 
@@ -20,6 +20,7 @@ export class NowList {
     this.skew = Number(this.place.querySelector("[data-now]").dataset.now) * 1000 - Date.now();
     this.steps = JSON.parse(this.place.querySelector("#step-names")?.textContent ?? "{}");
     refreshSince(this.place, Date.now() + this.skew);
+    this.tick();
   }
 
   // Whether the row shows all of it now.
@@ -28,6 +29,7 @@ export class NowList {
     if (!row) return false;
     const part = (name) => row.querySelector(`[data-part="${name}"]`);
     showGauge(part, task, row.dataset.status);
+    row.dataset.progress = task.progress;
     const step = part("step");
     if (step && task.step.index) {
       const { index: k, count: n, name } = task.step;
@@ -57,13 +59,22 @@ export class NowList {
         elapsed * 1000,
         usual * 1000,
       );
-      const left = usual - elapsed;
+      const left = secondsLeft(elapsed, usual, Number(row.dataset.progress));
       row.querySelector('[data-part="left"]').textContent =
-        left > 0
-          ? text("aboutLeft", { time: spoken(left) })
-          : text("usually", { time: spoken(usual) });
+        left === null
+          ? text("usually", { time: spoken(usual) })
+          : text("aboutLeft", { time: spoken(Math.max(1, Math.round(left))) });
+      showLane(row.querySelector('[data-part="lane"]'), elapsed);
     }
   }
+}
+
+// The time spent, over the band of what is usual; beyond that the scale ends.
+function showLane(lane, elapsed) {
+  if (!lane) return;
+  const share = Math.min(1, elapsed / Number(lane.dataset.scale));
+  lane.querySelector(".spent").setAttribute("width", `${(100 * share).toFixed(2)}%`);
+  lane.toggleAttribute("data-over", share === 1);
 }
 
 // Whole seconds: tenths of a clock that runs would say more than is known.

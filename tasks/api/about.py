@@ -36,6 +36,8 @@ LINKS = {
     "cancel": "/api/tasks/{id}/cancel",
     "rerun": "/api/tasks/{id}/rerun",
     "releases": "/api/releases",
+    "versions": "/api/versions",
+    "changes": "/api/releases/{platform}/changes",
     "events": "/api/events",
     "streams": "/api/streams",
     "schema": "/api/schema",

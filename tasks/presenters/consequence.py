@@ -7,8 +7,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from tasks.catalog.task_type import NoValue, Step, TaskType
+from tasks.patient_reader import READ_SECONDS
 from tasks.presenters.releases import title_of
-from tasks.releases import READ_SECONDS, releases_within
+from tasks.releases import releases_within
 
 ENGINE = ["-m", "resources"]
 # The engine's commands that change what lies in the store or is live, with what they
@@ -55,6 +56,27 @@ def consequence_of(
         what, on = _("It runs: {steps}").format(steps=steps), platforms
     now = _said_live([entry for entry in live if entry["platform"] in on])
     return _("{what}; live now: {live}.").format(what=what, live=now)
+
+
+def published_platforms(
+    kind: TaskType, params: Mapping[str, str], platforms: Sequence[str]
+) -> list[str]:
+    """Return those to which a task brings a version. Where a form is not filled in yet,
+    the defaults stand for what is missing."""
+    defaults = {each.name: each.default for each in kind.params if each.default}
+    values = {**defaults, **params}
+    commands = [_engine_command(step, kind, values) for step in kind.steps]
+    bringing = [
+        command
+        for command in commands
+        if command and _verb_of(command) in ("publish", "upload")
+    ]
+    on = {
+        name
+        for command in bringing
+        for name in _platforms_of([command], _verb_of(command), platforms)
+    }
+    return [name for name in platforms if name in on]
 
 
 def _engine_command(

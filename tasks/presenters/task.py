@@ -15,6 +15,7 @@ from tasks.localized import localized
 from tasks.logs.store import newest_rows
 from tasks.models import LogLine, Task
 from tasks.presenters.links import change_link
+from tasks.presenters.names import name_of
 from tasks.presenters.outputs import Outcome, outcome_of
 from tasks.presenters.rerun_chain import Link, links_of
 from tasks.presenters.steps import StepRow, rows_of
@@ -89,6 +90,10 @@ class Shown:
     @property
     def title(self) -> str:
         return self.kind.local(self.kind.title) if self.kind else self.task.type
+
+    @property
+    def name(self) -> str:
+        return name_of(self.task)
 
     def local(self, text: str) -> str:
         """Return a text of its type, such as a step's name, in the reader's
@@ -273,15 +278,16 @@ def said_waiting(waiting: WaitingFor) -> str:
         if waiting.position == 1
         else _("position {n} in the queue").format(n=f"{waiting.position:,}")
     )
-    return format_html("{} · {}", _reason(waiting), place)
+    return format_html("{} · {}", said_cause(waiting), place)
 
 
-def _reason(waiting: WaitingFor) -> str:
+def said_cause(waiting: WaitingFor) -> str:
+    """Return what a task, or several, wait for, without the place in the queue."""
     if waiting.task is not None:
         link = format_html(
             '<a href="{}">{}</a>',
             reverse("task", args=[waiting.task.pk]),
-            waiting.task,
+            name_of(waiting.task),
         )
         text = _("Waiting for {task} (started by {name}) to finish (same lock)")
         return format_html(text, task=link, name=waiting.task.created_by or "–")

@@ -15,9 +15,10 @@ from tasks.models import Task
 from tasks.presenters.releases import live_rows
 from tasks.presenters.task import Shown
 from tasks.web.filters import Filters
-from tasks.web.launch import launch_forms, link_back, start
+from tasks.web.launch import grouped, launch_forms, link_back, start
 from tasks.web.live import live_parts
 from tasks.web.now import now_parts
+from tasks.web.recent_failures import recent_failures
 
 RECENT_TASKS = 20
 
@@ -34,7 +35,12 @@ def console(request: HttpRequest) -> HttpResponse:
             errors = error.errors
     given = (request.POST if request.method == "POST" else request.GET).dict()
     forms = launch_forms(actor(request), given.get("type", ""), given, errors)
-    context = {"forms": forms, **parts(request)}
+    context = {
+        "forms": forms,
+        "groups": grouped(forms, actor(request)),
+        "chosen": next((form for form in forms if form.is_chosen), None),
+        **parts(request),
+    }
     status = 400 if request.method == "POST" else 200
     return render(request, "console.html", context, status=status)
 
@@ -54,7 +60,8 @@ def parts(request: HttpRequest) -> dict[str, Any]:
     return {
         "filters": filters,
         "recent": [Shown(task, now) for task in recent],
-        "releases": live_rows(),
+        "releases": live_rows(actor(request)),
+        "failures": recent_failures(now),
         **now_parts(),
         **live_parts(),
     }

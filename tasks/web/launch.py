@@ -16,9 +16,14 @@ from tasks.catalog.task_type import ParameterErrors, TaskType
 from tasks.lifecycle import Actor
 from tasks.models import Task
 from tasks.presenters.links import RERUN_OF, deep_link
+from tasks.presenters.names import name_of
+from tasks.representation import shown_params
 
 # No parameter's name has a hyphen, so this can't be taken for one.
 TYPED_AGAIN = "typed-again"
+FEW_CHOICES = 3  # are shown side by side
+FEW_TYPES = 5
+MOST_RECENT, LOOKED_AT = 3, 30  # types; tasks that are looked at for them
 
 
 @dataclass(frozen=True)
@@ -33,10 +38,39 @@ class Field:
     choices: list[tuple[str, str]]  # a value, and what people read in its place
 
     pattern: str | None = None  # as people read it; the schema's is anchored
+    was: str | None = None  # in the task that is run again
 
     @property
     def is_secret(self) -> bool:
         return bool(self.schema.get("writeOnly"))
+
+    @property
+    def example(self) -> str:
+        return str(self.schema.get("examples", [""])[0])
+
+    @property
+    def suggest(self) -> dict[str, Any] | None:
+        """Return which versions are offered for it, as its schema says that."""
+        return self.schema.get("x-suggest")
+
+    @property
+    def is_switch(self) -> bool:
+        """Return whether it says yes or no and nothing else."""
+        return [choice for choice, _label in self.choices] == ["no", "yes"]
+
+    @property
+    def has_few_choices(self) -> bool:
+        return 0 < len(self.choices) <= FEW_CHOICES
+
+    @property
+    def is_changed(self) -> bool:
+        return self.was is not None and self.was != self.value
+
+    @property
+    def default_label(self) -> str:
+        """Return what people read of the value that is taken where none is given."""
+        default = self.schema.get("default", "")
+        return dict(self.choices).get(default, default)
 
 
 @dataclass(frozen=True)
@@ -56,6 +90,14 @@ class LaunchForm:
     @property
     def description(self) -> str:
         return self.kind.local(self.kind.description)
+
+    @property
+    def group(self) -> str:
+        return self.kind.local(self.kind.group)
+
+    @property
+    def rerun_name(self) -> str:
+        return name_of(self.rerun_of) if self.rerun_of else ""
 
     @property
     def step_names(self) -> list[str]:
@@ -81,24 +123,61 @@ def launch_forms(
     kinds = [
         kind for kind in catalog().values() if not kind.hidden and actor.may_start(kind)
     ]
-    if chosen not in {kind.name for kind in kinds} and kinds:
-        chosen = kinds[0].name
     return [
-        LaunchForm(
-            kind,
-            _fields(kind, given, errors),
-            is_chosen=True,
-            rerun_of=_task_of(kind, given.get(RERUN_OF, "")),
-            confirm_errors=tuple(errors.get(TYPED_AGAIN, ())),
-        )
+        _chosen_form(kind, given, errors)
         if kind.name == chosen
         else LaunchForm(kind, _fields(kind, given, {}), is_chosen=False)
         for kind in kinds
     ]
 
 
-def _fields(
+def _chosen_form(
     kind: TaskType, given: Mapping[str, str], errors: Mapping[str, list[str]]
+) -> LaunchForm:
+    first = _task_of(kind, given.get(RERUN_OF, ""))
+    return LaunchForm(
+        kind,
+        _fields(kind, given, errors, shown_params(first) if first else None),
+        is_chosen=True,
+        rerun_of=first,
+        confirm_errors=tuple(errors.get(TYPED_AGAIN, ())),
+    )
+
+
+@dataclass(frozen=True)
+class TypeGroup:
+    """Some types under one heading of the list."""
+
+    title: str
+    forms: list[LaunchForm]
+
+
+def grouped(forms: list[LaunchForm], actor: Actor) -> list[TypeGroup]:
+    """Return the list of what may be started: first what this person started last, then
+    the types' groups in the order of the file. A few types stand under no heading."""
+    if len(forms) <= FEW_TYPES:
+        return [TypeGroup("", forms)] if forms else []
+    by_name = {form.kind.name: form for form in forms}
+    recent = [by_name[name] for name in _started_by(actor) if name in by_name]
+    groups: dict[str, list[LaunchForm]] = {}
+    for form in forms:
+        groups.setdefault(form.group or _("Other"), []).append(form)
+    found = [TypeGroup(_("Recent"), recent)] if recent else []
+    return [*found, *(TypeGroup(title, forms) for title, forms in groups.items())]
+
+
+def _started_by(actor: Actor) -> list[str]:
+    """Return the types that somebody started last, the newest first."""
+    own = Task.objects.filter(created_by=actor.name).newest_first()
+    names = own.values_list("type", flat=True)[:LOOKED_AT]
+    return list(dict.fromkeys(names))[:MOST_RECENT]
+
+
+def _fields(
+    kind: TaskType,
+    given: Mapping[str, str],
+    errors: Mapping[str, list[str]],
+    was: Mapping[str, str] | None = None,
 ) -> list[Field]:
     required = kind.schema()["required"]
     return [
@@ -116,6 +195,9 @@ def _fields(
             else given.get(parameter.name, parameter.default or ""),
             errors=errors.get(parameter.name, []),
             pattern=None if parameter.choices else parameter.pattern,
+            was=None
+            if was is None or parameter.secret
+            else was.get(parameter.name, ""),
         )
         for parameter in kind.params
     ]

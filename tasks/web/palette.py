@@ -24,6 +24,7 @@ PAGES: tuple[tuple[str, object, list[str]], ...] = (
     ("history", _("History"), []),
     ("admin:index", _("Keys and people"), ["Admin"]),
     ("api-docs", "API", ["Swagger", "OpenAPI"]),
+    ("design", _("Design"), []),
 )
 # What leads to the newest task: of one status, or of any.
 LASTS = (("failed", _("Last failed task")), ("", _("Last task")))

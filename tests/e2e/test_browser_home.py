@@ -59,19 +59,16 @@ def test_a_deep_link_fills_the_form_in_and_starting_leads_to_the_task(
 
 
 def test_a_task_is_found_and_started_by_keyboard_alone(open_page):
-    page = open_page("/?type=say")
+    page = open_page("/")
+    expect(form(page)).to_have_count(0)
     page.keyboard.press("/")
-    expect(page.locator("[data-search]")).to_be_focused()
-    page.locator("a[data-type=say]").focus()
+    expect(page.get_by_placeholder("Filter")).to_be_focused()
+    page.keyboard.type("no such type")
+    expect(page.get_by_text("No task type matches.")).to_be_visible()
+    page.keyboard.press("ControlOrMeta+a")
+    page.keyboard.type("say")
     page.keyboard.press("Enter")
-    for _ in range(40):
-        if (
-            form(page)
-            .locator("input[name=text]")
-            .evaluate("field => field === document.activeElement")
-        ):
-            break
-        page.keyboard.press("Tab")
+    expect(form(page).locator("input[name=text]")).to_be_focused()
     page.keyboard.press("ControlOrMeta+a")
     page.keyboard.type("by keyboard")
     page.keyboard.press("Enter")
@@ -81,7 +78,7 @@ def test_a_task_is_found_and_started_by_keyboard_alone(open_page):
 
 def test_what_a_form_has_is_kept_when_another_type_is_chosen(open_page):
     page = open_page("/?type=check-integrity&version=v885")
-    page.locator("a[data-type=full-sync]").click()
+    page.locator("a[data-type=full-sync]").first.click()
     version = form(page).get_by_role("textbox", name="Version")
     expect(version).to_have_value("v885")
     assert "type=full-sync" in page.url
@@ -103,6 +100,62 @@ def test_a_type_that_asks_starts_after_the_version_was_typed_again(
     start.click()
     page.wait_for_url("**/tasks/*")
     expect(watched(page)).to_have_attribute("data-status", "completed")
+
+
+def test_a_form_says_what_will_happen_and_what_was_changed(
+    open_page, service, cancelled_later
+):
+    first = service.create("gate")
+    cancelled_later.append(first)
+    service.wait_for(first, "running")
+    page = open_page("/?type=gate")
+    plan = form(page).locator("[data-part=plan]")
+    expect(plan).to_contain_text("Waits for Gate")
+    other = service.create("say", text="first said")
+    service.wait_for(other)
+    page.goto(f"{service.url}/tasks/{other}")
+    page.get_by_role("link", name="Run again with changes").click()
+    expect(form(page)).to_contain_text(f"Change what Say ({other[:8]}) ran with")
+    text = form(page).locator("input[name=text]")
+    was = form(page).get_by_text("was first said")
+    expect(was).to_be_hidden()
+    text.fill("then this")
+    expect(was).to_be_visible()
+    expect(form(page).locator("[data-part=plan]")).to_contain_text("Starts at once")
+    page.keyboard.press("Escape")
+    expect(form(page)).to_have_count(0)
+
+
+def test_versions_are_offered_and_what_they_change_is_said_before_the_start(
+    open_page, service, demo
+):
+    service.wait_for(service.create("full-sync", version="v884", guard="100"))
+    page = open_page("/?type=full-sync")
+    version = form(page).get_by_label("Version", exact=True)
+    expect(version).to_be_focused()
+    offers = form(page).locator("[data-part=versions] button")
+    expect(offers.first).to_contain_text("v885")
+    expect(offers.first).to_contain_text("not in the store yet")
+    expect(offers.nth(1)).to_contain_text("live on iOS, Android, Facebook")
+    version.fill("885")
+    form(page).get_by_role("button", name="Start full sync").click()
+    expect(form(page).get_by_text("Did you mean v885?")).to_be_visible()
+    offers.first.click()
+    expect(version).to_have_value("v885")
+    plan = form(page).locator("[data-part=plan]")
+    expect(plan).to_contain_text(re.compile(r"iOS: \d+ new, \d+ reused · .* per player"))
+    expect(plan).to_contain_text(re.compile(r"Starts at once|Waits for"))
+
+
+def test_yes_or_no_and_a_few_choices_are_controls_of_their_own(open_page, service):
+    page = open_page("/?type=full-sync&version=v1")
+    form(page).get_by_label("copy").check(force=True)
+    form(page).get_by_label("Allow an older version").check()
+    form(page).get_by_role("button", name="Start full sync").click()
+    page.wait_for_url("**/tasks/*")
+    params = service.task(watched(page).get_attribute("data-task"))["params"]
+    assert params["reuse"] == "copy"
+    assert (params["allow_older"], params["allow_extra"]) == ("yes", "no")
 
 
 def test_the_server_asks_for_it_too(open_page, service):
@@ -162,7 +215,7 @@ def test_a_task_comes_moves_and_goes_while_one_looks_on(open_page, service):
     wait_until(has_moved, "the bar to move")
     assert len(seen) > 3
     expect(row(page, task_id)).to_have_count(0)
-    expect(recent(page).first).to_contain_text("progressing")
+    expect(recent(page).first).to_contain_text("Progressing")
     expect(recent(page).first).to_contain_text("completed")
 
 
@@ -208,7 +261,7 @@ def test_a_waiting_task_says_what_it_waits_for_and_takes_its_turn(
     is_live(page)
     second = service.create("gate")
     cancelled_later.append(second)
-    waits = "Waiting for gate (started by bootstrap) to finish (same lock)"
+    waits = "Waiting for Gate (started by bootstrap) to finish (same lock)"
     expect(row(page, second)).to_contain_text(waits)
     expect(row(page, second).get_by_role("progressbar")).to_have_count(0)
     service.request("POST", f"/api/tasks/{first}/cancel")
@@ -298,12 +351,12 @@ def test_a_runner_that_is_gone_is_said_and_one_that_comes_back_too(
 def test_what_is_live_changes_by_itself(open_page, service, demo):
     service.wait_for(service.create("full-sync", version="v884", guard="100"))
     page = open_page("/")
-    live = page.locator("#releases tbody tr").first
+    live = page.locator("#releases article").first
     expect(live).to_contain_text("iOS")
     expect(live).to_contain_text("v884")
     task_id = service.create("full-sync", version="v885", guard="100")
     expect(live.locator(".version")).to_have_text("v885")
-    expect(live.locator("a")).to_have_attribute("href", f"/tasks/{task_id}")
+    expect(live.locator("p a")).to_have_attribute("href", f"/tasks/{task_id}")
     expect(live).to_contain_text("v884")  # the one before
     service.wait_for(service.create("rollback", version="v884"))
 
@@ -337,7 +390,7 @@ def test_the_recent_tasks_are_searched_and_back_works(open_page, service):
     page.locator("[data-search]").fill(found[:13])
     page.keyboard.press("Enter")
     expect(recent(page)).to_have_count(1)
-    expect(recent(page)).to_contain_text("exit-code")
+    expect(recent(page)).to_contain_text("Exit code")
     assert f"recent-q={found[:13]}" in page.url
     page.get_by_label("Status").select_option("completed")
     expect(page.get_by_text("No tasks match these filters.")).to_be_visible()
@@ -360,7 +413,7 @@ def test_a_filtered_list_stays_filtered_when_something_changes(open_page, servic
     expect(row(page, task_id)).to_be_visible()
     expect(row(page, task_id)).to_have_count(0)
     expect(recent(page)).to_have_count(1)
-    expect(recent(page)).to_contain_text("exit-code")
+    expect(recent(page)).to_contain_text("Exit code")
 
 
 def test_the_console_is_whole_without_script(open_page, service, cancelled_later):
@@ -369,7 +422,7 @@ def test_the_console_is_whole_without_script(open_page, service, cancelled_later
     service.wait_for(task_id, "running")
     page = open_page("/", java_script_enabled=False)
     expect(row(page, task_id)).to_contain_text("Step 1 of 1: slowly")
-    expect(page.locator("#releases tbody tr")).to_have_count(3)
+    expect(page.locator("#releases article")).to_have_count(3)
     page.locator("[data-search]").fill("no such thing")
     page.get_by_role("button", name="Filter").click()
     expect(page.get_by_text("No tasks match these filters.")).to_be_visible()

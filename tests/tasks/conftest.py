@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from resources.platforms import TITLES
-from tasks import releases
+from tasks import releases, versions
 
 
 @pytest.fixture
@@ -17,9 +17,15 @@ def staff(alice):
 @pytest.fixture
 def store(tmp_path, monkeypatch, settings):
     """A store without any release, as the service is told of it."""
+    monkeypatch.delenv("RESOURCE_SOURCE", raising=False)
     for name in ("", *(f"_{platform.upper()}" for platform in TITLES)):
         monkeypatch.delenv(f"RESOURCE_STORE{name}", raising=False)
     settings.DATA_DIR = tmp_path
-    releases.reader.cache_clear()
+    _forget_what_was_read()
     yield tmp_path / "resources/store"
+    _forget_what_was_read()
+
+
+def _forget_what_was_read():
     releases.reader.cache_clear()
+    versions.reader.cache_clear()

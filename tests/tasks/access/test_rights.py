@@ -113,10 +113,11 @@ def test_at_the_upgrade_a_group_that_was_called_admin_gives_no_rights():
 # --- The doors: what each group may do ----------------------------------------------
 
 READ = [
-    "/", "/history", "/compare", "/live", "/live/console",
-    "/palette", "/tasks/{task}", "/tasks/{task}/panel", "/tasks/{task}/facts",
+    "/", "/history", "/compare", "/live", "/live/console", "/design", "/palette",
+    "/tasks/{task}", "/tasks/{task}/panel", "/tasks/{task}/facts",
     "/api/tasks", "/api/task-types", "/api/tasks/{task}", "/api/tasks/{task}/status",
     "/api/tasks/{task}/logs", "/api/tasks/{task}/logs.txt", "/api/releases",
+    "/api/versions",
     "/admin/", "/admin/tasks/", "/admin/tasks/task/", "/admin/tasks/task/export/",
     "/admin/tasks/task/{task}/change/", "/admin/tasks/task/{task}/history/",
     "/admin/tasks/runner/",

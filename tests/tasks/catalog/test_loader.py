@@ -327,6 +327,7 @@ BILINGUAL = """
 [job]
 title = {en = "Pack", zh-hans = "打包"}
 description = "One language"
+group = {en = "Builds", zh-hans = "构建"}
 [job.params.fast]
 title = {zh-hans = "快", en = "Fast"}
 choices = ["no", "yes"]
@@ -354,6 +355,7 @@ def test_texts_are_english_and_read_in_the_readers_language(bilingual):
     with translation.override("zh-hans"):
         assert bilingual.local("Pack") == "打包"
         assert bilingual.local("Fetch") == "拉取"
+        assert bilingual.local(bilingual.group) == "构建"
         assert bilingual.local("yes") == "是"
         assert bilingual.local("One language") == "One language"
         assert bilingual.schema()["properties"]["fast"]["title"] == "快"
@@ -367,6 +369,35 @@ def test_texts_are_english_and_read_in_the_readers_language(bilingual):
         ("title = {zh-hans = 'x'}", "job.title.en: it is missing; expected a string"),
         ("title = {en = 'x', fr = 'y'}", "job.title.fr: unknown key; there are: en, "),
         ("title = {en = 'x', zh-hans = 5}", "job.title.zh-hans: expected a string"),
+        ("[job.params.p]\nexample = 5", "job.params.p.example: expected a string"),
+        (
+            "[job.params.p]\npattern = 'v[0-9]+'\nexample = '885'",
+            "job.params.p.example: it is not a value that the parameter takes",
+        ),
+        (
+            "[job.params.p]\nsuggest = 'builds'",
+            'job.params.p.suggest: expected "versions", or a table: ',
+        ),
+        (
+            "[job.params.p]\nsuggest = {platforms = ['ios']}",
+            'job.params.p.suggest: expected "versions", or a table: ',
+        ),
+        (
+            "[job.params.p]\nsuggest = {versions = 'disk'}",
+            "job.params.p.suggest.versions: expected one of: any, source, store",
+        ),
+        (
+            "[job.params.p]\nsuggest = {versions = 'any', platforms = ['iOS']}",
+            'job.params.p.suggest.platforms: "iOS" can\'t name a platform',
+        ),
+        (
+            "[job.params.p]\nsuggest = {versions = 'any', of = 'ios'}",
+            "job.params.p.suggest.of: unknown key; there are: versions, platforms",
+        ),
+        (
+            "[job.params.p]\nchoices = ['a']\nsuggest = 'versions'",
+            "job.params.p.suggest: a parameter with choices offers those",
+        ),
         (
             "[job.params.p]\nchoices = ['a']\nlabels = {b = 'x'}",
             "job.params.p.labels.b: unknown key; there are: a",

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from tasks import lifecycle
 from tasks.access.actor import Actor
+from tasks.estimates import seconds_left
 from tasks.models import Task
 from tasks.presenters.links import change_link
 from tasks.reasons import Reason
@@ -52,11 +53,15 @@ def own_types(use_task_types):
     use_task_types(TYPES)
 
 
+ROWS = {"recent": r"<tr.*?</tr>", "now": r"<article.*?</article>"}
+
+
 def texts_of(html, element_id):
-    """The words of each row of the table within an element."""
-    part = re.search(rf'<div id="{element_id}">(.*?)</table>', html, re.S)
-    rows = re.findall(r"<tr.*?</tr>", part[1], re.S) if part else []
-    return [" ".join(re.sub(r"<[^>]+>", " ", row).split()) for row in rows[1:]]
+    """The words of each row, lane or cell within a part of the page."""
+    part = html.partition(f'id="{element_id}"')[2].partition("</section>")[0]
+    rows = re.findall(ROWS.get(element_id, ROWS["now"]), part, re.S)
+    words = [re.sub(r"<svg.*?</svg>|<[^>]+>", " ", row, flags=re.S) for row in rows]
+    return [" ".join(text.split()) for text in words][element_id == "recent" :]
 
 
 # --- Starting -----------------------------------------------------------------------
@@ -161,9 +166,27 @@ def test_what_runs_says_how_far_it_is_and_how_long_it_will_take(staff):
         step_name="Android manifest",
     )
     (row,) = texts_of(staff.get("/").text, "now")
-    assert re.search(r"running check-integrity v885 40 % 40 %", row)
-    assert re.search(
-        r"3[89] s about 1 m [12] s left Step 2 of 3: Android manifest alice", row
+    assert "running Check integrity v885 alice Step 2 of 3: Android manifest" in row
+    # Two fifths are done: the pace of this run counts for as much, what is usual for
+    # the rest: 0.6 * (38 + 0.6 * 100).
+    assert re.search(r"40 % 40 % 3[89] s of usually 1 m 40 s 3[89] s about 59 s", row)
+
+
+def test_a_lane_is_drawn_over_the_times_of_the_newest_runs(staff):
+    began = timezone.now() - timedelta(days=1)
+    for seconds in range(10, 30):
+        TaskFactory(
+            status=Task.Status.COMPLETED,
+            started_at=began,
+            completed_at=began + timedelta(seconds=seconds),
+        )
+    TaskFactory(status=Task.Status.RUNNING)
+    html = staff.get("/").text
+    assert "The newest runs took between 12 s and 27 s." in html
+    scale = 27 * 1.15
+    band = re.search(r'class="band"\s+x="([\d.]+)%"\s+width="([\d.]+)%"', html)
+    assert [float(n) for n in band.groups()] == pytest.approx(
+        [100 * 12 / scale, 100 * 15 / scale], abs=0.01
     )
 
 
@@ -177,16 +200,23 @@ def test_what_runs_for_longer_than_usual_says_what_is_usual(staff):
     TaskFactory.create_batch(3, status=Task.Status.COMPLETED)  # of one second
     long_ago = timezone.now() - timedelta(minutes=4)
     TaskFactory(status=Task.Status.RUNNING, started_at=long_ago)
-    assert "4 m 0 s usually 1 s" in texts_of(staff.get("/").text, "now")[0]
+    assert texts_of(staff.get("/").text, "now")[0].endswith("4 m 0 s usually 1 s")
+
+
+def test_the_further_a_task_is_the_less_what_is_usual_counts():
+    assert seconds_left(24, 90, 0) == 66
+    assert seconds_left(95, 95, 93) == pytest.approx(0.07 * (95 + 0.07 * 95))
+    assert seconds_left(100, 90, 0) is None
+    assert seconds_left(10, None, 50) is None
 
 
 def test_what_waits_says_why_and_the_next_comes_first(staff):
     RunnerFactory()
-    holder = TaskFactory(status=Task.Status.RUNNING, lock="publish")
+    TaskFactory(status=Task.Status.RUNNING, lock="publish")
     next_one = TaskFactory(lock="publish", version="v1")
     TaskFactory(version="v2")
     rows = texts_of(staff.get("/").text, "now")
-    waits = f"Waiting for {holder} (started by alice) to finish (same lock)"
+    waits = "Waiting for Check integrity v885 (started by alice) to finish (same lock)"
     assert f"{waits} · next in the queue" in rows[1]
     assert next_one.version in rows[1]
     busy = "Waiting: the only runner slot is busy · position 2 in the queue"
@@ -203,6 +233,36 @@ def test_of_a_long_queue_the_first_are_listed_and_the_rest_is_counted(
     assert "10 more tasks are queued behind these." in answer.text
 
 
+def test_what_waits_for_one_lock_is_one_row_that_says_who_holds_it(staff):
+    RunnerFactory(concurrency=4)
+    TaskFactory(status=Task.Status.RUNNING, lock="publish", step_index=3, step_count=6)
+    TaskFactory.create_batch(120, lock="publish")
+    alone = TaskFactory(lock="other", version="v1")
+    html = staff.get("/").text
+    group = html.partition('<details class="queue"')[2].partition("</details>")[0]
+    summary = " ".join(re.sub("<[^>]+>", " ", group.partition("</summary>")[0]).split())
+    assert "120 queued" in summary
+    assert "Waiting for Check integrity v885 (started by alice)" in summary
+    assert summary.endswith("step 3 of 6")
+    assert str(alone.pk) not in group
+
+
+def test_a_failure_stands_there_for_a_day_as_a_sentence(staff):
+    now = timezone.now()
+    failed = {"status": Task.Status.FAILED, "error": "disk full"}
+    TaskFactory(version="v1", completed_at=now - timedelta(hours=25), **failed)
+    TaskFactory(version="v2", completed_at=now - timedelta(hours=2), **failed)
+    mended = TaskFactory(version="v3", completed_at=now, **failed)
+    TaskFactory(version="v3", status=Task.Status.COMPLETED, completed_at=now)
+    TaskFactory(version="v4", completed_at=now, **failed)
+    found = staff.get("/").context["failures"]
+    assert [f.shown.task.version for f in found] == ["v4", "v2", "v3"]
+    assert [f.is_mended for f in found] == [False, False, True]
+    html = staff.get("/").text
+    assert "disk full" in html
+    assert f'href="/tasks/{mended.pk}">Open at the error' in html
+
+
 def test_an_empty_console_says_so(staff):
     html = staff.get("/").text
     assert "Nothing is running or queued." in html
@@ -217,7 +277,7 @@ def test_the_newest_twenty_that_have_ended_are_listed_without_their_results(
 ):
     TaskFactory.create_batch(25, status=Task.Status.COMPLETED)
     TaskFactory(status=Task.Status.RUNNING)
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(14):
         answer = staff.get("/")
     assert len(texts_of(answer.text, "recent")) == 20
     shown = answer.context["recent"][0].task
@@ -298,11 +358,12 @@ def test_each_platform_says_what_is_live_since_when_and_by_which_task(staff, sto
     write_pointer(store, "android", taskId="by hand", publishedAt="long ago")
     html = staff.get("/").text
     assert texts_of(html, "releases") == [
-        "iOS v885 3 h ago full-sync alice v884",
-        "Android v885 – – –",
+        "iOS Roll back to v884… v885 3 h ago · Full sync v885 · alice",
+        "Android v885",
         "Facebook Nothing is published yet.",
     ]
-    assert f'<a href="/tasks/{task.pk}">full-sync</a>' in html
+    assert f'<a href="/tasks/{task.pk}">Full sync v885</a>' in html
+    assert 'href="/?type=rollback&amp;version=v884&amp;platforms=ios"' in html
 
 
 def test_a_store_that_cant_be_read_hides_neither_the_others_nor_the_page(staff, store):
