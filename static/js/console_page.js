@@ -1,5 +1,6 @@
 // The console: start a task; see what runs, what waits, what ran and what is live.
 
+import { ConsoleTab } from "./console_tab.js";
 import { Events } from "./events.js";
 import { mountKeys } from "./keys.js";
 import { mountLaunch } from "./launch.js";
@@ -21,6 +22,7 @@ mountTimes();
 mountRibbons();
 mountLaunch();
 mountRecent();
+new ConsoleTab(document.getElementById("now"));
 mountKeys({ "/": mountTypeFilter() });
 
 const events = new Events({

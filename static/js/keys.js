@@ -1,8 +1,14 @@
-// Single keys, while nobody types and no dialog is open.
+// Single keys, while nobody types and no dialog is open; and the way into the palette.
+
+import { mountPalette } from "./palette.js";
+
+// It has neither keys nor room in the head for the list of them.
+const isPhone = matchMedia("(max-width: 600px)");
 
 export function mountKeys(actions) {
+  mountPalette();
   for (const button of document.querySelectorAll("[data-open]")) {
-    button.hidden = false;
+    button.hidden = button.dataset.open === "keys" && isPhone.matches;
     button.addEventListener("click", () => open(button.dataset.open));
   }
   const all = { "?": () => open("keys"), ...actions };

@@ -1,3 +1,11 @@
-// The statuses of tasks that nothing follows.
+// The statuses of tasks: those that nothing follows, and the shape that each has.
 
 export const ENDED = new Set(["completed", "failed", "cancelled"]);
+export const SHAPES = {
+  pending: "◌",
+  running: "●",
+  cancelling: "⊖",
+  completed: "✓",
+  failed: "✕",
+  cancelled: "⊘",
+};

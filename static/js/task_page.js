@@ -1,5 +1,6 @@
 // A task's own page.
 
+import { showStatusOf } from "./favicon.js";
 import { mountKeys, panelKeys } from "./keys.js";
 import { mountLive, refreshLive } from "./live.js";
 import { TaskPanel } from "./task_panel.js";
@@ -10,5 +11,6 @@ mountThemeSwitch();
 mountTimes();
 mountLive();
 const root = document.querySelector("[data-task]");
+showStatusOf(root);
 const panel = new TaskPanel(root, { ended: refreshLive, isPage: true });
 mountKeys({ ...panelKeys(() => panel), "/": () => panel.log.finder.focus() });

@@ -6,7 +6,7 @@ import { LogView } from "./log_view.js";
 import { Notify } from "./notify.js";
 import { fetchPart, isSignedOut } from "./session.js";
 import { refreshSince } from "./since.js";
-import { ENDED } from "./status.js";
+import { ENDED, SHAPES } from "./status.js";
 import { TaskStream } from "./stream.js";
 import { TaskAway } from "./task_away.js";
 import { TaskCancel } from "./task_cancel.js";
@@ -15,15 +15,6 @@ import { TaskRerun } from "./task_rerun.js";
 import { TaskSilence } from "./task_silence.js";
 import { TaskWait } from "./task_wait.js";
 import { clock, duration, language, text, ticking } from "./text.js";
-
-const SHAPES = {
-  pending: "◌",
-  running: "●",
-  cancelling: "⊖",
-  completed: "✓",
-  failed: "✕",
-  cancelled: "⊘",
-};
 
 export class TaskPanel {
   constructor(root, { ended = () => {}, isPage = false } = {}) {

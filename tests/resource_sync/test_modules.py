@@ -8,8 +8,8 @@ from django.template import Context, Template
 from resource_sync.modules import imported
 
 JS = settings.BASE_DIR / "static" / "js"
-# Any import, however it is written.
-IMPORTED = re.compile(r"""\b(?:from|import)\s*\(?\s*["']([^"']+)["']""")
+# Any import that is no call, however it is written: a call asks when it is needed.
+IMPORTED = re.compile(r"""\b(?:from|import)\s*["']([^"']+)["']""")
 
 
 def test_it_finds_all_that_a_module_and_its_imports_import():
@@ -18,6 +18,11 @@ def test_it_finds_all_that_a_module_and_its_imports_import():
     for module in modules:
         for target in IMPORTED.findall(module.read_text()):
             assert (module.parent / target).resolve() in modules
+
+
+def test_what_is_asked_for_when_it_is_needed_is_not_among_it():
+    assert "js/palette.js" in imported("js/task_page.js")
+    assert not [name for name in imported("js/task_page.js") if "palette/" in name]
 
 
 def test_a_page_loads_each_once_and_runs_one():

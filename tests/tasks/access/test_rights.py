@@ -113,7 +113,7 @@ def test_at_the_upgrade_a_group_that_was_called_admin_gives_no_rights():
 # --- The doors: what each group may do ----------------------------------------------
 
 READ = [
-    "/", "/releases", "/history", "/compare", "/design",
+    "/", "/releases", "/history", "/compare", "/design", "/palette",
     "/live", "/live/console", "/live/releases",
     "/tasks/{task}", "/tasks/{task}/panel", "/tasks/{task}/facts",
     "/api/tasks", "/api/task-types", "/api/tasks/{task}", "/api/tasks/{task}/status",
