@@ -187,6 +187,12 @@ def test_it_takes_a_key(stranger, store):
     problem_of(stranger.get(PATH, {"to": "v885"}), 401)
 
 
+def test_every_group_may_ask_and_who_is_in_none_may_not(person, game):
+    for group in ("viewer", "operator", "admin"):
+        assert person(group).get(PATH, {"to": "v885"}).status_code == 200, group
+    problem_of(person(None).get(PATH, {"to": "v885"}), 403)
+
+
 def test_it_can_only_be_read(program, store):
     problem_of(program.post(PATH), 405)
 
