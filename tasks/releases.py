@@ -6,19 +6,17 @@ own, which nobody waits for longer than a moment, and once for many who ask.
 
 import logging
 import os
-import threading
-import time
-from collections.abc import Callable, Iterable, Mapping
-from functools import cache
-from typing import Any, Generic, Protocol, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
+from typing import Any, Protocol, TypeVar
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 
 from resources.releases.current import Served, all_platforms, read_served
+from tasks.patient_reader import READ_SECONDS, PatientReader, wait_for_all
 
 FRESH_SECONDS = 3.0  # so long one reading answers whoever asks
-READ_SECONDS = 2.0  # a store that takes longer is said not to answer
 
 logger = logging.getLogger(__name__)
 
@@ -49,64 +47,21 @@ class HasProblem(Protocol):
 Answer = TypeVar("Answer", bound=HasProblem)
 
 
-class Reader(Generic[Answer]):
-    """Reads something of one platform's store; never twice at a time."""
-
-    def __init__(
-        self, platform: str, read: Callable[[str, Mapping[str, str]], Answer]
-    ) -> None:
-        self._platform, self._ask = platform, read
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._started_at = 0.0
-        self._answer: list[Answer] = []  # empty until there is one
-        self._before: list[Answer] = []  # what was read the time before
-
-    def start(self, fresh_seconds: float) -> None:
-        """Begin to read, where what was read is older and nobody reads right now."""
-        with self._lock:
-            now = time.monotonic()
-            if self._thread is not None and (
-                self._thread.is_alive() or now < self._started_at + fresh_seconds
-            ):
-                return
-            # A daemon, because a hanging store must not hold up the end of the server.
-            self._before = self._answer or self._before
-            self._answer, self._started_at = [], now
-            self._thread = threading.Thread(
-                target=self._read,
-                args=(self._answer,),
-                name=f"release of {self._platform}",
-                daemon=True,
-            )
-            self._thread.start()
-
-    def wait(self, seconds: float = READ_SECONDS) -> Answer | None:
-        """Return what was read, or None where nothing was in time. A caller that waits
-        for less than READ_SECONDS gets the reading before, while one is under way."""
-        with self._lock:
-            thread, answer, before = self._thread, self._answer, self._before
-            until = self._started_at + READ_SECONDS
-        if thread is not None:
-            thread.join(max(0.0, min(seconds, until - time.monotonic())))
-        if not answer and time.monotonic() < until:
-            answer = before
-        return answer[0] if answer else None
-
-    def _read(self, answer: list[Answer]) -> None:
-        environment = {**os.environ, "DATA_DIR": str(settings.DATA_DIR)}
-        found = self._ask(self._platform, environment)
-        if found.problem is not None:
-            logger.warning(
-                "release platform=%s: %s", self._platform, found.problem[:500]
-            )
-        answer.append(found)
-
-
 @cache
-def reader(platform: str) -> Reader[Served]:
+def reader(platform: str) -> PatientReader[Served]:
     """The one reader of a platform's pointer in this process."""
-    return Reader(platform, read_served)
+    return PatientReader(
+        partial(read_own, read_served, platform), f"release of {platform}"
+    )
+
+
+def read_own(read: Callable[[str, Mapping[str, str]], Answer], platform: str) -> Answer:
+    """Read something of a platform's store, as this process's environment names it."""
+    environment = {**os.environ, "DATA_DIR": str(settings.DATA_DIR)}
+    found = read(platform, environment)
+    if found.problem is not None:
+        logger.warning("release platform=%s: %s", platform, found.problem[:500])
+    return found
 
 
 def release_of(platform: str, served: Served | None) -> dict[str, Any]:
@@ -137,20 +92,15 @@ def releases_within(
 ) -> list[dict[str, Any]]:
     """Each platform's entry, from what its store says within this time, or said so
     many seconds ago (FRESH_SECONDS)."""
-    served = served_within(seconds, all_platforms(), fresh_seconds=fresh_seconds)
+    fresh_seconds = FRESH_SECONDS if fresh_seconds is None else fresh_seconds
+    served = served_within(seconds, list(all_platforms()), fresh_seconds)
     return [release_of(name, each) for name, each in served.items()]
 
 
 def served_within(
-    seconds: float, platforms: Iterable[str], *, fresh_seconds: float | None = None
+    seconds: float, platforms: Sequence[str], fresh_seconds: float = FRESH_SECONDS
 ) -> dict[str, Served | None]:
     """Return what these platforms' stores say they serve; None for one that does not
     say it in time."""
-    readers = {platform: reader(platform) for platform in platforms}
-    for each in readers.values():
-        each.start(FRESH_SECONDS if fresh_seconds is None else fresh_seconds)
-    until = time.monotonic() + seconds
-    return {
-        name: each.wait(max(0.0, until - time.monotonic()))
-        for name, each in readers.items()
-    }
+    found = wait_for_all(list(map(reader, platforms)), seconds, fresh_seconds)
+    return dict(zip(platforms, found, strict=True))

@@ -2,8 +2,7 @@
 
 JSON Lines: a header, one line a file in ascending order of the path's UTF-8 bytes,
 and an end with the number of files and the SHA-256 of all bytes before it, so that a
-truncated manifest is seen. It is read and written as a stream; ``manifest_reader.py``
-reads it.
+truncated manifest is seen. It is read and written as a stream; ``reader.py`` reads it.
 """
 
 from __future__ import annotations

@@ -24,13 +24,13 @@ from resources.manifests.fast_path import (
     prove_manifest,
 )
 from resources.manifests.fields import Lines
-from resources.manifests.format import FORMAT, Entry, Header, content_line, entry_line
+from resources.manifests.format import Entry, content_line, entry_line
+from resources.manifests.header import read_header
 from resources.manifests.line_file import Block, LineFile, block_digest
 from resources.manifests.paths import fold, reason_against
 from resources.manifests.strict_json import Value
 from resources.versions import is_version
 
-_HEADER_KEYS = {"format", "platform", "version", "hash", "files", "bytes"}
 _ENTRY_KEYS = {"path", "size", "sha256"}
 _OPTIONAL_KEYS = {"md5", "in"}
 
@@ -67,7 +67,7 @@ class Manifest:
         self._blocks: list[Block] = []
         self._plain = False  # see plain_lines
         lines = Lines(self._file.open(), name)
-        self.header = self._read_header(lines)
+        self.header = read_header(lines)
         self._start = lines.offset
         self._check_owner(platform, version)
 
@@ -209,7 +209,7 @@ class Manifest:
         """Read line by line, check every rule, and yield the lines in blocks."""
         names = Names(self._first_with)
         lines = Lines(self._file.open(), self.name)
-        header = self._read_header(lines)
+        header = read_header(lines)
         files = total_bytes = 0
         previous = b""
         block = _NewBlock(lines.offset)
@@ -245,20 +245,6 @@ class Manifest:
                 raise ManifestError(
                     f'{self.name} line 1: the {kind} is "{found}", not "{wanted}"'
                 )
-
-    def _read_header(self, lines: Lines) -> Header:
-        values = lines.next_object()
-        if values.get("format") != FORMAT:
-            raise lines.error(f'the format is not "{FORMAT}"')
-        lines.check_keys(values, _HEADER_KEYS, set())
-        if values["hash"] != "sha256":
-            raise lines.error('the hash is not "sha256"')
-        return Header(
-            lines.text(values, "platform"),
-            lines.text(values, "version"),
-            lines.number(values, "files"),
-            lines.number(values, "bytes"),
-        )
 
     def _entry(self, lines: Lines, values: dict[str, Value]) -> Entry:
         lines.check_keys(values, _ENTRY_KEYS, _OPTIONAL_KEYS)

@@ -1,7 +1,8 @@
 """What is served, for a program that only wants to show it.
 
-With ``past`` the one module of the engine that the web service imports: they raise
-nothing of the engine's where ``problem_of_platforms`` finds none, and write nothing.
+With ``available`` and ``past`` all of the engine that the web service imports: they
+raise nothing of the engine's where ``problem_of_platforms`` finds none, and write
+nothing.
 """
 
 from __future__ import annotations
@@ -43,17 +44,14 @@ def read_served(platform: str, environment: Mapping[str, str]) -> Served:
     It takes as long as the store takes to answer.
     """
     try:
-        return Served(store_of(platform, environment).pointer(), None)
+        return Served(own_store(platform, environment).pointer(), None)
     except EngineError as error:
         return Served(None, str(error))
 
 
-def store_of(platform: str, environment: Mapping[str, str]) -> ReleaseStore:
-    """Return the store of a platform. Raises EngineError.
-
-    Only this platform's own setting is looked at, so that a wrong one of another
-    doesn't matter.
-    """
+def own_store(platform: str, environment: Mapping[str, str]) -> ReleaseStore:
+    """Return a platform's store; only its own setting is looked at, so that a wrong one
+    of another doesn't matter. Raises InputError."""
     others = {
         f"RESOURCE_STORE_{name.upper()}"
         for name in all_platforms(environment)

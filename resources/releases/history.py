@@ -18,7 +18,7 @@ MAX_POINTERS = 1000  # the newest; about 250 bytes each, written at each move
 
 def note_replaced(pointer: Pointer, store: ReleaseStore) -> None:
     """Add a pointer that is about to be replaced. Needs the lock."""
-    pointers = recorded(store)
+    pointers = read_history(store)
     if pointers is None:
         pointers = _guessed(pointer, store)
     if pointers[-1:] != [pointer]:  # else a move that was killed added it
@@ -36,16 +36,12 @@ def served_before(pointer: Pointer, store: ReleaseStore) -> list[Pointer]:
 
     The digest of one is empty where nobody wrote it down.
     """
-    pointers = recorded(store)
+    pointers = read_history(store)
     return _guessed(pointer, store) if pointers is None else pointers
 
 
-def recorded(store: ReleaseStore) -> list[Pointer] | None:
-    """Return the pointers of the list itself, oldest first; None where there is no
-    list, or a damaged one.
-
-    It may begin with versions that were guessed, which have no digest.
-    """
+def read_history(store: ReleaseStore) -> list[Pointer] | None:
+    """Return the pointers that were written down, oldest first; None for no list."""
     content = store.history()
     if content is None:
         return None

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from resources.errors import EngineError
-from resources.releases.current import store_of
-from resources.releases.history import recorded
+from resources.releases.current import own_store
+from resources.releases.history import read_history
 from resources.stores.pointer import Pointer
 from resources.stores.release_store import ReleaseStore
 from resources.versions import natural_key
@@ -48,7 +48,7 @@ def read_past(platform: str, environment: Mapping[str, str]) -> Past:
     It takes as long as the store takes to answer.
     """
     try:
-        store = store_of(platform, environment)
+        store = own_store(platform, environment)
         pointer = store.pointer()
         if pointer is None:
             return Past(None, (), None)
@@ -100,7 +100,7 @@ def _before(pointer: Pointer, store: ReleaseStore) -> list[Pointer]:
     The list is read after the pointer, so it may know of later moves already; and a
     move that was killed leaves the pointer in it.
     """
-    pointers = recorded(store) or []
+    pointers = read_history(store) or []
     if pointer in pointers:
         del pointers[pointers.index(pointer) :]
     # That every older version was served is a guess, good enough to allow a rollback.

@@ -117,6 +117,11 @@ class Backend(ABC):
         """Return which objects there are."""
         return [self.get(key, 1) is not None for key in keys]
 
+    def beginnings(self, keys: list[str], most_bytes: int) -> list[bytes | None]:
+        """Return the first bytes of small objects; None for what isn't there."""
+        found = (self.get(key, most_bytes) for key in keys)
+        return [each and each[0][:most_bytes] for each in found]
+
     def is_begun(self, folder: str) -> bool:
         """Return whether there may be objects beneath a folder."""
         return True

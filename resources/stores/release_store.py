@@ -61,10 +61,22 @@ class ReleaseStore:
 
     def sealed_versions(self) -> list[str]:
         """Return the versions that have a manifest, in natural order."""
-        names = filter(is_version, self._backend.folders("versions"))
-        versions = sorted(names, key=natural_key)
+        versions = self.begun_versions()
         keys = [_key(version, MANIFEST_NAME) for version in versions]
         return list(compress(versions, self._backend.are_there(keys)))
+
+    def begun_versions(self) -> list[str]:
+        """Return the versions that have a folder, in natural order: sealed ones, and
+        others."""
+        names = filter(is_version, self._backend.folders("versions"))
+        return sorted(names, key=natural_key)
+
+    def manifest_beginnings(
+        self, versions: list[str], most_bytes: int
+    ) -> list[bytes | None]:
+        """Return how the manifests of versions begin; None for what is not sealed."""
+        keys = [_key(version, MANIFEST_NAME) for version in versions]
+        return self._backend.beginnings(keys, most_bytes)
 
     def is_begun(self, version: str) -> bool:
         """Return whether there may be objects of a version."""

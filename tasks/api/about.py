@@ -36,6 +36,7 @@ LINKS = {
     "cancel": "/api/tasks/{id}/cancel",
     "rerun": "/api/tasks/{id}/rerun",
     "releases": "/api/releases",
+    "versions": "/api/versions",
     "events": "/api/events",
     "streams": "/api/streams",
     "schema": "/api/schema",

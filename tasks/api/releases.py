@@ -15,14 +15,10 @@ from tasks.api.queries import Query
 from tasks.api.schema import described, query
 from tasks.api.serializers import ReleaseHistorySerializer, ReleasesSerializer
 from tasks.keyset import Position
+from tasks.patient_reader import READ_SECONDS
 from tasks.problems import problem
 from tasks.release_history import Span, histories_within
-from tasks.releases import (
-    FRESH_SECONDS,
-    READ_SECONDS,
-    releases_within,
-    require_platform,
-)
+from tasks.releases import FRESH_SECONDS, releases_within, require_platform
 from tasks.timestamps import iso
 
 NO_ID = uuid.UUID(int=0)  # of a span, whose number alone says where it is

@@ -75,14 +75,16 @@ def _stored(sha256: str) -> TaskType:
 
 def content_of(kind: TaskType) -> dict[str, Any]:
     """Return a type as JSON: what differs from the defaults, but no default of a
-    secret, which is kept with the values of each task instead; and no texts in other
-    languages, of which people read today's."""
-    params = tuple(
-        replace(p, labels={}, default=None if p.secret else p.default)
-        for p in kind.params
-    )
+    secret, which is kept with the values of each task instead; and nothing that only
+    its form or a reader of another language needs, who see today's."""
+    params = tuple(map(_kept, kind.params))
     content: dict[str, Any] = _json_of(replace(kind, params=params, translations={}))
     return content
+
+
+def _kept(param: Parameter) -> Parameter:
+    default = None if param.secret else param.default
+    return replace(param, labels={}, example="", suggestion=None, default=default)
 
 
 def type_from(content: Mapping[str, Any]) -> TaskType:

@@ -14,12 +14,21 @@ from typing import Any
 from django.conf import settings
 
 from tasks.catalog.patterns import Pattern, PatternError, compiled
-from tasks.catalog.task_type import STOP_GRACE_SECONDS, Parameter, Step, TaskType
+from tasks.catalog.task_type import (
+    STOP_GRACE_SECONDS,
+    Parameter,
+    Step,
+    Suggestion,
+    TaskType,
+)
 from tasks.catalog.toml_tables import CatalogError, Source, Table, Translations
 from tasks.secrets.masking import LEAST_CHARACTERS
 
 TYPE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
 PARAMETER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,49}")
+PLATFORM_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
+PLACES = ("any", "source", "store")
+TAKES_SUGGEST = '"versions", or a table: {versions = "store", platforms = ["ios"]}'
 ON_LOG_LIMIT = ("fail", "cut")
 MOST_RUNNING = 10_000  # a place has to fit into its column
 MOST_COLUMNS = 10_000
@@ -172,7 +181,7 @@ def _parameter(table: Table, texts: Translations) -> Parameter:
         raise table.wrong(None, "a parameter's name is letters, digits and _")
     table.only(
         "title", "description", "pattern", "choices", "labels", "required", "default",
-        "secret",
+        "secret", "example", "suggest",
     )  # fmt: skip
     pattern = table.text("pattern")
     try:
@@ -189,9 +198,12 @@ def _parameter(table: Table, texts: Translations) -> Parameter:
         labels=_labels(table, texts),
         secret=table.flag("secret"),
         description=table.local_text("description", "", texts),
+        example=table.text("example", ""),
+        suggestion=_suggestion(table),
     )
-    if parameter.default is not None and parameter.problem(parameter.default):
-        raise table.wrong("default", "it is not a value that the parameter takes")
+    for key in ("default", "example"):
+        if key in table.data and parameter.problem(table.data[key]):
+            raise table.wrong(key, "it is not a value that the parameter takes")
     if parameter.default is not None and parameter.is_too_short(parameter.default):
         least = f"a secret has at least {LEAST_CHARACTERS} characters"
         raise table.wrong("default", least)
@@ -204,6 +216,26 @@ def _labels(table: Table, texts: Translations) -> dict[str, str]:
     choices = table.texts("choices")
     labels.only(*choices)
     return {choice: labels.local_text(choice, choice, texts) for choice in labels.data}
+
+
+def _suggestion(table: Table) -> Suggestion | None:
+    """Return what ``suggest`` says: what people are offered for the parameter."""
+    given = table.data.get("suggest")
+    if given is None:
+        return None
+    if table.data.get("choices"):
+        raise table.wrong("suggest", "a parameter with choices offers those")
+    if given == "versions":
+        return Suggestion()
+    if not isinstance(given, dict) or "versions" not in given:
+        raise table.wrong("suggest", f"expected {TAKES_SUGGEST}")
+    suggest = Table(table.source, (*table.path, "suggest"), given)
+    suggest.only("versions", "platforms")
+    platforms = suggest.texts("platforms")
+    for name in platforms:
+        if not PLATFORM_NAME.fullmatch(name):
+            raise suggest.wrong("platforms", f'"{name}" can\'t name a platform')
+    return Suggestion(suggest.choice("versions", PLACES), platforms)
 
 
 def _step(table: Table, known: set[str], texts: Translations) -> Step:

@@ -52,6 +52,18 @@ class ParameterErrors(Exception):
 
 
 @dataclass(frozen=True)
+class Suggestion:
+    """Versions that people are offered for a parameter; any other may be given too.
+
+    ``place``: where they have to lie, in the source, in the store, or in any of both;
+    ``platforms``: of which, none for all.
+    """
+
+    place: str = "any"
+    platforms: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Parameter:
     name: str
     title: str
@@ -62,6 +74,8 @@ class Parameter:
     labels: Mapping[str, str] = field(default_factory=dict)  # of choices
     secret: bool = False
     description: str = ""
+    example: str = ""
+    suggestion: Suggestion | None = None
 
     def problem(self, value: object) -> Reason | None:
         """Return what is wrong with a value, or None."""
@@ -102,6 +116,13 @@ class Parameter:
             schema["enum"] = list(self.choices)
         elif self.pattern:
             schema["pattern"] = f"^(?:{self.pattern})$"
+        if self.example:
+            schema["examples"] = [self.example]
+        if self.suggestion:
+            schema["x-suggest"] = {
+                "versions": self.suggestion.place,
+                "platforms": list(self.suggestion.platforms),
+            }
         if self.secret:
             schema |= {"writeOnly": True, "minLength": LEAST_CHARACTERS}
         elif self.default is not None:

@@ -7,8 +7,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from tasks.catalog.task_type import NoValue, Step, TaskType
+from tasks.patient_reader import READ_SECONDS
 from tasks.presenters.releases import title_of
-from tasks.releases import READ_SECONDS, releases_within
+from tasks.releases import releases_within
 
 ENGINE = ["-m", "resources"]
 # The engine's commands that change what lies in the store or is live, with what they

@@ -58,7 +58,7 @@ def test_what_there_is_and_how_it_is_is_as_the_schema_says(service):
     for path in (
         *("/api", "/api/tasks", "/api/tasks?limit=1&status=completed,failed"),
         *("/api/task-types", "/api/releases", "/api/releases/ios/history"),
-        *("/health", "/metrics"),
+        *("/api/versions", "/health", "/metrics"),
     ):
         assert ask(service, "GET", path).status_code == 200
     nobody = "/api/tasks/00000000-0000-4000-8000-000000000000"

@@ -17,6 +17,7 @@ def staff(alice):
 @pytest.fixture
 def store(tmp_path, monkeypatch, settings):
     """A store without any release, as the service is told of it."""
+    monkeypatch.delenv("RESOURCE_SOURCE", raising=False)
     for name in ("", *(f"_{platform.upper()}" for platform in TITLES)):
         monkeypatch.delenv(f"RESOURCE_STORE{name}", raising=False)
     settings.DATA_DIR = tmp_path

@@ -3,7 +3,7 @@
 import json
 
 from resources.stores.pointer import Pointer
-from tasks import release_history, releases
+from tasks import release_history, releases, versions
 from tasks.timestamps import iso
 
 
@@ -25,5 +25,6 @@ def write_pointers(store, platform, *pointers):
 
 def forget_readings():
     """Have every store read again by whoever asks next."""
-    releases.reader.cache_clear()
+    for module in (releases, versions):
+        module.reader.cache_clear()
     release_history.history_reader.cache_clear()

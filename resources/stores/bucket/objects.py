@@ -27,9 +27,13 @@ T = TypeVar("T")
 MAX_KEY_BYTES = 1024  # S3's and Google's limit; Azure counts characters
 PAGE_OBJECTS = 1000  # what one LIST gives
 PARTS_AT_ONCE = 2  # of one object
-# What is said of the first byte when there is an object: that it has none, or all of
-# it instead (rclone's server).
-NOT_JUST_A_BYTE = ("416 ", "non-partial response")
+# What is said of the first bytes when there is an object: that it has none, or that
+# the answer is no part (rclone's server, which gives it all the same).
+NO_PART = ("416 ", "non-partial response")
+
+
+class _NoPartError(Exception):
+    """There is an object, but no part of it to be had."""
 
 
 class Found(NamedTuple):
@@ -104,20 +108,39 @@ class Bucket:
 
     def is_there(self, key: str) -> bool:
         """Return whether there is an object, by reading its first byte."""
-        requests = self._requests
         try:
-            requests.ask(
-                lambda: requests.obstore.get(
-                    requests.client, key, options={"range": (0, 1)}
-                ),
-                f"look for {key}",
-            )
+            with contextlib.suppress(_NoPartError):
+                self._part(key, 1)
         except MissingFileError:
             return False
-        except StoreError as error:
-            if not any(text in str(error) for text in NOT_JUST_A_BYTE):
-                raise
         return True
+
+    def beginning(self, key: str, most_bytes: int) -> bytes | None:
+        """Return the first bytes of an object, None where there is none."""
+        with contextlib.suppress(MissingFileError):
+            try:
+                return self._part(key, most_bytes)
+            except _NoPartError:
+                with self.open(key) as stream:
+                    return stream.read(most_bytes)
+        return None
+
+    def _part(self, key: str, length: int) -> bytes:
+        """Return the first bytes of an object. Raises MissingFileError, and
+        _NoPartError where there is an object, but no part of it to be had."""
+        requests = self._requests
+
+        def request() -> bytes:
+            part = {"range": (0, length)}
+            found = requests.obstore.get(requests.client, key, options=part)
+            return bytes(found.bytes())
+
+        try:
+            return requests.ask(request, f"read {key}")
+        except StoreError as error:
+            if any(text in str(error) for text in NO_PART):
+                raise _NoPartError from None
+            raise
 
     def pages(self, prefix: str) -> Iterator[list[Listed]]:
         """Yield what lies beneath a folder, a LIST at a time."""

@@ -26,6 +26,7 @@ from resources.stores.bucket.location import ObjectLocation
 from resources.stores.bucket.objects import Bucket
 from resources.stores.headers import CHANGING_HEADERS, Headers
 from resources.stores.verified import require_content, verified
+from resources.workers.daemons import ask_for_all
 from resources.workers.pool import Workers
 
 if TYPE_CHECKING:
@@ -102,6 +103,9 @@ class BucketPrefix(Backend):
         with Workers(self._bucket.is_there) as workers:
             self._there.update(zip(unknown, workers.map(unknown), strict=True))
         return [self._there[key] for key in keys]
+
+    def beginnings(self, keys: list[str], most_bytes: int) -> list[bytes | None]:
+        return ask_for_all(lambda key: self._bucket.beginning(key, most_bytes), keys)
 
     def listed(self, folder: str) -> Iterator[tuple[str, int]]:
         for page in self._bucket.pages(folder):

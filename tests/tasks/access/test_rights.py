@@ -118,7 +118,7 @@ READ = [
     "/tasks/{task}", "/tasks/{task}/panel", "/tasks/{task}/facts",
     "/api/tasks", "/api/task-types", "/api/tasks/{task}", "/api/tasks/{task}/status",
     "/api/tasks/{task}/logs", "/api/tasks/{task}/logs.txt", "/api/releases",
-    "/api/releases/ios/history",
+    "/api/releases/ios/history", "/api/versions",
     "/admin/", "/admin/tasks/", "/admin/tasks/task/", "/admin/tasks/task/export/",
     "/admin/tasks/task/{task}/change/", "/admin/tasks/task/{task}/history/",
     "/admin/tasks/runner/",

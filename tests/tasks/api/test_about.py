@@ -92,6 +92,7 @@ def test_the_schema_has_every_endpoint(schema):
         "POST /api/tasks/{}/rerun",
         "PUT /api/tasks/{}/pin",
         "DELETE /api/tasks/{}/pin",
+        "GET /api/versions",
         "GET /health",
         "GET /health/live",
         "GET /health/ready",

@@ -10,7 +10,7 @@ import time
 import pytest
 from django.core.checks import run_checks
 
-from tasks import releases
+from tasks import patient_reader, releases
 from tests.tasks.api.answers import problem_of
 
 PLATFORMS = ("ios", "android", "facebook")
@@ -117,7 +117,7 @@ def test_a_wrong_setting_of_one_platform_is_an_entry_with_an_error(
 
 
 def test_a_store_that_hangs_holds_up_nobody_for_long(program, store, monkeypatch):
-    monkeypatch.setattr(releases, "READ_SECONDS", 0.2)
+    monkeypatch.setattr(patient_reader, "READ_SECONDS", 0.2)
     write_pointer(store, "android")
     hanging = store / "ios/current.json"
     hanging.parent.mkdir()

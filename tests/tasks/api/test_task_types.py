@@ -53,6 +53,30 @@ def test_each_has_its_title_description_schema_and_steps(program, own_types):
         jsonschema.validate({"version": "885"}, schema)
 
 
+@pytest.mark.parametrize(
+    ("suggest", "told"),
+    [
+        ("'versions'", {"versions": "any", "platforms": []}),
+        ("{versions = 'store'}", {"versions": "store", "platforms": []}),
+        (
+            "{versions = 'source', platforms = ['ios', 'wechat']}",
+            {"versions": "source", "platforms": ["ios", "wechat"]},
+        ),
+    ],
+)
+def test_a_parameter_has_its_example_and_what_to_offer(
+    program, use_task_types, suggest, told
+):
+    use_task_types(
+        f"[a]\n[a.params.v]\npattern = 'v[0-9]+'\nexample = 'v885'\n"
+        f"suggest = {suggest}\n[a.params.other]\n[[a.steps]]\ncommand = ['true']\n"
+    )
+    (kind,) = program.get("/api/task-types").json()["taskTypes"]
+    version, other = kind["params"]["properties"].values()
+    assert (version["examples"], version["x-suggest"]) == (["v885"], told)
+    assert not {"examples", "x-suggest"} & set(other)
+
+
 def test_a_hidden_type_is_listed_as_such_and_can_be_started(program, own_types):
     _, kind = program.get("/api/task-types").json()["taskTypes"]
     assert (kind["type"], kind["hidden"]) == ("unseen", True)

@@ -37,6 +37,8 @@ env = {PACK_LEVEL = "9"}
 title = "Version"
 description = "Which"
 pattern = "v[0-9]+"
+example = "v1"
+suggest = {versions = "store", platforms = ["ios"]}
 [pack.params.channel]
 choices = ["beta", "live"]
 default = "beta"
@@ -67,6 +69,14 @@ def read(tmp_path, text):
     return load(path)
 
 
+def test_what_only_a_form_needs_is_not_kept(tmp_path):
+    """So that a runner of an earlier version still understands it."""
+    (kind,) = read(tmp_path, FULL).values()
+    version = content_of(kind)["params"][0]
+    assert version["pattern"] == "v[0-9]+"
+    assert not {"example", "suggestion", "labels"} & set(version)
+
+
 def test_every_key_of_a_type_is_kept(tmp_path):
     kinds = [
         *read(tmp_path, FULL).values(),
@@ -75,7 +85,9 @@ def test_every_key_of_a_type_is_kept(tmp_path):
     for kind in kinds:
         # As it comes back from the database.
         content = json.loads(json.dumps(content_of(kind)))
-        params = tuple(replace(p, labels={}) for p in kind.params)
+        params = tuple(
+            replace(p, labels={}, example="", suggestion=None) for p in kind.params
+        )
         as_kept = replace(kind, params=params, translations={})
         assert type_from(content) == as_kept
 

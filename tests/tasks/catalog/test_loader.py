@@ -367,6 +367,35 @@ def test_texts_are_english_and_read_in_the_readers_language(bilingual):
         ("title = {zh-hans = 'x'}", "job.title.en: it is missing; expected a string"),
         ("title = {en = 'x', fr = 'y'}", "job.title.fr: unknown key; there are: en, "),
         ("title = {en = 'x', zh-hans = 5}", "job.title.zh-hans: expected a string"),
+        ("[job.params.p]\nexample = 5", "job.params.p.example: expected a string"),
+        (
+            "[job.params.p]\npattern = 'v[0-9]+'\nexample = '885'",
+            "job.params.p.example: it is not a value that the parameter takes",
+        ),
+        (
+            "[job.params.p]\nsuggest = 'builds'",
+            'job.params.p.suggest: expected "versions", or a table: ',
+        ),
+        (
+            "[job.params.p]\nsuggest = {platforms = ['ios']}",
+            'job.params.p.suggest: expected "versions", or a table: ',
+        ),
+        (
+            "[job.params.p]\nsuggest = {versions = 'disk'}",
+            "job.params.p.suggest.versions: expected one of: any, source, store",
+        ),
+        (
+            "[job.params.p]\nsuggest = {versions = 'any', platforms = ['iOS']}",
+            'job.params.p.suggest.platforms: "iOS" can\'t name a platform',
+        ),
+        (
+            "[job.params.p]\nsuggest = {versions = 'any', of = 'ios'}",
+            "job.params.p.suggest.of: unknown key; there are: versions, platforms",
+        ),
+        (
+            "[job.params.p]\nchoices = ['a']\nsuggest = 'versions'",
+            "job.params.p.suggest: a parameter with choices offers those",
+        ),
         (
             "[job.params.p]\nchoices = ['a']\nlabels = {b = 'x'}",
             "job.params.p.labels.b: unknown key; there are: a",

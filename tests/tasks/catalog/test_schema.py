@@ -34,7 +34,9 @@ def test_it_has_every_key_that_is_read_and_no_other():
     ]
     defined = SCHEMA["$defs"]
     terminal = defined["step"]["properties"]["pty"]["anyOf"][1]
-    tables = [defined["type"], defined["parameter"], defined["step"], terminal]
+    suggest = defined["parameter"]["properties"]["suggest"]["anyOf"][1]
+    tables = [*(defined["type"], defined["parameter"], suggest), defined["step"]]
+    tables.append(terminal)
     assert read == [set(table["properties"]) for table in tables]
 
 
@@ -67,6 +69,13 @@ def test_it_takes_what_the_service_takes(text):
         "[job]\n[[job.steps]]\ncommand = ['a']\nweight = 0\n",
         "[job]\n[[job.steps]]\ncommand = ['a']\npty = {width = 80}\n",
         "[job]\n[job.params.task_id]\n" + STEP,
+        "[job.params.version]\nexample = 885\n" + STEP,
+        "[job.params.version]\nsuggest = 'builds'\n" + STEP,
+        "[job.params.version]\nsuggest = {platforms = ['ios']}\n" + STEP,
+        "[job.params.version]\nsuggest = {versions = 'disk'}\n" + STEP,
+        "[job.params.version]\nsuggest = {versions = 'any', platforms = ['iOS']}\n"
+        + STEP,
+        "[job.params.x]\nchoices = ['a']\nsuggest = 'versions'\n" + STEP,
     ],
 )
 def test_it_refuses_what_the_service_refuses(text):
