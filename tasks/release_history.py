@@ -4,26 +4,22 @@ It is read as the live versions are (``releases``), but seldom: again only where
 pointer has moved since, or after a while.
 """
 
-import logging
-import os
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
 
-from django.conf import settings
 from django.utils.dateparse import parse_datetime
 
 from resources.releases import past
 from resources.releases.current import all_platforms
 from resources.releases.past import Past, read_past
+from tasks import releases
 from tasks.patient_reader import PatientReader
-from tasks.releases import FRESH_SECONDS, error_of, served_within
+from tasks.releases import error_of, read_own, served_within
 
 KEPT_SECONDS = 60.0
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -55,15 +51,9 @@ class History:
 @cache
 def history_reader(platform: str) -> PatientReader[Past]:
     """The one reader of a platform's history in this process."""
-    return PatientReader(partial(_read, platform), f"history of {platform}")
-
-
-def _read(platform: str) -> Past:
-    environment = {**os.environ, "DATA_DIR": str(settings.DATA_DIR)}
-    found = read_past(platform, environment)
-    if found.problem is not None:
-        logger.warning("history platform=%s: %s", platform, found.problem[:500])
-    return found
+    return PatientReader(
+        partial(read_own, read_past, platform), f"history of {platform}"
+    )
 
 
 def histories_within(
@@ -76,10 +66,10 @@ def histories_within(
     readers = {name: history_reader(name) for name in names}
     for reader in readers.values():
         reader.start(KEPT_SECONDS)
-    for name, served in served_within(seconds, names).items():
+    for name, served in served_within(seconds, names, releases.FRESH_SECONDS).items():
         known = readers[name].wait(0)
         if error_of(known) or error_of(served):
-            readers[name].start(FRESH_SECONDS)
+            readers[name].start(releases.FRESH_SECONDS)
         elif known and served and known.pointer != served.pointer:
             readers[name].start(0.0)
     return {

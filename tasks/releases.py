@@ -6,9 +6,9 @@ own, which nobody waits for longer than a moment, and once for many who ask.
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -44,18 +44,24 @@ class HasProblem(Protocol):
     def problem(self) -> str | None: ...
 
 
+Answer = TypeVar("Answer", bound=HasProblem)
+
+
 @cache
 def reader(platform: str) -> PatientReader[Served]:
-    """The one reader of a platform in this process."""
-    return PatientReader(partial(_read, platform), f"release of {platform}")
+    """The one reader of a platform's pointer in this process."""
+    return PatientReader(
+        partial(read_own, read_served, platform), f"release of {platform}"
+    )
 
 
-def _read(platform: str) -> Served:
+def read_own(read: Callable[[str, Mapping[str, str]], Answer], platform: str) -> Answer:
+    """Read something of a platform's store, as this process's environment names it."""
     environment = {**os.environ, "DATA_DIR": str(settings.DATA_DIR)}
-    served = read_served(platform, environment)
-    if served.problem is not None:
-        logger.warning("release platform=%s: %s", platform, served.problem[:500])
-    return served
+    found = read(platform, environment)
+    if found.problem is not None:
+        logger.warning("release platform=%s: %s", platform, found.problem[:500])
+    return found
 
 
 def release_of(platform: str, served: Served | None) -> dict[str, Any]:
@@ -86,16 +92,15 @@ def releases_within(
 ) -> list[dict[str, Any]]:
     """Each platform's entry, from what its store says within this time, or said so
     many seconds ago (FRESH_SECONDS)."""
-    served = served_within(seconds, all_platforms(), fresh_seconds=fresh_seconds)
+    fresh_seconds = FRESH_SECONDS if fresh_seconds is None else fresh_seconds
+    served = served_within(seconds, list(all_platforms()), fresh_seconds)
     return [release_of(name, each) for name, each in served.items()]
 
 
 def served_within(
-    seconds: float, platforms: Iterable[str], *, fresh_seconds: float | None = None
+    seconds: float, platforms: Sequence[str], fresh_seconds: float = FRESH_SECONDS
 ) -> dict[str, Served | None]:
     """Return what these platforms' stores say they serve; None for one that does not
     say it in time."""
-    names = list(platforms)
-    fresh_seconds = FRESH_SECONDS if fresh_seconds is None else fresh_seconds
-    found = wait_for_all(list(map(reader, names)), seconds, fresh_seconds)
-    return dict(zip(names, found, strict=True))
+    found = wait_for_all(list(map(reader, platforms)), seconds, fresh_seconds)
+    return dict(zip(platforms, found, strict=True))

@@ -69,7 +69,7 @@ class Field:
     @property
     def default_label(self) -> str:
         """Return what people read of the value that is taken where none is given."""
-        default = self.schema.get("default", "")
+        default = str(self.schema.get("default", ""))
         return dict(self.choices).get(default, default)
 
 

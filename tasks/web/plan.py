@@ -24,7 +24,7 @@ from tasks.versions import known_platforms
 @staff_page
 def plan(request: HttpRequest) -> HttpResponse:
     """Return what will happen, as HTML to be put beside the button that starts it."""
-    given = {name: text for name, text in request.GET.items() if text}
+    given = {name: str(text) for name, text in request.GET.items() if text}
     kind = catalog().get(given.pop("type", ""))
     if kind is None or not actor(request).may_start(kind):
         raise Http404

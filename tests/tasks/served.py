@@ -25,6 +25,6 @@ def write_pointers(store, platform, *pointers):
 
 def forget_readings():
     """Have every store read again by whoever asks next."""
-    releases.reader.cache_clear()
-    versions.reader.cache_clear()
+    for module in (releases, versions):
+        module.reader.cache_clear()
     release_history.history_reader.cache_clear()
