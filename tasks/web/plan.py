@@ -15,6 +15,7 @@ from tasks.catalog.task_type import ParameterErrors, TaskType
 from tasks.estimates import seconds_left, usual_times
 from tasks.models import Runner, Task
 from tasks.presenters.changes import Planned, planned_sentences
+from tasks.presenters.consequence import published_platforms
 from tasks.presenters.names import name_of
 from tasks.presenters.wording import duration_text
 from tasks.versions import known_platforms
@@ -38,15 +39,13 @@ def plan(request: HttpRequest) -> HttpResponse:
 
 
 def _changes(kind: TaskType, params: Mapping[str, str]) -> Iterator[Planned]:
-    """Return what publishing would change, of a type that publishes: it takes a version
-    out of the source, and has a guard."""
-    version = next((p for p in kind.params if p.name == "version"), None)
-    offered = version.suggestion if version else None
-    if offered is None or offered.place != "source" or "guard" not in params:
-        return
-    platforms = offered.platforms or tuple(known_platforms())
-    limit = int(params["guard"]) if params["guard"].isdecimal() else None
-    yield from planned_sentences(platforms, params["version"], limit=limit)
+    """Return what publishing would change on each platform, of a type that publishes
+    a version."""
+    platforms = published_platforms(kind, params, known_platforms())
+    version, guard = params.get("version", ""), params.get("guard", "")
+    limit = int(guard) if guard.isdecimal() else None
+    if version:
+        yield from planned_sentences(platforms, version, limit=limit)
 
 
 def _sentences(kind: TaskType, params: Mapping[str, str] | None) -> Iterator[str]:

@@ -16,8 +16,7 @@ from tasks.web.live import live_parts
 @require_GET
 @staff_page
 def releases(request: HttpRequest) -> HttpResponse:
-    context = {**_parts(request), "can_compare": True, "changes": _changes(request)}
-    return render(request, "releases_page.html", context)
+    return render(request, "releases_page.html", _parts(request))
 
 
 @require_GET
@@ -34,6 +33,8 @@ def _parts(request: HttpRequest) -> dict[str, Any]:
         "choices": list(LABEL_DAYS),
         "panels": release_panels(actor(request), days, request.GET.get("all", "")),
         "first_release": first_release(actor(request)),
+        "can_compare": True,
+        "changes": _changes(request),
         "compared": {
             name: request.GET.get(name, "") for name in ("platform", "from", "to")
         },

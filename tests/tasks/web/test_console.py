@@ -60,7 +60,9 @@ def texts_of(html, element_id):
     """The words of each row, lane or cell within a part of the page."""
     part = html.partition(f'id="{element_id}"')[2].partition("</section>")[0]
     rows = re.findall(ROWS.get(element_id, ROWS["now"]), part, re.S)
-    words = [re.sub(r"<svg.*?</svg>|<[^>]+>", " ", row, flags=re.S) for row in rows]
+    words = [
+        re.sub(r"<(svg|figure).*?</\1>|<[^>]+>", " ", row, flags=re.S) for row in rows
+    ]
     return [" ".join(text.split()) for text in words][element_id == "recent" :]
 
 
