@@ -101,6 +101,23 @@ class Strip:
     def is_cut(self) -> bool:
         return self.figures.is_cut or len(self.figures.runs) > self.most
 
+    @property
+    def begin(self) -> float:
+        """Where the picture begins, in percent: at the oldest run that is drawn, where
+        there are older ones."""
+        if not self.is_cut:
+            return 0.0
+        return round(max(0.0, self.span.place(self.drawn[-1].created)), 2)
+
+    @property
+    def width(self) -> float:
+        return round(100 - self.begin, 2)
+
+    @property
+    def inner_height(self) -> int:
+        """How high its ground is, without the edge that is drawn around it."""
+        return self.height - 16
+
     @cached_property
     def ends(self) -> tuple[float, float]:
         """The shortest and the longest duration that the scale has room for."""

@@ -309,6 +309,13 @@ def test_a_dot_leads_to_its_task_and_says_what_it_is(strip):
     )
 
 
+def test_a_strip_without_its_oldest_runs_begins_where_they_do(strip):
+    newest_first = strip.figures.runs[::-1]
+    cut = Strip(Statistics("sync", newest_first), strip.span, most=2)
+    assert (cut.is_cut, cut.begin, cut.width) == (True, 25.0, 75.0)
+    assert (strip.is_cut, strip.begin) == (False, 0.0)
+
+
 def test_what_somebody_called_a_version_is_no_markup(strip):
     evil = Run(uuid4(), "failed", "<script>", NOON, 1.0)
     drawn = Strip(figures(evil), strip.span, most=500)
