@@ -27,7 +27,6 @@ export function mountBrush(strip, zone, choose) {
     function up(event) {
       ended.abort();
       if (!veil.isConnected) return;
-      strip.addEventListener("click", (click) => click.preventDefault(), { once: true });
       const [from, to] = [part(down), part(event)].sort((a, b) => a - b);
       choose(dayIn(zone, momentAt(strip, from)), dayIn(zone, momentAt(strip, to)));
     }
