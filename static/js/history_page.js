@@ -1,43 +1,38 @@
-// The history: filters that apply at once, and two ticks that lead to a comparison.
+// The history: filters that apply at once, ticks that lead to a comparison, and strips.
 
+import { mountBrush } from "./history/brush.js";
+import { mountDots } from "./history/dots.js";
+import { mountFilters } from "./history/filters.js";
+import { mountTicks } from "./history/ticks.js";
 import { mountKeys } from "./keys.js";
 import { mountThemeSwitch } from "./theme_switch.js";
 import { mountTimes } from "./times.js";
+import { tellZone, zone } from "./zone.js";
+
+const { shownZone } = document.querySelector("[data-shown-zone]").dataset;
+const isNamed = new URLSearchParams(location.search).has("tz");
+// Once in a browser, and only where no other page of ours was opened before.
+if (tellZone() && shownZone !== zone && !isNamed) location.reload();
 
 mountThemeSwitch();
 mountTimes();
+document.querySelector("[data-zone]").textContent = shownZone;
 mountKeys({ "/": () => document.querySelector("[data-search]").focus() });
 
 const filters = document.querySelector("form[data-filters]");
-filters.addEventListener("change", (event) => {
-  if (event.target.matches("select")) filters.requestSubmit();
-});
-// An address without what was left empty reads better in a chat.
-filters.addEventListener("formdata", ({ formData }) => {
-  for (const [name, value] of [...formData]) if (!value) formData.delete(name);
-});
+mountFilters(filters);
+const jump = document.querySelector("form[data-jump]");
+if (jump) mountFilters(jump);
+const list = document.querySelector("form[data-compare]");
+if (list) mountTicks(list);
 
-const form = document.querySelector("form[data-compare]");
-const button = form.querySelector("button");
-
-function ticked() {
-  return [...form.querySelectorAll("input:checked")];
+function choose(from, to) {
+  filters.elements.from.value = from;
+  filters.elements.to.value = to;
+  filters.requestSubmit();
 }
 
-function showTicks() {
-  if (button) button.disabled = ticked().length !== 2;
+for (const strip of document.querySelectorAll("[data-strip]")) {
+  mountDots(strip);
+  mountBrush(strip, shownZone, choose);
 }
-
-// A third tick takes the place of the first of the two before it.
-let order = ticked();
-form.addEventListener("change", ({ target }) => {
-  order = order.filter((box) => box !== target);
-  if (target.checked) order.push(target);
-  while (order.length > 2) order.shift().checked = false;
-  showTicks();
-});
-addEventListener("pageshow", () => {
-  filters.reset(); // to what the address says, whatever the browser remembers
-  order = ticked();
-  showTicks();
-});

@@ -1,6 +1,7 @@
 // Keeps "3 min ago" true, and shows exact times in the reader's own zone.
 
 import { ago, exact } from "./text.js";
+import { tellZone, zone as own } from "./zone.js";
 
 const REFRESH_MS = 10_000;
 
@@ -15,7 +16,8 @@ export function refreshTimes(root = document) {
 
 export function mountTimes() {
   const zone = document.querySelector("[data-zone]");
-  if (zone) zone.textContent = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (zone) zone.textContent = own;
+  tellZone();
   refreshTimes();
   setInterval(refreshTimes, REFRESH_MS);
 }

@@ -8,8 +8,9 @@ was left out is said.
 
 import re
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import NamedTuple
 
 from tasks.logs import store as log_store
@@ -19,6 +20,7 @@ MOST_LINES = 10_000  # of each log: the last ones, where a task's end is explain
 MOST_BYTES = 2 * 1024 * 1024  # of each log, too
 MOST_EDITS = 1_000  # lines that only one of them has
 CONTEXT_LINES = 3
+OPENED_LINES = 100  # of a gap, from both of its ends
 
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 DAY = r"\d{4}-\d\d-\d\d"
@@ -43,7 +45,7 @@ class Line(NamedTuple):
 
 class Shown(NamedTuple):
     """A line of the difference: of both logs, or of one of them; or, where it has a
-    ``gap``, so many lines that are the same."""
+    ``gap``, so many lines that are the same, the first of which it names."""
 
     a: int | None = None
     b: int | None = None
@@ -77,11 +79,13 @@ class Difference:
         return not (self.only_a or self.only_b or any(self.given_up))
 
 
-def difference_of(a: Task, b: Task) -> Difference:
-    """Between the logs of two tasks, as they are now."""
+def difference_of(a: Task, b: Task, opened: Collection[int] = ()) -> Difference:
+    """Between the logs of two tasks, as they are now; ``opened`` are the first lines,
+    as ``a`` has them, of gaps whose lines are wanted."""
     logs = _newest(a), _newest(b)
     left_out = a.last_seq - len(logs[0]), b.last_seq - len(logs[1])
-    return difference(*logs, own=(_own(a), _own(b)), left_out=left_out)
+    own = _own(a), _own(b)
+    return difference(*logs, own=own, left_out=left_out, opened=opened)
 
 
 def _own(task: Task) -> dict[str, str]:
@@ -102,6 +106,7 @@ def difference(
     own: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {}),
     left_out: tuple[int, int] = (0, 0),
     most_edits: int = MOST_EDITS,
+    opened: Collection[int] = (),
 ) -> Difference:
     numbers: dict[str, int] = {}
 
@@ -113,7 +118,7 @@ def difference(
     pairs, (end_a, end_b) = places
     rows = list(_rows(a[:end_a], b[:end_b], pairs))
     return Difference(
-        lines=list(_with_context(rows)),
+        lines=list(_with_context(rows, opened)),
         only_a=sum(row.side == "a" for row in rows),
         only_b=sum(row.side == "b" for row in rows),
         left_out=left_out,
@@ -223,20 +228,31 @@ def _rows(
         x, y = to_x + 1, to_y + 1
 
 
-def _with_context(rows: Sequence[Shown]) -> Iterator[Shown]:
+def _with_context(rows: Sequence[Shown], opened: Collection[int]) -> Iterator[Shown]:
     """The rows around what differs; what is between as gaps."""
     near: set[int] = set()
     for place, row in enumerate(rows):
         if row.side:
             near.update(range(place - CONTEXT_LINES, place + CONTEXT_LINES + 1))
-    gap = 0
-    for place, row in enumerate(rows):
-        if place not in near:
-            gap += 1
-            continue
-        if gap:
-            yield Shown(gap=gap)
-            gap = 0
-        yield row
-    if gap and near:
-        yield Shown(gap=gap)
+    if not near:
+        return
+    for is_far, places in groupby(range(len(rows)), lambda place: place not in near):
+        part = [rows[place] for place in places]
+        yield from _gap(part, opened) if is_far else part
+
+
+def _gap(rows: Sequence[Shown], opened: Collection[int]) -> Iterator[Shown]:
+    """Rows that are the same as a gap; of one that was opened those at its ends, and
+    what is still between them as a gap of its own."""
+    if not rows:
+        return
+    first = rows[0]
+    if first.a not in opened:
+        yield Shown(first.a, first.b, gap=len(rows))
+        return
+    if len(rows) <= 2 * OPENED_LINES:
+        yield from rows
+        return
+    yield from rows[:OPENED_LINES]
+    yield from _gap(rows[OPENED_LINES:-OPENED_LINES], opened)
+    yield from rows[-OPENED_LINES:]

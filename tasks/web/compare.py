@@ -1,13 +1,13 @@
 """Two tasks side by side: what was asked, how long each step took, what came of it, and
 in which lines their logs differ."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -17,10 +17,16 @@ from django.views.decorators.http import require_GET
 from tasks.access.staff import staff_page
 from tasks.logs.diff import MOST_EDITS, MOST_LINES, Difference, difference_of
 from tasks.models import Task
+from tasks.presenters.last_success import last_success
 from tasks.presenters.outputs import label, text
 from tasks.presenters.task import Shown
 from tasks.presenters.wording import duration_text
 from tasks.web.live import live_parts
+
+MOST_EQUAL = 12  # rows that are shown beside those that differ, unless more are wanted
+MOST_OPENED = 50  # gaps of the logs
+# A step that took a little longer is no difference: all do.
+LEAST_CHANGE, LEAST_CHANGE_SECONDS = 0.1, 0.5
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,13 @@ class StepPair:
         return round(100 * (seconds or 0) / self.longest) if self.longest else 0
 
     @property
+    def differs(self) -> bool:
+        if self.a is None or self.b is None:
+            return self.a != self.b
+        change = abs(self.b - self.a)
+        return change >= LEAST_CHANGE_SECONDS and change >= LEAST_CHANGE * self.a
+
+    @property
     def change(self) -> str:
         """By how much the second took longer, in percent."""
         if not self.a or self.b is None:
@@ -66,33 +79,87 @@ class StepPair:
         return f"{percent:+} %".replace("-", "−") if percent else "±0 %"
 
 
+class Section:
+    """Rows under one heading; where ``hides``, only those that differ are shown."""
+
+    def __init__(self, rows: Sequence[Row | StepPair]) -> None:
+        self.rows, self.hides = rows, False
+
+    @property
+    def equal(self) -> int:
+        return sum(not row.differs for row in self.rows)
+
+    @property
+    def shown(self) -> list[Row | StepPair]:
+        return [row for row in self.rows if row.differs or not self.hides]
+
+
 @require_GET
 @staff_page
 def compare(request: HttpRequest) -> HttpResponse:
     if ticked := request.GET.getlist("task"):
         return _redirect_to_pair(ticked)
+    if failed := _task(request.GET.get("last-success", "")):
+        return _with_last_success(request, failed)
     asked = [request.GET.get(name, "") for name in ("a", "b")]
     a, b = map(_task, asked)
     if a is None or b is None or a == b:
         # A task that is gone is an error; that none was named is a question.
         status = 404 if all(asked) and a != b else 200
         return render(request, "compare_none.html", live_parts(), status=status)
-    difference = difference_of(a, b)
     now = timezone.now()
     shown_a, shown_b = Shown(a, now), Shown(b, now)
+    difference = difference_of(a, b, _opened(request.GET))
     context = {
         "a": shown_a,
         "b": shown_b,
         "sides": [("A", shown_a), ("B", shown_b)],
-        "facts": _facts(shown_a, shown_b),
-        "params": _pairs(shown_a.params, shown_b.params),
-        "steps": _steps(shown_a, shown_b),
-        "results": _pairs(_flat(_outputs(shown_a)), _flat(_outputs(shown_b))),
+        **_sections(shown_a, shown_b, request.GET.get("rows", "")),
         "difference": difference,
         "counts": _counts(difference),
+        "swapped": _pair_query(request.GET, b, a),
+        "opening": _pair_query(request.GET, a, b, "rows", "open"),
         **live_parts(),
     }
     return render(request, "compare.html", context)
+
+
+def _sections(a: Shown, b: Shown, wanted: str) -> dict[str, Any]:
+    """Return what stands side by side: all of it, or, where that was asked for or much
+    is equal, what differs."""
+    sections = {
+        "facts": Section(_facts(a, b)),
+        "params": Section(_pairs(a.params, b.params)),
+        "steps": Section(_steps(a, b)),
+        "results": Section(_pairs(_flat(_outputs(a)), _flat(_outputs(b)))),
+    }
+    equal = sum(section.equal for section in sections.values())
+    hides = wanted == "different" or (wanted != "all" and equal > MOST_EQUAL)
+    for section in sections.values():
+        section.hides = hides
+    return {**sections, "equal": equal, "hides": hides}
+
+
+def _pair_query(given: QueryDict, a: Task, b: Task, *others: str) -> str:
+    """Return the address of a pair, with these of the page's own choices."""
+    pairs = [("a", str(a.pk)), ("b", str(b.pk))]
+    pairs += [(name, text) for name in others for text in given.getlist(name)]
+    return f"?{urlencode(pairs)}"
+
+
+def _opened(given: QueryDict) -> set[int]:
+    """Return the first lines of the gaps that were opened."""
+    asked = given.getlist("open")[:MOST_OPENED]
+    return {int(text) for text in asked if text.isdecimal() and len(text) < 12}
+
+
+def _with_last_success(request: HttpRequest, failed: Task) -> HttpResponse:
+    before = last_success(failed)
+    if before is None:
+        context = {"failed": Shown(failed, timezone.now()), **live_parts()}
+        return render(request, "compare_none.html", context)
+    query = urlencode({"a": before.pk, "b": failed.pk})
+    return redirect(f"{reverse('compare')}?{query}")
 
 
 def _redirect_to_pair(ticked: list[str]) -> HttpResponse:
@@ -118,7 +185,7 @@ def _facts(a: Shown, b: Shown) -> list[Row]:
         return {
             _("Status"): f"{shown.shape} {shown.label}",
             _("What failed"): shown.error,
-            _("Type"): task.type,
+            _("Type"): shown.title,
             _("Duration"): shown.duration,
             _("Started by"): task.created_by,
             _("Lines"): f"{task.last_seq:,}",

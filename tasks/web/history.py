@@ -1,51 +1,108 @@
-"""Everything that ran: found by filters, page by page, with figures for each type."""
+"""Everything that ran: found by filters, day by day, and in a second tab as figures."""
 
-from datetime import datetime
-from typing import Any
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+from itertools import groupby
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET
 
 from tasks.access.staff import staff_page
-from tasks.catalog.loader import catalog
-from tasks.keyset import Position, page_of
-from tasks.models import Task
-from tasks.presenters.statistics import DAYS, MOST_RUNS, statistics_of
+from tasks.keyset import Page, Position, page_of
+from tasks.models import Task, TaskQuerySet
+from tasks.presenters.days import day_text, nearness
 from tasks.presenters.task import Shown
-from tasks.web.filters import Filters
+from tasks.web.figures import figures
+from tasks.web.filters import Filters, midnight
 from tasks.web.live import live_parts
+from tasks.web.zone import zone_of
 
 PAGE_TASKS = 50
+MOST_COUNTED = 10_000  # 5 ms to count; of a million one wants to see fewer anyway
+FIGURES = "figures"
+
+
+class Day(NamedTuple):
+    """The tasks of a page that were created on one day."""
+
+    text: str
+    nearness: str
+    tasks: list[Shown]
 
 
 @require_GET
 @staff_page
 def history(request: HttpRequest) -> HttpResponse:
-    now = timezone.now()
-    filters = Filters(request.GET)
+    zone = zone_of(request)
+    with timezone.override(zone):
+        now = timezone.localtime()
+        filters = Filters(request.GET, zone=zone)
+        view = FIGURES if request.GET.get("view") == FIGURES else ""
+        context = {
+            "filters": filters,
+            "view": view,
+            "chips": [
+                chip._replace(others=address(view, chip.others))
+                for chip in filters.chips
+            ],
+            "all": address(view),
+            "in_list": address("", filters.query),
+            "in_figures": address(FIGURES, filters.query),
+            "zone": str(zone),
+            **(figures(filters, now) if view else _tasks(request, filters, now)),
+            **live_parts(),
+        }
+        return render(request, "history.html", context)
+
+
+def address(view: str, query: str = "") -> str:
+    """Return where a view of the history with these filters is."""
+    parts = [part for part in (query, view and f"view={view}") if part]
+    return reverse("history") + ("?" + "&".join(parts) if parts else "")
+
+
+def _tasks(request: HttpRequest, filters: Filters, now: datetime) -> dict[str, Any]:
     found = filters.apply(Task.objects.defer("result", "trail"))
-    tasks, newer, older = page_of(found, "number", _position(request), PAGE_TASKS)
-    context = {
-        "filters": filters,
-        "tasks": [Shown(task, now) for task in tasks],
-        "newer": _query(filters, newer),
-        "older": _query(filters, older),
-        **_figures(filters, now),
-        **live_parts(),
+    position = _position(request, filters)
+    page = page_of(found, "number", position, PAGE_TASKS)
+    shown = [Shown(task, now) for task in page.rows]
+    return {
+        "tasks": shown,
+        "days": list(_days(shown, now.date())),
+        "count": _count(found, page, position),
+        "is_beyond": position is not None,
+        "jumps_to": request.GET.get("on", ""),
+        "newer": _query(filters, page.newer),
+        "older": _query(filters, page.older),
     }
-    return render(request, "history.html", context)
 
 
-def _position(request: HttpRequest) -> Position | None:
-    """Return where in the list the page begins; at the newest where that says
-    nothing."""
+def _position(request: HttpRequest, filters: Filters) -> Position | None:
+    """Return where in the list the page begins: at the newest where the address says
+    nothing that can be meant."""
     try:
-        return Position.of_cursor(request.GET["at"]) if "at" in request.GET else None
+        if "at" in request.GET:
+            return Position.of_cursor(request.GET["at"])
+        if day := request.GET.get("on"):
+            return _behind(midnight(day, filters.zone) + timedelta(days=1))
     except ValueError:
-        return None
+        pass
+    return None
+
+
+def _behind(moment: datetime) -> Position | None:
+    """Return the position behind the first task of later than this, so that the page
+    begins with the last one before."""
+    later = Task.objects.filter(created_at__gte=moment).only("number")
+    first = later.order_by("created_at", "pk").first()
+    return Position.beside(first, "number", is_newer=False) if first else None
 
 
 def _query(filters: Filters, position: Position | None) -> str:
@@ -55,12 +112,20 @@ def _query(filters: Filters, position: Position | None) -> str:
     return f"?{filters.query}&{at}" if filters.query else f"?{at}"
 
 
-def _figures(filters: Filters, now: datetime) -> dict[str, Any]:
-    """Of each type, or of the one that is chosen, and then day by day."""
-    chosen = filters["type"]
-    return {
-        "statistics": statistics_of([chosen] if chosen else list(catalog()), now),
-        "with_days": bool(chosen),
-        "days": DAYS,
-        "most_runs": MOST_RUNS,
-    }
+def _days(tasks: Iterable[Shown], today: date) -> Iterable[Day]:
+    def day_of(shown: Shown) -> date:
+        return timezone.localtime(shown.task.created_at).date()
+
+    for day, of_day in groupby(tasks, day_of):
+        yield Day(day_text(day, today), nearness(day, today), list(of_day))
+
+
+def _count(found: TaskQuerySet, page: Page, position: Position | None) -> str:
+    """Return how many tasks there are, in words."""
+    if position is None and page.older is None:
+        number = len(page.rows)
+    else:
+        number = found.newest_first()[: MOST_COUNTED + 1].count()
+    if number > MOST_COUNTED:
+        return _("{n}+ tasks").format(n=f"{MOST_COUNTED:,}")
+    return ngettext("{n} task", "{n} tasks", number).format(n=f"{number:,}")

@@ -9,7 +9,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 
 
 def rows(page):
-    return page.locator("form[data-compare] tbody tr")
+    return page.locator("form[data-compare] tr.run")
 
 
 def tick(page, task_id):
@@ -30,32 +30,73 @@ def test_filters_apply_at_once_are_the_address_and_back_works(open_page, two_run
     page.get_by_label("Type").select_option("count")
     page.wait_for_url("**/history?type=count")
     for row in rows(page).all():
-        expect(row).to_contain_text("count")
+        expect(row).to_contain_text("Count")
     page.keyboard.press("/")
     page.keyboard.type(two_runs[0])
     page.keyboard.press("Enter")
     page.wait_for_url(f"**/history?q={two_runs[0]}&type=count")
     expect(rows(page)).to_have_count(1)
+    expect(page.get_by_role("heading", name="1 task")).to_be_visible()
     page.go_back()
-    expect(page.get_by_label("Search")).to_have_value("")
+    expect(page.get_by_label("Search", exact=True)).to_have_value("")
     expect(rows(page).nth(1)).to_be_visible()
-    page.get_by_role("link", name="Show all").click()
+    page.get_by_role("list", name="Active filters").get_by_text("Count").click()
     page.wait_for_url("**/history")
 
 
-def test_the_figures_of_one_type_are_there_day_by_day(open_page, two_runs):
-    page = open_page("/history?type=count")
-    expect(page.locator(".statistics tbody tr").first).to_be_visible()
+def test_days_are_those_of_the_readers_zone_and_the_address_says_so(
+    open_page, two_runs
+):
+    page = open_page("/history", timezone_id="Pacific/Kiritimati")  # 14 h ahead
+    today = "new Intl.DateTimeFormat('en-CA').format(new Date())"
+    day = page.evaluate(today)
+    expect(page.locator("[data-zone]")).to_have_text("Pacific/Kiritimati")
+    expect(page.locator("[data-shown-zone='Pacific/Kiritimati']")).to_be_visible()
+    page.get_by_label("From").fill(day)
+    page.wait_for_url(f"**/history?from={day}&tz=Pacific%2FKiritimati")
+    expect(rows(page).first).to_be_visible()
+    page.get_by_label("Jump to").fill(day)
+    page.wait_for_url("**/history?from=*&tz=*&on=*")
+    expect(rows(page).first).to_be_visible()
+
+
+def test_a_dot_says_what_it_is_and_opens_its_task_and_arrows_go_on(open_page, two_runs):
+    page = open_page("/history?view=figures&type=count")
     page.get_by_text("Day by day").click()
-    expect(page.get_by_role("columnheader", name="Day (UTC)")).to_be_visible()
+    expect(page.get_by_role("columnheader", name="Day")).to_be_visible()
+    strip = page.get_by_role("group", name="Runs of Count")
+    last = strip.get_by_role("link").and_(page.locator("[tabindex='0']"))
+    newest = last.get_attribute("href")
+    last.focus()
+    expect(page.locator(".dot-card")).to_contain_text("completed")
+    page.keyboard.press("ArrowLeft")
+    expect(last).not_to_have_attribute("href", newest)
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**{newest}")
+
+
+def test_days_are_chosen_by_dragging_over_a_strip(open_page, two_runs):
+    page = open_page("/history?view=figures&type=count")
+    box = page.locator("[data-strip]").bounding_box()
+    middle = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] * 0.5, middle)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.7, middle, steps=3)
+    expect(page.locator(".brush")).to_be_visible()
+    page.mouse.up()
+    page.wait_for_url("**/history?type=count&from=*&to=*&tz=UTC&view=figures")
+    expect(page.get_by_label("From")).not_to_have_value("")
 
 
 def test_two_ticked_tasks_are_compared(open_page, service, two_runs):
     page = open_page("/history?type=count")
     compare = page.get_by_role("button", name="Compare selected")
+    expect(compare).not_to_be_visible()
+    tick(page, two_runs[1])
     expect(compare).to_be_disabled()
-    for task_id in reversed(two_runs):
-        tick(page, task_id)
+    tick(page, two_runs[0])
+    expect(page.get_by_text("2 selected")).to_be_visible()
     compare.click()
     page.wait_for_url(f"**/compare?a={two_runs[0]}&b={two_runs[1]}")
     expect(page.get_by_role("row", name=re.compile("differs: n 3 4"))).to_be_visible()
@@ -74,12 +115,31 @@ def test_a_third_tick_takes_the_place_of_the_first(open_page, service, two_runs)
     ticked = page.locator("form[data-compare] input:checked")
     expect(ticked).to_have_count(2)
     expect(page.locator(f"input[value='{two_runs[0]}']")).not_to_be_checked()
+    page.get_by_role("button", name="Clear").click()
+    expect(ticked).to_have_count(0)
+    expect(page.get_by_role("button", name="Clear")).not_to_be_visible()
 
 
 def test_a_line_of_the_difference_leads_into_the_log(open_page, service, two_runs):
     page = open_page(f"/compare?a={two_runs[0]}&b={two_runs[1]}")
     page.locator(".diff tr[data-side=b] .seq a").first.click()
     page.wait_for_url(re.compile(rf"/tasks/{two_runs[1]}#L\d+$"))
+
+
+def test_lines_that_are_the_same_open_in_place(open_page, service):
+    ids = [service.create("count", n=n) for n in ("30", "31")]
+    for task_id in ids:
+        service.wait_for(task_id)
+    page = open_page(f"/compare?a={ids[0]}&b={ids[1]}")
+    gap = page.get_by_role("link", name="identical lines")
+    gap.scroll_into_view_if_needed()
+    before = gap.bounding_box()
+    gap.click()
+    expect(gap).to_have_count(0)
+    expect(page).to_have_url(re.compile("open=5#line-5$"))
+    opened = page.locator("#line-5")
+    expect(opened).to_be_focused()
+    assert abs(opened.bounding_box()["y"] - before["y"]) < 10
 
 
 def test_a_rerun_leads_to_the_comparison_with_the_first(open_page, service):

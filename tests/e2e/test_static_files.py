@@ -19,6 +19,7 @@ PAGES = (
     "/releases",
     "/history",
     "/compare",
+    "/compare?a={task}&b={other}",
     "/tasks/{task}",
     "/admin/tasks/task/{task}/change/",
 )
@@ -30,13 +31,14 @@ OF_FAILURES = {"js/failure_page.js"}
 @pytest.fixture(scope="module")
 def files(service):
     """Every file of our pages, with the modules that they import: URL → answer."""
-    task_id = service.create("say")
-    service.wait_for(task_id)
+    task_id, other = service.create("say"), service.create("say")
+    for each in (task_id, other):
+        service.wait_for(each)
     staff = requests.Session()
     staff.get(service.sign_in_link())
     found, wanted = {}, []
     for page in PAGES:
-        answer = staff.get(service.url + page.format(task=task_id))
+        answer = staff.get(service.url + page.format(task=task_id, other=other))
         assert answer.status_code == 200, page
         wanted += [urljoin(service.url, path) for path in IN_PAGES.findall(answer.text)]
     while wanted:

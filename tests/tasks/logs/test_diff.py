@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tasks.logs.diff import (
     CONTEXT_LINES,
     MOST_LINES,
+    OPENED_LINES,
     Line,
     difference,
     difference_of,
@@ -77,6 +78,31 @@ def test_lines_of_one_log_alone_stand_between_some_that_are_the_same():
     ]
 
 
+def test_a_gap_that_is_opened_shows_its_lines():
+    same = [f"file {number}" for number in range(20)]
+    a, b = lines(*same, "old"), lines(*same, "new")
+    (gap,) = [row for row in difference(a, b).lines if row.gap]
+    assert (gap.a, gap.b, gap.gap) == (1, 1, 20 - CONTEXT_LINES)
+    opened = difference(a, b, opened={gap.a}).lines
+    assert [row.a for row in opened] == [*range(1, 22), None]
+    assert not any(row.gap for row in opened)
+
+
+def test_a_long_gap_is_opened_from_both_of_its_ends():
+    same = [f"file {number}" for number in range(5 * OPENED_LINES)]
+    a, b = lines("old", *same), lines("new", *same)
+    (gap,) = [row for row in difference(a, b).lines if row.gap]
+    opened = difference(a, b, opened={gap.a}).lines
+    (rest,) = [row for row in opened if row.gap]
+    assert rest.gap == gap.gap - 2 * OPENED_LINES
+    assert (rest.a, rest.b) == (gap.a + OPENED_LINES, gap.b + OPENED_LINES)
+    wanted = set()
+    while gaps := {row.a for row in difference(a, b, opened=wanted).lines if row.gap}:
+        wanted |= gaps
+    all_of_it = difference(a, b, opened=wanted).lines
+    assert [row.a for row in all_of_it if row.a] == list(range(1, len(a) + 1))
+
+
 def test_logs_that_are_the_same_have_nothing_to_show():
     found = difference(lines("a", "b"), lines("a", "b"))
     assert found.is_none
@@ -95,6 +121,8 @@ def test_both_logs_can_be_made_again_from_what_is_shown(a, b, most_edits):
     for seen in (seen_a, seen_b):
         assert all(one < two for one, two in pairwise(seen))
     for row in found.lines:
+        if row.gap:
+            continue
         if row.a:
             assert a[row.a - 1] == row.text
         if row.b:

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from tasks.presenters.last_success import last_success
 from tests.factories import NOON, TaskFactory, write_log
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
@@ -77,6 +78,73 @@ def test_the_logs_differ_in_what_is_neither_time_nor_id(staff, pair):
     assert f'href="/tasks/{b.pk}#L3"' in html
     assert "took 1.5 s" in html  # the context, as B has it
     assert "took 1.0 s" not in html
+
+
+@pytest.fixture
+def mostly_equal():
+    """A pair with thirteen results that are the same, and one that is not."""
+    return [
+        TaskFactory(
+            status="completed",
+            result={**result(iOS=took), "outputs": {**dict.fromkeys(EQUAL, 1), "n": n}},
+        )
+        for n, took in ((1, 1000), (2, 1040))
+    ]
+
+
+EQUAL = [f"same-{number}" for number in range(13)]
+
+
+def test_where_much_is_equal_only_what_differs_is_shown_at_first(staff, mostly_equal):
+    html = compare(staff, *mostly_equal).text
+    assert "same-1" not in html
+    assert "≠ differs: n 1 2" in words(html)
+    assert "No step took much longer or shorter." in html
+    assert re.search(r'rows=different"\s+aria-current', html)
+
+
+def test_all_rows_are_an_address_of_their_own(staff, mostly_equal, pair):
+    a, b = mostly_equal
+    html = staff.get(f"/compare?a={a.pk}&b={b.pk}&rows=all").text
+    assert "same-1" in html
+    assert "iOS 1 s 1.0 s +4 %" in words(html)
+    a, b = pair
+    assert "Started by alice" in words(compare(staff, a, b).text)
+    only = staff.get(f"/compare?a={a.pk}&b={b.pk}&rows=different").text
+    assert "Started by alice" not in words(only)
+
+
+def test_lines_that_are_the_same_are_opened_by_a_link(staff):
+    a, b = TaskFactory(status="completed"), TaskFactory(status="completed")
+    same = [f"line {number}" for number in range(30)]
+    write_log(a, *same, "old")
+    write_log(b, *same, "new")
+    html = compare(staff, a, b).text
+    assert "27 identical lines" in words(html)
+    assert "line 5" not in html
+    link = re.search(r'href="(\?[^"#]+open=1)#line-1"', html)[1].replace("&amp;", "&")
+    opened = staff.get("/compare" + link).text
+    assert "line 5" in opened
+    assert "identical lines" not in opened
+    for odd in ("x", "9" * 30, "-1"):
+        assert staff.get(f"/compare{link}&open={odd}").status_code == 200
+
+
+def test_a_failed_task_is_compared_with_the_last_success_before_it(staff):
+    TaskFactory(status="completed")
+    last = TaskFactory(status="completed")
+    TaskFactory(status="cancelled")
+    TaskFactory(status="completed", type="full-sync")
+    failed = TaskFactory(status="failed")
+    TaskFactory(status="completed")
+    answer = staff.get(f"/compare?last-success={failed.pk}")
+    assert answer["Location"] == f"/compare?a={last.pk}&b={failed.pk}"
+
+
+def test_where_there_is_no_success_before_that_is_said(staff):
+    failed = TaskFactory(status="failed")
+    assert last_success(failed) is None
+    assert "No earlier success" in staff.get(f"/compare?last-success={failed.pk}").text
 
 
 def test_tasks_that_said_the_same_are_said_to(staff):
