@@ -73,8 +73,10 @@ def _start_of(kind: TaskType, params: Mapping[str, str]) -> str:
 def _queued_before(count: int) -> str:
     if not count:
         return ""
-    one, many = "{n} task is queued before it", "{n} tasks are queued before it"
-    return ngettext(one, many, count).format(n=count)
+    text = ngettext(
+        "{n} task is queued before it", "{n} tasks are queued before it", count
+    )
+    return text.format(n=count)
 
 
 def _waits_for(holder: Task) -> str:
