@@ -18,7 +18,7 @@ def test_a_task_is_started_from_the_form_and_watched_to_its_end(
     open_page, service, demo
 ):
     page = open_page("/?type=check-integrity&version=v884")
-    page.get_by_role("button", name="Start check-integrity").click()
+    page.get_by_role("button", name="Start check integrity").click()
     expect(watched(page)).to_have_attribute("data-status", "completed")
     task = service.task(watched(page).get_attribute("data-task"))
     expect(page.locator("[data-part=progress]")).to_have_js_property("value", 100)

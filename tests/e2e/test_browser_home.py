@@ -89,7 +89,7 @@ def test_a_type_that_asks_starts_after_the_version_was_typed_again(
 ):
     page = open_page("/?type=rollback&version=v884")
     again = form(page).get_by_label("Type the version again to confirm")
-    start = form(page).get_by_role("button", name="Start rollback")
+    start = form(page).get_by_role("button", name="Start roll back")
     start.click()
     expect(again).to_be_focused()
     expect(form(page).get_by_text("Type v884 to confirm.")).to_be_visible()
@@ -143,7 +143,7 @@ def test_versions_are_offered_and_what_they_change_is_said_before_the_start(
     offers.first.click()
     expect(version).to_have_value("v885")
     plan = form(page).locator("[data-part=plan]")
-    changes = re.compile(r"iOS: \d+ new, \d+ reused · .* per player")
+    changes = re.compile(r"iOS: [\d,]+ new, [\d,]+ reused · .* per player")
     expect(plan).to_contain_text(changes)
     expect(plan).to_contain_text(re.compile(r"Starts at once|Waits for"))
 
@@ -387,7 +387,6 @@ def test_the_recent_tasks_are_searched_and_back_works(open_page, service):
     service.wait_for(other)
     page = open_page("/?type=say&text=kept")
     form(page).locator("input[name=text]").fill("typed")
-    page.keyboard.press("Escape")
     page.locator("[data-search]").fill(found[:13])
     page.keyboard.press("Enter")
     expect(recent(page)).to_have_count(1)
