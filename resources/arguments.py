@@ -73,13 +73,10 @@ def make_parser() -> argparse.ArgumentParser:
     reuse = _command(commands, "reuse", "write down what earlier versions hold already")
     publishing = _command(commands, "publish", "serve a version that is in the store")
     for command in (sync, publishing):
-        command.add_argument(
-            "--guard",
-            metavar="PERCENT",
-            type=_percent,
-            default=GUARD_PERCENT,
-            help="stop when more of a platform's files that are served would be dropped"
-            f" or changed ({GUARD_PERCENT}; {GUARD_OFF}: no guard)",
+        _add_guard(
+            command,
+            "stop when more of a platform's files that are served would be dropped or"
+            f" changed ({GUARD_PERCENT}; {GUARD_OFF}: no guard)",
         )
         command.add_argument(
             "--max-bytes",
@@ -104,6 +101,7 @@ def make_parser() -> argparse.ArgumentParser:
     sync.set_defaults(allow_older=None)  # see cli
     for command in (sync, publishing, reuse):
         _add_allow_empty(command)
+    _add_changes(commands)
     repairing = _command(commands, "repair", "send again what is damaged in the store")
     repairing.add_argument(
         "--from",
@@ -167,6 +165,24 @@ def _add_check(commands: argparse._SubParsersAction[_Parser]) -> None:
     )
     _add_allow_empty(command)
     _add_output(command)
+
+
+def _add_changes(commands: argparse._SubParsersAction[_Parser]) -> None:
+    command = _command(commands, "changes", "say what a version changes; write nothing")
+    command.add_argument(
+        "--from",
+        dest="since",
+        metavar="VERSION",
+        type=_version,
+        help="compare with this version, instead of with what is live",
+    )
+    _add_guard(command, f"the share that the guard would let pass ({GUARD_PERCENT})")
+
+
+def _add_guard(command: _Parser, text: str) -> None:
+    command.add_argument(
+        "--guard", metavar="PERCENT", type=_percent, default=GUARD_PERCENT, help=text
+    )
 
 
 def _add_prune(commands: argparse._SubParsersAction[_Parser]) -> None:

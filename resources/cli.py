@@ -6,6 +6,8 @@ check    compare the files of a version with its manifest; with ``--store``, the
 sync     bring a version into the store and serve it; for several platforms a line
          ``Syncing iOS...`` comes before each
 reuse    write down which files earlier versions hold already
+changes  say what a version changes, and what a player downloads for it; nothing is
+         written
 publish  serve a version that lies in the store, all platforms or none; for several
          platforms a line ``Publishing iOS...`` comes before each
 manifest write manifest.jsonl for a folder, or from another program's manifest
@@ -126,6 +128,10 @@ def _run(options: argparse.Namespace, report: Report) -> int:
         from resources.commands.check import check
 
         return check(options, settings, platforms, report)
+    if options.command == "changes":
+        from resources.commands.changes import changes
+
+        return changes(options, settings, platforms, report)
     if options.command == "repair":
         return _repair(options, settings, platforms, report)
     if options.command in ("publish", "rollback", "prune"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Mapping
 from typing import TextIO
 
 PROGRESS_INTERVAL = 1.0  # seconds between two progress lines
@@ -122,6 +123,10 @@ class Report:
     def note(self, platform: str, **details: str | None) -> None:
         """Say something about a platform that is no count (e.g. ``version``)."""
         self._platforms.setdefault(platform, {}).update(details)
+
+    def tell(self, kind: str, values: Mapping[str, object]) -> None:
+        """Write an object that only programs read."""
+        self._write(kind, **values)
 
     def finish(self, exit_code: int) -> None:
         """Write counts and details, when a program asked for them."""

@@ -27,6 +27,7 @@ from rest_framework import exceptions
 
 from tasks.access.actor import ScopeTooSmall
 from tasks.catalog.task_type import ParameterErrors
+from tasks.changes import NotComparable, NotReady, UnknownRelease
 from tasks.databases.errors import outage_errors
 from tasks.databases.sqlite3.base import DatabaseReplaced
 from tasks.disk import is_full
@@ -40,6 +41,7 @@ BLANK = "about:blank"  # "no more than the status code says"
 KIND = "urn:resource-sync:problem:"
 CONTENT_TYPE = "application/problem+json"
 DATABASE_RETRY_SECONDS = 5
+CHANGES_RETRY_SECONDS = 2
 SHOWN_FIELDS = 3  # named in the one sentence; "errors" has all of them
 
 Errors = Mapping[str, list[str]]
@@ -151,6 +153,23 @@ def _task_deleted(exc: TaskDeleted) -> HttpResponse:
         detail % {"id": exc.task_id},
         kind=KIND + "task-deleted",
     )
+
+
+def _unknown_release(exc: UnknownRelease) -> HttpResponse:
+    return problem(404, _("No such version"), str(exc), kind=KIND + "no-such-version")
+
+
+def _not_comparable(exc: NotComparable) -> HttpResponse:
+    title = _("Version not comparable")
+    return problem(409, title, str(exc), kind=KIND + "not-comparable")
+
+
+def _not_ready(exc: NotReady) -> HttpResponse:
+    headers = {"Retry-After": str(CHANGES_RETRY_SECONDS)}
+    title = _("Not ready yet")
+    response = problem(503, title, str(exc), headers=headers, kind=KIND + "not-ready")
+    response._has_been_logged = True  # type: ignore[attr-defined] # it is no error
+    return response
 
 
 def _throttled(exc: exceptions.Throttled) -> HttpResponse:
@@ -273,6 +292,9 @@ ANSWERS: list[
     (StatusConflict, _conflict),
     (IdempotencyConflict, _idempotency),
     (TaskDeleted, _task_deleted),
+    (UnknownRelease, _unknown_release),
+    (NotComparable, _not_comparable),
+    (NotReady, _not_ready),
     (exceptions.Throttled, _throttled),
     (
         (exceptions.NotAuthenticated, exceptions.AuthenticationFailed),

@@ -16,6 +16,10 @@ from typing import NamedTuple
 
 FORMAT = "release-manifest/1"
 
+# Between the fields of a file's line.
+_SIZE = b'", "size": '
+_DIGEST = b', "sha256": "'
+
 
 class Header(NamedTuple):
     """The first line: whose manifest it is, and the totals it promises."""
@@ -116,7 +120,25 @@ def path_of(line: bytes) -> bytes:
     >>> path_of(content_line(Entry("a.png", 1, "0" * 64)))
     b'a.png'
     """
-    return line[len(b'{"path": "') : line.rindex(b'", "size": ')]
+    return line[len(b'{"path": "') : line.rindex(_SIZE)]
+
+
+def size_of(line: bytes) -> int:
+    """Return the size of a line of ``content_line``.
+
+    >>> size_of(content_line(Entry("a.png", 12, "0" * 64)))
+    12
+    """
+    return int(line[line.rindex(_SIZE) + len(_SIZE) : -len(_DIGEST) - 65])
+
+
+def digest_of(line: bytes) -> bytes:
+    """Return the digest of a line of ``content_line``.
+
+    >>> digest_of(content_line(Entry("a.png", 12, "0" * 64))) == b"0" * 64
+    True
+    """
+    return line[-65:-1]
 
 
 def _line(values: dict[str, str | int]) -> bytes:

@@ -14,11 +14,18 @@ from resources.errors import EngineError
 from resources.platforms import all_platforms
 from resources.settings import read_settings
 from resources.stores.pointer import Pointer
+from resources.versions import is_version
 
 if TYPE_CHECKING:
     from resources.stores.release_store import ReleaseStore
 
-__all__ = ["Served", "all_platforms", "problem_of_platforms", "read_served"]
+__all__ = [
+    "Served",
+    "all_platforms",
+    "is_version",
+    "problem_of_platforms",
+    "read_served",
+]
 
 
 class Served(NamedTuple):

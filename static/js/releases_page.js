@@ -40,5 +40,5 @@ mountLive({
 });
 setInterval(refreshSoon, MINUTE_MS);
 setInterval(() => {
-  if (!document.hidden && document.querySelector("[data-unanswered]")) refreshLive();
+  if (!document.hidden && document.querySelector("[data-unanswered], [data-pending]")) refreshLive();
 }, STORE_ASKED_AGAIN_MS);

@@ -36,6 +36,8 @@ LINKS = {
     "cancel": "/api/tasks/{id}/cancel",
     "rerun": "/api/tasks/{id}/rerun",
     "releases": "/api/releases",
+    "releaseHistory": "/api/releases/{platform}/history",
+    "changes": "/api/releases/{platform}/changes",
     "versions": "/api/versions",
     "events": "/api/events",
     "streams": "/api/streams",

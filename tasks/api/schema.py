@@ -24,16 +24,17 @@ PROBLEMS = {
     401: "There is no key, or one that is wrong, revoked or expired.",
     403: "The key's scope, the address, the person's group or a missing CSRF token is "
     "the reason; `detail` and `WWW-Authenticate` name what is needed.",
-    404: "There is no such task, type or platform; types and platforms there are are "
-    "named.",
+    404: "There is no such task, type, platform or version; those there are are named, "
+    "but for tasks.",
     409: "The task is not in a state in which this can be done; or it was started by "
-    "this Idempotency-Key and has been deleted since.",
+    "this Idempotency-Key and has been deleted since; or a version can't be compared.",
     413: "The body is too large.",
     415: "The body is not `application/json`.",
     422: "The Idempotency-Key came before with another type or other parameters.",
     429: "Too many requests; `Retry-After` says when to come back.",
-    503: "The database, or the store that is asked, does not answer, or too many "
-    "requests wait; `Retry-After` says when to come back.",
+    503: "The database, or the store that is asked, does not answer, too many requests "
+    "wait, or what is asked for is still being worked out; `Retry-After` says when to "
+    "come back.",
 }
 SCOPES = (
     "A key has one or several scopes. `read`: everything that is read. `start`: also "

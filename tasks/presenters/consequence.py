@@ -58,6 +58,27 @@ def consequence_of(
     return _("{what}; live now: {live}.").format(what=what, live=now)
 
 
+def published_platforms(
+    kind: TaskType, params: Mapping[str, str], platforms: Sequence[str]
+) -> list[str]:
+    """Return those to which a task brings a version. Where a form is not filled in yet,
+    the defaults stand for what is missing."""
+    defaults = {each.name: each.default for each in kind.params if each.default}
+    values = {**defaults, **params}
+    commands = [_engine_command(step, kind, values) for step in kind.steps]
+    bringing = [
+        command
+        for command in commands
+        if command and _verb_of(command) in ("publish", "upload")
+    ]
+    on = {
+        name
+        for command in bringing
+        for name in _platforms_of([command], _verb_of(command), platforms)
+    }
+    return [name for name in platforms if name in on]
+
+
 def _engine_command(
     step: Step, kind: TaskType, params: Mapping[str, str]
 ) -> Sequence[str]:

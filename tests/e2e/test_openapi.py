@@ -65,6 +65,9 @@ def test_what_there_is_and_how_it_is_is_as_the_schema_says(service):
     unknown = "/api/releases/none/history"
     for path in (nobody, f"{nobody}/stream", f"{nobody}/logs.txt", unknown):
         assert ask(service, "GET", path).status_code == 404
+    changes = "/api/releases/ios/changes"
+    for query, status in (("", 400), ("?to=..", 404)):
+        assert ask(service, "GET", changes + query).status_code == status
     wrong = {"X-API-Key": "wrong"}
     assert ask(service, "GET", f"/api/streams?source={nobody[11:]}").status_code == 200
     assert ask(service, "GET", "/api/streams?source=x").status_code == 400

@@ -5,13 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from resources.errors import DamagedManifestError, InputError, StoreError
-from resources.manifests.line_file import Block
 from resources.manifests.reader import Manifest
+from resources.releases.differences import count_downloads
 from resources.releases.plan import Plan
 from resources.releases.published import open_published
 from resources.report import size_text
 from resources.stores.release_store import ReleaseStore
-from resources.workers.pool import Workers
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def require_affordable(
                 f"the budget can't compare {subject} with what is served: {error}."
                 " Without --max-player-bytes it is not compared."
             ) from None
-        download_bytes = count_new_bytes(served, manifest)
+        download_bytes = count_downloads([served], manifest)[0].bytes
         whose = f"a player who has {pointer.version}, which is served,"
     if download_bytes > most:
         raise InputError(
@@ -69,28 +68,6 @@ def require_affordable(
             f" {_both(download_bytes)}, more than the {_both(most)} of"
             " --max-player-bytes"
         )
-
-
-def count_new_bytes(before: Manifest, after: Manifest) -> int:
-    """Count the bytes of the files that ``before`` doesn't have under the same path
-    with the same content."""
-    before.verify()  # here, and not in every helper
-    pieces = after.pieces()
-
-    def count(piece: list[Block]) -> int:
-        around = before.blocks_between(piece[0].first, piece[-1].last)
-        old = {line for block in around for line in before.content_lines(block)}
-        return sum(
-            size
-            for block in piece
-            for line, size in zip(
-                after.content_lines(block), after.paths_and_sizes(block)[1], strict=True
-            )
-            if line not in old
-        )
-
-    with Workers(count) as workers:
-        return sum(workers.map(pieces))
 
 
 def _both(count: int) -> str:

@@ -7,6 +7,7 @@ still nobody wants it published by accident.
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import NamedTuple
 
 from resources.defaults import GUARD_OFF
 from resources.errors import (
@@ -67,13 +68,38 @@ def require_similar(
     kept = plan.seen_in(pointer.version) if plan else 0  # of all, or more
     if 100 * (served.files - kept) <= percent * files:
         return
-    dropped, changed = count_lost(served, manifest, uncounted)
-    if 100 * (dropped + changed) > percent * files:
+    loss = count_loss(served, manifest, own_name)
+    if not loss.passes(percent):
         raise InputError(
-            f"the guard stops {version} of {platform}: {dropped} of the {files} files"
-            f" of {pointer.version}, which is served, would be dropped and {changed}"
-            f" changed, more than {percent} %. {way_out}"
+            f"the guard stops {version} of {platform}: {loss.dropped} of the {files}"
+            f" files of {pointer.version}, which is served, would be dropped and"
+            f" {loss.changed} changed, more than {percent} %. {way_out}"
         )
+
+
+class Loss(NamedTuple):
+    """Of how many files that are served how many would be dropped or changed, not
+    counting the manifests for Cocos' clients."""
+
+    files: int
+    dropped: int
+    changed: int
+
+    @property
+    def percent(self) -> float:
+        """Return the share that would be dropped or changed."""
+        return 100 * (self.dropped + self.changed) / self.files if self.files else 0.0
+
+    def passes(self, percent: int) -> bool:
+        """Return whether that is at most ``percent`` of them."""
+        return 100 * (self.dropped + self.changed) <= percent * self.files
+
+
+def count_loss(served: Manifest, manifest: Manifest, own_name: str | None) -> Loss:
+    """Count what the guard judges; ``own_name`` is ``RESOURCE_MANIFEST``."""
+    uncounted = list(client_manifests(served, own_name))
+    lost = count_lost(served, manifest, uncounted)
+    return Loss(served.files - len(uncounted), *lost)
 
 
 def count_lost(

@@ -77,6 +77,7 @@ def test_the_schema_has_every_endpoint(schema):
         "GET /api/events",
         "GET /api/releases",
         "GET /api/releases/{}/history",
+        "GET /api/releases/{}/changes",
         "GET /api/streams",
         "GET /api/task-types",
         "GET /api/tasks",

@@ -135,7 +135,6 @@ def test_a_store_that_can_not_be_read_is_a_503(program, store):
 
 def test_a_store_that_hangs_is_a_503_in_time(program, store, monkeypatch):
     monkeypatch.setattr(patient_reader, "READ_SECONDS", 0.2)
-    monkeypatch.setattr("tasks.api.releases.READ_SECONDS", 0.2)
     write_pointers(store, "ios", served("v885"))
     hanging = store / "ios/history.json"
     hanging.unlink()
