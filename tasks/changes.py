@@ -21,7 +21,8 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from resources.releases.current import all_platforms, is_version
-from tasks.releases import FRESH_SECONDS, READ_SECONDS, reader
+from tasks.patient_reader import READ_SECONDS
+from tasks.releases import FRESH_SECONDS, reader
 
 LIMIT_SECONDS = 120.0  # then the engine is stopped
 # Two versions of the store never change; what they are compared by is in the question.

@@ -94,7 +94,7 @@ def shown(span: Span) -> dict[str, Any]:
 
 def page_of(spans: Sequence[Span], position: Position | None, limit: int) -> Page:
     """Return up to so many spans from a position on, of all, newest first."""
-    at = position and position.number
+    at = position.number if position else None
     if position is None or at is None:
         found = spans[:limit]
     elif position.is_newer:
