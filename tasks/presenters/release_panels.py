@@ -17,6 +17,7 @@ from tasks.presenters.wording import ago_text
 from tasks.release_history import History, histories_within
 from tasks.versions import versions_within
 
+CHOICES = 50  # versions that can be compared
 ROWS = 12  # of a platform's moves, until all are asked for
 ROLLBACK, FIRST = "rollback", "full-sync"  # types of the product's own
 
@@ -106,7 +107,7 @@ def _versions(platforms: Iterable[str]) -> dict[str, list[str]]:
 
 def _with_served(versions: Iterable[str], history: History) -> list[str]:
     served = (span.version for span in history.spans)
-    return list(dict.fromkeys([*versions, *served]))
+    return list(dict.fromkeys([*versions, *served]))[:CHOICES]
 
 
 def rollback_link(platform: str, version: str | None, actor: Actor) -> str:
