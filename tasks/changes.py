@@ -15,6 +15,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
 from typing import Any, NamedTuple
 
 from django.conf import settings
@@ -24,7 +25,7 @@ from resources.releases.current import all_platforms, is_version
 from tasks.patient_reader import READ_SECONDS
 from tasks.releases import FRESH_SECONDS, reader
 
-LIMIT_SECONDS = 120.0  # then the engine is stopped
+LIMIT_SECONDS = 300.0  # then the engine is stopped
 # Two versions of the store never change; what they are compared by is in the question.
 LASTING_SECONDS = 3600.0
 LEAST_SECONDS = 5.0  # a build may be made anew
@@ -143,6 +144,7 @@ class Comparison:
 
     def __init__(self, question: Question) -> None:
         self._question = question
+        self._turn = turn_of(question.platform)
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._answer: Answer | None = None
@@ -175,7 +177,7 @@ class Comparison:
         return self._answer
 
     def _ask(self) -> None:
-        with _one_at_a_time:
+        with self._turn:
             began = time.monotonic()
             answer = Answer(_engine_says(self._question))
             took = time.monotonic() - began
@@ -191,10 +193,15 @@ def _holds(answer: Answer, took: float) -> float:
     return max(LEAST_SECONDS, SHARE * took)
 
 
-# The engine takes all processors as it is.
-_one_at_a_time = threading.Lock()
 _comparisons: OrderedDict[Question, Comparison] = OrderedDict()
 _choosing = threading.Lock()
+
+
+@cache
+def turn_of(platform: str) -> threading.Lock:
+    """The engine is asked one thing at a time: it takes all processors as it is. By
+    platform, because a store that hangs must not hold up the others."""
+    return threading.Lock()
 
 
 def forget() -> None:

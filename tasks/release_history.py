@@ -5,16 +5,17 @@ pointer has moved since, or after a while.
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
+from typing import NamedTuple
 
 from django.utils.dateparse import parse_datetime
 
 from resources.releases import past
 from resources.releases.current import all_platforms
-from resources.releases.past import Past, read_past
+from resources.releases.past import Pointer, read_past
 from tasks import releases
 from tasks.patient_reader import PatientReader
 from tasks.releases import error_of, read_own, served_within
@@ -48,12 +49,19 @@ class History:
     error: str = ""
 
 
+class Told(NamedTuple):
+    """What a platform's store told: the history up to a pointer, or the problem."""
+
+    pointer: Pointer | None
+    history: History
+    problem: str | None
+
+
 @cache
-def history_reader(platform: str) -> PatientReader[Past]:
+def history_reader(platform: str) -> PatientReader[Told]:
     """The one reader of a platform's history in this process."""
-    return PatientReader(
-        partial(read_own, read_past, platform), f"history of {platform}"
-    )
+    read = partial(read_own, _told, platform)
+    return PatientReader(read, f"history of {platform}")
 
 
 def histories_within(
@@ -87,16 +95,23 @@ def moment_of(text: str | None) -> datetime | None:
     return found and found.replace(tzinfo=found.tzinfo or UTC)
 
 
-def _history(platform: str, found: Past | None) -> History:
-    if found is None or found.problem is not None:
-        return History(platform, (), None, error_of(found))
+def _history(platform: str, told: Told | None) -> History:
+    if told is None or told.problem is not None:
+        return History(platform, (), None, error_of(told))
+    return told.history
+
+
+def _told(platform: str, environment: Mapping[str, str]) -> Told:
+    """Read a history, in the reader's thread: a long one takes a while to make."""
+    found = read_past(platform, environment)
     spans: list[Span] = []
     number = -1
     for span in reversed(found.spans):
         since = moment_of(span.since)
         number = max(number + 1, int(since.timestamp() * 1000) if since else 0)
         spans.append(_span(span, since, number))
-    return History(platform, tuple(spans[::-1]), past.goes_back_to(found.spans))
+    history = History(platform, tuple(spans[::-1]), past.goes_back_to(found.spans))
+    return Told(found.pointer, history, found.problem)
 
 
 def _span(span: past.Span, since: datetime | None, number: int) -> Span:

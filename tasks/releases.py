@@ -25,9 +25,9 @@ class UnknownPlatform(LookupError):
     """There is no such platform; the sentence names those there are."""
 
     def __init__(self, name: str) -> None:
-        text = _("There is no platform “%(name)s”; there are: %(there)s.")
+        words = {"platform": name[:64], "platforms": ", ".join(all_platforms())}
         super().__init__(
-            text % {"name": name[:100], "there": ", ".join(all_platforms())}
+            _("There is no platform %(platform)s; there are: %(platforms)s.") % words
         )
 
 

@@ -1,8 +1,8 @@
 """Which versions there are, for a program that offers them to people.
 
-With ``current`` all of the engine that the web service imports: it raises nothing of
-the engine's where ``problem_of_platforms`` finds none, and writes nothing. It takes as
-long as the disk or the store takes to answer.
+With ``current`` and ``past`` all of the engine that the web service imports: it raises
+nothing of the engine's where ``problem_of_platforms`` finds none, and writes nothing.
+It takes as long as the disk or the store takes to answer.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import NamedTuple
 
 from resources.errors import EngineError
@@ -11,6 +12,8 @@ from resources.releases.history import read_history
 from resources.stores.pointer import Pointer
 from resources.stores.release_store import ReleaseStore
 from resources.versions import natural_key
+
+__all__ = ["Past", "Pointer", "Span", "goes_back_to", "read_past", "spans_of"]
 
 
 class Span(NamedTuple):
@@ -61,10 +64,10 @@ def spans_of(pointers: Sequence[Pointer]) -> list[Span]:
     """Return the spans between pointers, of which the last is live, newest first."""
     spans: list[Span] = []
     seen: set[str] = set()
-    for pointer, following in zip(pointers, [*pointers[1:], None], strict=True):
+    keys = [natural_key(pointer.version) for pointer in pointers]
+    for n, (pointer, following) in enumerate(zip_longest(pointers, pointers[1:])):
         version = pointer.version
-        key = natural_key(version)
-        is_rollback = bool(spans) and key < natural_key(spans[-1].version)
+        is_rollback = n > 0 and keys[n] < keys[n - 1]
         is_known = bool(pointer.manifest_sha256 and pointer.published_at)
         spans.append(
             Span(

@@ -1,4 +1,5 @@
-"""The shape of what a version changes, for the OpenAPI schema; the engine makes it."""
+"""The shapes of what a version changes, which the engine makes, and of what was live
+when, for the OpenAPI schema."""
 
 # ruff: noqa: N815 (the API's names)
 
@@ -112,3 +113,31 @@ class ChangesSerializer(ByKindSerializer):
             allow_null=True, help_text="null where nothing was live before"
         )
         return {**super().get_fields(), "from": old}
+
+
+class ReleaseSpanSerializer(serializers.Serializer[Any]):
+    version = serializers.CharField()
+    channel = serializers.CharField(help_text="live")
+    live = serializers.BooleanField(help_text="it is served now")
+    rollback = serializers.BooleanField(help_text="the version before it was newer")
+    since = serializers.DateTimeField(
+        allow_null=True, help_text="null: nobody wrote it down"
+    )
+    until = serializers.DateTimeField(
+        allow_null=True, help_text="null where it is live, or nobody wrote it down"
+    )
+    previous = serializers.CharField(
+        allow_null=True, help_text="the version that was served before"
+    )
+    taskId = serializers.CharField(
+        allow_null=True, help_text="the task that published it; null: no task did"
+    )
+    manifestSha256 = serializers.CharField(allow_null=True)
+
+
+class ReleaseHistorySerializer(serializers.Serializer[Any]):
+    platform = serializers.CharField()
+    history = ReleaseSpanSerializer(many=True)
+    next = serializers.URLField(allow_null=True)
+    previous = serializers.URLField(allow_null=True)
+    count = serializers.IntegerField(min_value=0)

@@ -6,7 +6,8 @@ from tasks.api import about
 from tasks.api.events import EventsView, StreamsView
 from tasks.api.health import HealthView, LiveView, MetricsView, ReadyView
 from tasks.api.logs import LogViewSet
-from tasks.api.releases import ChangesView, ReleaseHistoryView, ReleasesView
+from tasks.api.release_history import ReleaseHistoryView
+from tasks.api.releases import ChangesView, ReleasesView
 from tasks.api.task_types import TaskTypesView
 from tasks.api.versions import VersionsView
 from tasks.api.views import TaskViewSet
@@ -26,9 +27,9 @@ urlpatterns = [
     path("api/events", EventsView.as_view(), name="api-events"),
     path("api/streams", StreamsView.as_view(), name="api-streams"),
     path("api/releases", ReleasesView.as_view(), name="api-releases"),
-    path("api/versions", VersionsView.as_view(), name="api-versions"),
-    path("api/releases/<str:platform>/changes", ChangesView.as_view()),
     path("api/releases/<str:platform>/history", ReleaseHistoryView.as_view()),
+    path("api/releases/<str:platform>/changes", ChangesView.as_view()),
+    path("api/versions", VersionsView.as_view(), name="api-versions"),
     path("api/tasks", task({"get": "list"}), name="api-tasks"),
     # A GET names a task here, a POST a type.
     path("api/tasks/<str:type>", task({"get": "retrieve", "post": "create"})),

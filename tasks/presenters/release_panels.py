@@ -1,5 +1,6 @@
 """Each platform's releases for people: what is live, what was, and the way back."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -14,7 +15,9 @@ from tasks.presenters.releases import PATIENCE_SECONDS, title_of
 from tasks.presenters.ribbon import Ribbon, Window, ribbon_of
 from tasks.presenters.wording import ago_text
 from tasks.release_history import History, histories_within
+from tasks.versions import versions_within
 
+CHOICES = 50  # versions that can be compared
 ROWS = 12  # of a platform's moves, until all are asked for
 ROLLBACK, FIRST = "rollback", "full-sync"  # types of the product's own
 
@@ -26,6 +29,7 @@ class ReleasePanel:
     history: History
     rows: list[SpanRow]  # the newest, or all
     ribbon: Ribbon
+    versions: list[str]  # that can be compared, newest first
     back: str  # a form that rolls back, filled in; "" where the reader may not
     now: datetime
 
@@ -51,9 +55,16 @@ class ReleasePanel:
         return len(self.history.spans)
 
     @property
-    def versions(self) -> list[str]:
-        """Those that were served, newest first."""
-        return list(dict.fromkeys(span.version for span in self.history.spans))
+    def compared_to(self) -> str:
+        """Return the version that is worth a look: the newest there is."""
+        return self.versions[0] if self.versions else ""
+
+    @property
+    def compared_from(self) -> str:
+        """Return what it is compared with: what is live, or was before."""
+        served = [span.version for span in self.history.spans]
+        others = (name for name in served if name != self.compared_to)
+        return next(others, self.versions[-1] if self.versions else "")
 
 
 def release_panels(actor: Actor, days: int, whole: str = "") -> list[ReleasePanel]:
@@ -61,6 +72,7 @@ def release_panels(actor: Actor, days: int, whole: str = "") -> list[ReleasePane
     now = timezone.now()
     window = Window.ending(now, days)
     histories = histories_within(PATIENCE_SECONDS).values()
+    there_are = _versions(history.platform for history in histories)
     tasks = tasks_of(
         span
         for history in histories
@@ -76,11 +88,26 @@ def release_panels(actor: Actor, days: int, whole: str = "") -> list[ReleasePane
                 now,
             ),
             ribbon_of(history, window, tasks, now),
+            _with_served(there_are.get(history.platform, []), history),
             rollback_link(history.platform, history.goes_back_to, actor),
             now,
         )
         for history in histories
     ]
+
+
+def _versions(platforms: Iterable[str]) -> dict[str, list[str]]:
+    """Return the versions in source and store by platform, newest first, as far as
+    these say it at once."""
+    found: dict[str, list[str]] = {}
+    for entry in versions_within(platforms, PATIENCE_SECONDS)["versions"]:
+        found.setdefault(entry["platform"], []).append(entry["version"])
+    return found
+
+
+def _with_served(versions: Iterable[str], history: History) -> list[str]:
+    served = (span.version for span in history.spans)
+    return list(dict.fromkeys([*versions, *served]))[:CHOICES]
 
 
 def rollback_link(platform: str, version: str | None, actor: Actor) -> str:

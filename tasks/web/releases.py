@@ -1,5 +1,6 @@
 """What is live on each platform, what was live when, and the way back."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -7,7 +8,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET
 
 from tasks.access.staff import actor, staff_page
-from tasks.presenters.changes import TYPED_SECONDS, ShownChanges, shown_changes
+from tasks.presenters.changes import ShownChanges, shown_changes
 from tasks.presenters.release_panels import first_release, release_panels
 from tasks.presenters.ribbon import DAYS, LABEL_DAYS
 from tasks.web.live import live_parts
@@ -33,23 +34,22 @@ def _parts(request: HttpRequest) -> dict[str, Any]:
         "choices": list(LABEL_DAYS),
         "panels": release_panels(actor(request), days, request.GET.get("all", "")),
         "first_release": first_release(actor(request)),
-        "can_compare": True,
-        "changes": _changes(request),
-        "compared": {
-            name: request.GET.get(name, "") for name in ("platform", "from", "to")
-        },
+        "compared": (compared := _compared(request)),
+        "changes": _changes(compared),
         **live_parts(),
     }
 
 
-def _changes(request: HttpRequest) -> ShownChanges | None:
-    """Return what the two versions that the address names differ by; None where it
-    names none."""
-    platform, version = request.GET.get("platform", ""), request.GET.get("to", "")
-    if not platform or not version:
+def _compared(request: HttpRequest) -> dict[str, str]:
+    """Return which two versions the address asks for, of which platform."""
+    return {name: request.GET.get(name, "") for name in ("platform", "from", "to")}
+
+
+def _changes(compared: Mapping[str, str]) -> ShownChanges | None:
+    platform, version = compared["platform"], compared["to"]
+    if not (platform and version):
         return None
-    since = request.GET.get("from", "")
-    return shown_changes(platform, version, since, seconds=TYPED_SECONDS)
+    return shown_changes(platform, version, compared["from"])
 
 
 def _days(request: HttpRequest) -> int:

@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 PAGES = {
     "console": "/?type=rollback",
     "filtered": "/?recent-q=nothing-like-it",
-    "releases": "/releases",
+    "releases": "/releases?platform=ios&from=v884&to=v885",
     "history": "/history",
     "one type": "/history?type=count&status=broken",
     "figures": "/history?view=figures",

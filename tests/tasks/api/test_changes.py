@@ -164,7 +164,7 @@ def test_a_store_that_hangs_holds_up_nobody_for_long(
         assert problem_of(response, 503)["type"] == KIND + "not-ready"
         assert response["Retry-After"] == "2"
     assert caplog.records == []
-    while changes._one_at_a_time.locked():  # lets the engine and the reader go
+    while changes.turn_of("ios").locked():  # lets the engine and the reader go
         os.close(os.open(pointer, os.O_RDWR))
 
 

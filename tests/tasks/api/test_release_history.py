@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from tasks import releases
+from tasks import patient_reader, releases
 from tests.factories import NOON
 from tests.tasks.api.answers import problem_of
 from tests.tasks.served import forget_readings, served, write_pointers
@@ -134,8 +134,7 @@ def test_a_store_that_can_not_be_read_is_a_503(program, store):
 
 
 def test_a_store_that_hangs_is_a_503_in_time(program, store, monkeypatch):
-    monkeypatch.setattr(releases, "READ_SECONDS", 0.2)
-    monkeypatch.setattr("tasks.api.releases.READ_SECONDS", 0.2)
+    monkeypatch.setattr(patient_reader, "READ_SECONDS", 0.2)
     write_pointers(store, "ios", served("v885"))
     hanging = store / "ios/history.json"
     hanging.unlink()
