@@ -84,7 +84,8 @@ export class LogView {
     });
     this.marking = new Marking(this.list, this, {
       changed: () => this.bar.show(),
-      copyFar: () => this.bar.copy(),
+      copied: () => this.bar.tell(this.bar.toldOfMarked()),
+      copyFar: () => this.bar.copyMarked(),
     });
     const { chosen, marking } = this;
     this.bar = new SelectionBar(this.part, this.api, { chosen, marking });

@@ -10,12 +10,16 @@ import { DIRECTIONS } from "./row.js";
 const END = Number.MAX_SAFE_INTEGER; // of any line
 
 export class Marking {
-  // view: rows (Ranges), lines, landmarks; changed(); copied(): of more than the page holds
-  constructor(list, view, { changed, copyFar }) {
-    Object.assign(this, { list, view, changed, copyFar });
+  // view: rows (Ranges), lines, landmarks; changed(): something else is marked;
+  // copied(): it was; copyFar(): somebody wants more than the page holds
+  constructor(list, view, { changed, copied, copyFar }) {
+    Object.assign(this, { list, view, changed, copied, copyFar });
     this.text = null; // {anchor, head}, each {seq, offset}
     this.drawn = null; // the same as the browser was told
     this.isAll = false;
+    this.isPressed = this.isDragging = false; // the pointer, on a line
+    list.addEventListener("pointerdown", () => this.press());
+    window.addEventListener("pointerup", () => this.release());
     document.addEventListener("selectionchange", () => this.read());
     document.addEventListener("copy", (event) => this.copy(event));
   }
@@ -39,7 +43,7 @@ export class Marking {
   forget() {
     if (!this.text) return;
     this.text = this.drawn = null;
-    this.isAll = false;
+    this.isAll = this.isDragging = false;
     this.changed();
   }
 
@@ -75,32 +79,49 @@ export class Marking {
   // Somebody has marked something else; or rows have come or gone, which says nothing.
   read() {
     const now = getSelection();
-    if (isSame(now, this.drawn) || (now.rangeCount === 0 && !this.drawn)) return;
-    if (now.isCollapsed || !this.list.contains(now.anchorNode)) {
+    if (isSame(now, this.drawn)) return;
+    const isMarked = !now.isCollapsed && this.list.contains(now.anchorNode);
+    if (!isMarked && !this.isDragging) {
       this.forget();
       return;
     }
-    const { drawn } = this;
-    const isKept = drawn && now.anchorNode === drawn.anchorNode && now.anchorOffset === drawn.anchorOffset;
-    const anchor = isKept ? this.text.anchor : pointAt(this.list, now.anchorNode, now.anchorOffset);
+    const anchor = this.isAnchorKept(now)
+      ? this.text.anchor
+      : pointAt(this.list, now.anchorNode, now.anchorOffset);
     const head = pointAt(this.list, now.focusNode, now.focusOffset);
     if (!anchor || !head) return;
     this.text = { anchor, head };
     this.isAll = false;
     this.drawn = placesOf(now);
+    this.isDragging = this.isPressed;
+    this.draw();
     this.changed();
   }
 
-  // Rows have come or gone: what is marked among them is shown so.
+  // Once the row where a drag began is gone, browsers begin anew where the pointer is.
+  isAnchorKept({ anchorNode, anchorOffset }) {
+    if (!this.text) return false;
+    const { drawn } = this;
+    const isSamePlace = drawn?.anchorNode === anchorNode && drawn.anchorOffset === anchorOffset;
+    return this.isDragging || isSamePlace;
+  }
+
+  press() {
+    this.isPressed = true;
+    this.isDragging = false;
+  }
+
+  release() {
+    this.isPressed = this.isDragging = false;
+    if (this.text && isAt(this.text.anchor, this.text.head)) this.forget();
+  }
+
+  // Rows have come or gone: what is marked among them is shown so. Where all of it is
+  // gone an empty selection stays, from which a pointer that is down can go on.
   draw() {
-    if (!this.text) return;
+    if (!this.text || !this.list.childElementCount) return;
     const [anchor, head] = [this.nodeAt(this.text.anchor), this.nodeAt(this.text.head)];
     const selection = getSelection();
-    if (anchor.node === head.node && anchor.offset === head.offset) {
-      this.drawn = null;
-      selection.removeAllRanges();
-      return;
-    }
     const wanted = {
       anchorNode: anchor.node,
       anchorOffset: anchor.offset,
@@ -113,18 +134,11 @@ export class Marking {
     this.drawn = placesOf(selection);
   }
 
+  // A line that is not there stands where the next row begins, or where the last one ends.
   nodeAt({ seq, offset }) {
-    const rows = this.list.children;
-    if (!rows.length || seq < seqOf(rows[0])) return { node: this.list, offset: 0 };
-    const row = this.list.querySelector(`#L${seq}`);
-    return row ? nodeAt(row, offset) : { node: this.list, offset: this.placeAfter(seq) };
-  }
-
-  // A line that is folded away stands where the next row does.
-  placeAfter(seq) {
-    const rows = [...this.list.children];
-    const place = rows.findIndex((row) => seqOf(row) > seq);
-    return place < 0 ? rows.length : place;
+    const row = [...this.list.children].find((one) => seqOf(one) >= seq);
+    if (!row) return nodeAt(this.list.lastElementChild, END);
+    return nodeAt(row, seqOf(row) === seq ? offset : 0);
   }
 
   // --- Copying -----------------------------------------------------------------------
@@ -133,8 +147,12 @@ export class Marking {
     if (!this.text || event.target.closest?.("input, textarea")) return;
     event.preventDefault();
     const words = this.heldText();
-    if (words === null) this.copyFar();
-    else event.clipboardData.setData("text/plain", words);
+    if (words === null) {
+      this.copyFar();
+      return;
+    }
+    event.clipboardData.setData("text/plain", words);
+    if (this.extent) this.copied();
   }
 
   // As long as the page holds all of it.
@@ -171,6 +189,10 @@ export class Marking {
     });
     return words.join("\n") + (this.isAll ? "\n" : "");
   }
+}
+
+function isAt(one, other) {
+  return one.seq === other.seq && one.offset === other.offset;
 }
 
 function placesOf({ anchorNode, anchorOffset, focusNode, focusOffset }) {

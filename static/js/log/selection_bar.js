@@ -56,10 +56,14 @@ export class SelectionBar {
   }
 
   async copyMarked() {
-    const { count } = this.marking;
     const words = await this.marking.fetchText(this.api);
     if (words === null) return this.tell(text("noAnswer"));
-    await this.put(words, toldOf(count, count > MOST_COPIED));
+    await this.put(words, this.toldOfMarked());
+  }
+
+  toldOfMarked() {
+    const { count } = this.marking;
+    return toldOf(count, count > MOST_COPIED);
   }
 
   async copyLink() {
