@@ -38,7 +38,7 @@ export function panelKeys(panel) {
     f: () => panel()?.log.toggleFollow(),
     n: () => panel()?.log.finder.step(1),
     N: () => panel()?.log.finder.step(-1),
-    y: () => panel()?.log.chosen.copyLink(),
+    y: () => panel()?.log.bar.copyLink(),
     t: () => panel()?.log.looks.nextTimes(),
     w: () => panel()?.log.looks.toggleWrap(),
     c: () => panel()?.cancel.ask(),

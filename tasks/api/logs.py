@@ -16,6 +16,7 @@ from tasks.api.serializers import (
     LandmarksSerializer,
     LogMatchesSerializer,
     LogPageSerializer,
+    LogSummarySerializer,
 )
 from tasks.api.views import task_of
 from tasks.logs import search as log_search
@@ -126,9 +127,10 @@ class LogViewSet(ViewSetMixin, ApiView):
 
     @described(
         "The landmarks of a log",
-        "The lines that readers jump to: where each step begins, where groups begin "
-        "and end, and the first error. Ask again with `after` = `next` until that is "
-        "null; of several answers only the first error is the first one.",
+        "The lines that readers jump to: where each step begins, with what came of it, "
+        "where groups begin and end, and the first error. Ask again with `after` = "
+        "`next` until that is null; of several answers only the first error is the "
+        "first one.",
         operation_id="listTaskLandmarks",
         parameters=(TASK_ID, AFTER),
         answers={200: LandmarksSerializer},
@@ -145,6 +147,25 @@ class LogViewSet(ViewSetMixin, ApiView):
                 "landmarks": landmarks.found,
                 "through": landmarks.through,
                 "next": _next(landmarks.through, task.last_seq),
+            }
+        )
+
+    @described(
+        "A log in short",
+        "How many lines it has, its digest once the task has ended, and when some of "
+        "its lines were written: at most 512, spread evenly over the log.",
+        operation_id="summarizeTaskLog",
+        parameters=(TASK_ID,),
+        answers={200: LogSummarySerializer},
+        problems=(404,),
+    )
+    def summary(self, request: Request, id: str) -> Response:  # noqa: A002
+        task = task_of(id)
+        return Response(
+            {
+                "logCount": task.last_seq,
+                "logSha256": task.log_sha256 or None,
+                "samples": log_store.samples(task.pk, task.last_seq),
             }
         )
 

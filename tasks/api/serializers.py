@@ -218,11 +218,44 @@ class LogMatchesSerializer(serializers.Serializer[Any]):
     )
 
 
+class LogStepSerializer(serializers.Serializer[Any]):
+    index = serializers.IntegerField(min_value=1)
+    name = serializers.CharField(allow_blank=True)
+    attempt = serializers.IntegerField(min_value=1)
+    exitCode = serializers.IntegerField(  # noqa: N815
+        allow_null=True, help_text="null while it runs, or where nobody knows"
+    )
+    durationMs = serializers.IntegerField(  # noqa: N815
+        allow_null=True, help_text="null until the task has ended"
+    )
+    hasEnded = serializers.BooleanField()  # noqa: N815
+
+
 class LandmarkSerializer(serializers.Serializer[Any]):
     seq = serializers.IntegerField(min_value=1)
     timestamp = serializers.CharField()
     kind = serializers.ChoiceField(["step", "group", "endgroup", "error"])
     message = serializers.CharField(help_text="at most 300 characters of it")
+    step = LogStepSerializer(
+        allow_null=True, help_text="the step that begins; null for any other kind"
+    )
+
+
+class LogSampleSerializer(serializers.Serializer[Any]):
+    seq = serializers.IntegerField(min_value=1)
+    timestamp = serializers.CharField()
+
+
+class LogSummarySerializer(serializers.Serializer[Any]):
+    logCount = serializers.IntegerField(min_value=0)  # noqa: N815
+    logSha256 = serializers.CharField(  # noqa: N815
+        allow_null=True,
+        help_text="of the messages in UTF-8, each followed by a line feed; null until "
+        "the task has ended",
+    )
+    samples = LogSampleSerializer(
+        many=True, help_text="lines spread evenly over the log, the first and the last"
+    )
 
 
 class LandmarksSerializer(serializers.Serializer[Any]):

@@ -38,6 +38,7 @@ urlpatterns = [
     path("api/tasks/<str:id>/logs", log({"get": "logs"})),
     path("api/tasks/<str:id>/logs/matches", log({"get": "matches"})),
     path("api/tasks/<str:id>/logs/landmarks", log({"get": "landmarks"})),
+    path("api/tasks/<str:id>/logs/summary", log({"get": "summary"})),
     path("api/tasks/<str:id>/logs.txt", log({"get": "download"})),
     path("api/tasks/<str:id>/cancel", task({"post": "cancel"})),
     path("api/tasks/<str:id>/rerun", task({"post": "rerun"})),

@@ -13,7 +13,8 @@ from typing import NamedTuple, TypedDict
 from django.db import connection
 
 from tasks.logs import store as log_store
-from tasks.models import Task, step_starts
+from tasks.logs.steps import LogStep, steps_by_line
+from tasks.models import Task
 from tasks.timestamps import iso_of_ms
 
 PIECE_LINES = 20_000  # some 10 ms for SQLite, 20 ms for PostgreSQL
@@ -54,6 +55,7 @@ class Landmark(TypedDict):
     timestamp: str
     kind: str
     message: str
+    step: LogStep | None  # of a line where a step begins
 
 
 class Landmarks(NamedTuple):
@@ -93,12 +95,12 @@ def landmarks(task: Task, after: int) -> Landmarks:
     """
     found: list[Landmark] = []
     through, has_error = after, False
-    firsts = [seq for _number, seq in step_starts(task.trail)]
+    begun = steps_by_line(task)
     is_bad = task.status in {Task.Status.FAILED, Task.Status.CANCELLED}
     own_words = task.last_seq if is_bad else 0
     cause = ((task.result or {}).get("firstError") or {}).get("seq", 0)
     for start, end in _pieces(after, task.last_seq):
-        steps = [seq for seq in firsts if start < seq <= end]
+        steps = [seq for seq in begun if start < seq <= end]
         marks = LANDMARKS.format(", ".join(["%s"] * len(steps)) or "NULL")
         with connection.cursor() as cursor:
             cursor.execute(
@@ -110,14 +112,25 @@ def landmarks(task: Task, after: int) -> Landmarks:
             for seq, at_ms, level, message in cursor.fetchall():
                 kind = "error" if seq == cause else _kind(level, message)
                 if kind != "error" or not has_error:
-                    at = iso_of_ms(at_ms)
-                    mark = Landmark(seq=seq, timestamp=at, kind=kind, message=message)
-                    found.append(mark)
+                    step = begun[seq] if kind == "step" else None
+                    found.append(_landmark(seq, at_ms, kind, message, step))
                 has_error = has_error or kind == "error"
         through = end
         if len(found) >= MOST_PLACES:
             break
     return Landmarks(found, through)
+
+
+def _landmark(
+    seq: int, at_ms: int, kind: str, message: str, step: LogStep | None
+) -> Landmark:
+    return Landmark(
+        seq=seq,
+        timestamp=iso_of_ms(at_ms),
+        kind=kind,
+        message=message,
+        step=step,
+    )
 
 
 def _kind(level: str, message: str) -> str:

@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 from tasks.catalog.definitions import type_of
 from tasks.estimates import usual_seconds, usual_silences
 from tasks.localized import localized
-from tasks.logs.store import newest_rows
+from tasks.logs.store import Row, newest_rows, rows_within
 from tasks.models import LogLine, Task
 from tasks.presenters.links import change_link
 from tasks.presenters.names import name_of
@@ -33,6 +33,7 @@ from tasks.waiting import WaitingFor, waiting_for
 
 FIRST_BYTES = 512 * 1024
 FIRST_LINES = 200  # rendered by the server; the script goes on from there
+OPENING_BYTES = 128 * 1024
 
 
 class Shown:
@@ -215,13 +216,23 @@ class Shown:
 
     @property
     def lines(self) -> list[LogLine]:
-        """The newest lines, oldest first."""
+        """The newest lines, oldest first; of a task that went well the first ones, too,
+        where its page opens."""
         task = self.task
-        found = newest_rows(task.pk, task.last_seq, FIRST_LINES, FIRST_BYTES)
+        opening = self._opening()
+        count = FIRST_LINES - len(opening)
+        found = opening + newest_rows(task.pk, task.last_seq, count, FIRST_BYTES)
         return [
             LogLine(task_id=task.pk, seq=seq, at_ms=at_ms, level=level, message=message)
             for seq, at_ms, level, message in found
         ]
+
+    def _opening(self) -> list[Row]:
+        task = self.task
+        if task.status != Task.Status.COMPLETED or task.last_seq <= FIRST_LINES:
+            return []
+        half = FIRST_LINES // 2
+        return rows_within(OPENING_BYTES, task.pk, 0, None, half)[0]
 
     @property
     def marked_lines(self) -> list[tuple[LogLine, str]]:

@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 from playwright.sync_api import expect
 
-from .conftest import watched
+from .conftest import wait_until, watched
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 
@@ -95,9 +95,13 @@ def stopped_later(service):
 # --- However long -------------------------------------------------------------------
 
 
-def test_a_long_log_opens_at_its_end_with_only_a_few_rows(open_page, long_log):
+def test_a_long_log_that_went_well_opens_at_its_top_with_only_a_few_rows(
+    open_page, long_log
+):
     page = open_page(f"/tasks/{long_log}")
-    wait_until_seen(page, 100_002)
+    wait_until_seen(page, 1)
+    follow = page.get_by_role("button", name="Follow")
+    expect(follow).to_have_attribute("aria-pressed", "false")
     expect(page.locator("[data-part=count]")).to_have_text("100,002 lines")
     seqs = log(page).evaluate(SEQS)
     assert in_order(seqs)
@@ -107,7 +111,7 @@ def test_a_long_log_opens_at_its_end_with_only_a_few_rows(open_page, long_log):
 @pytest.mark.parametrize("share", [0, 0.25, 0.5, 0.9, 1])
 def test_the_scroll_bar_stands_for_the_whole_log(open_page, long_log, share):
     page = open_page(f"/tasks/{long_log}")
-    wait_until_seen(page, 100_002)
+    wait_until_seen(page, 1)
     scroll_to(page, share)
     middle = 1 + round(share * 100_001)
     page.wait_for_function(
@@ -126,7 +130,7 @@ def test_the_scroll_bar_stands_for_the_whole_log(open_page, long_log, share):
 def test_scrolling_by_the_wheel_passes_every_line(open_page, long_log):
     page = open_page(f"/tasks/{long_log}#L50000")
     wait_until_seen(page, 50_000)
-    log(page).hover()
+    page.locator(".log-scroll").hover()
     met = set(seen(page))
     last = max(met)
     while last < 50_500:
@@ -147,12 +151,13 @@ def test_scrolling_by_the_wheel_passes_every_line(open_page, long_log):
 def test_wrapped_lines_reach_both_ends(open_page, show):
     text = "".join(f"{n} {'word ' * (n % 200)}\n" for n in range(1, 3001))
     page = open_page(f"/tasks/{show(text, 'wrapped')}")
+    page.locator(".log-scroll").press("End")
     wait_until_seen(page, 3002)
     page.locator(".log-scroll").press("Home")
     wait_until_seen(page, 1)
     page.locator(".log-scroll").press("End")
     wait_until_seen(page, 3002)
-    log(page).hover()
+    page.locator(".log-scroll").hover()
     page.mouse.wheel(0, -2000)
     expect(page.locator("#L3002")).not_to_be_in_viewport()
     page.keyboard.press("g")
@@ -170,7 +175,8 @@ def test_what_is_far_away_is_dropped_and_comes_again(open_page, long_log):
         row = page.locator(f"#L{1 + round(share * 100_001)}:not(.absent)")
         expect(row).to_be_attached()
     wait_until_seen(page, 1)
-    assert sum("/logs?after=0&" in url for url in asked) == 2
+    # The page came with the first ones.
+    assert sum("/logs?after=0&" in url for url in asked) == 1
 
 
 def test_a_million_lines_are_opened_scrolled_linked_and_searched(open_page, service):
@@ -178,7 +184,7 @@ def test_a_million_lines_are_opened_scrolled_linked_and_searched(open_page, serv
     task_id = service.create("count", n="1000000")
     service.wait_for(task_id)
     page = open_page(f"/tasks/{task_id}")
-    wait_until_seen(page, 1_000_002)
+    wait_until_seen(page, 1)
     expect(page.locator("[data-part=count]")).to_have_text("1,000,002 lines")
     for share in (0.31, 0.77):
         scroll_to(page, share)
@@ -191,7 +197,7 @@ def test_a_million_lines_are_opened_scrolled_linked_and_searched(open_page, serv
         expect(page.locator("ol.log .absent")).to_have_count(0)
         assert in_order(seen(page))
     first = seen(page)[0]
-    log(page).hover()
+    page.locator(".log-scroll").hover()
     page.mouse.wheel(0, 100)
     expect(page.locator(f"#L{first}")).not_to_be_in_viewport()
     assert 4 <= seen(page)[0] - first <= 6
@@ -249,6 +255,8 @@ def test_a_page_of_another_height_still_follows(
 def test_a_log_that_has_ended_stays_at_its_end_in_a_higher_page(open_page, show):
     task_id = show("line of text\n" * 31, "higher.txt")
     page = open_page(f"/tasks/{task_id}", viewport={"width": 390, "height": 500})
+    expect(page.locator("#L1")).to_be_attached()
+    page.keyboard.press("G")
     wait_until_followed(page, 33)
     for height in (560, 700, 620, 900):
         page.set_viewport_size({"width": 390, "height": height})
@@ -260,6 +268,7 @@ def test_a_log_that_has_ended_stays_at_its_end_in_a_higher_page(open_page, show)
 def test_a_flood_is_followed_and_nothing_is_missing_afterwards(open_page, service):
     task_id = service.create("flow", lines="200000", burst="500", pause="0.01")
     page = open_page(f"/tasks/{task_id}")
+    page.keyboard.press("G")  # where it has ended before the page was there
     expect(watched(page)).to_have_attribute("data-status", "completed")
     total = service.task(task_id)["logCount"]
     wait_until_seen(page, total)
@@ -307,6 +316,8 @@ def test_a_search_counts_the_whole_log_and_goes_from_match_to_match(
     open_page, long_log
 ):
     page = open_page(f"/tasks/{long_log}")
+    page.keyboard.press("G")
+    wait_until_seen(page, 100_002)
     page.keyboard.press("/")
     page.keyboard.type("9999")
     found = page.locator("[data-part=found]")
@@ -511,6 +522,7 @@ def test_lines_are_chosen_by_keyboard(open_page, long_log):
 
 def test_choosing_by_keyboard_begins_with_what_is_in_sight(open_page, long_log):
     page = open_page(f"/tasks/{long_log}")
+    page.keyboard.press("G")
     wait_until_seen(page, 100_002)
     page.locator(".log-scroll").press("ArrowUp")
     expect(page).to_have_url(re.compile("#L100002$"))
@@ -570,6 +582,8 @@ def test_colours_of_programs_are_shown_and_other_escapes_are_not(open_page, show
         "\x1b]8;;https://example.com/a?b=1&c=2\x1b\\a link\x1b]8;;\x1b\\ there\n"
         "\x1b]8;;javascript:alert(1)\x1b\\no link\x1b]8;;\x1b\\\n"
         "\x1b[31m<img src=x onerror=alert(1)>\x1b[0m\n"
+        "\x1b[38;5;7mgrey\x1b[0m \x1b[7;9mturned and struck\x1b[27;29m neither\n"
+        "see (https://example.com/a_(b)), ftp://example.com/c\n"
     )
     page = open_page(f"/tasks/{show(text, 'colours.txt')}")
     expect(page.locator("#L2 .ansi-red-fg")).to_have_text("red")
@@ -583,6 +597,11 @@ def test_colours_of_programs_are_shown_and_other_escapes_are_not(open_page, show
     expect(page.locator("#L7 .m")).to_have_text("no link")
     expect(page.locator("#L7 .m a")).to_have_count(0)
     expect(page.locator("#L8 .m")).to_have_text("<img src=x onerror=alert(1)>")
+    turned = page.locator("#L9 .ansi-inverse.ansi-strike")
+    expect(turned).to_have_text("turned and struck")
+    plain_link = page.locator("#L10 a:not(.n)")
+    expect(plain_link).to_have_text("https://example.com/a_(b)")
+    expect(plain_link).to_have_attribute("rel", "noopener noreferrer")
 
 
 def test_a_line_that_turns_its_direction_says_so_instead(open_page, show):
@@ -644,15 +663,16 @@ def test_a_colour_runs_on_into_lines_that_come_live(open_page, service, stopped_
 
 
 def test_older_lines_that_come_colour_those_below_them(open_page, show):
-    text = "plain\n" * 395 + "\x1b[31mred\n" + "words\n" * 204
+    text = "plain\n" * 395 + "\x1b[31mred\n" + "words\n" * 202
     page = open_page(f"/tasks/{show(text, 'older.txt')}")
-    expect(wait_until_seen(page, 601).locator(".m")).to_have_text("words")
-    expect(page.locator("#L601 .ansi-red-fg")).to_have_count(0)
+    page.keyboard.press("G")
+    expect(wait_until_seen(page, 599).locator(".m")).to_have_text("words")
+    expect(page.locator("#L599 .ansi-red-fg")).to_have_count(0)
     page.evaluate("location.hash = '#L403'")
     expect(page.locator("#L403 .ansi-red-fg")).to_have_text("words")
     expect(page.locator("#L410 .ansi-red-fg")).to_be_in_viewport()
     page.keyboard.press("G")
-    expect(wait_until_seen(page, 601).locator(".ansi-red-fg")).to_have_text("words")
+    expect(wait_until_seen(page, 599).locator(".ansi-red-fg")).to_have_text("words")
     page.keyboard.press("g")
     expect(wait_until_seen(page, 1).locator(".m span")).to_have_count(0)
 
@@ -768,7 +788,7 @@ def test_the_first_error_is_what_a_traceback_names(open_page, service):
 def test_warnings_are_counted_and_lead_from_one_to_the_next(open_page, show):
     lines = "fine\n" * 400 + "::warning::low disk\n" + "more\n" * 400
     page = open_page(f"/tasks/{show(lines + '::warning::again', 'warned.txt')}")
-    expect(page.locator("[data-part=warning-count]")).to_have_text("⚠ 2 warnings")
+    expect(page.locator("[data-part=warning-count]")).to_have_text("⚠ 2")
     page.get_by_role("button", name="Next warning").click()
     row = wait_until_seen(page, 402)
     expect(row).to_have_class(re.compile("chosen"))
@@ -783,9 +803,9 @@ def test_warnings_are_counted_as_they_come(open_page, service, stopped_later):
     task_id = service.create("warns")
     stopped_later.append(task_id)
     page = open_page(f"/tasks/{task_id}")
-    expect(page.locator("[data-part=warning-count]")).to_have_text("⚠ 1 warning")
+    expect(page.locator("[data-part=warning-count]")).to_have_text("⚠ 1")
     (service.data_dir / "warn-again").touch()
-    expect(page.locator("[data-part=warning-count]")).to_have_text("⚠ 2 warnings")
+    expect(page.locator("[data-part=warning-count]")).to_have_text("⚠ 2")
 
 
 def test_that_somebody_cancelled_it_is_not_an_error(open_page, service):
@@ -813,7 +833,7 @@ def test_an_error_before_it_was_cancelled_is_one(open_page, service):
 
 def test_the_step_that_is_being_read_stands_above_the_log(open_page, long_log):
     page = open_page(f"/tasks/{long_log}#L50000")
-    expect(page.locator("[data-part=where]")).to_have_text("Executing: seq 100000")
+    expect(page.locator("[data-part=where]")).to_have_text("1 count")
 
 
 def test_what_a_program_says_begins_no_step(open_page, service):
@@ -833,10 +853,170 @@ def test_what_a_program_says_begins_no_step(open_page, service):
         expect(page.locator("#L1.step")).to_be_visible()
         expect(page.locator("li.step .m", has_text=forged)).to_have_count(0)
         where = page.locator("[data-part=where]")
-        expect(where).to_contain_text("seq 50")
+        expect(where).to_be_hidden()  # its heading is in sight
+        page.evaluate("location.hash = '#L40'")
+        expect(where).to_have_text("1 first")
     finally:
         service.request("POST", f"/api/tasks/{task_id}/cancel", json={"force": True})
         service.wait_for(task_id)
+
+
+# --- The whole log --------------------------------------------------------------------
+
+
+def test_steps_are_headed_by_their_names_and_folded(open_page, service):
+    task_id = service.create("coloured")
+    service.wait_for(task_id)
+    page = open_page(f"/tasks/{task_id}")
+    first = page.locator("#L1")
+    expect(first.locator(".heading")).to_have_text(re.compile("^1 colours.+s✓$"))
+    expect(first.get_by_role("img", name="completed")).to_be_visible()
+    command = first.locator(".m")
+    expect(command).to_have_css("opacity", "0")
+    first.hover()
+    expect(command).to_have_css("opacity", "1")
+    expect(command).to_have_text(re.compile("^Executing: sh -c"))
+    count = log(page).locator("li").count()
+    fold = first.get_by_role("button", name="1 colours")
+    fold.press("Enter")
+    expect(fold).to_have_attribute("aria-expanded", "false")
+    expect(page.locator("#L2")).to_have_count(0)
+    page.get_by_role("button", name="Fold steps").click()
+    expect(log(page).locator("li")).to_have_count(3)  # two steps, and the last word
+    page.get_by_role("button", name="Fold steps").click()
+    expect(log(page).locator("li")).to_have_count(count)
+
+
+def test_text_stays_marked_where_its_rows_are_gone_and_is_copied_whole(
+    open_page, long_log
+):
+    page = open_page(f"/tasks/{long_log}#L500")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    wait_until_seen(page, 500)
+    frame = page.locator(".log-scroll").bounding_box()
+    x, y = frame["x"] + 400, frame["y"] + frame["height"] / 2
+    page.locator("#L500 .m").hover(position={"x": 1, "y": 10})
+    page.mouse.down()
+    page.mouse.move(x, y, steps=3)
+    for _ in range(10):
+        page.mouse.wheel(0, 600)
+    expect(page.locator("#L500")).to_have_count(0)
+    page.mouse.move(x, y + 20, steps=3)
+    page.mouse.up()
+    said = page.locator("[data-part=chosen-lines]")
+    expect(said).to_have_text(re.compile(r"^\d{3} lines selected$"))
+    count = int(said.text_content().split()[0])
+    page.keyboard.press("Control+c")
+    expect(page.get_by_text(f"{count} lines copied.").first).to_be_visible()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied == "\n".join(str(n) for n in range(499, 499 + count))
+    page.locator(".log-scroll").focus()
+    page.keyboard.press("Control+a")
+    expect(page.get_by_text("All 100,002 lines selected")).to_be_visible()
+    expect(page.get_by_role("link", name="Download all")).to_be_visible()
+    page.get_by_role("button", name="Copy (10,000)").click()
+    expect(
+        page.get_by_text("The first 10,000 lines were copied.").first
+    ).to_be_visible()
+    copied = page.evaluate("navigator.clipboard.readText()").splitlines()
+    assert copied[0] == "Executing: seq 100000"
+    assert copied[1:] == [str(n) for n in range(1, 10_000)]
+    page.keyboard.press("Escape")
+    expect(page.locator("[data-part=chosen-lines]")).to_have_text("Line 500")
+
+
+def test_the_strip_shows_the_whole_log_and_leads_anywhere_in_it(open_page, show):
+    lines = "fine\n" * 4000 + "::error::the disk is full\n" + "more\n" * 4000
+    page = open_page(f"/tasks/{show(lines, 'strip.txt')}")
+    wait_until_seen(page, 1)
+    strip = page.locator("[data-part=heat]")
+    expect(strip).to_have_attribute("aria-hidden", "true")
+    expect(page.locator("[data-part=error-count]")).to_have_text("✕ 1")
+    height = strip.bounding_box()["height"]
+    strip.hover(position={"x": 7, "y": height / 2})
+    tip = page.locator("[data-part=heat-tip]")
+    expect(tip).to_contain_text("Line 4,002")
+    expect(tip).to_contain_text("the disk is full")
+    page.mouse.down()
+    page.mouse.up()
+    wait_until_seen(page, 4002)
+    colours = strip.locator("canvas").evaluate(
+        """canvas => new Set(canvas.getContext('2d')
+            .getImageData(0, 0, canvas.width, canvas.height).data).size"""
+    )
+    assert colours > 10
+    strip.click(position={"x": 7, "y": height * 0.9})
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('ol.log li')].some(row =>"
+        " Math.abs(row.id.slice(1) - 7200) < 60)"
+    )
+    expect(page.locator("[data-part=where]")).to_have_text("1 show")
+    page.locator("[data-part=where]").click()
+    wait_until_seen(page, 1)
+    expect(page.locator("[data-part=where]")).to_be_hidden()
+
+
+def test_the_place_is_kept_over_a_reload_and_on_the_way_back(open_page, long_log):
+    page = open_page(f"/tasks/{long_log}")
+    wait_until_seen(page, 1)
+    page.evaluate("location.hash = '#L60000'")
+    wait_until_seen(page, 60_000)
+    page.locator(".log-scroll").hover()
+    page.mouse.wheel(0, 4000)
+    expect(page.locator("#L60000")).not_to_be_in_viewport()
+    first = seen(page)[0]
+    page.wait_for_function("first => history.state?.log?.seq === first", arg=first)
+    page.reload()
+    wait_until_seen(page, first + 2)
+    assert seen(page)[0] == first
+    page.goto("/history")
+    page.go_back()
+    wait_until_seen(page, first + 2)
+    assert seen(page)[0] == first
+
+
+def test_ctrl_f_searches_the_whole_of_a_log_that_is_longer_than_what_is_drawn(
+    open_page, long_log
+):
+    page = open_page(f"/tasks/{long_log}")
+    wait_until_seen(page, 1)
+    page.evaluate(
+        """addEventListener('keydown', event => {
+            window.taken = event.defaultPrevented;
+        })"""
+    )
+    page.keyboard.press("Control+f")
+    expect(page.get_by_role("searchbox")).to_be_focused()
+    assert page.evaluate("window.taken") is True
+    page.keyboard.press("Control+f")
+    assert page.evaluate("window.taken") is False
+
+
+def test_what_has_come_since_the_last_visit_is_said(open_page, service, stopped_later):
+    task_id = service.create("slowly", n="9999", pause="0.02")
+    stopped_later.append(task_id)
+    page = open_page(f"/tasks/{task_id}")
+    wait_until_followed(page, 5)
+    page.goto("/history")
+    count = service.task(task_id)["logCount"] + 100
+    wait_until(lambda: service.task(task_id)["logCount"] > count, "more lines")
+    page.goto(f"/tasks/{task_id}")
+    news = re.compile(r"[\d,]+ new lines since your last visit$")
+    button = page.get_by_role("button", name=news)
+    button.click()
+    expect(button).to_be_hidden()
+    expect(page.locator("ol.log .note")).to_have_text(news)
+    expect(page.locator("ol.log .note")).to_be_in_viewport()
+    page.keyboard.press("G")
+    page.wait_for_function("() => history.state?.log?.following")
+    page.reload()
+    wait_until_followed(page, count)
+    expect(page.locator("ol.log .note")).to_have_count(0)
+
+
+def test_the_browser_proves_that_it_has_what_was_stored(open_page, show):
+    page = open_page(f"/tasks/{show('世界' + chr(10) * 3 + 'end', 'sealed.txt')}")
+    expect(page.locator("[data-part=seal]")).to_have_text("✓ digest verified")
 
 
 # --- The rest -----------------------------------------------------------------------

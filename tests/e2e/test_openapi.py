@@ -5,7 +5,10 @@ import pytest
 from tests.tasks.api.openapi import operation_of, what_is_wrong
 
 pytestmark = pytest.mark.e2e
-LOGS = ("logs", "logs?before=3", "logs/matches?q=o", "logs/landmarks", "logs.txt")
+LOGS = (
+    *("logs", "logs?before=3", "logs/matches?q=o", "logs/landmarks", "logs/summary"),
+    "logs.txt",
+)
 
 
 def ask(service, method, path, **options):

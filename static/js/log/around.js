@@ -1,8 +1,9 @@
-// What is said around the lines: how many there are and how many are new, what the line
-// at the top belongs to, and the first error.
+// What is said around the lines: how many there are and how many are new, which step and
+// group the line at the top belongs to, and the first error.
 
 import { ENDED } from "../status.js";
-import { counted, text } from "../text.js";
+import { counted, number, text } from "../text.js";
+import { titleOf } from "./step_title.js";
 
 export class Around {
   // status(): that of the task
@@ -19,7 +20,7 @@ export class Around {
     this.part("follow").setAttribute("aria-pressed", String(following));
     this.part("log").style.setProperty("--digits", Math.max(4, String(total).length));
     this.showNone(total, isEmpty);
-    this.showHead(seq);
+    this.showWhere(seq);
     this.showFirstError(total);
   }
 
@@ -29,11 +30,16 @@ export class Around {
     this.part("none").textContent = text(total ? "noneLike" : none);
   }
 
-  showHead(seq) {
-    const step = this.landmarks.stepAt(seq);
+  // Only what has been scrolled past: a heading that is in sight says it itself.
+  showWhere(seq) {
+    const step = this.landmarks.stepAt(seq - 1);
+    const isWithin = step && step.seq < seq && seq <= step.end;
     const group = this.landmarks.groupAt(seq);
-    const words = [step?.message, group?.title].filter(Boolean).join(" · ");
-    if (this.part("where").textContent !== words) this.part("where").textContent = words;
+    const words = [isWithin && titleOf(step), group?.title].filter(Boolean).join(" · ");
+    this.head = group?.seq ?? (isWithin ? step.seq : null);
+    const place = this.part("where");
+    if (place.textContent !== words) place.textContent = words;
+    place.disabled = !words;
   }
 
   showFirstError(total) {
@@ -41,15 +47,32 @@ export class Around {
     const firstError = this.firstError(total);
     link.hidden = !firstError;
     if (link.hidden) return;
-    link.href = `#L${firstError.seq}`;
-    link.textContent = text("firstError", { n: firstError.seq, message: firstError.message });
+    const { seq, message } = firstError;
+    const words = text("firstError", { n: number(seq), message });
+    if (link.getAttribute("aria-label") === words) return;
+    link.href = `#L${seq}`;
+    link.title = words;
+    link.setAttribute("aria-label", words);
+    link.textContent = message;
   }
 
   // The program's: what the service says last, of a task that failed or was cancelled,
   // is none.
   firstError(total) {
     const { cause, firstError } = this.landmarks;
-    const isBad = ["failed", "cancelled"].includes(this.status());
-    return cause ?? (isBad && firstError?.seq === total ? null : firstError);
+    return cause ?? (firstError?.seq === this.ownWords(total) ? null : firstError);
+  }
+
+  // The line in which the service says how a task failed or who cancelled it; 0 if none.
+  ownWords(total) {
+    return ["failed", "cancelled"].includes(this.status()) ? total : 0;
+  }
+
+  // Of all lines of level error those that are the program's, and what a traceback names.
+  errorsAmong(ranges, total) {
+    const own = this.ownWords(total);
+    const { cause } = this.landmarks;
+    const found = own && ranges.has(own) ? ranges.without([[own, own]]) : ranges;
+    return cause && !found.has(cause.seq) ? found.with(cause.seq) : found;
   }
 }

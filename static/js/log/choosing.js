@@ -1,19 +1,24 @@
 // Lines chosen by keyboard, while the focus is in the log: the arrows move the chosen
-// line, with Shift they lengthen the range.
+// line, with Shift they lengthen the range, and Ctrl-A marks the whole log.
 
 const STEPS = { ArrowUp: -1, ArrowDown: 1 };
 
 export class Choosing {
-  // view: rows (Ranges), chosen, reader, scroller
+  // view: rows (Ranges), chosen, marking, reader, scroller
   constructor(frame, view) {
     this.view = view;
     frame.addEventListener("keydown", (event) => this.key(event));
   }
 
   key(event) {
+    const { chosen, marking } = this.view;
+    if (isForAll(event)) {
+      event.preventDefault();
+      marking.markAll();
+    }
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const { chosen } = this.view;
     if (event.key in STEPS && this.view.rows.count) this.step(STEPS[event.key], event.shiftKey);
+    else if (event.key === "Escape" && marking.text) marking.clear();
     else if (event.key === "Escape" && chosen.lines) chosen.choose(null);
     else return;
     event.preventDefault();
@@ -40,4 +45,8 @@ export class Choosing {
     const next = direction > 0 && !isShown ? row : row + direction;
     return Math.max(0, Math.min(next, rows.count - 1));
   }
+}
+
+function isForAll(event) {
+  return (event.ctrlKey || event.metaKey) && !event.altKey && event.key === "a";
 }

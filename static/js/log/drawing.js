@@ -5,7 +5,8 @@ import { Colours } from "./colours.js";
 import { rowOf } from "./row.js";
 
 export class Drawing {
-  // look(): {times, started, needle, current, isChosen(seq)} of all rows, as it is now
+  // look(): {times, started, needle, current, isChosen(seq), noteAt(seq)} of all rows, as
+  // it is now
   constructor(list, { lines, landmarks, folds, look }) {
     Object.assign(this, { list, lines, landmarks, folds, look });
     this.colours = new Colours(lines, landmarks);
@@ -15,7 +16,7 @@ export class Drawing {
   }
 
   draw(seq) {
-    const { times, started, needle, current, isChosen } = this.look();
+    const { times, started, needle, current, isChosen, noteAt } = this.look();
     const line = this.lines.get(seq);
     const previous = times === "previous" ? this.lines.get(seq - 1) : undefined;
     const open = this.colours.before(seq);
@@ -29,9 +30,10 @@ export class Drawing {
       open,
       needle,
       isWhole: this.wholes.has(seq),
-      group: this.folds.headAt(seq),
+      head: this.folds.headAt(seq),
       isInGroup: Boolean(this.landmarks.groupAt(seq)),
-      isStep: this.landmarks.isStep(seq),
+      step: this.landmarks.firsts.get(seq),
+      note: noteAt(seq),
     });
     element.classList.toggle("chosen", isChosen(seq));
     element.classList.toggle("current", seq === current);

@@ -69,6 +69,18 @@ export class Finder {
     this.box.select();
   }
 
+  // Ctrl-F, where the browser would find in a part of the lines only. A second one is the
+  // browser's.
+  mountKey(isNeeded) {
+    document.addEventListener("keydown", (event) => {
+      const isFind = (event.ctrlKey || event.metaKey) && event.key === "f";
+      if (!isFind || event.altKey || event.shiftKey || !isNeeded()) return;
+      if (document.activeElement === this.box || document.querySelector("dialog[open]")) return;
+      event.preventDefault();
+      this.focus();
+    });
+  }
+
   soon() {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => this.start(), PAUSE_MS);
@@ -132,9 +144,9 @@ export class Finder {
     const { seq, isAtEnd } = this.view.reader.from();
     if (this.current === null) {
       const isBack = direction < 0 || (direction === 0 && isAtEnd);
-      this.current = isBack ? this.search.previous(seq) : this.search.next(seq - 1);
-    } else if (direction < 0) this.current = this.search.previous(this.current);
-    else this.current = this.search.next(this.current);
+      this.current = isBack ? this.search.ranges.before(seq) : this.search.ranges.after(seq - 1);
+    } else if (direction < 0) this.current = this.search.ranges.before(this.current);
+    else this.current = this.search.ranges.after(this.current);
     this.view.reader.goTo(this.current);
     this.say();
   }

@@ -1,6 +1,7 @@
-// Where steps begin, groups begin and end, and the first error is: asked of the server
-// for the lines before the page was opened, seen in those that come live. That a step
-// begins is always asked: a program can print a line that looks like it.
+// Where steps begin and what came of them, where groups begin and end, and the first
+// error: asked of the server for the lines before the page was opened, seen in those that
+// come live. That a step begins is always asked: a program can print a line that looks
+// like it.
 
 import { get } from "../api.js";
 import { spread } from "../retry.js";
@@ -67,8 +68,26 @@ export class Landmarks {
     const pause = steps === null ? spread(RETRY_MS) : PAUSE_MS;
     this.timer = this.unsure.length ? setTimeout(() => this.ask(), pause) : null;
     if (!steps?.length) return;
+    const before = this.steps.at(-1);
     this.live.push(...steps);
     this.live.sort((one, other) => one.seq - other.seq);
+    this.build();
+    this.changed();
+    if (before) this.renew([before.seq]);
+  }
+
+  // How all steps ended, once the task has.
+  end() {
+    this.renew(this.steps.map((step) => step.seq));
+  }
+
+  async renew(seqs) {
+    for (const seq of seqs) {
+      const answer = await get(`${this.api}/logs/landmarks?after=${seq - 1}`);
+      const fresh = answer?.landmarks.find((mark) => mark.seq === seq);
+      const known = [...this.stored, ...this.live].find((mark) => mark.seq === seq);
+      if (fresh && known) known.step = fresh.step;
+    }
     this.build();
     this.changed();
   }
@@ -87,7 +106,7 @@ export class Landmarks {
 
   build() {
     this.steps = [];
-    this.firsts = new Set(); // seqs of the lines with which they begin
+    this.firsts = new Map(); // seq of the line with which one begins → the step
     this.groups = new Map(); // seq of its head → {seq, title, end, parent}
     this.heads = []; // of all groups
     this.open = null; // the innermost group that has not ended
@@ -95,7 +114,7 @@ export class Landmarks {
     for (const mark of [...this.stored, ...this.live]) this.see(mark);
   }
 
-  see({ kind, seq, timestamp, message }) {
+  see({ kind, seq, timestamp, message, step }) {
     if (kind === "error") this.firstError ??= { seq, message };
     else if (kind === "group") {
       const group = { seq, title: titleOfGroup(message), end: Infinity, parent: this.open };
@@ -105,9 +124,19 @@ export class Landmarks {
     } else if (kind === "endgroup") this.endGroup(seq);
     else {
       while (this.open) this.endGroup(seq - 1);
-      this.steps.push({ seq, message, at: Date.parse(timestamp) });
-      this.firsts.add(seq);
+      this.beginStep({ seq, message, at: Date.parse(timestamp), end: Infinity, ...step });
     }
+  }
+
+  beginStep(step) {
+    const before = this.steps.at(-1);
+    if (before) {
+      before.end = step.seq - 1;
+      before.hasEnded = true;
+      before.durationMs ??= step.at - before.at;
+    }
+    this.steps.push(step);
+    this.firsts.set(step.seq, step);
   }
 
   endGroup(seq) {
@@ -125,6 +154,11 @@ export class Landmarks {
 
   isStep(seq) {
     return this.firsts.has(seq);
+  }
+
+  // Whether a line heads a step or a group, and is drawn as its title.
+  isHeading(seq) {
+    return this.firsts.has(seq) || this.groups.has(seq);
   }
 
   stepAt(seq) {

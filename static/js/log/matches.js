@@ -58,17 +58,6 @@ export class Matches {
     this.timer = setTimeout(() => this.look(), GROWTH_MS);
   }
 
-  // The nearest one behind or before a line; round the end, if need be.
-  next(seq) {
-    const place = this.ranges.indexOf(seq + 1);
-    return this.ranges.at(place < this.count ? place : 0);
-  }
-
-  previous(seq) {
-    const place = this.ranges.indexOf(seq);
-    return this.ranges.at((place || this.count) - 1);
-  }
-
   close() {
     this.abort.abort();
     clearTimeout(this.timer);

@@ -1,20 +1,23 @@
 // One line of a log as an element.
 
-import { exact, number, text } from "../text.js";
-import { coloured, plain } from "./ansi.js";
+import { counted, exact, number, text } from "../text.js";
+import { withAddresses } from "./addresses.js";
+import { coloured, linkTo, plain } from "./ansi.js";
+import { stateOf, titleOf, tookOf } from "./step_title.js";
 import { timeOf } from "./times.js";
 
 const LONGEST_SHOWN = 2_000; // characters; the rest comes when it is asked for
 const MARKS = { info: "›", success: "✓", warning: "⚠", error: "✕" };
 const GROUP = "::group::";
 // https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters
-const DIRECTIONS = /([\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069])/;
+export const DIRECTIONS = /[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+const BY_DIRECTION = new RegExp(`(${DIRECTIONS.source})`);
 const model = modelRow();
 
 // What the element depends on beside the line: `times`, `started` and `previous` (see
 // times.js), `open` (the colours that it begins in), `needle` (in lower case), `isWhole`
-// (however long), `group` (null, or whether it is folded, for the line that heads one),
-// `isInGroup`, `isStep` (whether a step begins with it).
+// (however long), `head` (null, or whether what the line heads is folded), `isInGroup`,
+// `step` (the one that begins with it, or none), `note` (said above it, or "").
 export function rowOf(seq, line, shown) {
   const row = model.cloneNode(true);
   const [anchor, time, mark, message] = row.children;
@@ -30,12 +33,17 @@ export function rowOf(seq, line, shown) {
   time.dateTime = line.timestamp;
   time.textContent = timeOf(line, shown.times, shown);
   if (shown.times !== "off") time.title = exact(new Date(line.timestamp));
-  mark.textContent = MARKS[line.level] ?? "";
+  mark.textContent = shown.head ? "" : (MARKS[line.level] ?? "");
   mark.title = line.level;
   if (line.level === "warning") message.dataset.word = text("warning");
-  row.classList.toggle("step", shown.isStep);
   row.classList.toggle("in-group", shown.isInGroup);
-  if (shown.group !== null) message.append(groupButton(seq, line, shown));
+  if (shown.note) row.append(note(shown.note));
+  if (shown.step) {
+    row.classList.add("step");
+    mark.replaceWith(stepHeading(seq, shown));
+    write(message, seq, line.message, shown);
+    message.title = line.message;
+  } else if (shown.head) message.append(groupButton(seq, line, shown));
   else if (isEndOfGroup(line)) row.classList.add("group-end");
   else write(message, seq, line.message, shown);
   return row;
@@ -52,24 +60,55 @@ export function titleOfGroup(message) {
 function write(place, seq, message, { open, needle, isWhole }) {
   const isLong = !isWhole && message.length > LONGEST_SHOWN;
   const shown = isLong ? message.slice(0, LONGEST_SHOWN) : message;
-  const marked = (words) => withMarks(words, needle);
+  const marked = (words, isLink) =>
+    isLink ? withMarks(words, needle) : withLinks(words, needle, isLong);
   const isColoured = open || message.includes("\x1b");
-  place.append(...(isColoured ? coloured(shown, open, marked) : marked(shown)));
+  place.append(...(isColoured ? coloured(shown, open, marked) : marked(shown, false)));
   if (!isLong) return;
   const rest = number(message.length - LONGEST_SHOWN);
   place.append(button("rest", seq, text("moreCharacters", { n: rest })));
 }
 
-function groupButton(seq, line, { group, needle }) {
-  const made = button("group", seq, "");
-  made.setAttribute("aria-expanded", String(!group.isFolded));
-  made.append(...withMarks(titleOfGroup(line.message), needle));
-  if (group.isFolded && group.lines) {
-    const count = document.createElement("span");
-    count.className = "muted";
-    count.textContent = ` ${text(group.lines === 1 ? "line" : "lines", { n: number(group.lines) })}`;
-    made.append(count);
+function groupButton(seq, line, shown) {
+  return foldButton("group", seq, titleOfGroup(line.message), shown);
+}
+
+// "▾ 2 Update reuse · 161 ms ✓"; the line itself stands behind it, for whoever asks.
+function stepHeading(seq, shown) {
+  const heading = element("span", "heading", "");
+  heading.append(foldButton("step", seq, titleOf(shown.step), shown));
+  const took = tookOf(shown.step);
+  if (took) heading.append(element("span", "took", took));
+  const { state, shape, words } = stateOf(shown.step);
+  if (state) {
+    const sign = element("span", "state", shape);
+    sign.dataset.status = state;
+    sign.title = words;
+    sign.setAttribute("role", "img");
+    sign.setAttribute("aria-label", words);
+    heading.append(sign);
   }
+  return heading;
+}
+
+function foldButton(act, seq, title, { head, needle }) {
+  const made = button(act, seq, "");
+  made.setAttribute("aria-expanded", String(!head.isFolded));
+  made.append(...withMarks(title, needle));
+  if (head.isFolded && head.lines) {
+    made.append(element("span", "muted", ` ${counted("line", "lines", head.lines)}`));
+  }
+  return made;
+}
+
+function note(words) {
+  return element("span", "note", words);
+}
+
+function element(tag, name, words) {
+  const made = document.createElement(tag);
+  made.className = name;
+  made.textContent = words;
   return made;
 }
 
@@ -80,6 +119,12 @@ function button(act, seq, words) {
   made.dataset.seq = seq;
   made.textContent = words;
   return made;
+}
+
+function withLinks(words, needle, isCut) {
+  return withAddresses(words, isCut).flatMap(({ text: piece, url }) =>
+    url ? [linkTo(url, withMarks(piece, needle))] : withMarks(piece, needle),
+  );
 }
 
 function withMarks(words, needle) {
@@ -98,7 +143,7 @@ function withMarks(words, needle) {
 // A text that turns its own direction can look like another one: "gnp.exe" like
 // "exe.png" (CVE-2021-42574). Its control characters are named instead of obeyed.
 function withDirectionsShown(words) {
-  return words.split(DIRECTIONS).map((piece, index) => (index % 2 ? directionName(piece) : piece));
+  return words.split(BY_DIRECTION).map((piece, index) => (index % 2 ? directionName(piece) : piece));
 }
 
 function directionName(character) {

@@ -31,17 +31,30 @@ export class Scroller {
 
   // The row at the top, and where its top is from the frame's.
   get anchor() {
-    const rows = this.list.children;
     const top = this.at - this.y;
+    const place = this.placeAt(top);
+    const offset = (this.list.children[place]?.offsetTop ?? 0) - top;
+    return { row: this.first + place, offset };
+  }
+
+  // The rows at the frame's top and at its bottom.
+  get edges() {
+    const top = this.at - this.y;
+    const [first, last] = [top, top + this.seen - 1].map((y) => this.first + this.placeAt(y));
+    return { top: first, bottom: last };
+  }
+
+  // Which of the list's rows is so far down in it.
+  placeAt(y) {
+    const rows = this.list.children;
     let low = 0;
     let high = rows.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if (rows[middle].offsetTop <= top) low = middle + 1;
+      if (rows[middle].offsetTop <= y) low = middle + 1;
       else high = middle;
     }
-    const place = Math.max(0, low - 1);
-    return { row: this.first + place, offset: (rows[place]?.offsetTop ?? 0) - top };
+    return Math.max(0, low - 1);
   }
 
   isInSight(row) {

@@ -89,6 +89,7 @@ def test_the_schema_has_every_endpoint(schema):
         "GET /api/tasks/{}/logs.txt",
         "GET /api/tasks/{}/logs/matches",
         "GET /api/tasks/{}/logs/landmarks",
+        "GET /api/tasks/{}/logs/summary",
         "POST /api/tasks/{}/cancel",
         "POST /api/tasks/{}/rerun",
         "PUT /api/tasks/{}/pin",

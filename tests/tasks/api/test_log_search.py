@@ -1,8 +1,9 @@
-"""GET /api/tasks/{id}/logs/matches and …/logs/landmarks."""
+"""GET /api/tasks/{id}/logs/matches, …/logs/landmarks and …/logs/summary."""
 
 import pytest
 
 from tasks.logs import search as log_search
+from tasks.logs import store as log_store
 from tests.factories import TaskFactory, write_log
 from tests.tasks.api.answers import problem_of
 
@@ -143,6 +144,60 @@ def test_a_step_begins_where_the_trail_says_and_not_where_a_program_does(program
     assert [mark["seq"] for mark in after_two["landmarks"]] == [7]
 
 
+def steps(program, task):
+    """What landmarks say of steps and of their ends."""
+    body = found(program.get(f"/api/tasks/{task.pk}/logs/landmarks"))
+    keys = ("index", "name", "attempt", "exitCode", "durationMs", "hasEnded")
+    return [
+        tuple(mark["step"][key] for key in keys)
+        for mark in body["landmarks"]
+        if mark["kind"] == "step"
+    ]
+
+
+def test_a_landmark_says_what_came_of_its_step(program):
+    trail = [
+        [0, 1, "iOS manifest", 0, None],
+        [1, 2, "Android manifest", 30, None],
+        [2, 2, "Android manifest", 30, None],
+    ]
+    task = TaskFactory(status="running", trail=trail)
+    write_log(task, *[("info", f"Executing: {n}") for n in range(3)])
+    assert steps(program, task) == [
+        (1, "iOS manifest", 1, 0, None, True),
+        (2, "Android manifest", 1, None, None, True),
+        (2, "Android manifest", 2, None, None, False),
+    ]
+    results = [(0, 161), (1, 20), (0, 34)]
+    task.result = {
+        "results": [{"exitCode": code, "durationMs": ms} for code, ms in results]
+    }
+    task.save()
+    assert steps(program, task) == [
+        (1, "iOS manifest", 1, 0, 161, True),
+        (2, "Android manifest", 1, 1, 20, True),
+        (2, "Android manifest", 2, 0, 34, True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("count", "seqs"), [(0, []), (1, [1]), (3, [1, 2, 3]), (11, [1, 3, 6, 8, 11])]
+)
+def test_a_summary_has_lines_spread_evenly(program, monkeypatch, count, seqs):
+    monkeypatch.setattr(log_store, "MOST_SAMPLES", 5)
+    task = TaskFactory(status="completed", log_sha256="ab" * 32)
+    write_log(task, *["…"] * count)
+    body = found(program.get(f"/api/tasks/{task.pk}/logs/summary"))
+    assert [sample["seq"] for sample in body["samples"]] == seqs
+    assert (body["logCount"], body["logSha256"]) == (count, "ab" * 32)
+
+
+def test_a_log_that_goes_on_has_no_digest_yet(program):
+    task = TaskFactory(status="running")
+    body = found(program.get(f"/api/tasks/{task.pk}/logs/summary"))
+    assert body == {"logCount": 0, "logSha256": None, "samples": []}
+
+
 def test_landmarks_come_in_several_answers(program, task, tiny_pieces):
     kinds, after = [], 0
     while after is not None:
@@ -185,7 +240,7 @@ def test_a_wrong_value_is_400_naming_it(program, task, path, name, value):
     assert set(problem_of(response, 400)["errors"]) == {name}
 
 
-@pytest.mark.parametrize("path", ["matches", "landmarks"])
+@pytest.mark.parametrize("path", ["matches", "landmarks", "summary"])
 def test_a_task_that_is_not_there_is_404(program, path):
     task_id = "00000000-0000-4000-8000-000000000000"
     problem_of(program.get(f"/api/tasks/{task_id}/logs/{path}"), 404)
