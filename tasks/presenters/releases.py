@@ -34,6 +34,10 @@ def title_of(platform: str) -> str:
     return all_platforms().get(platform, platform)
 
 
+def is_platform(name: str) -> bool:
+    return name in all_platforms()
+
+
 def live_rows() -> list[LiveRow]:
     now = timezone.now()
     releases = releases_within(PATIENCE_SECONDS)
