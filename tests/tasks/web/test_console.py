@@ -182,11 +182,11 @@ def test_what_runs_for_longer_than_usual_says_what_is_usual(staff):
 
 def test_what_waits_says_why_and_the_next_comes_first(staff):
     RunnerFactory()
-    holder = TaskFactory(status=Task.Status.RUNNING, lock="publish")
+    TaskFactory(status=Task.Status.RUNNING, lock="publish")
     next_one = TaskFactory(lock="publish", version="v1")
     TaskFactory(version="v2")
     rows = texts_of(staff.get("/").text, "now")
-    waits = f"Waiting for {holder} (started by alice) to finish (same lock)"
+    waits = "Waiting for Check integrity v885 (started by alice) to finish (same lock)"
     assert f"{waits} · next in the queue" in rows[1]
     assert next_one.version in rows[1]
     busy = "Waiting: the only runner slot is busy · position 2 in the queue"
