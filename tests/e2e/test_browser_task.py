@@ -61,7 +61,7 @@ def steps(page):
 
 
 def open_details(page):
-    page.locator(".details > summary").click()
+    page.locator(".more-facts > summary").click()
 
 
 def wait_for_line(page, words):

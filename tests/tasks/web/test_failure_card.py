@@ -51,7 +51,7 @@ def failed(reason, code=1, first_error=None, **fields):
 
 def card(client, task):
     html = client.get(f"/tasks/{task.pk}").text
-    within = html[html.index('data-part="card"') : html.index('class="work"')]
+    within = html[html.index('data-part="card"') : html.index('class="task-body"')]
     return " ".join(within.split())
 
 
@@ -99,8 +99,8 @@ def test_it_says_when_it_worked_and_what_was_different(staff, pack):
     task = failed(reason, params={**common, "version": "v885", "quality": "high"})
     TaskFactory(type="pack", status=Task.Status.COMPLETED)
     html = card(staff, task)
-    assert f'Last success: <a href="/tasks/{last.pk}">v884</a>' in html
-    assert "14 h ago</time>, by lin" in html
+    assert f'Last success: <a href="/tasks/{last.pk}"><time' in html
+    assert '14 h ago</time></a>, by lin · <span class="code">v884</span>' in html
     assert f"/compare?a={last.pk}&amp;b={task.pk}" in html
     assert "Quality: <del>small files</del> → <ins>good looks</ins>" in html
     assert html.count("<del>") == 1
