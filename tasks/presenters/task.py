@@ -137,7 +137,7 @@ class Shown:
     def error_but_cause(self) -> str:
         """The same without the program's own words, where they stand beside it."""
         reason = self.task.error_reason
-        if not self.leads_with_cause:
+        if reason is None or not self.leads_with_cause:
             return self._sentence(reason)
         params = {k: v for k, v in reason["params"].items() if k != "reason"}
         return self._sentence({**reason, "params": params})

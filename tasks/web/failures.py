@@ -121,7 +121,9 @@ def page(
             "text": _(own_text if text is None else text),
             "again": request.get_full_path() if is_over_soon else "",
             "retries": is_over_soon and request.method == "GET",
-            "styles": [_static(f"css/{name}.css") for name in ("tokens", "base", "frame")],
+            "styles": [
+                _static(f"css/{name}.css") for name in ("tokens", "base", "frame")
+            ],
             "theme": _static("js/theme.js"),
             "script": _static("js/failure_page.js"),
         }

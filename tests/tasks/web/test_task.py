@@ -367,7 +367,9 @@ def test_an_address_among_the_outputs_is_a_link(staff):
         task.result = {"outputs": {"report": value}}
         task.save()
         html = facts(staff, task)
-        assert ('<a href="https://cdn.example.com/v885/?a=1&amp;b=2"' in html) is is_link
+        assert (
+            '<a href="https://cdn.example.com/v885/?a=1&amp;b=2"' in html
+        ) is is_link
         assert 'href="javascript' not in html
 
 
