@@ -19,8 +19,10 @@ export class TaskCancel {
 
   // What can still be asked.
   show({ cancelRequestedAt, cancelForced }) {
-    const rerun = this.panel.part("rerun");
-    if (rerun) rerun.hidden = !this.panel.hasEnded;
+    for (const name of ["rerun", "with-changes"]) {
+      const again = this.panel.part(name);
+      if (again) again.hidden = !this.panel.hasEnded;
+    }
     if (!this.form) return;
     const isDone = this.panel.hasEnded || cancelForced;
     if (isDone && this.form.contains(document.activeElement)) this.panel.log.focus();

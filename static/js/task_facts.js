@@ -1,6 +1,6 @@
-// What a page says of a task beside its log: steps, times, reruns, result. The server
-// writes it, and writes it anew when the task has got further; which step runs is drawn
-// from the stream at once.
+// What a page says of a task beside its log: who started it, why it failed, its steps and
+// their times, its result. The server writes it, and writes it anew when the task has got
+// further; which step runs is drawn from the stream at once.
 
 import { fetchPart } from "./session.js";
 import { duration, text, ticking } from "./text.js";
@@ -8,23 +8,29 @@ import { refreshTimes } from "./times.js";
 
 const PAUSE_MS = 500; // quick steps are one change; without an answer it tries again
 const SHAPES = { completed: "✓", running: "●", pending: "◌" };
+const PARTS = ["facts", "card", "rail"];
+const LEAST_PERCENT = 1; // of a bar, as in tasks/presenters/steps.py
 
 export class TaskFacts {
-  constructor(panel) {
+  // renewed(): there is other HTML
+  constructor(panel, renewed = () => {}) {
     this.panel = panel;
     this.root = panel.root;
+    this.renewed = renewed;
     this.begun = new Map(); // number of a step → when its first line came
   }
 
   get place() {
-    return this.root.querySelector('[data-part="facts"]');
+    return this.panel.part("facts");
   }
 
   update(task) {
     if (!this.place) return;
     this.task = task;
     this.draw();
-    if (this.stand() !== this.place.dataset.stand) this.renewSoon();
+    if (this.stand() === this.place.dataset.stand) return;
+    if (this.panel.hasEnded) this.renewSoon(0);
+    else this.renewSoon(PAUSE_MS);
   }
 
   // What they depend on; tasks/presenters/task.py says the same.
@@ -33,33 +39,41 @@ export class TaskFacts {
     return `${status} ${step.index} ${attempt} ${Math.floor(progress / 5)}`;
   }
 
-  renewSoon() {
-    this.timer ??= setTimeout(() => this.renew(), PAUSE_MS);
+  renewSoon(ms) {
+    this.timer ??= setTimeout(() => this.renew(), ms);
   }
 
   async renew() {
     this.timer = null;
-    const part = await fetchPart(`/tasks/${this.root.dataset.task}/facts`);
-    const fresh = part?.querySelector('[data-part="facts"]');
-    if (!fresh) {
-      this.renewSoon();
+    const fresh = await fetchPart(`/tasks/${this.root.dataset.task}/facts`);
+    const stand = fresh?.querySelector('[data-part="facts"]')?.dataset.stand;
+    if (stand === undefined) {
+      this.renewSoon(PAUSE_MS);
       return;
     }
-    this.place.replaceWith(fresh);
-    refreshTimes(this.place);
+    for (const name of PARTS) {
+      const part = fresh.querySelector(`[data-part="${name}"]`);
+      swap(this.panel.part(name), part);
+    }
+    this.place.dataset.stand = stand;
+    this.renewed();
     this.draw(); // the task may have got further meanwhile
   }
 
   // --- The steps of a task that runs -------------------------------------------------
+
+  get rows() {
+    return [...this.root.querySelectorAll(".steps [data-step]")];
+  }
 
   draw() {
     if (this.task?.status !== "running") return;
     const { attempt, step } = this.task;
     if (attempt !== this.attempt || step.index < this.index) this.begun.clear();
     Object.assign(this, { attempt, index: step.index });
-    const rows = [...this.place.querySelectorAll("tr[data-step]")];
-    for (const row of rows) this.adopt(row);
-    for (const row of rows) this.drawRow(row, Number(row.dataset.step));
+    for (const row of this.rows) this.adopt(row);
+    for (const row of this.rows) this.drawRow(row, Number(row.dataset.step));
+    this.drawBars(this.panel.now);
   }
 
   // What the server knows of a step's beginning is exact.
@@ -73,15 +87,45 @@ export class TaskFacts {
     const isNow = number === this.index;
     const mayFail = "mayFail" in row.dataset; // so nobody knows yet whether it has
     const state = isOver ? "completed" : isNow ? "running" : "pending";
-    showState(row.querySelector(".status"), isOver && mayFail ? "" : state);
-    row.querySelector('[data-part="step-exit"]').textContent = isOver && !mayFail ? "0" : "–";
-    if (!isNow) row.querySelector("progress")?.remove();
+    showState(row, isOver && mayFail ? "" : state);
+    const progress = isNow ? this.stepProgress() : 0;
+    row.querySelector('[data-part="step-progress"]').textContent = progress ? `${progress} %` : "";
     const time = timeOf(row);
     const since = this.begun.get(number);
     const until = this.begun.get(number + 1);
     if (!isNow) delete time.dataset.runningSince;
     if (isNow && since) time.dataset.runningSince = since;
     if (isOver && since && until) time.textContent = duration((until - since) / 1000);
+  }
+
+  // Of the step that runs: the task's, without what the steps before it weigh. The only
+  // step's is the task's.
+  stepProgress() {
+    const weights = this.rows.map((row) => Number(row.dataset.weight));
+    if (weights.length < 2) return 0;
+    const sum = (some) => some.reduce((total, weight) => total + weight, 0);
+    const done = sum(weights.slice(0, this.index - 1));
+    const percent = (this.task.progress / 100) * sum(weights) - done;
+    const share = (100 * percent) / weights[this.index - 1];
+    return Math.max(0, Math.min(99, Math.round(share)));
+  }
+
+  // When each ran, over the time that such tasks usually take, or that this one has
+  // taken; tasks/presenters/steps.py draws it so at first.
+  drawBars(now) {
+    const first = Math.min(...this.begun.values());
+    const total = Math.max(now - first, this.panel.usual);
+    for (const row of this.rows) {
+      const number = Number(row.dataset.step);
+      const since = this.begun.get(number);
+      const until = number === this.index ? now : this.begun.get(number + 1);
+      if (!since || !until || !(total > 0)) continue;
+      const width = Math.max(LEAST_PERCENT, (100 * (until - since)) / total);
+      const begin = Math.min((100 * (since - first)) / total, 100 - width);
+      const bar = row.querySelector("rect");
+      bar.setAttribute("x", `${begin.toFixed(2)}%`);
+      bar.setAttribute("width", `${width.toFixed(2)}%`);
+    }
   }
 
   // A line has come; the first one behind a change of step is the step's.
@@ -95,6 +139,7 @@ export class TaskFacts {
     for (const place of this.root.querySelectorAll("[data-running-since]")) {
       place.textContent = ticking(Math.max(1000, now - Number(place.dataset.runningSince)));
     }
+    if (this.task?.status === "running") this.drawBars(now);
   }
 }
 
@@ -103,9 +148,25 @@ function timeOf(row) {
 }
 
 // state: "" for a step that is over, however it ended
-function showState(badge, state) {
+function showState(row, state) {
+  const badge = row.querySelector(".status");
   if (badge.dataset.status === state) return;
-  badge.dataset.status = state;
+  row.dataset.status = badge.dataset.status = state;
   badge.querySelector(".shape").textContent = SHAPES[state] ?? "–";
   badge.querySelector(".word").textContent = text(state || "finished");
+}
+
+// Other HTML in a place that stays, with what was unfolded in it, and the focus.
+function swap(place, fresh) {
+  const focused = place.contains(document.activeElement) ? document.activeElement : null;
+  for (const details of place.querySelectorAll("details[data-keep]")) {
+    const same = fresh.querySelector(`[data-keep="${details.dataset.keep}"]`);
+    if (same) same.open = details.open;
+  }
+  place.replaceChildren(...fresh.childNodes);
+  refreshTimes(place);
+  if (!focused) return;
+  const others = [...place.querySelectorAll(focused.localName)];
+  const isSame = (other) => other.href === focused.href && other.textContent === focused.textContent;
+  others.find(isSame)?.focus({ preventScroll: true });
 }

@@ -10,6 +10,7 @@ import { ENDED, SHAPES } from "./status.js";
 import { TaskStream } from "./stream.js";
 import { TaskAway } from "./task_away.js";
 import { TaskCancel } from "./task_cancel.js";
+import { TaskChat } from "./task_chat.js";
 import { TaskFacts } from "./task_facts.js";
 import { TaskRerun } from "./task_rerun.js";
 import { TaskSilence } from "./task_silence.js";
@@ -29,8 +30,9 @@ export class TaskPanel {
     // What the clocks of server and browser differ by.
     this.skew = Number(root.dataset.now) * 1000 - Date.now();
     this.log = new LogView(root, { inAddress: isPage });
-    this.facts = new TaskFacts(this);
-    this.silence = new TaskSilence(this.log.lines.newest, Date.now() + this.skew);
+    this.chat = new TaskChat(this);
+    this.facts = new TaskFacts(this, () => this.chat.mount());
+    this.silence = new TaskSilence(this.log.lines.newest, this.now);
     this.isWished = !this.part("cancelling").hidden; // its end
     this.cancel = new TaskCancel(this);
     this.rerun = new TaskRerun(this);
@@ -50,6 +52,11 @@ export class TaskPanel {
 
   get hasEnded() {
     return ENDED.has(this.status);
+  }
+
+  // The server's clock, in milliseconds.
+  get now() {
+    return Date.now() + this.skew;
   }
 
   // --- The stream ------------------------------------------------------------------------
@@ -106,14 +113,14 @@ export class TaskPanel {
   // Whatever comes says that it can again.
   answered() {
     if (!this.outageSince) return;
-    this.silence.skip(Date.now() + this.skew - this.outageSince);
+    this.silence.skip(this.now - this.outageSince);
     this.outageSince = null;
     this.say("live");
   }
 
   line(log) {
     this.answered();
-    this.silence.line(Date.now() + this.skew);
+    this.silence.line(this.now);
     this.facts.line(log);
     this.log.append(log);
   }
@@ -191,7 +198,7 @@ export class TaskPanel {
   showStep({ step, status }) {
     if (status === "pending") this.wait.ask();
     else this.wait.forget();
-    if (!step.index) {
+    if (!step.index || this.hasEnded) {
       if (status !== "pending") this.part("step").textContent = "";
       return;
     }
@@ -205,8 +212,10 @@ export class TaskPanel {
     return JSON.parse(document.getElementById("step-names")?.textContent ?? "[]");
   }
 
-  // Stored in English; the server knows it in the page's language.
+  // Stored in English; the server knows it in the page's language, and a task's own page
+  // gets it with its facts.
   async showStoredError(error) {
+    if (this.part("card")) return;
     if (!error || language === "en") return this.showError(error);
     const panel = await fetchPart(`/tasks/${this.root.dataset.task}/panel`);
     this.showError(panel?.querySelector('[data-part="error"]')?.textContent || error);
@@ -248,7 +257,7 @@ export class TaskPanel {
   // While the connection is lost no clock goes on: nobody knows whether the task does.
   tick() {
     if (this.root.dataset.connection === "lost") return;
-    const now = Date.now() + this.skew;
+    const { now } = this;
     this.part("elapsed").textContent = this.elapsed(now);
     this.part("left").textContent = this.left(now);
     this.part("against").textContent = this.against(now);

@@ -1,16 +1,20 @@
 """What a task put out (``::set-output``), as tables that people read."""
 
 import json
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
-from tasks.presenters.releases import title_of
+from tasks.presenters.releases import is_platform, title_of
 from tasks.presenters.wording import bytes_text
 
 OF_BYTES = "bytes"  # in the name of a number of bytes: bytesUploaded, say
+SHORT = 10  # characters
+ADDRESS = re.compile(r"https?://\S+")
 
 # What the built-in jobs put out, as people call it.
 LABELS = {
@@ -31,16 +35,53 @@ LABELS = {
 
 
 @dataclass(frozen=True)
-class Table:
-    """Objects with the same kind of values, one in each row: platforms, say."""
+class Cell:
+    """An output's value, as people read it."""
 
-    columns: list[str]
-    rows: list[tuple[str, list[str]]]
+    text: str
+    is_number: bool = False
+
+    @property
+    def is_figure(self) -> bool:
+        """Return whether it stands at the right of its column: a number, or a word as
+        short, such as a version among numbers."""
+        is_word = len(self.text) <= SHORT and " " not in self.text
+        return self.is_number or is_word
+
+    @property
+    def url(self) -> str:
+        return self.text if ADDRESS.fullmatch(self.text) else ""
+
+    def __str__(self) -> str:
+        return self.text
+
+
+NOTHING = Cell("–")
+
+
+@dataclass(frozen=True)
+class Label:
+    """The name of an output: as its job has it, or what people call one of the
+    built-in jobs'."""
+
+    text: str
+    is_own: bool = False  # of a job of one's own, so that nothing of it is changed
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Table:
+    """Objects with the same kind of values, one in each column: platforms, say."""
+
+    columns: list[Label]
+    rows: list[tuple[Label, list[Cell]]]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    values: list[tuple[str, str]]
+    values: list[tuple[Label, Cell]]
     table: Table | None
 
     def __bool__(self) -> bool:
@@ -57,9 +98,10 @@ def outcome_of(result: dict[str, Any] | None) -> Outcome:
         for name, value in outputs.items()
         if name not in objects and name not in in_table
     }
+    built_in = _is_built_in(objects)
     return Outcome(
-        [(label(name), text(name, value)) for name, value in plain.items()],
-        _table(objects) if objects else None,
+        [(_label(name, built_in), _cell(name, value)) for name, value in plain.items()],
+        _table(objects, built_in) if objects else None,
     )
 
 
@@ -68,24 +110,53 @@ def label(name: str) -> str:
     return _(LABELS[name]) if name in LABELS else title_of(name)
 
 
+def _label(name: str, built_in: bool) -> Label:
+    is_known = built_in and name in LABELS
+    return Label(label(name) if is_known else title_of(name), is_own=not is_known)
+
+
+def _is_built_in(objects: Iterable[str]) -> bool:
+    """Return whether these are what the built-in jobs say of each platform: another
+    job's "bytes" need not be what they mean by it."""
+    return any(map(is_platform, objects))
+
+
 def _is_row(value: Any) -> bool:
     return isinstance(value, dict) and bool(value)
 
 
-def _table(objects: dict[str, dict[str, Any]]) -> Table:
-    columns = list(dict.fromkeys(name for value in objects.values() for name in value))
+def _table(objects: Mapping[str, Mapping[str, Any]], built_in: bool) -> Table:
+    names = dict.fromkeys(name for value in objects.values() for name in value)
     rows = [
-        (label(name), [text(column, value.get(column, "–")) for column in columns])
-        for name, value in objects.items()
+        (
+            _label(name, built_in),
+            [
+                _cell(name, value[name]) if name in value else NOTHING
+                for value in objects.values()
+            ],
+        )
+        for name in names
     ]
-    return Table([label(column) for column in columns], rows)
+    return Table([Label(title_of(name), is_own=True) for name in objects], rows)
+
+
+def _cell(name: str, value: Any) -> Cell:
+    number = _number(value)
+    is_number = isinstance(number, int | float) and not isinstance(number, bool)
+    return Cell(text(name, value), is_number)
+
+
+def _number(value: Any) -> Any:
+    """Return a value, and what several steps say in sum, which comes as text, as the
+    number that it is."""
+    if isinstance(value, str) and value.isascii() and value.isdecimal():
+        return int(value)
+    return value
 
 
 def text(name: str, value: Any) -> str:
     """An output's value, as people read it."""
-    # What several steps say in sum comes as texts.
-    if isinstance(value, str) and value.isascii() and value.isdecimal():
-        value = int(value)
+    value = _number(value)
     if isinstance(value, str):
         return value
     if isinstance(value, int) and not isinstance(value, bool):

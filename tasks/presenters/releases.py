@@ -8,3 +8,7 @@ PATIENCE_SECONDS = 0.3
 
 def title_of(platform: str) -> str:
     return all_platforms().get(platform, platform)
+
+
+def is_platform(name: str) -> bool:
+    return name in all_platforms()

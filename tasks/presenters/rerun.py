@@ -18,6 +18,7 @@ from tasks.catalog.task_type import ParameterErrors
 from tasks.models import Task
 from tasks.presenters.consequence import consequence_of, live_now
 from tasks.presenters.links import change_link
+from tasks.presenters.names import name_of
 from tasks.representation import shown_params
 
 # What can be wrong with running a task again, each with a sentence that says it.
@@ -40,6 +41,10 @@ class Question:
     wrong: str = ""  # what is wrong with what was typed
     refusal: str = ""  # why it can't be run again, whatever is typed
     with_changes: str = ""  # where it can be, with other parameters
+
+    @property
+    def name(self) -> str:
+        return name_of(self.task)
 
     @property
     def field(self) -> str:

@@ -1,7 +1,8 @@
-"""The steps of a task as rows of a table: what ran, what runs, what is to come."""
+"""The steps of a task in their order: what ran, what runs, what is to come, each with
+its place on the time that they take together."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -9,12 +10,23 @@ from django.utils.translation import gettext as _
 
 from tasks.catalog.task_type import TaskType
 from tasks.models import Task, step_starts
+from tasks.presenters.exit_codes import words_of_exit
 from tasks.presenters.wording import SHAPES, duration_text
+
+LEAST_PERCENT = 1.0  # of a bar: what took no time is seen as well
+
+
+@dataclass(frozen=True)
+class Bar:
+    """When a step ran, in percent of the time that is drawn; as SVG takes them."""
+
+    begin: str
+    width: str
 
 
 @dataclass(frozen=True)
 class StepRow:
-    """One line of the table of steps."""
+    """One step, or one attempt of a step."""
 
     name: str
     status: str  # a task's status, or "" for a step that never ran
@@ -26,10 +38,22 @@ class StepRow:
     progress: int | None = None  # of a step that runs: percent
     number: int | None = None  # 1, 2 … of a task that has not ended
     may_fail: bool = False  # and the task goes on: until its end nobody knows
+    weight: float = 1.0  # of the task's progress
+    seconds: float | None = None  # that it took; of a step that runs, so far
+    bar: Bar | None = None
 
     @property
     def attempt_label(self) -> str:
         return _("attempt %(n)s") % {"n": self.attempt} if self.attempt else ""
+
+    @property
+    def exit_label(self) -> str:
+        """Its exit code, where it says more than that all went well."""
+        return _("exit code %(n)s") % {"n": self.exit_code} if self.exit_code else ""
+
+    @property
+    def exit_words(self) -> str:
+        return words_of_exit(self.exit_code or 0)
 
     @property
     def shape(self) -> str:
@@ -57,6 +81,24 @@ def rows_of(task: Task, kind: TaskType | None, now: datetime) -> list[StepRow]:
         *_rows_of_results(results, task.status, _first_lines(task.trail)),
         *(StepRow(name, "") for name in names[begun:]),
     ]
+
+
+def with_bars(rows: Sequence[StepRow], usual: float | None = None) -> list[StepRow]:
+    """Draw when each of these ran; over the time that such tasks usually take, where a
+    task has not run for longer."""
+    total = max(sum(row.seconds or 0 for row in rows), usual or 0)
+    drawn, begin = [], 0.0
+    for row in rows:
+        bar = _bar(begin, row.seconds, total) if row.seconds is not None else None
+        drawn.append(replace(row, bar=bar))
+        begin += row.seconds or 0
+    return drawn
+
+
+def _bar(begin: float, seconds: float, total: float) -> Bar:
+    share = 100 / total if total else 0
+    width = max(LEAST_PERCENT, seconds * share)
+    return Bar(f"{min(begin * share, 100 - width):.2f}%", f"{width:.2f}%")
 
 
 def _rows_of_running(
@@ -89,7 +131,8 @@ def _row_of_running(
     if is_now and seconds is not None:
         seconds = max(1, int(seconds))  # a clock that runs says no tenths
     steps = kind.steps if kind else ()
-    may_fail = number <= len(steps) and steps[number - 1].continue_on_error
+    step = steps[number - 1] if number <= len(steps) else None
+    may_fail = step is not None and step.continue_on_error
     status = _status_of_step(number, task.step_index)
     is_over = status == Task.Status.COMPLETED
     return StepRow(
@@ -98,7 +141,9 @@ def _row_of_running(
         exit_code=0 if is_over and not may_fail else None,
         number=number,
         may_fail=may_fail,
+        weight=step.weight if step else 1.0,
         duration="" if seconds is None else duration_text(seconds),
+        seconds=seconds,
         line=lines.get(number) if number in begun else None,
         since_ms=since_ms if is_now else None,
         progress=_step_progress(task, kind) if is_now else None,
@@ -173,6 +218,7 @@ def _step_row(
         status=Task.Status.COMPLETED if code == 0 else unclean,
         exit_code=code,
         duration="" if milliseconds is None else duration_text(milliseconds / 1000),
+        seconds=None if milliseconds is None else milliseconds / 1000,
         attempt=attempt,
         line=line,
     )

@@ -3,6 +3,7 @@
 import math
 from datetime import datetime
 from functools import cached_property
+from typing import Any
 
 from django.urls import reverse
 from django.utils.html import format_html
@@ -14,11 +15,13 @@ from tasks.estimates import usual_seconds, usual_silences
 from tasks.localized import localized
 from tasks.logs.store import Row, newest_rows, rows_within
 from tasks.models import LogLine, Task
+from tasks.presenters.failure import Failure, failure_of, own_words
 from tasks.presenters.links import change_link
 from tasks.presenters.names import name_of
 from tasks.presenters.outputs import Outcome, outcome_of
+from tasks.presenters.params import titled_params
 from tasks.presenters.rerun_chain import Link, links_of
-from tasks.presenters.steps import StepRow, rows_of
+from tasks.presenters.steps import StepRow, rows_of, with_bars
 from tasks.presenters.wording import (
     CANCELLING,
     CANCELLING_SHAPE,
@@ -128,13 +131,51 @@ class Shown:
     @property
     def error(self) -> str:
         """Return why it failed or was cancelled; "" where it was not."""
+        return self._sentence(self.task.error_reason)
+
+    @property
+    def error_but_cause(self) -> str:
+        """The same without the program's own words, where they stand beside it."""
+        reason = self.task.error_reason
+        if reason is None or not self.leads_with_cause:
+            return self._sentence(reason)
+        params = {k: v for k, v in reason["params"].items() if k != "reason"}
+        return self._sentence({**reason, "params": params})
+
+    def _sentence(self, reason: dict[str, Any] | None) -> str:
         stored = self.task.error or ""
-        if self.task.error_reason is None:  # stored by release 1.0
+        if reason is None:  # stored by release 1.0
             return stored
         try:
-            return localized(Reason.of(self.task.error_reason), self.local)
+            return localized(Reason.of(reason), self.local)
         except KeyError:  # of a later version
             return stored
+
+    @property
+    def has_failed(self) -> bool:
+        return self.task.status == Task.Status.FAILED
+
+    @cached_property
+    def failure(self) -> Failure:
+        return failure_of(self.task, self.now)
+
+    @property
+    def leads_with_cause(self) -> bool:
+        """Return whether it failed by what its program said first, so that this is the
+        headline."""
+        return own_words(self.task.error_reason, self.failure.cause)
+
+    @property
+    def chat(self) -> dict[str, Any]:
+        """What a message on its failure says; chat_message.js writes it."""
+        return {
+            "name": self.name,
+            "shape": self.shape,
+            "cause": self.failure.cause if self.leads_with_cause else "",
+            "sentence": self.error_but_cause,
+            "by": self.task.created_by,
+            "line": self.failure.line,
+        }
 
     @property
     def params(self) -> dict[str, str]:
@@ -142,8 +183,8 @@ class Shown:
         return shown_params(self.task)
 
     @property
-    def params_but_version(self) -> dict[str, str]:
-        return {name: text for name, text in self.params.items() if name != "version"}
+    def titled_params(self) -> dict[str, str]:
+        return titled_params(self.task, self.kind)
 
     @property
     def step_names(self) -> list[tuple[str, str]]:
@@ -159,7 +200,7 @@ class Shown:
 
     @property
     def steps(self) -> list[StepRow]:
-        return rows_of(self.task, self.kind, self.now)
+        return with_bars(rows_of(self.task, self.kind, self.now), self.usual)
 
     @property
     def outcome(self) -> Outcome:

@@ -37,7 +37,7 @@ def panel(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
 def facts(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
     """Return what a task's page says beside its log, to be put into the page again."""
     task = get_object_or_404(Task, pk=task_id)
-    return render(request, "task_facts.html", {"shown": Shown(task, timezone.now())})
+    return render(request, "task_parts.html", {"shown": Shown(task, timezone.now())})
 
 
 @require_GET

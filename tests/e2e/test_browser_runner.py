@@ -55,7 +55,7 @@ def test_a_cancel_under_way_says_since_when_and_can_be_forced(open_page, service
     since = re.compile(r"Cancelling \([2-9] s\), requested by admin")
     expect(now(page, "cancelling")).to_have_text(since)
     page.get_by_role("button", name="Force stop").click()
-    dialog = page.get_by_role("dialog", name="Force-stop deaf?")
+    dialog = page.get_by_role("dialog", name="Force-stop Deaf?")
     expect(dialog).to_contain_text("killed at once, without waiting for a clean exit")
     dialog.get_by_role("button", name="Force stop").click()
     expect(watched(page)).to_have_attribute("data-status", "cancelled")
@@ -82,14 +82,14 @@ def test_a_cancel_is_shown_at_once_and_an_error_takes_its_place(
     expect(now(page, "cancelling")).to_have_text("Cancelling…")
     button = page.locator("[data-part=cancel] button")
     expect(button).to_be_disabled()
-    expect(page).to_have_title(re.compile("^⊖ deaf"))
+    expect(page).to_have_title(re.compile("^⊖ Deaf"))
     problem = page.locator("[data-part=problem]")
     expect(problem).to_contain_text("No response yet")
     waiting.pop().abort()
     expect(problem).to_contain_text("The server can't be reached.")
     expect(badge(page)).to_have_text("● running")
     expect(now(page, "cancelling")).to_be_hidden()
-    expect(page).to_have_title(re.compile("^● deaf"))
+    expect(page).to_have_title(re.compile("^● Deaf"))
     page.unroute_all()
     ask_to_cancel(page)
     expect(now(page, "cancelling")).to_contain_text(
@@ -108,7 +108,7 @@ def test_what_only_waits_is_cancelled_in_its_own_words_and_nothing_stale_stays(
     second = service.create("gate")
     cancelled_later.append(first)
     page = open_page(f"/tasks/{second}")
-    expect(now(page, "step")).to_contain_text("Waiting for gate")
+    expect(now(page, "step")).to_contain_text("Waiting for Gate")
     page.keyboard.press("c")
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("so there is nothing to stop")
@@ -219,9 +219,9 @@ def test_a_waiting_task_says_live_what_it_waits_for(
     cancelled_later += [first, second, third]
     page = open_page(f"/tasks/{third}")
     chinese = open_page(f"/tasks/{third}", locale="zh-CN")
-    waits = "Waiting for gate (started by bootstrap) to finish (same lock) · "
+    waits = "Waiting for Gate (started by bootstrap) to finish (same lock) · "
     expect(now(page, "step")).to_have_text(waits + "position 2 in the queue")
-    in_chinese = "等待 gate（由 bootstrap 启动）释放锁 · "
+    in_chinese = "等待 Gate（由 bootstrap 启动）释放锁 · "
     expect(now(chinese, "step")).to_have_text(in_chinese + "排在第 2 位")
     service.request("POST", f"/api/tasks/{first}/cancel")
     expect(now(page, "step")).to_have_text(waits + "next in the queue")
@@ -292,6 +292,7 @@ def test_a_task_whose_runner_is_killed_is_watched_into_its_second_attempt(
     expect(now(page, "attempt")).to_have_text("Attempt 2")
     expect(now(chinese, "attempt")).to_have_text("第 2 次运行")
     expect(now(page, "step")).to_have_text("Step 1 of 1: think")
+    page.get_by_text("Details").click()
     explained = page.get_by_text("Its runner stopped, so the task was queued")
     expect(explained).to_be_visible()
     expect(page.locator("ol.log")).to_contain_text("The task goes back to the queue.")
@@ -301,10 +302,10 @@ def test_each_attempt_of_a_step_has_a_row_of_its_own(open_page, service):
     page = open_page(f"/tasks/{service.create('flaky')}")
     expect(watched(page)).to_have_attribute("data-status", "completed")
     rows = [
-        re.compile(r"✕ failed\s*unsteady\s*attempt 1\s*3"),
-        re.compile(r"✓ completed\s*unsteady\s*attempt 2\s*0"),
-        re.compile(r"✓ completed\s*steady\s*0"),
+        re.compile(r"✕ failed\s*unsteady\s*\d+ ms\s*attempt 1\s*exit code 3"),
+        re.compile(r"✓ completed\s*unsteady\s*\d+ ms\s*attempt 2"),
+        re.compile(r"✓ completed\s*steady\s*\d+ ms"),
     ]
-    expect(page.locator(".steps tbody tr")).to_have_text(rows)
+    expect(page.locator(".steps li")).to_have_text(rows)
     page.reload()
-    expect(page.locator(".steps tbody tr")).to_have_text(rows)
+    expect(page.locator(".steps li")).to_have_text(rows)

@@ -395,12 +395,12 @@ def test_the_end_of_a_task_is_told_by_a_page_that_hears_nothing(
     wait_until(lambda: page.evaluate("window.seen")[task].get("rested"), "rest")
     assert browser.settle() == 0
     service.request("POST", f"/api/tasks/{task}/cancel")
-    expect(page).to_have_title("⊘ slowly: cancelled")
-    assert page.evaluate("window.notes") == ["⊘ slowly: cancelled"]
+    expect(page).to_have_title("⊘ Slowly: cancelled")
+    assert page.evaluate("window.notes") == ["⊘ Slowly: cancelled"]
     page.evaluate(LOOK, False)
-    expect(page).to_have_title(re.compile("^⊘ slowly ·"))
+    expect(page).to_have_title(re.compile("^⊘ Slowly ·"))
     cancelled(service, page, task)
-    assert page.evaluate("window.notes") == ["⊘ slowly: cancelled"]
+    assert page.evaluate("window.notes") == ["⊘ Slowly: cancelled"]
 
 
 def test_a_task_that_is_deleted_is_said_to_be_gone(browser, service):

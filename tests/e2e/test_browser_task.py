@@ -55,6 +55,15 @@ def connection(page):
     return page.locator("[data-part=connection]")
 
 
+def steps(page):
+    """One row for each step, and for each attempt of one."""
+    return page.get_by_role("list", name="Steps").get_by_role("listitem")
+
+
+def open_details(page):
+    page.locator(".more-facts > summary").click()
+
+
 def wait_for_line(page, words):
     expect(page.locator("ol.log")).to_contain_text(words)
 
@@ -66,11 +75,14 @@ def test_steps_are_live_with_their_durations(open_page, service):
     task_id = service.create("flaky")
     page = open_page(f"/tasks/{task_id}")
     expect(watched(page)).to_have_attribute("data-status", "completed")
-    rows = page.locator(".steps tbody tr")
+    rows = steps(page)
     expect(rows).to_have_count(3)
-    expect(rows.nth(0)).to_contain_text(re.compile(r"failed\s+unsteady\s+attempt 1"))
-    expect(rows.nth(1)).to_contain_text(re.compile(r"unsteady\s+attempt 2"))
-    expect(rows.nth(2)).to_contain_text(re.compile(r"steady\s+0\s+\d+"))
+    expect(rows.nth(0)).to_contain_text(
+        re.compile(r"failed\s+unsteady\s+\d+ ms\s+attempt 1\s+exit code 3")
+    )
+    expect(rows.nth(1)).to_contain_text(re.compile(r"unsteady\s+\d+ ms\s+attempt 2"))
+    expect(rows.nth(2)).to_contain_text(re.compile(r"✓ completed\s+steady\s+\d+ ms"))
+    expect(rows.nth(2)).not_to_contain_text("exit code")
 
 
 def test_a_running_step_says_how_long_it_has_run(open_page, running):
@@ -107,7 +119,7 @@ def test_a_rerun_is_linked_with_what_it_repeats(open_page, service):
     page = open_page(f"/tasks/{task_id}")
     page.keyboard.press("r")
     question = page.get_by_role("dialog")
-    expect(question).to_contain_text("Run exit-code again?")
+    expect(question).to_contain_text("Run Exit code again?")
     expect(question).to_contain_text("It runs: fail; live now: ")
     expect(question.get_by_text("Don't run")).to_be_focused()
     page.keyboard.press("Enter")
@@ -118,6 +130,7 @@ def test_a_rerun_is_linked_with_what_it_repeats(open_page, service):
     expect(page.locator(".rerun-of")).to_have_text(
         re.compile(f"Rerun of {task_id[:8]}, started (just now|\\d+ s ago)")
     )
+    open_details(page)
     expect(page.locator(".chain")).to_contain_text("this one")
     page.locator(".chain").get_by_role("link", name=task_id[:8]).click()
     expect(page).to_have_url(re.compile(task_id))
@@ -169,7 +182,7 @@ def test_without_script_the_question_is_a_page(open_page, service):
     service.wait_for(task_id)
     page = open_page(f"/tasks/{task_id}", java_script_enabled=False)
     page.get_by_role("button", name="Rerun", exact=True).click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Run exit-code again?")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Run Exit code again?")
     page.get_by_role("link", name="Don't run").click()
     expect(page).to_have_url(f"{service.url}/tasks/{task_id}")
     page.get_by_role("button", name="Rerun", exact=True).click()
@@ -191,7 +204,7 @@ def test_an_act_that_gets_no_answer_says_why_and_goes_on(open_page, service):
     )
     waiting.pop().continue_()
     question = page.get_by_role("dialog")
-    expect(question).to_contain_text("Run exit-code again?")
+    expect(question).to_contain_text("Run Exit code again?")
     expect(problem).to_be_hidden()
     run = question.get_by_role("button", name="Run again")
     run.click()
@@ -211,8 +224,8 @@ def test_a_step_is_drawn_from_the_stream_before_the_server_is_asked(
     task_id = service.create("forging")
     stopped_later.append(task_id)
     page.goto(f"/tasks/{task_id}")
-    rows = page.locator(".steps tbody tr")
-    expect(rows.nth(0)).to_contain_text(re.compile(r"✓ completed\s+first\s+0\s"))
+    rows = steps(page)
+    expect(rows.nth(0)).to_contain_text(re.compile(r"✓ completed\s+first\s+\d+ ms"))
     expect(rows.nth(1)).to_contain_text(re.compile(r"● running\s+second"))
 
 
@@ -316,8 +329,9 @@ def test_the_result_is_a_table_when_the_task_has_ended(open_page, service):
     page = open_page(f"/tasks/{task_id}")
     expect(watched(page)).to_have_attribute("data-status", "completed")
     table = page.get_by_role("table", name="Result")
-    expect(table.get_by_role("row", name="iOS")).to_contain_text("1,200")
-    expect(table.get_by_role("row", name="iOS")).to_contain_text("4.3 MB")
+    expect(table.get_by_role("columnheader", name="iOS")).to_be_visible()
+    expect(table.get_by_role("row", name="new files")).to_contain_text("1,200")
+    expect(table.get_by_role("row", name="total size")).to_contain_text("4.3 MB")
     raw = page.get_by_role("link", name="JSON")
     expect(raw).to_have_attribute("href", f"/api/tasks/{task_id}")
 
@@ -338,8 +352,16 @@ def a_full_syncs_result(service):
     return task_id
 
 
+def share_of_the_log(page):
+    """How much of the window's height the lines have."""
+    lines = page.locator("[data-part=scroll]").bounding_box()
+    return lines["height"] / page.viewport_size["height"]
+
+
 @pytest.mark.parametrize("size", [(1200, 900), (1366, 768)])
-def test_all_of_the_result_is_in_sight(open_page, service, size):
+def test_the_log_is_the_page_and_all_of_the_result_is_in_sight(
+    open_page, service, size
+):
     task_id = a_full_syncs_result(service)
     page = open_page(
         f"/tasks/{task_id}", viewport={"width": size[0], "height": size[1]}
@@ -347,6 +369,70 @@ def test_all_of_the_result_is_in_sight(open_page, service, size):
     table = page.get_by_role("table", name="Result")
     for place in (table.locator("tr").last, table.get_by_role("columnheader").last):
         expect(place).to_be_in_viewport(ratio=1)
+    assert share_of_the_log(page) >= 0.6
+    for part in ("progress", "percent", "step"):  # it is as far as it gets
+        expect(page.locator(f"[data-part={part}]")).to_be_hidden()
+    top = page.locator("[data-part=scroll]").bounding_box()["y"]
+    open_details(page)
+    expect(page.get_by_text(task_id)).to_be_visible()
+    assert page.locator("[data-part=scroll]").bounding_box()["y"] == top
+
+
+def test_the_log_is_the_page_while_the_task_runs(open_page, running):
+    page = open_page(f"/tasks/{running}", viewport={"width": 1366, "height": 768})
+    wait_for_line(page, "line 3")
+    assert page.locator(".task-head").bounding_box()["height"] == 48
+    assert share_of_the_log(page) >= 0.6
+    page.emulate_media(media="print")
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    expect(page.get_by_text("line 3", exact=True)).to_be_visible()
+    for tools in (".acts", ".log-bar", ".top"):
+        expect(page.locator(tools).first).to_be_hidden()
+
+
+def test_a_failure_is_told_in_a_chats_own_marks(open_page, service):
+    task_id = service.create("breaks")
+    page = open_page(f"/tasks/{task_id}")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    expect(page.locator("[data-part=cause]")).to_have_text("KeyError: 'sprites'")
+    expect(page.locator("[data-part=error]")).to_have_text(
+        "Step “break” failed with exit code 1."
+    )
+    line = f"{service.url}/tasks/{task_id}#L6"
+    told = {
+        "Slack": [
+            "*✕ Breaks: failed*",
+            "> KeyError: 'sprites'",
+            "Step “break” failed with exit code 1. · bootstrap",
+            f"<{line}|Open at line 6>",
+        ],
+        "Feishu": [
+            "**✕ Breaks: failed**",
+            "> KeyError: 'sprites'",
+            "Step “break” failed with exit code 1. · bootstrap",
+            f"[Open at line 6]({line})",
+        ],
+    }
+    menu = page.get_by_text("Copy for chat")
+    for chat, lines in told.items():
+        menu.click()
+        page.get_by_role("button", name=chat).click()
+        expect(page.locator("#announcer")).to_have_text("Copied")
+        assert page.evaluate("navigator.clipboard.readText()") == "\n".join(lines)
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("button", name="WeCom")).to_be_hidden()
+    message = """async ([chat, facts]) => {
+        const { messageFor } = await import("/static/js/chat_message.js");
+        return messageFor(chat, facts);
+    }"""
+    facts = dict.fromkeys(("headline", "sentence", "by", "url"), "a & <b>")
+    facts |= {"cause": "", "link": "[x]"}
+    slack = page.evaluate(message, ["slack", facts])
+    assert slack.startswith("*a &amp; &lt;b&gt;*\na &amp; &lt;b&gt;")
+    dingtalk = page.evaluate(message, ["dingtalk", facts])
+    assert dingtalk == "**a & <b>**\n\na & <b> · a & <b>\n\n[x](a & <b>)"
+    page.get_by_role("link", name="Go to line 6").click()
+    expect(page.locator("#L6.chosen")).to_be_in_viewport()
 
 
 def test_on_a_phone_the_title_is_one_line(open_page, service):
@@ -354,7 +440,7 @@ def test_on_a_phone_the_title_is_one_line(open_page, service):
     page = open_page(f"/tasks/{task_id}", viewport={"width": 412, "height": 800})
     expect(page.get_by_role("link", name="Run again with changes")).to_be_visible()
     title = page.get_by_role("heading", level=1)
-    assert title.bounding_box()["height"] < 2 * 24  # its line height
+    assert title.bounding_box()["height"] < 2 * 32  # its line height
 
 
 # --- Whoever looks elsewhere ----------------------------------------------------------
@@ -381,17 +467,17 @@ def test_a_notification_that_was_asked_for_tells_of_the_end(open_page, service):
     button = page.get_by_role("button", name="Notify me")
     button.click()
     expect(button).to_have_attribute("aria-pressed", "true")
-    expect(page).to_have_title(re.compile("^● slowly"))
+    expect(page).to_have_title(re.compile("^● Slowly"))
     page.evaluate("window.away = true")
     service.request("POST", f"/api/tasks/{task_id}/cancel")
-    expect(page).to_have_title("⊘ slowly: cancelled")
+    expect(page).to_have_title("⊘ Slowly: cancelled")
     assert page.evaluate("window.notes") == [
-        ["⊘ slowly: cancelled", service.task(task_id)["error"]]
+        ["⊘ Slowly: cancelled", service.task(task_id)["error"]]
     ]
     expect(button).to_be_hidden()
     page.evaluate("window.away = false")
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    expect(page).to_have_title(re.compile("^⊘ slowly ·"))
+    expect(page).to_have_title(re.compile("^⊘ Slowly ·"))
 
 
 def test_who_asked_for_no_notification_gets_none(open_page, service):
@@ -467,7 +553,7 @@ def test_a_killed_runner_is_told_of(new_service, visit):
     service.kill("runner")
     service.start("runner")
     expect(watched(page)).to_have_attribute("data-status", "failed")
-    error = page.locator(".failure[data-part=error]")
+    error = page.locator("[data-part=error]")
     expect(error).to_contain_text("stopped at about")
     expect(page.get_by_role("button", name="Rerun", exact=True)).to_be_visible()
 
@@ -506,7 +592,7 @@ def test_the_page_is_used_by_keyboard_alone(open_page, service):
     expect(page.locator(".log-scroll")).to_be_focused()
     press("r")
     question = page.get_by_role("dialog")
-    expect(question).to_contain_text("Run count again?")
+    expect(question).to_contain_text("Run Count again?")
     expect(question.get_by_text("Don't run")).to_be_focused()
     press("Tab")
     press("Enter")
@@ -517,7 +603,7 @@ def test_a_task_is_cancelled_by_keyboard(open_page, running):
     page = open_page(f"/tasks/{running}")
     page.keyboard.press("c")
     dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("Cancel slowly?")
+    expect(dialog).to_contain_text("Cancel Slowly?")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(watched(page)).to_have_attribute("data-status", "cancelled")

@@ -256,7 +256,7 @@ def root_page(staff):
 
 def test_cancel_asks_first_and_then_cancels(staff):
     task = TaskFactory()
-    assert "Cancel check-integrity v885?" in staff.get(f"/tasks/{task.pk}/cancel").text
+    assert "Cancel Check integrity v885?" in staff.get(f"/tasks/{task.pk}/cancel").text
     task.refresh_from_db()
     assert task.status == Task.Status.PENDING
     page = staff.post(f"/tasks/{task.pk}/cancel", follow=True)
@@ -370,7 +370,7 @@ def test_a_cancel_is_forced_after_a_question(staff):
     task = TaskFactory(status=Task.Status.RUNNING, runner=RunnerFactory())
     staff.post(f"/tasks/{task.pk}/cancel")
     question = staff.get(f"/tasks/{task.pk}/cancel?force=yes").text
-    assert "Force-stop check-integrity v885?" in question
+    assert "Force-stop Check integrity v885?" in question
     assert "killed at once, without waiting for a clean exit" in question
     task.refresh_from_db()
     assert not task.cancel_forced

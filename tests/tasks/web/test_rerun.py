@@ -40,7 +40,7 @@ def test_the_question_names_what_will_happen_and_what_is_live(staff, store):
     serve(store, "v886", "ios", "android", "facebook")
     task = done(guard="30")
     page = staff.get(f"/tasks/{task.pk}/rerun").text
-    assert "Run full-sync v885 again?" in page
+    assert "Run Full sync v885 again?" in page
     assert "It publishes to iOS, Android, Facebook; live now: v886." in page
     assert "<dt>guard</dt>" in page
     chinese = staff.get(
@@ -125,7 +125,7 @@ def test_nothing_runs_again_before_the_question_was_answered(staff):
     url = f"/tasks/{task.pk}/rerun"
     for answer in (staff.get(f"{url}?sure=yes"), staff.post(url)):
         assert answer.status_code == 200
-        assert "Run full-sync v885 again?" in answer.text
+        assert "Run Full sync v885 again?" in answer.text
     assert Task.objects.count() == 1
     answer = staff.post(url, {"sure": "yes"})
     new = Task.objects.get(rerun_of=task)
@@ -188,7 +188,7 @@ def test_a_session_at_the_api_confirms_what_a_page_would_ask(staff, confirm):
 def test_who_may_not_run_it_again_is_not_asked(person):
     task = done("rollback", "v884")
     page = person("operator").get(f"/tasks/{task.pk}/rerun").text
-    assert "rollback v884 can't be run again: This needs the group" in page
+    assert "Roll back v884 can't be run again: This needs the group" in page
     assert "data-no" in page
     assert "Run again</button>" not in page
 
