@@ -221,15 +221,15 @@ def test_why_a_task_failed_is_said_in_the_pages_language_at_once(open_page):
 def test_the_theme_follows_the_system_until_it_is_switched(open_page, scheme):
     page = open_page("/", color_scheme=scheme)
     ground = "() => getComputedStyle(document.documentElement).backgroundColor"
-    white, black = "rgb(255, 255, 255)", "rgb(20, 23, 26)"
-    assert page.evaluate(ground) == (white if scheme == "light" else black)
+    light, dark = "rgb(242, 244, 247)", "rgb(13, 16, 19)"
+    assert page.evaluate(ground) == (light if scheme == "light" else dark)
     switch = page.locator("[data-theme-switch]")
     switch.click()
-    assert page.evaluate(ground) == white
+    assert page.evaluate(ground) == light
     switch.click()
-    assert page.evaluate(ground) == black
+    assert page.evaluate(ground) == dark
     page.reload()
-    assert page.evaluate(ground) == black
+    assert page.evaluate(ground) == dark
 
 
 def test_the_admin_shows_a_tasks_live_tail(open_page, service):

@@ -149,7 +149,8 @@ def test_a_rerun_leads_to_the_comparison_with_the_first(open_page, service):
     again = answer.json()["taskId"]
     service.wait_for(again)
     page = open_page(f"/tasks/{again}")
-    page.get_by_role("link", name="Compare").click()
+    page.get_by_text("Details", exact=True).click()
+    page.get_by_role("link", name="Compare", exact=True).click()
     page.wait_for_url(f"**/compare?a={first}&b={again}")
     expect(page.get_by_text("The logs are identical.")).to_be_visible()
 
