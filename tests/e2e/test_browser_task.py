@@ -569,6 +569,7 @@ def test_the_page_is_used_by_keyboard_alone(open_page, service):
     press("?")
     dialog = page.get_by_role("dialog", name="Keyboard")
     expect(dialog).to_contain_text("next and previous match")
+    assert dialog.bounding_box()["width"] < page.viewport_size["width"] / 2
     press("Escape")
     press("g")
     expect(page.locator("#L1")).to_be_in_viewport()
