@@ -269,6 +269,7 @@ def test_a_flood_is_followed_and_nothing_is_missing_afterwards(open_page, servic
     task_id = service.create("flow", lines="200000", burst="500", pause="0.01")
     page = open_page(f"/tasks/{task_id}")
     page.keyboard.press("G")  # where it has ended before the page was there
+    service.wait_for(task_id)
     expect(watched(page)).to_have_attribute("data-status", "completed")
     total = service.task(task_id)["logCount"]
     wait_until_seen(page, total)
@@ -778,7 +779,8 @@ def test_the_first_error_is_what_a_traceback_names(open_page, service):
     page = open_page(f"/tasks/{service.create('breaks')}")
     link = page.get_by_role("link", name="First error, line 6: KeyError: 'sprites'")
     expect(link).to_be_visible()
-    failure = "Step “break” failed with exit code 1: KeyError: 'sprites'"
+    expect(page.locator("[data-part=cause]")).to_have_text("KeyError: 'sprites'")
+    failure = "Step “break” failed with exit code 1."
     expect(page.locator("[data-part=error]")).to_have_text(failure)
     page.reload()
     link.click()
