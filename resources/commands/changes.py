@@ -12,8 +12,12 @@ from resources.report import Report, counted, size_text
 from resources.settings import Settings
 
 if TYPE_CHECKING:
-    from resources.releases.changes import Changes, PlayerDownload
-    from resources.releases.differences import Amount, Differences, FileChange
+    from resources.releases.comparison.changes import Changes, PlayerDownload
+    from resources.releases.comparison.differences import (
+        Amount,
+        Differences,
+        FileChange,
+    )
 
 FOLDERS = 12  # that people read of
 
@@ -25,7 +29,11 @@ def changes(
     report: Report,
 ) -> int:
     """Write a paragraph for each platform; for programs, an object."""
-    from resources.releases.changes import Places, UnknownVersionError, find_changes
+    from resources.releases.comparison.changes import (
+        Places,
+        UnknownVersionError,
+        find_changes,
+    )
 
     report.expect(len(platforms))
     for platform in platforms:

@@ -310,49 +310,6 @@ class ReleasesSerializer(serializers.Serializer[Any]):
     releases = ReleaseSerializer(many=True)
 
 
-class VersionSerializer(serializers.Serializer[Any]):
-    version = serializers.CharField()
-    platform = serializers.CharField()
-    builtAt = serializers.DateTimeField(  # noqa: N815
-        allow_null=True,
-        help_text="when its manifest in the source was written, or else its folder",
-    )
-    publishedAt = serializers.DateTimeField(  # noqa: N815
-        allow_null=True, help_text="when it went live the last time, as far as known"
-    )
-    files = serializers.IntegerField(
-        min_value=0, allow_null=True, help_text="null where the manifest does not say"
-    )
-    bytes = serializers.IntegerField(
-        min_value=0, allow_null=True, help_text="of all files together"
-    )
-    inSource = serializers.BooleanField(  # noqa: N815
-        allow_null=True, help_text="null: the source was not seen so far"
-    )
-    inStore = serializers.BooleanField(  # noqa: N815
-        allow_null=True, help_text="whether all of it is; null as for inSource"
-    )
-    isLive = serializers.BooleanField(  # noqa: N815
-        allow_null=True, help_text="null: the store was not seen"
-    )
-
-
-class VersionPlaceSerializer(serializers.Serializer[Any]):
-    platform = serializers.CharField()
-    place = serializers.ChoiceField(["source", "store"])
-    older = serializers.IntegerField(
-        min_value=0, help_text="older versions there, which are not listed"
-    )
-    error = serializers.CharField(
-        allow_null=True, help_text="why it could not be asked; null where it was"
-    )
-
-
-class VersionsSerializer(serializers.Serializer[Any]):
-    versions = VersionSerializer(many=True)
-    places = VersionPlaceSerializer(many=True)
-
-
 class ReleaseSpanSerializer(serializers.Serializer[Any]):
     version = serializers.CharField()
     channel = serializers.CharField(help_text="live")

@@ -5,8 +5,8 @@ from rest_framework.response import Response
 
 from tasks.access.admission import ApiView
 from tasks.api.queries import Query
+from tasks.api.release_serializers import VersionsSerializer
 from tasks.api.schema import described, query
-from tasks.api.serializers import VersionsSerializer
 from tasks.versions import known_platforms, versions_within
 
 PLATFORM = query(

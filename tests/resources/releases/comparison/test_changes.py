@@ -7,7 +7,7 @@ import pytest
 
 from resources.manifests.line_file import LineFile
 from resources.manifests.reader import Manifest
-from resources.releases.differences import Amount, find_differences
+from resources.releases.comparison.differences import Amount, find_differences
 from tests.resources.conftest import NEW_FILES, OLD_FILES, entry_of, manifest_of
 
 CHANGES = ("changes", "v885", "--platform", "ios")

@@ -14,8 +14,12 @@ from typing import Any
 from resources.defaults import GUARD_PERCENT
 from resources.errors import DamagedManifestError, InputError, MissingFileError
 from resources.manifests.reader import Manifest
-from resources.releases.contents import bytes_beyond, content_sizes, contents_of
-from resources.releases.differences import (
+from resources.releases.comparison.contents import (
+    bytes_beyond,
+    content_sizes,
+    contents_of,
+)
+from resources.releases.comparison.differences import (
     Amount,
     Differences,
     count_downloads,

@@ -18,7 +18,7 @@ from typing import NamedTuple
 from resources.manifests.format import path_of, size_of
 from resources.manifests.line_file import Block
 from resources.manifests.reader import Manifest
-from resources.releases.contents import contents_of, key_of, lines_of
+from resources.releases.comparison.contents import contents_of, key_of, lines_of
 from resources.workers.pool import Workers
 
 ADDED, CHANGED, MOVED, REMOVED = KINDS = ("added", "changed", "moved", "removed")
