@@ -325,12 +325,14 @@ class Shown:
 
 def said_waiting(waiting: WaitingFor) -> str:
     """Return what a task waits for, as HTML."""
-    place = (
-        _("next in the queue")
-        if waiting.position == 1
-        else _("position {n} in the queue").format(n=f"{waiting.position:,}")
-    )
-    return format_html("{} · {}", said_cause(waiting), place)
+    return format_html("{} · {}", said_cause(waiting), said_place(waiting))
+
+
+def said_place(waiting: WaitingFor) -> str:
+    """Return how many are before it in the queue."""
+    if waiting.position == 1:
+        return _("next in the queue")
+    return _("position {n} in the queue").format(n=f"{waiting.position:,}")
 
 
 def said_cause(waiting: WaitingFor) -> str:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from tasks.catalog.loader import catalog
 from tasks.estimates import Usual, seconds_left, usual_times
 from tasks.models import Task
-from tasks.presenters.task import Shown, said_cause, said_waiting
+from tasks.presenters.task import Shown, said_cause, said_place, said_waiting
 from tasks.presenters.wording import duration_text
 from tasks.waiting import WaitingFor, waiting_for_all
 
@@ -157,11 +157,19 @@ def _groups(
         QueueGroup(
             key,
             _cause(why[tasks[0].pk], rows),
-            [_row(task, now, None, said_waiting(why[task.pk])) for task in tasks],
+            _queued_rows(tasks, why, now),
             max(len(tasks), counts.get(tasks[0].lock, 0)),
         )
         for key, tasks in members.items()
     ]
+
+
+def _queued_rows(
+    tasks: list[Task], why: Mapping[Any, WaitingFor], now: datetime
+) -> list[NowRow]:
+    """Return the rows of a group: of several, what they wait for stands above them."""
+    said = said_place if len(tasks) > 1 else said_waiting
+    return [_row(task, now, None, said(why[task.pk])) for task in tasks]
 
 
 def _key(task: Task, why: WaitingFor) -> str:
