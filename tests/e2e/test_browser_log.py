@@ -897,9 +897,18 @@ def test_text_stays_marked_where_its_rows_are_gone_and_is_copied_whole(
     wait_until_seen(page, 500)
     frame = page.locator(".log-scroll").bounding_box()
     x, y = frame["x"] + 400, frame["y"] + frame["height"] / 2
-    page.locator("#L500 .m").hover(position={"x": 1, "y": 10})
-    page.mouse.down()
-    page.mouse.move(x, y, steps=3)
+
+    def has_begun_to_drag():
+        """Rows are still drawn anew, and with the row a drag's beginning goes."""
+        page.locator("#L500 .m").hover(position={"x": 1, "y": 10})
+        page.mouse.down()
+        page.mouse.move(x, y, steps=3)
+        if page.evaluate("getSelection().toString().length > 9"):
+            return True
+        page.mouse.up()
+        return False
+
+    wait_until(has_begun_to_drag, "text to be selected by dragging")
     for _ in range(10):
         page.mouse.wheel(0, 600)
     expect(page.locator("#L500")).to_have_count(0)
