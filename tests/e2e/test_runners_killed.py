@@ -11,7 +11,8 @@ import pytest
 
 from .conftest import Service, processes_with, wait_until
 
-pytestmark = [pytest.mark.e2e, pytest.mark.postgres]
+# Every stream of hundreds is read: a minute, on a busy machine three.
+pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.timeout(300)]
 
 TASKS, RUNNERS, KILLS = 1_000, 4, 12
 FEWER_TASKS, FEWER_KILLS = 250, 4
