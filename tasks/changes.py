@@ -7,7 +7,6 @@ Nobody waits for it longer than a moment, and what it said is kept as long as it
 
 import json
 import logging
-import os
 import subprocess
 import sys
 import threading
@@ -23,7 +22,12 @@ from django.utils.translation import gettext as _
 
 from resources.releases.current import all_platforms, is_version
 from tasks.patient_reader import READ_SECONDS
-from tasks.releases import FRESH_SECONDS, reader
+from tasks.releases import (
+    FRESH_SECONDS,
+    UnknownPlatform,
+    engine_environment,
+    reader,
+)
 
 LIMIT_SECONDS = 300.0  # then the engine is stopped
 # Two versions of the store never change; what they are compared by is in the question.
@@ -89,12 +93,8 @@ def changes_within(
 
 
 def _require_known(platform: str, version: str, since: str) -> None:
-    platforms = all_platforms()
-    if platform not in platforms:
-        words = {"platform": platform[:64], "platforms": ", ".join(platforms)}
-        raise UnknownRelease(
-            _("There is no platform %(platform)s; there are: %(platforms)s.") % words
-        )
+    if platform not in all_platforms():
+        raise UnknownRelease(str(UnknownPlatform(platform)))
     for name in filter(None, (version, since)):
         if not is_version(name) or name.startswith("-"):
             words = {"version": name[:64]}
@@ -265,9 +265,8 @@ def _command(question: Question) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """Return this process's, in which the engine's settings are; it is no task."""
-    own = {name: value for name, value in os.environ.items() if name != "TASK_ID"}
-    return {**own, "DATA_DIR": str(settings.DATA_DIR)}
+    """Return the engine's, which runs for no task."""
+    return {k: v for k, v in engine_environment().items() if k != "TASK_ID"}
 
 
 def _objects(output: bytes) -> Iterator[dict[str, Any]]:

@@ -55,10 +55,14 @@ def reader(platform: str) -> PatientReader[Served]:
     )
 
 
+def engine_environment() -> dict[str, str]:
+    """Return this process's environment, in which the engine's settings are."""
+    return {**os.environ, "DATA_DIR": str(settings.DATA_DIR)}
+
+
 def read_own(read: Callable[[str, Mapping[str, str]], Answer], platform: str) -> Answer:
     """Read something of a platform's store, as this process's environment names it."""
-    environment = {**os.environ, "DATA_DIR": str(settings.DATA_DIR)}
-    found = read(platform, environment)
+    found = read(platform, engine_environment())
     if found.problem is not None:
         logger.warning("release platform=%s: %s", platform, found.problem[:500])
     return found

@@ -4,13 +4,11 @@ Both may be far away, and may hang, so each is read as the live versions are.
 """
 
 import logging
-import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from itertools import product
 from typing import Any, TypeGuard
 
-from django.conf import settings
 from django.utils.translation import gettext as _
 
 from resources.releases.available import (
@@ -23,6 +21,7 @@ from resources.releases.available import (
     read_store,
 )
 from tasks.patient_reader import READ_SECONDS, PatientReader, wait_for_all
+from tasks.releases import engine_environment, error_of
 from tasks.timestamps import iso
 
 FRESH_SECONDS = 5.0  # so long one reading answers whoever asks
@@ -39,8 +38,7 @@ def reader(platform: str, place: str) -> PatientReader[Found[Any]]:
     """The one reader of a platform's source or store in this process."""
 
     def read() -> Found[Any]:
-        environment = {**os.environ, "DATA_DIR": str(settings.DATA_DIR)}
-        found = PLACES[place](platform, environment)
+        found = PLACES[place](platform, engine_environment())
         if found.problem is not None:
             what = (platform, place, found.problem[:500])
             logger.warning("versions platform=%s %s: %s", *what)
@@ -142,13 +140,8 @@ def _place(platform: str, place: str, found: Found[Any] | None) -> dict[str, Any
 
 
 def _error(place: str, found: Found[Any] | None) -> str | None:
-    is_source = place == "source"
+    if place == "store":
+        return error_of(found) or None
     if found is None:
-        if is_source:
-            return _("The source did not answer in time.")
-        return _("The store did not answer in time.")
-    if found.problem is not None:
-        if is_source:
-            return _("The source could not be read.")
-        return _("The store could not be read.")
-    return None
+        return _("The source did not answer in time.")
+    return _("The source could not be read.") if found.problem is not None else None

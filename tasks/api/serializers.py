@@ -310,34 +310,6 @@ class ReleasesSerializer(serializers.Serializer[Any]):
     releases = ReleaseSerializer(many=True)
 
 
-class ReleaseSpanSerializer(serializers.Serializer[Any]):
-    version = serializers.CharField()
-    channel = serializers.CharField(help_text="live")
-    live = serializers.BooleanField(help_text="it is served now")
-    rollback = serializers.BooleanField(help_text="the version before it was newer")
-    since = serializers.DateTimeField(
-        allow_null=True, help_text="null: nobody wrote it down"
-    )
-    until = serializers.DateTimeField(
-        allow_null=True, help_text="null where it is live, or nobody wrote it down"
-    )
-    previous = serializers.CharField(
-        allow_null=True, help_text="the version that was served before"
-    )
-    taskId = serializers.CharField(  # noqa: N815
-        allow_null=True, help_text="the task that published it; null: no task did"
-    )
-    manifestSha256 = serializers.CharField(allow_null=True)  # noqa: N815
-
-
-class ReleaseHistorySerializer(serializers.Serializer[Any]):
-    platform = serializers.CharField()
-    history = ReleaseSpanSerializer(many=True)
-    next = serializers.URLField(allow_null=True)
-    previous = serializers.URLField(allow_null=True)
-    count = serializers.IntegerField(min_value=0)
-
-
 class QueueSerializer(serializers.Serializer[Any]):
     pending = serializers.IntegerField(min_value=0)
     running = serializers.IntegerField(min_value=0)

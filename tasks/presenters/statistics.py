@@ -10,8 +10,8 @@ from uuid import UUID
 
 from django.utils import timezone
 
-from tasks.catalog.loader import catalog
 from tasks.models import Task, TaskQuerySet
+from tasks.presenters.names import title_of_type
 from tasks.presenters.wording import duration_text
 
 MOST_RUNS = 500  # of a type, the newest: more would not change the figures, only cost
@@ -48,8 +48,7 @@ class Statistics:
 
     @property
     def title(self) -> str:
-        kind = catalog().get(self.type)
-        return kind.local(kind.title) if kind else self.type
+        return title_of_type(self.type)
 
     @cached_property
     def seconds(self) -> list[float]:

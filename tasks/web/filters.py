@@ -12,6 +12,7 @@ from tasks.catalog.loader import catalog
 from tasks.localized import localized
 from tasks.models import Task, TaskQuerySet
 from tasks.presenters.days import day_text
+from tasks.presenters.names import title_of_type
 from tasks.presenters.wording import SHAPES
 from tasks.reasons import Reason
 from tasks.search import MAX_TEXT_LENGTH
@@ -102,18 +103,13 @@ class Filters:
     def _text(self, name: str) -> str:
         given = self[name]
         if name == "type":
-            return self._title(given)
+            return title_of_type(given)
         if name == "status":
             return dict(self.statuses).get(given, given)
         if name in DAYS and name not in self.errors:
             today = datetime.now(self.zone).date()
             return day_text(date.fromisoformat(given), today)
         return given
-
-    @staticmethod
-    def _title(name: str) -> str:
-        kind = catalog().get(name)
-        return kind.local(kind.title) if kind else name
 
     @property
     def types(self) -> list[str]:
@@ -125,7 +121,7 @@ class Filters:
     @property
     def titled_types(self) -> list[tuple[str, str]]:
         """The same, each with its title."""
-        return [(name, self._title(name)) for name in self.types]
+        return [(name, title_of_type(name)) for name in self.types]
 
     @property
     def statuses(self) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html_join
 from django.utils.translation import gettext as _
 
 from tasks.catalog.loader import catalog
@@ -125,7 +125,6 @@ def now_parts() -> dict[str, Any]:
     return {
         "running": [_row(task, now, usual.get(task.type)) for task in running],
         "queue": _groups(waiting, running, usual, now),
-        "queued": queued,
         "beyond": queued - len(waiting),
         "now": now,
         "step_names": _step_names(),
@@ -189,10 +188,8 @@ def _cause(why: WaitingFor, running: Mapping[Any, NowRow]) -> str:
     holder = running.get(why.task_id)
     if holder is None:
         return said_cause(why)
-    facts = [said_cause(why), _step_of(holder), holder.left]
-    return format_html(
-        " · ".join(["{}"] * len([f for f in facts if f])), *(f for f in facts if f)
-    )
+    facts = filter(None, [said_cause(why), _step_of(holder), holder.left])
+    return format_html_join(" · ", "{}", ((fact,) for fact in facts))
 
 
 def _step_of(row: NowRow) -> str:
