@@ -16,8 +16,8 @@ import psycopg
 import pytest
 
 from tests.left_out import postgres_programs
-
-from .conftest import PATIENCE_SECONDS, free_port
+from tests.ports import free_port
+from tests.waiting import PATIENCE_SECONDS
 
 
 @contextmanager

@@ -8,11 +8,9 @@ import re
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import psutil
@@ -21,11 +19,13 @@ import pytest
 import requests
 from playwright.sync_api import Page, expect, sync_playwright
 
+from tests.ports import free_port
+from tests.waiting import PATIENCE_SECONDS, wait_until
+
 pytest.register_assert_rewrite("tests.e2e.flow", "tests.e2e.viewers")
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_SECONDS = 60
-PATIENCE_MS = 30_000  # of a browser
+PATIENCE_MS = 120_000  # of a browser
 CHROMIUM_ARGUMENTS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run "
     "--disable-background-networking --disable-component-update --disable-sync "
@@ -42,16 +42,6 @@ CHROMIUM_ARGUMENTS = (
 # processor time (measured with 156). Where a task is started and watched, and what
 # the frame has a part in, as notifications, is tested with it.
 IN_A_FRAME = {"test_browser_console.py", "test_browser_task.py"}
-
-
-def wait_until(condition, what="the condition", seconds=PATIENCE_SECONDS):
-    """Wait for a condition, and return what it gave."""
-    deadline = time.monotonic() + seconds
-    while not (value := condition()):
-        if time.monotonic() > deadline:
-            raise AssertionError(f"Waited {seconds} s in vain for {what}.")
-        time.sleep(0.02)
-    return value
 
 
 class Service:
@@ -126,7 +116,17 @@ class Service:
         return self
 
     def wait_healthy(self) -> None:
-        wait_until(self.is_healthy, f"a healthy service; see {self.data_dir}/*.out")
+        def is_healthy() -> bool:
+            for name, process in self.processes.items():
+                if process.poll() is not None:
+                    output = (self.data_dir / f"{name}.out").read_text(
+                        "utf-8", "replace"
+                    )
+                    ended = f"{name} ended with {process.returncode}"
+                    raise AssertionError(f"{ended}:\n{output[-3000:]}")
+            return self.is_healthy()
+
+        wait_until(is_healthy, "a healthy service")
 
     def is_healthy(self) -> bool:
         try:
@@ -239,12 +239,6 @@ def parse(response):
             event_id, data = None, None
         else:
             assert not raw or raw.startswith(b"retry: "), raw
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def processes_with(mark: str) -> list[psutil.Process]:

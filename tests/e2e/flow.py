@@ -3,7 +3,8 @@
 import time
 from contextlib import contextmanager
 
-from .conftest import wait_until
+from tests.waiting import wait_until
+
 from .viewers import Viewer, assert_exact, raise_failures, watching
 
 ENOUGH_LINES = 500  # on each side of a fault

@@ -6,7 +6,9 @@ from contextlib import contextmanager
 
 import requests
 
-from .conftest import parse, wait_until
+from tests.waiting import wait_until
+
+from .conftest import parse
 
 
 class Listener:

@@ -12,7 +12,9 @@ from pathlib import Path
 import psutil
 import requests
 
-from .conftest import PATIENCE_SECONDS, ROOT
+from tests.waiting import PATIENCE_SECONDS
+
+from .conftest import ROOT
 
 # What the tests' own settings, or whoever runs them, would tell the product.
 SERVICE_VARIABLES = re.compile(

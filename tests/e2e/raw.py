@@ -4,7 +4,7 @@ import json
 import socket
 from contextlib import contextmanager, suppress
 
-from .conftest import PATIENCE_SECONDS
+from tests.waiting import PATIENCE_SECONDS
 
 MB = 1024 * 1024
 FORM = "application/x-www-form-urlencoded"

@@ -7,7 +7,9 @@ import pytest
 import requests
 from playwright.sync_api import expect
 
-from .conftest import PATIENCE_SECONDS, wait_until, watched
+from tests.waiting import PATIENCE_SECONDS, wait_until
+
+from .conftest import watched
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 

@@ -6,7 +6,9 @@ from itertools import pairwise
 import pytest
 from playwright.sync_api import expect
 
-from .conftest import wait_until, watched
+from tests.waiting import wait_until
+
+from .conftest import watched
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 

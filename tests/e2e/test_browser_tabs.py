@@ -6,7 +6,9 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from playwright.sync_api import Error, expect
 
-from .conftest import PATIENCE_MS, wait_until, watched
+from tests.waiting import wait_until
+
+from .conftest import PATIENCE_MS, watched
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 
@@ -178,7 +180,6 @@ def create(service):
 # --- Eight pages --------------------------------------------------------------------
 
 
-@pytest.mark.timeout(300)  # nine pages on a busy machine
 def test_eight_pages_of_eight_tasks_share_one_connection_and_leave_the_others_free(
     browser, service, create
 ):

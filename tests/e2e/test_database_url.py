@@ -7,8 +7,10 @@ from contextlib import closing
 import psycopg
 import pytest
 
+from tests.ports import free_port
+
 from .cluster import own_cluster
-from .conftest import ROOT, free_port, manage
+from .conftest import ROOT, manage
 
 pytestmark = pytest.mark.e2e
 CERTIFICATE = (

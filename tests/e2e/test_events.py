@@ -6,7 +6,9 @@ import time
 import pytest
 import requests
 
-from .conftest import parse, wait_until
+from tests.waiting import wait_until
+
+from .conftest import parse
 from .listeners import listening
 
 pytestmark = pytest.mark.e2e

@@ -19,7 +19,8 @@ from httpx_sse import connect_sse
 from playwright.sync_api import expect
 from sseclient import SSEClient
 
-from tests.e2e.conftest import PATIENCE_MS, ROOT, Service, free_port
+from tests.e2e.conftest import PATIENCE_MS, ROOT, Service
+from tests.ports import free_port
 
 pytestmark = pytest.mark.e2e
 
@@ -238,7 +239,8 @@ def slow_service(breakable_service):
     """The same, whole again after whatever another test did to it."""
     service = breakable_service
     for name, arguments in {"web": [], "runner": ["--concurrency", "8"]}.items():
-        if name not in service.processes:
+        process = service.processes.get(name)
+        if process is None or process.poll() is not None:
             service.start(name, *arguments)
     service.wait_healthy()
     return service

@@ -10,11 +10,12 @@ from pathlib import Path
 import pytest
 
 from tests.left_out import reason_against_memory_disk
+from tests.waiting import wait_until
 
 from .cluster import own_cluster
-from .conftest import Service, manage, wait_until
+from .conftest import Service, manage
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.e2e
 LINES = 500_000
 UNLIMITED = {"RATE_LIMIT_CREATE": "0", "RATE_LIMIT_READ": "0", "TASK_RETENTION": "0"}
 SAYS = "The disk of the database is full"

@@ -8,7 +8,7 @@ import psutil
 import pytest
 import requests
 
-from .conftest import wait_until
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.postgres]
 

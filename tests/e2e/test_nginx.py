@@ -14,16 +14,11 @@ import pytest
 import requests
 from httpx_sse import connect_sse
 
+from tests.ports import free_port
+from tests.waiting import PATIENCE_SECONDS, wait_until
+
 from . import raw as raw_requests
-from .conftest import (
-    PATIENCE_MS,
-    PATIENCE_SECONDS,
-    ROOT,
-    Service,
-    free_port,
-    parse,
-    wait_until,
-)
+from .conftest import PATIENCE_MS, ROOT, Service, parse
 from .flow import Flow
 from .listeners import listening
 from .viewers import Viewer, assert_exact, watching

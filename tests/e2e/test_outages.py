@@ -12,7 +12,9 @@ import pytest
 import requests
 from playwright.sync_api import expect
 
-from .conftest import PATIENCE_MS, Service, wait_until
+from tests.waiting import wait_until
+
+from .conftest import PATIENCE_MS, Service
 from .flow import Flow, assert_they_stayed, viewers_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.postgres]

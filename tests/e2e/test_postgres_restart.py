@@ -6,8 +6,10 @@ from contextlib import closing
 import psycopg
 import pytest
 
+from tests.waiting import wait_until
+
 from .cluster import Cluster
-from .conftest import Service, wait_until
+from .conftest import Service
 from .flow import (
     ENOUGH_LINES,
     Flow,

@@ -7,7 +7,8 @@ import sys
 import pytest
 from dotenv import dotenv_values
 
-from .conftest import PATIENCE_SECONDS
+from tests.waiting import PATIENCE_SECONDS
+
 from .product import copy_of_the_product, environment_of_a_user
 
 pytestmark = pytest.mark.e2e

@@ -9,7 +9,9 @@ import pytest
 import requests
 from dotenv import dotenv_values
 
-from .conftest import free_port, wait_until
+from tests.ports import free_port
+from tests.waiting import wait_until
+
 from .product import Started, copy_of_the_product, environment_of_a_user
 
 pytestmark = pytest.mark.e2e

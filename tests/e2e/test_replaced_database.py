@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from .conftest import wait_until
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 

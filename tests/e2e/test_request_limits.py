@@ -10,7 +10,8 @@ import psutil
 import pytest
 import requests
 
-from .conftest import PATIENCE_SECONDS, wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
+
 from .raw import FORM, MB, answer, chunk, connection, exchange, head, post
 
 pytestmark = pytest.mark.e2e

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 import pytest
 import requests
 
-from .conftest import PATIENCE_SECONDS, parse, wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
+
+from .conftest import parse
 
 pytestmark = pytest.mark.e2e
 MOST_SECONDS = 30  # in which what was lost must close what it opened

@@ -9,8 +9,9 @@ import time
 
 import pytest
 
-from tests.e2e.conftest import PATIENCE_SECONDS, ROOT, processes_with, wait_until
+from tests.e2e.conftest import ROOT, processes_with
 from tests.e2e.viewers import Viewer, assert_exact, watching
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 pytestmark = pytest.mark.e2e
 

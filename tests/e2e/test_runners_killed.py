@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from .conftest import Service, processes_with, wait_until
+from tests.waiting import wait_until
+
+from .conftest import Service, processes_with
 
 # Every stream of hundreds is read: a minute, on a busy machine three.
-pytestmark = [pytest.mark.e2e, pytest.mark.postgres, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.e2e, pytest.mark.postgres]
 
 TASKS, RUNNERS, KILLS = 1_000, 4, 12
 FEWER_TASKS, FEWER_KILLS = 250, 4

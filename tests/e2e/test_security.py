@@ -10,7 +10,9 @@ import sys
 import pytest
 import requests
 
-from tests.e2e.conftest import PATIENCE_SECONDS, ROOT, free_port, wait_until
+from tests.e2e.conftest import ROOT
+from tests.ports import free_port
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 pytestmark = pytest.mark.e2e
 

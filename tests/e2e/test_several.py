@@ -6,7 +6,9 @@ import threading
 import pytest
 import requests
 
-from .conftest import PATIENCE_SECONDS, parse, wait_until
+from tests.waiting import PATIENCE_SECONDS, wait_until
+
+from .conftest import parse
 
 pytestmark = [pytest.mark.e2e, pytest.mark.postgres]
 NOBODY = "00000000-0000-4000-8000-000000000000"

@@ -11,7 +11,10 @@ import pytest
 import requests
 from dotenv import dotenv_values
 
-from .conftest import PATIENCE_SECONDS, free_port, processes_with, wait_until
+from tests.ports import free_port
+from tests.waiting import PATIENCE_SECONDS, wait_until
+
+from .conftest import processes_with
 from .product import Started, copy_of_the_product, environment_of_a_user
 
 pytestmark = pytest.mark.e2e

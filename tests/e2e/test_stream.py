@@ -7,9 +7,10 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.e2e.conftest import parse, wait_until
+from tests.e2e.conftest import parse
 from tests.e2e.flow import Flow, wait_for_lines
 from tests.e2e.viewers import Viewer, assert_exact, watching
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from .conftest import wait_until
+from tests.waiting import wait_until
+
 from .flow import wait_for_lines
 from .viewers import Viewer, assert_exact, watching
 

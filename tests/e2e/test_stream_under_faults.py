@@ -8,7 +8,9 @@ import psutil
 import psycopg
 import pytest
 
-from .conftest import Service, wait_until
+from tests.waiting import wait_until
+
+from .conftest import Service
 from .flow import ENOUGH_LINES, Flow, assert_they_stayed, viewers_of, wait_for_lines
 from .viewers import Viewer, assert_exact, watching
 

@@ -11,7 +11,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from .conftest import PATIENCE_SECONDS, ROOT
+from tests.waiting import PATIENCE_SECONDS
+
+from .conftest import ROOT
 
 pytestmark = pytest.mark.e2e
 

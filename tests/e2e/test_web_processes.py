@@ -21,7 +21,10 @@ import redis
 import requests
 from dotenv import dotenv_values
 
-from .conftest import PATIENCE_SECONDS, ROOT, free_port, parse, wait_until
+from tests.ports import free_port
+from tests.waiting import PATIENCE_SECONDS, wait_until
+
+from .conftest import ROOT, parse
 from .listeners import listening
 from .product import Started, copy_of_the_product, environment_of_a_user
 

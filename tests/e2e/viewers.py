@@ -16,7 +16,9 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse
 from math import inf
 from urllib.parse import urlsplit
 
-from .conftest import PATIENCE_SECONDS, Service
+from tests.waiting import PATIENCE_SECONDS
+
+from .conftest import Service
 
 READ_BYTES = 256 * 1024
 RETURN_SECONDS = 0.02  # between two connections; `retry:` asks for more, tests do not

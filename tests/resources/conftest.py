@@ -28,6 +28,7 @@ from resources.stores.directory import Directory
 from resources.stores.release_store import ReleaseStore
 from resources.workers import pool
 from tests.left_out import administrators_program, reason_against_disk
+from tests.ports import free_port
 from tests.resources import azure, google, s3
 from tests.resources.faulty_proxy import FaultyProxy, forward_to
 
@@ -336,9 +337,3 @@ def answers(port):
     with contextlib.suppress(OSError), socket.create_connection(address, 1):
         return True
     return False
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]

@@ -4,12 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from resources.manifests.format import Entry, Header, manifest_lines
+from tests.waiting import wait_until
 
 PROJECT = Path(__file__).parents[2]
 CHECK = ("check", "v1", "--platform", "ios")
@@ -159,10 +159,3 @@ def members(group):
         if int(fields[2]) == group and fields[0] != "Z":
             found.append(path.parent.name)
     return found
-
-
-def wait_until(condition, seconds=15):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "the condition did not come true in time"
-        time.sleep(0.02)

@@ -288,7 +288,6 @@ class Story(RuleBasedStateMachine):
 
 
 @pytest.mark.django_db
-@pytest.mark.timeout(300)
 def test_any_interleaving_delivers_each_line_once(monkeypatch):
     # Small, so that few lines cross the edges of pages, batches and rests.
     monkeypatch.setattr(hub_module, "PAGE_LINES", 4)

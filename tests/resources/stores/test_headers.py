@@ -21,6 +21,7 @@ from resources.stores.headers import (
     Headers,
     read_headers,
 )
+from tests.ports import free_port
 from tests.resources.stores.test_stores import put, sync
 
 IOS = ("--platform", "ios")
@@ -220,9 +221,7 @@ def served_by_nginx(folder, store, rules):
     lines = [
         line.removeprefix("#") for line in rules.splitlines() if line[:5] == "#    "
     ]
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     temporary = " ".join(f"{kind}_temp_path {folder}/{kind};" for kind in kinds)
     site = folder / "nginx.conf"

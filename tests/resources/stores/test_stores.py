@@ -30,14 +30,15 @@ from resources.stores.bucket import objects as bucket_objects
 from resources.stores.bucket import store as object_store
 from resources.stores.bucket.listing import Listing
 from resources.stores.pointer import Pointer
+from tests.ports import free_port
 from tests.resources import azure, google, s3
 from tests.resources.conftest import (
     BUCKET,
     NEW_FILES,
     OLD_FILES,
     entry_of,
-    free_port,
 )
+from tests.waiting import wait_until
 
 IOS = ("--platform", "ios")
 SYNC = ("sync", "v885", *IOS)
@@ -876,10 +877,3 @@ def test_a_server_without_a_scheme_is_refused_with_what_would_be_right(url, name
     message = f'{name} is "files.example.com:9000"; for {url} write it as https://HOST'
     with pytest.raises(InputError, match=re.escape(message)):
         read_settings(environment, source=None, store=None)
-
-
-def wait_until(condition, seconds=15):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "the condition did not come true in time"
-        time.sleep(0.02)

@@ -15,8 +15,8 @@ from tasks.models import step_starts
 from tasks.reasons import Reason
 from tasks.runner import execution
 from tasks.runner.execution import Execution
-from tests.e2e.conftest import wait_until
 from tests.factories import fork_server
+from tests.waiting import wait_until
 
 
 @pytest.fixture

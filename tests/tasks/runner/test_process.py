@@ -24,7 +24,8 @@ from tasks.runner.output.line_splitter import (
 )
 from tasks.runner.process import Child
 from tasks.shim.client import ForkServer, Program
-from tests.e2e.conftest import ROOT, wait_until
+from tests.e2e.conftest import ROOT
+from tests.waiting import wait_until
 
 
 def cut(*chunks):

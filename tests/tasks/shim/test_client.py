@@ -13,7 +13,8 @@ from tasks.runner.process import Child
 from tasks.shim import server
 from tasks.shim.client import ForkServer, LeaseLost, Program
 from tasks.shim.server import STOPPED_SECONDS, WATCH_SECONDS, LeaseWatch
-from tests.e2e.conftest import ROOT, processes_with, wait_until
+from tests.e2e.conftest import ROOT, processes_with
+from tests.waiting import wait_until
 
 SLEEPER = ["sh", "-c", "setsid sleep 1000 & exec sleep 1000"]
 
