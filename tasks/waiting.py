@@ -42,6 +42,15 @@ def waiting_for(task: Task) -> WaitingFor | None:
     return waiting_for_all([task]).get(task.pk)
 
 
+def would_wait_for(type_name: str, lock: str | None) -> WaitingFor | None:
+    """Return what a task would wait for that is made now; None where a runner has a
+    free slot for it. Nothing is stored."""
+    last = Task.objects.order_by("-number").values_list("number", flat=True).first()
+    task = Task(type=type_name, lock=lock, number=(last or 0) + 1)
+    waiting = _Queue([task]).explain(task)
+    return None if waiting.reason == "turn" and waiting.most is None else waiting
+
+
 def waiting_for_all(tasks: Iterable[Task]) -> Mapping[uuid.UUID, WaitingFor]:
     """Return what each waiting task among these waits for: five queries at most,
     and none where none of them waits."""

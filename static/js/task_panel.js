@@ -1,7 +1,7 @@
 // One task on a page: its status, progress, steps and log, live until it ends.
 
 import { announce } from "./announce.js";
-import { againstUsual, showGauge } from "./gauge.js";
+import { againstUsual, secondsLeft, showGauge } from "./gauge.js";
 import { LogView } from "./log_view.js";
 import { Notify } from "./notify.js";
 import { fetchPart, isSignedOut } from "./session.js";
@@ -276,10 +276,11 @@ export class TaskPanel {
   // By how long such tasks usually take; nothing where nobody knows.
   left(now) {
     if (this.status !== "running" || !this.usual || !this.started) return "";
-    const milliseconds = this.started + this.usual - now;
+    const { value: progress } = this.part("progress");
+    const left = secondsLeft((now - this.started) / 1000, this.usual / 1000, progress);
     const said = (length) => ({ time: ticking(Math.max(length, 1000)) });
-    if (milliseconds < 0) return text("longerThanUsual", said(this.usual));
-    return text("timeLeft", said(milliseconds));
+    if (left === null) return text("longerThanUsual", said(this.usual));
+    return text("timeLeft", said(1000 * left));
   }
 
   against(now) {

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from tasks.catalog.definitions import type_of
-from tasks.estimates import usual_seconds, usual_silences
+from tasks.estimates import seconds_left, usual_seconds, usual_silences
 from tasks.localized import localized
 from tasks.logs.store import Row, newest_rows, rows_within
 from tasks.models import LogLine, Task
@@ -244,10 +244,11 @@ class Shown:
         """By how long such tasks usually take; "" where nobody knows."""
         if self.usual is None or self.task.started_at is None:
             return ""
-        left = self.usual - (self.now - self.task.started_at).total_seconds()
-        usually = {"time": duration_text(max(1, round(self.usual)))}
-        if left < 0:
-            return _("longer than usual ({time})").format(**usually)
+        elapsed = (self.now - self.task.started_at).total_seconds()
+        left = seconds_left(elapsed, self.usual, self.task.progress)
+        if left is None:
+            usual = duration_text(max(1, round(self.usual)))
+            return _("longer than usual ({time})").format(time=usual)
         return _("about {time} left").format(time=duration_text(max(1, round(left))))
 
     @property

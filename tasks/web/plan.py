@@ -13,12 +13,13 @@ from tasks.access.staff import actor, staff_page
 from tasks.catalog.loader import catalog
 from tasks.catalog.task_type import ParameterErrors, TaskType
 from tasks.estimates import seconds_left, usual_times
-from tasks.models import Runner, Task
+from tasks.models import Task
 from tasks.presenters.changes import Planned, planned_sentences
 from tasks.presenters.consequence import published_platforms
 from tasks.presenters.names import name_of
 from tasks.presenters.wording import duration_text
 from tasks.versions import known_platforms
+from tasks.waiting import WaitingFor, would_wait_for
 
 
 @require_GET
@@ -59,15 +60,35 @@ def _sentences(kind: TaskType, params: Mapping[str, str] | None) -> Iterator[str
 
 def _start_of(kind: TaskType, params: Mapping[str, str]) -> str:
     """Return when it starts, or what it waits for."""
-    if not Runner.objects.alive().exists():
-        return _("Waits until a runner is active")
     lock = kind.lock_for(params)
-    holder = Task.objects.running().filter(lock=lock).first() if lock else None
-    ahead = Task.objects.pending().filter(lock=lock).count() if lock else 0
-    if holder is None and not ahead:
+    waiting = would_wait_for(kind.name, lock)
+    if waiting is None:
         return _("Starts at once")
+    if waiting.reason == "runner":
+        return _("Waits until a runner that accepts this type is active")
+    if waiting.task is None:
+        return _waits_for_slot(waiting)
+    ahead = Task.objects.pending().filter(lock=lock).count()
+    holder = Task.objects.running().filter(pk=waiting.task_id).first()
     waits = _waits_for(holder) if holder else ""
     return " · ".join(filter(None, [waits, _queued_before(ahead)]))
+
+
+def _waits_for_slot(waiting: WaitingFor) -> str:
+    """Return what is full: the runners, or the limit of its type."""
+    if waiting.reason == "limit":
+        text = ngettext(
+            "Waits: limit of {n} concurrent task of this type reached",
+            "Waits: limit of {n} concurrent tasks of this type reached",
+            waiting.most or 0,
+        )
+    else:
+        text = ngettext(
+            "Waits: the only runner slot is busy",
+            "Waits: all {n} runner slots are busy",
+            waiting.most or 0,
+        )
+    return text.format(n=waiting.most)
 
 
 def _queued_before(count: int) -> str:

@@ -11,6 +11,13 @@ from tests.factories import RunnerFactory, TaskFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 
+TWO_AT_A_TIME = """
+[probe]
+description = "Two at a time"
+max_running = 2
+steps = [{ name = "probe", command = ["true"] }]
+"""
+
 
 def sentences(client, **query):
     answer = client.get("/live/plan", query)
@@ -48,7 +55,35 @@ def test_the_holder_of_its_lock_and_the_queue_before_it_are_said(staff):
 
 def test_without_a_runner_it_says_what_is_missing(staff):
     found = sentences(staff, type="full-sync", version="v885")
-    assert found == ["Waits until a runner is active"]
+    assert found == ["Waits until a runner that accepts this type is active"]
+
+
+def test_a_runner_that_does_not_take_the_type_is_none_for_it(staff):
+    RunnerFactory(types=["sync-native"])
+    found = sentences(staff, type="full-sync", version="v885")
+    assert found == ["Waits until a runner that accepts this type is active"]
+
+
+def test_busy_slots_are_said_before_it_is_sent(staff):
+    runner = RunnerFactory(concurrency=1)
+    TaskFactory(type="sync-native", status=Task.Status.RUNNING)
+    query = {"type": "full-sync", "version": "v885"}
+    assert sentences(staff, **query) == ["Waits: the only runner slot is busy"]
+    runner.concurrency = 2
+    runner.save()
+    assert sentences(staff, **query) == ["Starts at once"]
+    TaskFactory(type="sync-native", status=Task.Status.RUNNING)
+    assert sentences(staff, **query) == ["Waits: all 2 runner slots are busy"]
+
+
+def test_the_limit_of_a_type_is_said_before_it_is_sent(staff, use_task_types):
+    use_task_types(TWO_AT_A_TIME)
+    RunnerFactory(concurrency=8)
+    assert sentences(staff, type="probe") == ["Starts at once"]
+    for _ in range(2):
+        TaskFactory(type="probe", status=Task.Status.RUNNING)
+    full = "Waits: limit of 2 concurrent tasks of this type reached"
+    assert sentences(staff, type="probe") == [full]
 
 
 def test_of_a_form_that_is_not_filled_in_no_start_is_said(staff):

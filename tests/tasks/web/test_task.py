@@ -248,18 +248,24 @@ def test_of_silences_in_too_few_tasks_nothing_is_said(three, staff):
 
 
 @pytest.mark.parametrize(
-    ("ran", "english", "chinese"),
+    ("ran", "progress", "english", "chinese"),
     [
-        (10, "about 50 s left", "大约还需 50 秒"),
-        (61, "longer than usual (1 m 0 s)", "比平时久（平时 1 分 0 秒）"),
+        (10, 0, "about 50 s left", "大约还需 50 秒"),
+        (61, 0, "longer than usual (1 m 0 s)", "比平时久（平时 1 分 0 秒）"),
+        # Half way after twice the usual time, it is by its own pace, too.
+        (120, 50, "about 1 m 15 s left", "大约还需 1 分 15 秒"),
     ],
 )
-def test_a_running_task_says_how_long_it_may_still_take(ran, english, chinese):
+def test_a_running_task_says_how_long_it_may_still_take(
+    ran, progress, english, chinese
+):
     for _ in range(LEAST_RUNS):
         completed(60)
     now = timezone.now()
     started = now - timedelta(seconds=ran)
-    task = TaskFactory(status=Task.Status.RUNNING, started_at=started)
+    task = TaskFactory(
+        status=Task.Status.RUNNING, started_at=started, progress=progress
+    )
     assert Shown(task, now).time_left == english
     with translation.override("zh-hans"):
         assert Shown(task, now).time_left == chinese
