@@ -116,17 +116,21 @@ class Service:
         return self
 
     def wait_healthy(self) -> None:
-        def is_healthy() -> bool:
-            for name, process in self.processes.items():
-                if process.poll() is not None:
-                    output = (self.data_dir / f"{name}.out").read_text(
-                        "utf-8", "replace"
-                    )
-                    ended = f"{name} ended with {process.returncode}"
-                    raise AssertionError(f"{ended}:\n{output[-3000:]}")
-            return self.is_healthy()
+        """Wait until it serves; where it never does, say what its processes printed."""
+        started = self.processes.items()
+        try:
+            wait_until(lambda: self.is_healthy() or self.has_lost_one(), "its health")
+            assert self.is_healthy()
+        except AssertionError as failure:
+            said = [self.last_words(name, process) for name, process in started]
+            raise AssertionError("\n".join([str(failure), *said])) from None
 
-        wait_until(is_healthy, "a healthy service")
+    def has_lost_one(self) -> bool:
+        return any(process.poll() is not None for process in self.processes.values())
+
+    def last_words(self, name: str, process: subprocess.Popen[bytes]) -> str:
+        output = (self.data_dir / f"{name}.out").read_text(errors="replace")
+        return f"{name} (exit code: {process.poll()}):\n{output[-3000:]}"
 
     def is_healthy(self) -> bool:
         try:
