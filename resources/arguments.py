@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import NoReturn
 
+from resources.argument_values import (
+    at_least_one,
+    channel,
+    descriptor,
+    parts,
+    percent,
+    platforms,
+    size,
+    version,
+)
 from resources.defaults import GUARD_OFF, GUARD_PERCENT, KEPT_VERSIONS
 from resources.errors import InputError
 from resources.platforms import all_platforms
-from resources.versions import is_version
+from resources.stores.pointer import LIVE
 
-UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 YES_OR_NO = ("yes", "no")
 THE_STORE = object()  # what a bare --store names: the one of the settings
 
@@ -72,7 +80,10 @@ def make_parser() -> argparse.ArgumentParser:
     )
     reuse = _command(commands, "reuse", "write down what earlier versions hold already")
     publishing = _command(commands, "publish", "serve a version that is in the store")
-    for command in (sync, publishing):
+    promoting = _add_promote(commands)
+    rolling_out = _add_rollout(commands)
+    serving = (sync, publishing, promoting, rolling_out)
+    for command in serving:
         _add_guard(
             command,
             "stop when more of a platform's files that are served would be dropped or"
@@ -81,14 +92,14 @@ def make_parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--max-bytes",
             metavar="SIZE",
-            type=_size,
+            type=size,
             help="stop when a platform's files have more bytes together: 2000000, 500MB"
             " or 2GB",
         )
         command.add_argument(
             "--max-player-bytes",
             metavar="SIZE",
-            type=_size,
+            type=size,
             help="stop when a player who has the version that is served would download"
             " more bytes of a platform",
         )
@@ -99,7 +110,7 @@ def make_parser() -> argparse.ArgumentParser:
             " would not take for newer",
         )
     sync.set_defaults(allow_older=None)  # see cli
-    for command in (sync, publishing, reuse):
+    for command in (*serving, reuse):
         _add_allow_empty(command)
     _add_changes(commands)
     repairing = _command(commands, "repair", "send again what is damaged in the store")
@@ -114,7 +125,15 @@ def make_parser() -> argparse.ArgumentParser:
         action="store_true",
         help="say what can be mended",
     )
-    _command(commands, "rollback", "serve an earlier version again")
+    rolling_back = _command(commands, "rollback", "serve an earlier version again")
+    for command in (sync, publishing, rolling_out, rolling_back):
+        command.add_argument(
+            "--channel",
+            metavar="NAME",
+            type=channel,
+            default=LIVE,
+            help=f"which players get it: those of this channel ({LIVE})",
+        )
     _add_prune(commands)
     _add_manifest(commands)
     _add_places(commands.add_parser("demo", help="make the demo releases"))
@@ -173,15 +192,65 @@ def _add_changes(commands: argparse._SubParsersAction[_Parser]) -> None:
         "--from",
         dest="since",
         metavar="VERSION",
-        type=_version,
+        type=version,
         help="compare with this version, instead of with what is live",
     )
     _add_guard(command, f"the share that the guard would let pass ({GUARD_PERCENT})")
 
 
+def _add_promote(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
+    command = commands.add_parser(
+        "promote", help="serve on a channel what another serves", allow_abbrev=False
+    )
+    command.add_argument(
+        "version",
+        metavar="VERSION",
+        type=version,
+        nargs="?",
+        help="what is promoted has to be this one",
+    )
+    _add_platform(command)
+    _add_places(command)
+    command.add_argument(
+        "--from",
+        dest="origin",
+        metavar="CHANNEL",
+        type=channel,
+        required=True,
+        help="the channel that serves it",
+    )
+    command.add_argument(
+        "--to",
+        dest="channel",
+        metavar="CHANNEL",
+        type=channel,
+        default=LIVE,
+        help=f"the channel that shall serve it, too ({LIVE})",
+    )
+    return command
+
+
+def _add_rollout(commands: argparse._SubParsersAction[_Parser]) -> _Parser:
+    command = _command(
+        commands, "rollout", "serve a version to a share of the players first"
+    )
+    step = command.add_mutually_exclusive_group()
+    step.add_argument(
+        "--percent",
+        metavar="SHARE",
+        type=parts,
+        help="how many of the players get it, from 0.01 to 100; 100 is all, and makes"
+        " it the version that is served",
+    )
+    _add_yes_or_no(
+        step, "--halt", "end the rollout: all players get what the others have"
+    )
+    return command
+
+
 def _add_guard(command: _Parser, text: str) -> None:
     command.add_argument(
-        "--guard", metavar="PERCENT", type=_percent, default=GUARD_PERCENT, help=text
+        "--guard", metavar="PERCENT", type=percent, default=GUARD_PERCENT, help=text
     )
 
 
@@ -194,7 +263,7 @@ def _add_prune(commands: argparse._SubParsersAction[_Parser]) -> None:
     command.add_argument(
         "--keep",
         metavar="N",
-        type=_at_least_one,
+        type=at_least_one,
         default=KEPT_VERSIONS,
         help=f"how many of the newest versions stay ({KEPT_VERSIONS}); what is served,"
         " what was before, and what is pinned stay in any case",
@@ -202,7 +271,7 @@ def _add_prune(commands: argparse._SubParsersAction[_Parser]) -> None:
     command.add_argument(
         "--pin",
         metavar="VERSION",
-        type=_version,
+        type=version,
         action="append",
         default=[],
         help="stays as well; may be given several times",
@@ -230,7 +299,7 @@ def _command(
 
 
 def _add_version(command: _Parser) -> None:
-    command.add_argument("version", metavar="VERSION", type=_version)
+    command.add_argument("version", metavar="VERSION", type=version)
 
 
 def _add_manifest(commands: argparse._SubParsersAction[_Parser]) -> None:
@@ -244,7 +313,7 @@ def _add_manifest(commands: argparse._SubParsersAction[_Parser]) -> None:
         help="without it, DIR's parent's name",
     )
     manifest.add_argument(
-        "--version", metavar="VERSION", type=_version, help="without it, DIR's name"
+        "--version", metavar="VERSION", type=version, help="without it, DIR's name"
     )
     manifest.add_argument(
         "--md5", action="store_true", help="add MD5 digests, for Cocos clients"
@@ -263,7 +332,7 @@ def _add_platform(command: _Parser) -> None:
     command.add_argument(
         "--platform",
         action="extend",
-        type=_platforms,
+        type=platforms,
         metavar="PLATFORM",
         help=f"{', '.join(all_platforms())} or all; several with commas between, or by"
         " giving it several times; without it, all platforms",
@@ -304,54 +373,6 @@ def _add_output(command: _Parser) -> None:
     machine.add_argument(
         "--json-fd",
         metavar="N",
-        type=_descriptor,
+        type=descriptor,
         help="write the same objects to descriptor N, beside the lines",
     )
-
-
-def _version(text: str) -> str:
-    if not is_version(text):
-        raise argparse.ArgumentTypeError(
-            f'"{text}" is not a version: up to 64 letters, digits, ".", "_" and "-"'
-        )
-    return text
-
-
-def _platforms(text: str) -> list[str]:
-    if text == "all":
-        return list(all_platforms())
-    names = text.split(",")
-    known = all_platforms()
-    for name in names:
-        if name not in known:
-            raise argparse.ArgumentTypeError(
-                f"invalid choice: {name!r} (choose from {', '.join(known)}, all)"
-            )
-    return names
-
-
-def _percent(text: str) -> int:
-    if not re.fullmatch("100|[1-9]?[0-9]", text):
-        raise argparse.ArgumentTypeError(f'"{text}" is not a percentage from 0 to 100')
-    return int(text)
-
-
-def _size(text: str) -> int:
-    found = re.fullmatch("([0-9]{1,15})(B|kB|MB|GB|TB)?", text)
-    if not found:
-        raise argparse.ArgumentTypeError(
-            f'"{text}" is not a size, such as 2000000, 500MB or 2GB'
-        )
-    return int(found[1]) * UNITS[found[2] or "B"]
-
-
-def _at_least_one(text: str) -> int:
-    if not (text.isascii() and text.isdecimal() and int(text[:9]) > 0):
-        raise argparse.ArgumentTypeError(f'"{text}" is not a number of at least 1')
-    return int(text[:9])
-
-
-def _descriptor(text: str) -> int:
-    if not re.fullmatch("[0-9]{1,4}", text):
-        raise argparse.ArgumentTypeError(f'"{text}" is not the number of a descriptor')
-    return int(text)

@@ -10,6 +10,8 @@ changes  say what a version changes, and what a player downloads for it; nothing
          written
 publish  serve a version that lies in the store, all platforms or none; for several
          platforms a line ``Publishing iOS...`` comes before each
+promote  serve on one channel what another serves; VERSION may be left out
+rollout  serve a version to a share of the players first, to more of them, and to all
 manifest write manifest.jsonl for a folder, or from another program's manifest
 repair   send again what is damaged of a version that lies in the store
 rollback serve again what was served before: only the pointers move, all or none
@@ -134,8 +136,12 @@ def _run(options: argparse.Namespace, report: Report) -> int:
         return changes(options, settings, platforms, report)
     if options.command == "repair":
         return _repair(options, settings, platforms, report)
-    if options.command in ("publish", "rollback", "prune"):
-        return _in_stores(options, settings, platforms, report)
+    if options.command == "prune":
+        return _prune(options, settings, platforms, report)
+    if options.command in ("publish", "promote", "rollout", "rollback"):
+        from resources.commands.pointers import move_pointers
+
+        return move_pointers(options, settings, platforms, report)
     from resources.releases.source import open_release
 
     releases = [
@@ -167,30 +173,14 @@ def _manifest(options: argparse.Namespace, report: Report) -> int:
     return 0
 
 
-def _in_stores(
+def _prune(
     options: argparse.Namespace,
     settings: Settings,
     platforms: list[str],
     report: Report,
 ) -> int:
     stores = {name: settings.open_store(name) for name in platforms}
-    if options.command == "publish":
-        from resources.commands.sync import budget_of, rules_of
-        from resources.releases.publish import publish
-
-        publish(
-            options.version,
-            stores,
-            report,
-            guard_percent=options.guard,
-            budget=budget_of(options),
-            rules=rules_of(options),
-        )
-    elif options.command == "rollback":
-        from resources.releases.rollback import roll_back
-
-        roll_back(options.version, stores, report)
-    elif options.uploads:
+    if options.uploads:
         from resources.releases.uploads import Uploads, prune_uploads
 
         for name, store in stores.items():

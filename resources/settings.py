@@ -12,6 +12,7 @@ from resources.errors import InputError
 from resources.platforms import all_platforms
 from resources.stores.bucket.location import SCHEMES, ObjectLocation, read_location
 from resources.stores.headers import Headers, read_headers
+from resources.stores.pointer import LIVE
 
 if TYPE_CHECKING:
     from resources.stores.release_store import ReleaseStore
@@ -25,7 +26,9 @@ class Settings(NamedTuple):
     stores: Mapping[str, Path | ObjectLocation]
     headers: Headers
 
-    def open_store(self, platform: str, *, durable: bool = True) -> ReleaseStore:
+    def open_store(
+        self, platform: str, channel: str = LIVE, *, durable: bool = True
+    ) -> ReleaseStore:
         """Return the store of a platform; nothing is made or opened yet."""
         # Slow to import, and a check of the source needs none of it.
         from resources.stores.release_store import ReleaseStore
@@ -34,10 +37,11 @@ class Settings(NamedTuple):
         if isinstance(place, ObjectLocation):
             from resources.stores.bucket.store import BucketPrefix
 
-            return ReleaseStore(BucketPrefix(place.beneath(platform), self.headers))
+            bucket = BucketPrefix(place.beneath(platform), self.headers)
+            return ReleaseStore(bucket, channel)
         from resources.stores.directory import Directory
 
-        return ReleaseStore(Directory(place / platform, durable=durable))
+        return ReleaseStore(Directory(place / platform, durable=durable), channel)
 
 
 def read_settings(

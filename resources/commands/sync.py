@@ -11,6 +11,7 @@ from resources.settings import Settings
 
 if TYPE_CHECKING:
     from resources.releases.plan import Plan
+    from resources.releases.pointers.publish import Checks
     from resources.releases.safeguards.acceptance import Rules
     from resources.releases.safeguards.budget import Budget
     from resources.releases.source import SourceRelease
@@ -27,13 +28,16 @@ def sync(
     from resources.releases.safeguards.acceptance import (
         require_acceptable,
         require_content,
+        require_no_other_rollout,
     )
     from resources.releases.safeguards.budget import require_affordable
     from resources.releases.safeguards.guard import require_similar
     from resources.releases.safeguards.left_behind import require_nothing_left
     from resources.releases.sync_platforms import PlatformSync, dry_run, sync_platforms
 
-    stores = [settings.open_store(release.platform) for release in releases]
+    stores = [
+        settings.open_store(release.platform, options.channel) for release in releases
+    ]
     plans = [
         make_plan(release.manifest, store)
         for release, store in zip(releases, stores, strict=True)
@@ -41,6 +45,8 @@ def sync(
     rules = rules_of(options)
     whole = options.reuse == "copy"
     for plan, release, store in zip(plans, releases, stores, strict=True):
+        if not options.no_pointer:
+            require_no_other_rollout(plan.platform, plan.version, plan.pointer)
         require_acceptable(release, store, plan.pointer, rules)
         require_similar(
             release.manifest, store, options.guard, plan, rules.manifest_name
@@ -115,6 +121,13 @@ def rules_of(options: argparse.Namespace) -> Rules:
         allow_older=allowed == "yes",
         manifest_name=os.environ.get("RESOURCE_MANIFEST"),
     )
+
+
+def checks_of(options: argparse.Namespace) -> Checks:
+    """Take what a version has to pass before anybody gets it."""
+    from resources.releases.pointers.publish import Checks
+
+    return Checks(options.guard, budget_of(options), rules_of(options))
 
 
 def budget_of(options: argparse.Namespace) -> Budget:

@@ -22,7 +22,7 @@ from resources.manifests.paths import MANIFEST_NAME
 from resources.manifests.totals import Totals, totals_of, totals_of_own
 from resources.platforms import VARIABLE, all_platforms
 from resources.releases.current import own_store
-from resources.releases.history import read_history
+from resources.releases.pointers.history import read_history
 from resources.releases.pruned import FOLDER
 from resources.settings import read_settings
 from resources.stores.release_store import ReleaseStore

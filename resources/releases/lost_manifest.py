@@ -61,10 +61,11 @@ def _other(version: str, store: ReleaseStore) -> StoreError:
 
 
 def _known_digest(version: str, store: ReleaseStore) -> str | None:
-    pointer = store.pointer()
-    if pointer is None or pointer.version != version:
-        return None
-    return pointer.manifest_sha256
+    for channel in store.channels():
+        pointer = store.on(channel).pointer()
+        if pointer is not None and pointer.version == version:
+            return pointer.manifest_sha256
+    return None
 
 
 def _digest_at_end(end: bytes) -> str | None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from resources.errors import EngineError
 from resources.releases.current import own_store
-from resources.releases.history import read_history
+from resources.releases.pointers.history import read_history
 from resources.stores.pointer import Pointer
 from resources.stores.release_store import ReleaseStore
 from resources.versions import natural_key

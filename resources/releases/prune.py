@@ -16,8 +16,8 @@ from resources.defaults import KEPT_VERSIONS
 from resources.errors import ConflictError, FullError, InputError, MissingFileError
 from resources.manifests.paths import MANIFEST_NAME, PINNED_NAME
 from resources.platforms import all_platforms
+from resources.releases.pointers.moves import all_locked
 from resources.releases.pruned import note_pruned, pruned_versions
-from resources.releases.publish import all_locked
 from resources.releases.published import PublishedRelease
 from resources.report import Report, counted
 from resources.stores.release_store import ReleaseStore
@@ -130,10 +130,7 @@ def plan_removal(
 ) -> Removal:
     """Decide what goes; see ``prune`` for what stays. Nothing is touched."""
     sealed = store.sealed_versions()
-    pointer = store.pointer()
-    staying: set[str | None] = {*sealed[-keep:], *pins}
-    if pointer is not None:
-        staying |= {pointer.version, pointer.previous}
+    staying: set[str | None] = {*sealed[-keep:], *pins, *_served(store)}
     staying |= {version for version in sealed if _is_pinned(version, store)}
     kept = [version for version in sealed if version in staying]
     removed = [version for version in sealed if version not in staying]
@@ -191,6 +188,15 @@ def remove(plan: Removal, store: ReleaseStore, report: Report) -> None:
     report.count(plan.platform, "objectsRemoved", objects)
     report.count(plan.platform, "bytesRemoved", size_bytes)
     report.line(f"Removed {counted(objects, 'object')}, {size_bytes} bytes.")
+
+
+def _served(store: ReleaseStore) -> Iterator[str | None]:
+    """Yield what some channel serves, to some of its players too, or did before."""
+    for channel in store.channels():
+        pointer = store.on(channel).pointer()
+        if pointer is not None:
+            yield from (pointer.version, pointer.previous)
+            yield pointer.rollout and pointer.rollout.version
 
 
 def _is_pinned(version: str, store: ReleaseStore) -> bool:

@@ -7,9 +7,7 @@ ended, and sends nothing twice that is there and has the right digest.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from itertools import compress
 from typing import NamedTuple
 
@@ -20,15 +18,11 @@ from resources.manifests.paths import MANIFEST_NAME
 from resources.manifests.reader import Manifest
 from resources.releases.batches import PIECE_BYTES, in_pieces
 from resources.releases.choices import Choice, Decided
-from resources.releases.history import note_replaced
 from resources.releases.plan import Plan
 from resources.releases.source import SourceRelease
 from resources.report import Report, counted
-from resources.stores.pointer import Pointer
 from resources.stores.release_store import ReleaseStore
 from resources.workers.pool import Workers, may_fork
-
-MAX_TASK_ID = 64  # characters; the service's are 36
 
 _Wanted = tuple[Entry, Choice]
 
@@ -121,46 +115,6 @@ def published_lines(plan: Plan, manifest: Manifest) -> Iterator[bytes]:
         for block, decided in plan.blocks(manifest)
     )
     return sealed_lines(manifest.header, entries)
-
-
-def point_to(
-    version: str, sha256: str, store: ReleaseStore, expected: Pointer | None
-) -> None:
-    """Serve a sealed version if ``expected`` is still served. Needs the lock.
-
-    ``sha256`` is the digest that its manifest ends with. A version that is served
-    already stays so, since when and after which included.
-    """
-    if expected is not None and expected[:2] == (version, sha256):
-        return
-    previous = expected.version if expected is not None else None
-    if expected is not None and previous == version:
-        previous = expected.previous
-    if expected is not None:
-        note_replaced(expected, store)
-    now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    pointer = Pointer(
-        version,
-        sha256,
-        previous=previous,
-        published_at=now.replace("+00:00", "Z"),
-        task_id=os.environ.get("TASK_ID", "")[:MAX_TASK_ID] or None,
-    )
-    store.move_pointer(pointer, expected)
-
-
-def note_served(
-    platform: str, version: str, before: Pointer | None, report: Report
-) -> None:
-    """Tell programs which version is served now, and which was before."""
-    report.note(platform, served=version, previous=before.version if before else None)
-
-
-def published_line(version: str, previous: Pointer | None) -> str:
-    """Return which version is served now, and which was before."""
-    if previous is None or previous.version == version:
-        return f"Published {version}."
-    return f"Published {version} (was {previous.version})."
 
 
 def _pieces(

@@ -11,15 +11,15 @@ from typing import NamedTuple
 from resources.platforms import all_platforms
 from resources.releases.materialize import lacking_files, make_whole
 from resources.releases.plan import Plan
-from resources.releases.publish import all_locked
-from resources.releases.published import open_published
-from resources.releases.source import SourceRelease
-from resources.releases.sync import (
-    bring_in,
-    note_served,
+from resources.releases.pointers.moves import (
+    all_locked,
     point_to,
     published_line,
+    served_note,
 )
+from resources.releases.published import open_published
+from resources.releases.source import SourceRelease
+from resources.releases.sync import bring_in
 from resources.report import Report, counted
 from resources.stores.release_store import ReleaseStore
 
@@ -91,7 +91,7 @@ def _sync_content(sync: PlatformSync, report: Report, *, whole: bool) -> str | N
         digest = bring_in(plan, sync.release, sync.store, report)
     copied = make_whole(*sync) if whole else 0
     if plan.published:
-        report.note(plan.platform, served=plan.version)
+        report.note(plan.platform, **served_note(plan.version, None, sync.store))
         report.line(_published_already(plan, copied))
     if whole:
         report.count(plan.platform, "copied", copied)
@@ -109,6 +109,7 @@ def _move_pointer(
     digest = (
         sealed or open_published(store, plan.platform, plan.version).manifest.sha256
     )
-    point_to(plan.version, digest, store, plan.pointer)
-    note_served(plan.platform, plan.version, plan.pointer, report)
-    report.line(published_line(plan.version, plan.pointer))
+    point_to(plan.platform, plan.version, digest, store, plan.pointer)
+    served = served_note(plan.version, plan.pointer, store)
+    report.note(plan.platform, **served)
+    report.line(published_line(plan.version, plan.pointer, store))

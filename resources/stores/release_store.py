@@ -5,7 +5,8 @@ published in v; ``versions/<v>/manifest.jsonl``, which seals v: after it was wri
 never changes; ``versions/<v>/reuse.json``; and ``current.json``, the pointer, which
 says what is served. A version that holds ``versions/<v>/.pinned`` is never pruned;
 ``versions/.pruned/versions.json`` lists what was pruned in part, ``history.json`` the
-pointers of before (see ``history.py``).
+pointers of before (see ``history.py``). ``channels/<name>.json`` are the pointers of
+other channels than ``live``, ``channels/history/<name>.json`` those of before.
 """
 
 from __future__ import annotations
@@ -25,19 +26,42 @@ from resources.errors import (
 from resources.manifests.format import Entry
 from resources.manifests.paths import MANIFEST_NAME
 from resources.stores.backend import Backend, Copy, LostRaceError, SmallFile
-from resources.stores.pointer import MAX_POINTER_BYTES, POINTER_NAME, Pointer
+from resources.stores.pointer import (
+    CHANNELS_FOLDER,
+    LIVE,
+    MAX_POINTER_BYTES,
+    Pointer,
+    is_channel,
+    pointer_name,
+)
 from resources.versions import is_version, natural_key
-
-HISTORY_NAME = "history.json"
 
 
 class ReleaseStore:
-    """One platform's releases. Every method raises StoreError or FullError."""
+    """One platform's releases, and what one of its channels serves of them. Every
+    method raises StoreError or FullError."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, channel: str = LIVE) -> None:
         self._backend = backend
         self._unsealed: set[str] = set()  # seen to be so since the lock is held
-        self.name = backend.name
+        self.channel = channel
+        is_live = channel == LIVE
+        self.name = backend.name if is_live else f"{backend.name} ({channel})"
+        self._pointer_name = pointer_name(channel)
+        self._history_name = (
+            "history.json" if is_live else f"{CHANNELS_FOLDER}/history/{channel}.json"
+        )
+
+    def on(self, channel: str) -> ReleaseStore:
+        """Return the same releases on another channel; one lock is for both."""
+        return ReleaseStore(self._backend, channel)
+
+    def channels(self) -> list[str]:
+        """Return the channels that have a pointer, ``live`` first."""
+        found = (path for path, _ in self._backend.listed(CHANNELS_FOLDER))
+        names = (path.removesuffix(".json") for path in found if path[-5:] == ".json")
+        others = sorted(name for name in names if is_channel(name) and name != LIVE)
+        return [LIVE, *others]
 
     @property
     def has_limits(self) -> bool:
@@ -202,30 +226,30 @@ class ReleaseStore:
     # --- What is served ---------------------------------------------------------------
 
     def pointer(self) -> Pointer | None:
-        """Return the pointer, or None when nothing was published."""
-        found = self._backend.get(POINTER_NAME, MAX_POINTER_BYTES)
+        """Return the channel's pointer, or None when nothing was published."""
+        found = self._backend.get(self._pointer_name, MAX_POINTER_BYTES)
         return None if found is None else self._decoded(found[0])
 
     def history(self) -> bytes | None:
-        """Return ``history.json``, or None when there is none."""
-        found = self._backend.get(HISTORY_NAME)
+        """Return the list of earlier pointers, or None when there is none."""
+        found = self._backend.get(self._history_name)
         return found and found[0]
 
     def put_history(self, content: bytes) -> None:
-        """Write ``history.json``, all or nothing."""
-        self._backend.put_document(HISTORY_NAME, [content])
+        """Write the list of earlier pointers, all or nothing."""
+        self._backend.put_document(self._history_name, [content])
 
     def move_pointer(self, pointer: Pointer, expected: Pointer | None) -> None:
         """Serve another version, if ``expected`` is still served.
 
         The backend compares, too, in the moment of the write. Raises ConflictError.
         """
-        found = self._backend.get(POINTER_NAME, MAX_POINTER_BYTES)
+        found = self._backend.get(self._pointer_name, MAX_POINTER_BYTES)
         content, state = found or (None, None)
         try:
             if (content and self._decoded(content)) != expected:
                 raise LostRaceError
-            self._backend.put_if(POINTER_NAME, pointer.encode(), state)
+            self._backend.put_if(self._pointer_name, pointer.encode(), state)
         except LostRaceError:
             served = self.pointer()
             raise ConflictError(
@@ -236,9 +260,13 @@ class ReleaseStore:
 
     def _decoded(self, content: bytes) -> Pointer:
         try:
-            return Pointer.decode(content)
+            pointer = Pointer.decode(content)
+            if pointer.channel != self.channel:
+                raise ValueError("the pointer of another channel")
         except ValueError:
-            raise StoreError(f"{self.name}/{POINTER_NAME} is damaged") from None
+            where = f"{self._backend.name}/{self._pointer_name}"
+            raise StoreError(f"{where} is damaged") from None
+        return pointer
 
     def _may_be_served(self, version: str) -> bool:
         """Return whether readers may see a version: only where that matters."""

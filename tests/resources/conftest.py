@@ -25,6 +25,7 @@ from resources.settings import read_settings
 from resources.stores.bucket.location import read_location
 from resources.stores.bucket.objects import Bucket
 from resources.stores.directory import Directory
+from resources.stores.pointer import LIVE
 from resources.stores.release_store import ReleaseStore
 from resources.workers import pool
 from tests.left_out import administrators_program, reason_against_disk
@@ -35,6 +36,7 @@ from tests.resources.faulty_proxy import FaultyProxy, forward_to
 PROJECT = Path(__file__).parents[2]
 
 BUCKET = "games"
+GUARDED = ("sync", "publish", "promote", "rollout")
 OLD_FILES = {"a.json": b"{}", "img/b.png": b"picture", "img/c.png": b"other picture"}
 NEW_FILES = {**OLD_FILES, "a.json": b'{"new": 1}', "snd/d.mp3": b"sound"}
 
@@ -100,7 +102,7 @@ class Game:
         """Give the command line. A game of three files has no change that the guard
         would let pass, so it is off where a test doesn't ask for it."""
         guard = ()
-        if arguments[:1] in (("sync",), ("publish",)) and not self.has_guard:
+        if arguments[0] in GUARDED and not self.has_guard:
             guard = ("--guard", "100")
         return [sys.executable, "-m", "resources", *arguments, *guard]
 
@@ -134,8 +136,8 @@ class Game:
         assert (result.returncode, result.stderr) == (0, "")
         return result.stdout.splitlines()
 
-    def open_store(self, platform="ios"):
-        return ReleaseStore(Directory(self.store / platform))
+    def open_store(self, platform="ios", channel=LIVE):
+        return ReleaseStore(Directory(self.store / platform), channel)
 
     def served(self, platform="ios"):
         """Give path and content of all that the pointer serves, or None."""
@@ -222,9 +224,9 @@ class GameInBucket(Game):
         self.environment |= kind.environment(proxy.url)
         self.environment["RESOURCE_STORE"] = self.location + options
 
-    def open_store(self, platform="ios"):
+    def open_store(self, platform="ios", channel=LIVE):
         settings = read_settings(self.environment, source=None, store=None)
-        return settings.open_store(platform)
+        return settings.open_store(platform, channel)
 
     def bucket(self, platform="ios"):
         """Give the platform's part of the bucket, to look at it and to harm it."""

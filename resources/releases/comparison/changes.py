@@ -25,8 +25,8 @@ from resources.releases.comparison.differences import (
     count_downloads,
     find_differences,
 )
-from resources.releases.history import served_before
 from resources.releases.plan import Plan, make_plan
+from resources.releases.pointers.history import served_before
 from resources.releases.published import PublishedRelease
 from resources.releases.safeguards.guard import Loss, count_loss
 from resources.releases.source import open_release

@@ -15,7 +15,7 @@ from resources.errors import (
 )
 from resources.manifests.cocos_version import MAX_NUMBER, compare_versions
 from resources.manifests.third_party import shown
-from resources.releases.history import served_before
+from resources.releases.pointers.history import served_before
 from resources.releases.published import PublishedRelease
 from resources.releases.safeguards.cocos_release import (
     GameRelease,
@@ -46,6 +46,22 @@ def require_content(release: GameRelease, rules: Rules) -> None:
     raise InputError(
         f"the manifest of {release.version} of {release.platform} lists no file of the"
         " game. If that is meant, run it with --allow-empty"
+    )
+
+
+def require_no_other_rollout(
+    platform: str, version: str, served: Pointer | None
+) -> None:
+    """Raise InputError where players are getting another version step by step: what
+    becomes of that has to be said first."""
+    rollout = served.rollout if served else None
+    if rollout is None or version in (served and served.version, rollout.version):
+        return
+    other = f"rollout {rollout.version}"
+    raise InputError(
+        f"{rollout.version} is being rolled out on {platform}, to {rollout.percent} %"
+        f" of the players: complete that ({other} --percent 100) or end it"
+        f" ({other} --halt) before {version}"
     )
 
 

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from resources.releases.history import note_replaced
 from resources.releases.past import goes_back_to, read_past, spans_of
+from resources.releases.pointers.history import note_replaced
 from resources.settings import read_settings
 from resources.stores.pointer import Pointer
 

@@ -7,9 +7,9 @@ import pytest
 
 from resources.errors import ConflictError, DifferenceError, MissingFileError
 from resources.releases.plan import make_plan
+from resources.releases.pointers.rollback import roll_back
 from resources.releases.prune import prune
 from resources.releases.published import open_published
-from resources.releases.rollback import roll_back
 from resources.releases.source import open_release
 from resources.releases.sync_platforms import PlatformSync, sync_platforms
 from resources.report import Report

@@ -2,52 +2,89 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from typing import NamedTuple
 
 from resources.errors import ConflictError, DifferenceError
 from resources.platforms import all_platforms
 from resources.releases.check import Problems, find_problems
+from resources.releases.pointers.moves import (
+    all_locked,
+    point_to,
+    published_line,
+    served_note,
+)
 from resources.releases.published import PublishedRelease, open_published
 from resources.releases.safeguards.acceptance import (
     Rules,
     require_acceptable,
     require_content,
+    require_no_other_rollout,
 )
 from resources.releases.safeguards.budget import Budget, require_affordable
 from resources.releases.safeguards.guard import require_similar
-from resources.releases.sync import note_served, point_to, published_line
 from resources.report import Report
 from resources.stores.pointer import Pointer
 from resources.stores.release_store import ReleaseStore
 
+Move = Callable[[str, ReleaseStore, Pointer | None, str], None]
+
+
+class Checks(NamedTuple):
+    """What a version has to pass before anybody gets it."""
+
+    guard_percent: int
+    budget: Budget
+    rules: Rules
+
 
 def publish(
+    version: str, stores: dict[str, ReleaseStore], report: Report, checks: Checks
+) -> None:
+    """Serve ``version`` to all players of every platform of ``stores``, or change
+    nothing. Raises as ``serve``."""
+
+    def move(
+        platform: str, store: ReleaseStore, before: Pointer | None, digest: str
+    ) -> None:
+        if before is not None and before.version == version:
+            report.note(platform, **served_note(version, None, store))
+            report.line(f"Nothing to do: {version} is already published.")
+            return
+        point_to(platform, version, digest, store, before)
+        report.note(platform, **served_note(version, before, store))
+        report.line(published_line(version, before, store))
+
+    serve(version, stores, report, checks, move)
+
+
+def serve(
     version: str,
     stores: dict[str, ReleaseStore],
     report: Report,
-    *,
-    guard_percent: int,
-    budget: Budget,
-    rules: Rules,
+    checks: Checks,
+    move: Move,
 ) -> None:
-    """Serve ``version`` on every platform of ``stores``, or change nothing.
+    """Move the pointers of all ``stores`` by ``move``, or change nothing.
 
     First it is compared with what is served, see ``acceptance``, ``guard`` and
     ``budget``, and every file of every platform is looked for, by its size; then all
-    stores are locked; then the pointers move, one after the other.
+    stores are locked; then the pointers move, one after the other. ``move`` gets the
+    platform, its store, what that serves, and the digest of the version's manifest.
     Raises InputError when a store doesn't have the version or it is refused,
     DifferenceError when files are missing, ConflictError when another publisher is at
     work.
     """
+    rules = checks.rules
     guarded_against = {name: store.pointer() for name, store in stores.items()}
     for name, store in stores.items():
         release = open_published(store, name, version)
+        require_no_other_rollout(name, version, guarded_against[name])
         require_acceptable(release, store, guarded_against[name], rules)
         require_similar(
-            release.manifest, store, guard_percent, own_name=rules.manifest_name
+            release.manifest, store, checks.guard_percent, own_name=rules.manifest_name
         )
-        require_affordable(release.manifest, store, budget)
+        require_affordable(release.manifest, store, checks.budget)
         require_content(release, rules)
     require_complete(version, stores, report)
     with all_locked(stores) as served:
@@ -60,15 +97,8 @@ def publish(
         for name, store in stores.items():
             if len(stores) > 1:
                 report.line(f"Publishing {all_platforms()[name]}...")
-            before = served[name]
-            if before is not None and before.version == version:
-                report.note(name, served=version)
-                report.line(f"Nothing to do: {version} is already published.")
-                continue
             digest = open_published(store, name, version).manifest.sha256
-            point_to(version, digest, store, before)
-            note_served(name, version, before, report)
-            report.line(published_line(version, before))
+            move(name, store, served[name], digest)
 
 
 def require_complete(
@@ -79,18 +109,6 @@ def require_complete(
     report.expect(sum(release.manifest.header.files for release in releases))
     for release in releases:
         _require_files(release, stores[release.platform], report)
-
-
-@contextmanager
-def all_locked(stores: dict[str, ReleaseStore]) -> Iterator[dict[str, Pointer | None]]:
-    """Be the only publisher to all stores, and give the pointer of each platform.
-
-    Raises ConflictError when there is another publisher.
-    """
-    with ExitStack() as locks:
-        for store in stores.values():
-            locks.enter_context(store.lock())
-        yield {name: store.pointer() for name, store in stores.items()}
 
 
 def _require_files(

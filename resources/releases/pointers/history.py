@@ -31,6 +31,14 @@ def note_replaced(pointer: Pointer, store: ReleaseStore) -> None:
     store.put_history(text.encode())
 
 
+def next_serial(pointer: Pointer | None, store: ReleaseStore) -> int:
+    """Return the number of the next move: above that of every pointer before, also of
+    one that was lost, or written when nobody counted."""
+    before = read_history(store) or []
+    counted = [*before, *([pointer] if pointer else [])]
+    return max([len(counted), *(each.serial for each in counted)]) + 1
+
+
 def served_before(pointer: Pointer, store: ReleaseStore) -> list[Pointer]:
     """Return what was served before ``pointer``, which is served now; oldest first.
 

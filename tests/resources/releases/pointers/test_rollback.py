@@ -107,11 +107,18 @@ def test_the_pointer_says_when_it_moved_by_which_task_and_from_where(two_platfor
     values = json.loads((game.store / "ios/current.json").read_text())
     assert list(values) == [
         "format",
+        "platform",
+        "channel",
         "version",
+        "sha256",
         "manifestSha256",
+        "serial",
         "previous",
         "publishedAt",
         "taskId",
+        "rollout",
+        "expires",
+        "signature",
     ]
     assert values["previous"] == "v885"
     assert values["taskId"] == "a-task"
@@ -121,14 +128,16 @@ def test_the_pointer_says_when_it_moved_by_which_task_and_from_where(two_platfor
 def test_a_pointer_of_an_older_release_is_still_read(two_platforms):
     game = two_platforms
     path = game.store / "ios/current.json"
-    values = json.loads(path.read_text())
-    del values["publishedAt"], values["taskId"]
-    path.write_text(json.dumps(values))
+    names = ("version", "manifestSha256", "previous")
+    values = {name: json.loads(path.read_text())[name] for name in names}
+    path.write_text(json.dumps({"format": "release-pointer/1", **values}))
     assert game.open_store().pointer() == Pointer(
         "v885", values["manifestSha256"], previous="v884"
     )
     game.lines("rollback", "v884", "--platform", "ios")
     assert game.served()[0] == "v884"
+    # Nobody counted so far: one pointer in the list, and the one that was read.
+    assert game.open_store().pointer().serial == 3
 
 
 def test_mending_what_is_served_keeps_when_and_after_which_it_was_published(

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from resources.errors import InputError
-from resources.releases.history import served_before
-from resources.releases.publish import all_locked, require_complete
+from resources.releases.pointers.history import served_before
+from resources.releases.pointers.moves import (
+    all_locked,
+    halted_line,
+    point_to,
+    served_note,
+)
+from resources.releases.pointers.publish import require_complete
 from resources.releases.published import open_published
-from resources.releases.sync import note_served, point_to
 from resources.report import Report
 from resources.stores.pointer import Pointer
 from resources.stores.release_store import ReleaseStore
@@ -32,13 +37,17 @@ def roll_back(version: str, stores: dict[str, ReleaseStore], report: Report) -> 
             _require_served_before(name, wanted, served[name], store)
         for name, store in stores.items():
             before = served[name]
-            if before is None or before.version == version:
-                report.note(name, served=version)
+            rollout = before and before.rollout
+            if before is None or (before.version == version and not rollout):
+                report.note(name, **served_note(version, None, store))
                 report.line(f"Nothing to do: {name} serves {version} already.")
                 continue
-            point_to(version, digests[name], store, before)
-            note_served(name, version, before, report)
-            report.line(f"Rolled back {name}: {before.version} -> {version}")
+            point_to(name, version, digests[name], store, before)
+            report.note(name, **served_note(version, before, store))
+            if rollout:
+                report.line(halted_line(name, rollout, version))
+            if before.version != version:
+                report.line(f"Rolled back {name}: {before.version} -> {version}")
 
 
 def _require_served_before(

@@ -1,0 +1,49 @@
+"""``python -m resources publish``, ``promote``, ``rollout`` and ``rollback``: what
+moves pointers and sends no file."""
+
+from __future__ import annotations
+
+import argparse
+
+from resources.commands.sync import checks_of
+from resources.errors import InputError
+from resources.report import Report
+from resources.settings import Settings
+
+
+def move_pointers(
+    options: argparse.Namespace,
+    settings: Settings,
+    platforms: list[str],
+    report: Report,
+) -> int:
+    """Run one of these commands, and return its exit code."""
+    stores = {name: settings.open_store(name, options.channel) for name in platforms}
+    if options.command == "publish":
+        from resources.releases.pointers.publish import publish
+
+        publish(options.version, stores, report, checks_of(options))
+    elif options.command == "promote":
+        from resources.releases.pointers.promote import promote
+
+        if options.origin == options.channel:
+            raise InputError(
+                f"--from and --to are both {options.origin}: name two channels"
+            )
+        origins = {name: store.on(options.origin) for name, store in stores.items()}
+        promote(options.version, origins, stores, report, checks_of(options))
+    elif options.command == "rollout":
+        from resources.releases.pointers.rollout import halt, roll_out
+
+        if options.halt == "yes":
+            halt(options.version, stores, report)
+        elif options.percent is None:
+            raise InputError("rollout needs --percent SHARE or --halt")
+        else:
+            checks = checks_of(options)
+            roll_out(options.version, stores, report, checks, parts=options.percent)
+    else:
+        from resources.releases.pointers.rollback import roll_back
+
+        roll_back(options.version, stores, report)
+    return 0

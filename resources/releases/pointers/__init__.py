@@ -1,0 +1,1 @@
+"""What moves a channel's pointer: publish, promote, rollout, rollback."""

@@ -1,0 +1,106 @@
+"""Moves of a channel's pointer: the one moment in which players get something else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+
+from resources.releases.pointers.history import next_serial, note_replaced
+from resources.stores.pointer import LIVE, Pointer, Rollout
+from resources.stores.release_store import ReleaseStore
+
+MAX_TASK_ID = 64  # characters; the service's are 36
+
+
+@contextmanager
+def all_locked(stores: dict[str, ReleaseStore]) -> Iterator[dict[str, Pointer | None]]:
+    """Be the only publisher to all stores, and give the pointer of each platform.
+
+    Raises ConflictError when there is another publisher.
+    """
+    with ExitStack() as locks:
+        for store in stores.values():
+            locks.enter_context(store.lock())
+        yield {name: store.pointer() for name, store in stores.items()}
+
+
+def point_to(
+    platform: str,
+    version: str,
+    sha256: str,
+    store: ReleaseStore,
+    expected: Pointer | None,
+) -> None:
+    """Serve a sealed version to everybody, if ``expected`` is still served. Needs the
+    lock.
+
+    ``sha256`` is the digest that its manifest ends with. A version that is served
+    already stays so, since when and after which included. A rollout ends.
+    """
+    if expected is not None and expected[:2] == (version, sha256):
+        if expected.rollout is not None:
+            _move(platform, expected._replace(rollout=None), store, expected)
+        return
+    previous = expected.version if expected is not None else None
+    if expected is not None and previous == version:
+        previous = expected.previous
+    moved = Pointer(version, sha256, previous=previous, published_at=now())
+    _move(platform, moved, store, expected)
+
+
+def point_some_to(
+    platform: str, rollout: Rollout, store: ReleaseStore, expected: Pointer
+) -> None:
+    """Serve a sealed version to a share of the players, if ``expected`` is still
+    served. Needs the lock."""
+    _move(platform, expected._replace(rollout=rollout), store, expected)
+
+
+def now() -> str:
+    """Return the time as pointers have it."""
+    moment = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return moment.replace("+00:00", "Z")
+
+
+def served_note(
+    version: str, before: Pointer | None, store: ReleaseStore
+) -> dict[str, str | None]:
+    """Return for programs which version is served now, and which was before it, if
+    another was."""
+    where = {"served": version}
+    if store.channel != LIVE:
+        where = {"channel": store.channel, "onChannel": version}
+    return {**where, **({"previous": before.version} if before else {})}
+
+
+def published_line(version: str, previous: Pointer | None, store: ReleaseStore) -> str:
+    """Return which version is served now, and which was before."""
+    where = "" if store.channel == LIVE else f" on {store.channel}"
+    if previous is None or previous.version == version:
+        return f"Published {version}{where}."
+    return f"Published {version}{where} (was {previous.version})."
+
+
+def halted_line(platform: str, rollout: Rollout, version: str) -> str:
+    """Return that a rollout ended, and what all players get now."""
+    return (
+        f"Halted the rollout of {rollout.version} on {platform}, at"
+        f" {rollout.percent} %: all players get {version}."
+    )
+
+
+def _move(
+    platform: str, pointer: Pointer, store: ReleaseStore, expected: Pointer | None
+) -> None:
+    serial = next_serial(expected, store)
+    if expected is not None:
+        note_replaced(expected, store)
+    moved = pointer._replace(
+        platform=platform,
+        channel=store.channel,
+        serial=serial,
+        task_id=os.environ.get("TASK_ID", "")[:MAX_TASK_ID] or None,
+    )
+    store.move_pointer(moved, expected)
