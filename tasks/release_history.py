@@ -15,7 +15,7 @@ from django.utils.dateparse import parse_datetime
 
 from resources.releases import past
 from resources.releases.current import all_platforms
-from resources.releases.past import Pointer, read_past
+from resources.releases.past import Pointer, Rollout, read_past
 from tasks import releases
 from tasks.patient_reader import PatientReader
 from tasks.releases import error_of, read_own, served_within
@@ -36,6 +36,7 @@ class Span:
     is_live: bool
     is_rollback: bool
     is_first: bool
+    rollouts: tuple[Rollout, ...]
     number: int  # grows with time, whatever clocks say; it stays a span's own
 
 
@@ -125,5 +126,6 @@ def _span(span: past.Span, since: datetime | None, number: int) -> Span:
         is_live=span.is_live,
         is_rollback=span.is_rollback,
         is_first=span.is_first,
+        rollouts=span.rollouts,
         number=number,
     )

@@ -13,7 +13,14 @@ from typing import Any, Protocol, TypeVar
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from resources.releases.current import Served, all_platforms, read_served
+from resources.releases.current import (
+    LIVE,
+    Pointer,
+    Rollout,
+    Served,
+    all_platforms,
+    read_served,
+)
 from tasks.patient_reader import READ_SECONDS, PatientReader, wait_for_all
 
 FRESH_SECONDS = 3.0  # so long one reading answers whoever asks
@@ -68,20 +75,41 @@ def read_own(read: Callable[[str, Mapping[str, str]], Answer], platform: str) ->
     return found
 
 
-def release_of(platform: str, served: Served | None) -> dict[str, Any]:
-    """One platform's entry in the answer."""
-    pointer = served.pointer if served else None
-    entry: dict[str, Any] = {
+def live_release(platform: str, served: Served | None) -> dict[str, Any]:
+    """Return what one platform serves to its players, as the answer has it."""
+    entry = _release(platform, LIVE, served, served.pointer if served else None)
+    if error := error_of(served):
+        entry["error"] = error
+    return entry
+
+
+def _release(
+    platform: str, channel: str, served: Served | None, pointer: Pointer | None
+) -> dict[str, Any]:
+    """Return one channel's entry in the answer."""
+    totals = served.totals.get(pointer.version) if served and pointer else None
+    rollout = pointer.rollout if pointer else None
+    return {
         "platform": platform,
+        "channel": channel,
         "version": pointer.version if pointer else None,
         "since": pointer.published_at if pointer else None,
         "previous": pointer.previous if pointer else None,
         "taskId": pointer.task_id if pointer else None,
         "manifestSha256": pointer.manifest_sha256 if pointer else None,
+        "serial": (pointer.serial or None) if pointer else None,
+        "rollout": rollout and rollout_json(rollout),
+        "signedBy": None,
+        "files": totals.files if totals else None,
+        "size": totals.total_bytes if totals else None,
     }
-    if error := error_of(served):
-        entry["error"] = error
-    return entry
+
+
+def rollout_json(rollout: Rollout) -> dict[str, Any]:
+    """Return what the API says of a rollout: not the salt, by which players could tell
+    who else is in it."""
+    names = ("version", "percent", "since")
+    return {name: getattr(rollout, name) for name in names}
 
 
 def error_of(answer: HasProblem | None) -> str:
@@ -94,11 +122,17 @@ def error_of(answer: HasProblem | None) -> str:
 def releases_within(
     seconds: float = READ_SECONDS, *, fresh_seconds: float | None = None
 ) -> list[dict[str, Any]]:
-    """Each platform's entry, from what its store says within this time, or said so
-    many seconds ago (FRESH_SECONDS)."""
+    """Return what each platform's live channel serves, and then what the others do,
+    from what its store says within this time, or said so many seconds ago
+    (FRESH_SECONDS)."""
     fresh_seconds = FRESH_SECONDS if fresh_seconds is None else fresh_seconds
     served = served_within(seconds, list(all_platforms()), fresh_seconds)
-    return [release_of(name, each) for name, each in served.items()]
+    return [live_release(name, each) for name, each in served.items()] + [
+        _release(name, pointer.channel, each, pointer)
+        for name, each in served.items()
+        if each is not None
+        for pointer in each.others
+    ]
 
 
 def served_within(

@@ -7,19 +7,25 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from resources.errors import EngineError
+from resources.manifests.header import HEADER_BYTES
+from resources.manifests.totals import UNKNOWN, Totals, totals_of_own
 from resources.platforms import all_platforms
 from resources.settings import read_settings
-from resources.stores.pointer import Pointer
+from resources.stores.pointer import LIVE, Pointer, Rollout
 from resources.versions import is_version
 
 if TYPE_CHECKING:
     from resources.stores.release_store import ReleaseStore
 
 __all__ = [
+    "LIVE",
+    "Pointer",
+    "Rollout",
     "Served",
     "all_platforms",
     "is_version",
@@ -28,12 +34,22 @@ __all__ = [
 ]
 
 
+MOST_TOTALS = 1000  # some 200 bytes each
+_known_totals: dict[tuple[str, str, str], Totals] = {}  # by store, version and digest
+
+
 class Served(NamedTuple):
-    """What one platform serves: None for nothing yet, and where ``problem`` says why
-    it can't be told. The problem is for a log: it may name folders."""
+    """What one platform serves on ``live``: None for nothing yet, and where ``problem``
+    says why it can't be told. The problem is for a log: it may name folders.
+
+    ``others`` are the pointers of its other channels by name; ``totals`` what the
+    manifests of all these say, by version.
+    """
 
     pointer: Pointer | None
     problem: str | None
+    others: Sequence[Pointer] = ()
+    totals: Mapping[str, Totals] = MappingProxyType({})
 
 
 def problem_of_platforms() -> str:
@@ -46,14 +62,36 @@ def problem_of_platforms() -> str:
 
 
 def read_served(platform: str, environment: Mapping[str, str]) -> Served:
-    """Read the pointer of a platform's store, which the environment names.
+    """Read the pointers of a platform's store, which the environment names.
 
     It takes as long as the store takes to answer.
     """
     try:
-        return Served(own_store(platform, environment).pointer(), None)
+        store = own_store(platform, environment)
+        pointers = [store.on(channel).pointer() for channel in store.channels()]
+        found = [pointer for pointer in pointers if pointer is not None]
+        others = [pointer for pointer in found if pointer.channel != LIVE]
+        return Served(pointers[0], None, others, _totals(store, found))
     except EngineError as error:
         return Served(None, str(error))
+
+
+def _totals(store: ReleaseStore, pointers: Sequence[Pointer]) -> dict[str, Totals]:
+    """Return what the manifests of what is served say; each is read once only, since
+    it never changes."""
+    served = {pointer[:2] for pointer in pointers}
+    new = [each for each in served if (store.name, *each) not in _known_totals]
+    beginnings = store.manifest_beginnings([each[0] for each in new], HEADER_BYTES)
+    for each, beginning in zip(new, beginnings, strict=True):
+        if beginning is not None:
+            _known_totals[(store.name, *each)] = totals_of_own(beginning)
+    found = {
+        version: _known_totals.get((store.name, version, digest), UNKNOWN)
+        for version, digest in served
+    }
+    while len(_known_totals) > MOST_TOTALS:
+        del _known_totals[next(iter(_known_totals))]
+    return found
 
 
 def own_store(platform: str, environment: Mapping[str, str]) -> ReleaseStore:

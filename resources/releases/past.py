@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import zip_longest
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby, zip_longest
 from typing import NamedTuple
 
 from resources.errors import EngineError
 from resources.releases.current import own_store
 from resources.releases.pointers.history import read_history
-from resources.stores.pointer import Pointer
+from resources.stores.pointer import Pointer, Rollout
 from resources.stores.release_store import ReleaseStore
 from resources.versions import natural_key
 
-__all__ = ["Past", "Pointer", "Span", "goes_back_to", "read_past", "spans_of"]
+__all__ = [
+    "Past",
+    "Pointer",
+    "Rollout",
+    "Span",
+    "goes_back_to",
+    "read_past",
+    "spans_of",
+]
 
 
 class Span(NamedTuple):
@@ -32,6 +40,7 @@ class Span(NamedTuple):
     is_live: bool
     is_rollback: bool  # to an older version
     is_first: bool  # of this version, as far as is known
+    rollouts: tuple[Rollout, ...]  # to some players meanwhile, each as far as it went
 
 
 class Past(NamedTuple):
@@ -64,6 +73,8 @@ def spans_of(pointers: Sequence[Pointer]) -> list[Span]:
     """Return the spans between pointers, of which the last is live, newest first."""
     spans: list[Span] = []
     seen: set[str] = set()
+    rollouts = [_rollouts(group) for group in _moves(pointers)]
+    pointers = [group[-1] for group in _moves(pointers)]
     keys = [natural_key(pointer.version) for pointer in pointers]
     for n, (pointer, following) in enumerate(zip_longest(pointers, pointers[1:])):
         version = pointer.version
@@ -80,10 +91,24 @@ def spans_of(pointers: Sequence[Pointer]) -> list[Span]:
                 is_live=following is None,
                 is_rollback=is_rollback,
                 is_first=is_known and not is_rollback and version not in seen,
+                rollouts=rollouts[n],
             )
         )
         seen.add(version)
     return spans[::-1]
+
+
+def _moves(pointers: Sequence[Pointer]) -> Iterator[list[Pointer]]:
+    """Yield the pointers that differ in their rollout alone together."""
+    return (
+        list(group)
+        for _, group in groupby(pointers, lambda each: (each[:2], each.published_at))
+    )
+
+
+def _rollouts(pointers: Sequence[Pointer]) -> tuple[Rollout, ...]:
+    found = {each.rollout.salt: each.rollout for each in pointers if each.rollout}
+    return tuple(found.values())
 
 
 def goes_back_to(spans: Sequence[Span]) -> str | None:

@@ -18,7 +18,7 @@ from tasks.keyset import Position
 from tasks.patient_reader import READ_SECONDS
 from tasks.problems import problem
 from tasks.release_history import Span, histories_within
-from tasks.releases import FRESH_SECONDS, require_platform
+from tasks.releases import FRESH_SECONDS, require_platform, rollout_json
 from tasks.timestamps import iso
 
 NO_ID = uuid.UUID(int=0)  # of a span, whose number alone says where it is
@@ -89,6 +89,7 @@ def shown(span: Span) -> dict[str, Any]:
         "previous": span.previous,
         "taskId": span.task_id,
         "manifestSha256": span.manifest_sha256,
+        "rollouts": [rollout_json(rollout) for rollout in span.rollouts],
     }
 
 

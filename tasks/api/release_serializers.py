@@ -115,6 +115,46 @@ class ChangesSerializer(ByKindSerializer):
         return {**super().get_fields(), "from": old}
 
 
+class RolloutSerializer(serializers.Serializer[Any]):
+    version = serializers.CharField()
+    percent = serializers.FloatField(help_text="of the channel's players get it")
+    since = serializers.DateTimeField(help_text="when the first of them did")
+
+
+class ReleaseSerializer(serializers.Serializer[Any]):
+    platform = serializers.CharField()
+    channel = serializers.CharField(help_text="`live`, or another one's name")
+    version = serializers.CharField(allow_null=True, help_text="null: none yet")
+    since = serializers.DateTimeField(
+        allow_null=True, help_text="when it was published, or rolled back to"
+    )
+    previous = serializers.CharField(
+        allow_null=True, help_text="the version that was served before"
+    )
+    taskId = serializers.CharField(
+        allow_null=True, help_text="the task that published it; null: no task did"
+    )
+    manifestSha256 = serializers.CharField(allow_null=True)
+    serial = serializers.IntegerField(
+        allow_null=True, help_text="grows with each move of the channel's pointer"
+    )
+    rollout = RolloutSerializer(
+        allow_null=True, help_text="the version that some of the players get already"
+    )
+    signedBy = serializers.CharField(
+        allow_null=True, help_text="the key that signed the pointer"
+    )
+    files = serializers.IntegerField(allow_null=True)
+    size = serializers.IntegerField(allow_null=True, help_text="of them all, in bytes")
+    error = serializers.CharField(
+        required=False, help_text="why the store could not be asked"
+    )
+
+
+class ReleasesSerializer(serializers.Serializer[Any]):
+    releases = ReleaseSerializer(many=True)
+
+
 class ReleaseSpanSerializer(serializers.Serializer[Any]):
     version = serializers.CharField()
     channel = serializers.CharField(help_text="live")
@@ -133,6 +173,10 @@ class ReleaseSpanSerializer(serializers.Serializer[Any]):
         allow_null=True, help_text="the task that published it; null: no task did"
     )
     manifestSha256 = serializers.CharField(allow_null=True)
+    rollouts = RolloutSerializer(
+        many=True,
+        help_text="what some of the players got meanwhile, each as far as it went",
+    )
 
 
 class ReleaseHistorySerializer(serializers.Serializer[Any]):

@@ -7,9 +7,8 @@ from rest_framework.response import Response
 
 from tasks.access.admission import ApiView
 from tasks.api.queries import Query
-from tasks.api.release_serializers import ChangesSerializer
+from tasks.api.release_serializers import ChangesSerializer, ReleasesSerializer
 from tasks.api.schema import described, query
-from tasks.api.serializers import ReleasesSerializer
 from tasks.catalog.task_type import ParameterErrors
 from tasks.changes import changes_within
 from tasks.releases import releases_within

@@ -288,28 +288,6 @@ class TaskTypesSerializer(serializers.Serializer[Any]):
     taskTypes = TaskTypeSerializer(many=True)  # noqa: N815
 
 
-class ReleaseSerializer(serializers.Serializer[Any]):
-    platform = serializers.CharField()
-    version = serializers.CharField(allow_null=True, help_text="null: none yet")
-    since = serializers.DateTimeField(
-        allow_null=True, help_text="when it was published, or rolled back to"
-    )
-    previous = serializers.CharField(
-        allow_null=True, help_text="the version that was served before"
-    )
-    taskId = serializers.CharField(  # noqa: N815
-        allow_null=True, help_text="the task that published it; null: no task did"
-    )
-    manifestSha256 = serializers.CharField(allow_null=True)  # noqa: N815
-    error = serializers.CharField(
-        required=False, help_text="why the store could not be asked"
-    )
-
-
-class ReleasesSerializer(serializers.Serializer[Any]):
-    releases = ReleaseSerializer(many=True)
-
-
 class QueueSerializer(serializers.Serializer[Any]):
     pending = serializers.IntegerField(min_value=0)
     running = serializers.IntegerField(min_value=0)

@@ -9,7 +9,7 @@ from django.utils.translation import gettext_noop
 from tasks.catalog.task_type import NoValue, Step, TaskType
 from tasks.patient_reader import READ_SECONDS
 from tasks.presenters.releases import title_of
-from tasks.releases import releases_within
+from tasks.releases import LIVE, releases_within
 
 ENGINE = ["-m", "resources"]
 # The engine's commands that change what lies in the store or is live, with what they
@@ -30,7 +30,8 @@ def live_now() -> list[dict[str, Any]]:
     """Return what is live on each platform, as ``GET /api/releases`` has it, but read
     now: who is asked whether production shall move has often just moved it. A store
     that doesn't say it in time has an ``error``, and never what it said before."""
-    return releases_within(READ_SECONDS, fresh_seconds=0.0)
+    found = releases_within(READ_SECONDS, fresh_seconds=0.0)
+    return [entry for entry in found if entry["channel"] == LIVE]
 
 
 def consequence_of(

@@ -29,6 +29,9 @@ LABELS = {
     "copied": gettext_noop("copied files"),
     "served": gettext_noop("now live"),
     "previous": gettext_noop("previously live"),
+    "channel": gettext_noop("channel"),
+    "onChannel": gettext_noop("now on the channel"),
+    "rollout": gettext_noop("rollout"),
     "objectsRemoved": gettext_noop("removed objects"),
     "bytesRemoved": gettext_noop("space freed"),
 }

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from django.utils import timezone
 
@@ -15,6 +16,7 @@ from tasks.presenters.releases import PATIENCE_SECONDS, title_of
 from tasks.presenters.ribbon import Ribbon, Window, ribbon_of
 from tasks.presenters.wording import ago_text
 from tasks.release_history import History, histories_within
+from tasks.releases import LIVE, Served, served_within
 from tasks.versions import versions_within
 
 CHOICES = 50  # versions that can be compared
@@ -22,11 +24,21 @@ ROWS = 12  # of a platform's moves, until all are asked for
 ROLLBACK, FIRST = "rollback", "full-sync"  # types of the product's own
 
 
+class ChannelLine(NamedTuple):
+    """What a channel gives its players beside what is live: the version of another
+    channel, or one that some of its players get."""
+
+    channel: str
+    version: str
+    percent: int | float | None  # None: all of the channel
+
+
 @dataclass(frozen=True)
 class ReleasePanel:
     """One platform."""
 
     history: History
+    channels: list[ChannelLine]
     rows: list[SpanRow]  # the newest, or all
     ribbon: Ribbon
     versions: list[str]  # that can be compared, newest first
@@ -72,6 +84,7 @@ def release_panels(actor: Actor, days: int, whole: str = "") -> list[ReleasePane
     now = timezone.now()
     window = Window.ending(now, days)
     histories = histories_within(PATIENCE_SECONDS).values()
+    served = served_within(0.0, [history.platform for history in histories])
     there_are = _versions(history.platform for history in histories)
     tasks = tasks_of(
         span
@@ -82,6 +95,7 @@ def release_panels(actor: Actor, days: int, whole: str = "") -> list[ReleasePane
     return [
         ReleasePanel(
             history,
+            channel_lines(served[history.platform]),
             rows_of(
                 history.spans[: None if history.platform == whole else ROWS],
                 tasks,
@@ -94,6 +108,21 @@ def release_panels(actor: Actor, days: int, whole: str = "") -> list[ReleasePane
         )
         for history in histories
     ]
+
+
+def channel_lines(served: Served | None) -> list[ChannelLine]:
+    """Return what is said beneath the live version: the rollouts that are under way,
+    and what other channels serve."""
+    if served is None:
+        return []
+    lines = []
+    for pointer in filter(None, [served.pointer, *served.others]):
+        if pointer.channel != LIVE:
+            lines.append(ChannelLine(pointer.channel, pointer.version, None))
+        if rollout := pointer.rollout:
+            line = ChannelLine(pointer.channel, rollout.version, rollout.percent)
+            lines.append(line)
+    return lines
 
 
 def _versions(platforms: Iterable[str]) -> dict[str, list[str]]:

@@ -58,6 +58,7 @@ def test_each_span_says_from_when_to_when_by_which_task_and_after_what(program, 
         "previous": "v885",
         "taskId": "task-2",
         "manifestSha256": "a" * 64,
+        "rollouts": [],
     }
     assert (oldest["since"], oldest["until"]) == (
         "2025-11-26T12:00:00.000Z",

@@ -14,7 +14,10 @@ from tasks import patient_reader, releases
 from tests.tasks.api.answers import problem_of
 
 PLATFORMS = ("ios", "android", "facebook")
-NOTHING = dict.fromkeys(("version", "since", "previous", "taskId", "manifestSha256"))
+NAMES = (
+    "version since previous taskId manifestSha256 serial rollout signedBy files size"
+)
+NOTHING = {"channel": "live", **dict.fromkeys(NAMES.split())}
 
 
 @pytest.fixture(autouse=True)
@@ -55,6 +58,7 @@ def test_each_platform_says_what_it_serves_since_when_and_by_which_task(program,
     write_pointer(store, "android", version="v1", previous=None)  # of an older release
     found = entries(program)
     assert found["ios"] == {
+        **NOTHING,
         "version": "v885",
         "since": "2025-11-26T10:30:01.234Z",
         "previous": "v884",
@@ -84,6 +88,35 @@ def test_what_the_engine_publishes_is_what_is_shown(program, store, tmp_path):
     assert found["facebook"]["taskId"] == "one-task"
     moment = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
     assert re.fullmatch(moment, found["facebook"]["since"])
+
+
+def test_live_channels_come_first_with_their_rollouts_and_then_the_others(
+    program, store, tmp_path
+):
+    environment = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path)}
+    for arguments in (
+        ("demo",),
+        ("sync", "v885", "--platform", "ios", "--channel", "beta"),
+        ("rollout", "v885", "--platform", "ios", "--percent", "2.5"),
+    ):
+        command = [sys.executable, "-m", "resources", *arguments]
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+    found = program.get("/api/releases").json()["releases"]
+    assert [(each["platform"], each["channel"]) for each in found] == [
+        ("ios", "live"),
+        ("android", "live"),
+        ("facebook", "live"),
+        ("ios", "beta"),
+    ]
+    live, *_, beta = found
+    assert (live["version"], live["serial"], live["files"]) == ("v884", 2, 1241)
+    rollout = live["rollout"]
+    assert (rollout["version"], rollout["percent"]) == ("v885", 2.5)
+    assert set(rollout) == {"version", "percent", "since"}
+    assert (beta["version"], beta["serial"], beta["files"]) == ("v885", 1, 1245)
+    assert beta["size"] > live["size"]
+    span = program.get("/api/releases/ios/history").json()["history"][0]
+    assert (span["version"], span["rollouts"]) == ("v884", [rollout])
 
 
 @pytest.mark.parametrize(

@@ -54,13 +54,18 @@ def test_the_built_in_types_are_those_promised():
         "full-sync",
         "check-store",
         "repair",
+        "publish",
+        "promote",
+        "rollout",
+        "halt-rollout",
         "rollback",
         "prune",
     ]
+    asking = {"publish", "promote", "rollout", "halt-rollout", "rollback", "prune"}
     for name, kind in types.items():
         given = {} if name == "prune" else {"version": "v885"}
         assert kind.validated(given).items() >= given.items()
-        assert kind.confirm == (name in {"rollback", "prune"})
+        assert kind.confirm == (name in asking)
         assert not kind.hidden
     assert types["check-integrity"].validated({"version": "v885"}) == {
         "version": "v885"

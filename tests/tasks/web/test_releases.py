@@ -121,6 +121,7 @@ def test_it_offers_to_go_back_to_the_version_before(admin, store):
     assert {field.name: field.value for field in chosen.fields} == {
         "version": "v884",
         "platforms": "ios",
+        "channel": "live",
     }
 
 
