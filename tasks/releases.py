@@ -23,6 +23,23 @@ from resources.releases.current import (
 )
 from tasks.patient_reader import READ_SECONDS, PatientReader, wait_for_all
 
+__all__ = [
+    "FRESH_SECONDS",
+    "LIVE",
+    "HasProblem",
+    "Served",
+    "UnknownPlatform",
+    "engine_environment",
+    "error_of",
+    "live_release",
+    "read_own",
+    "reader",
+    "releases_within",
+    "require_platform",
+    "rollout_json",
+    "served_within",
+]
+
 FRESH_SECONDS = 3.0  # so long one reading answers whoever asks
 
 logger = logging.getLogger(__name__)

@@ -34,9 +34,10 @@ def note_replaced(pointer: Pointer, store: ReleaseStore) -> None:
 def next_serial(pointer: Pointer | None, store: ReleaseStore) -> int:
     """Return the number of the next move: above that of every pointer before, also of
     one that was lost, or written when nobody counted."""
-    before = read_history(store) or []
-    counted = [*before, *([pointer] if pointer else [])]
-    return max([len(counted), *(each.serial for each in counted)]) + 1
+    pointers = read_history(store) or []
+    if pointer is not None and pointers[-1:] != [pointer]:
+        pointers = [*pointers, pointer]
+    return max([len(pointers), *(each.serial for each in pointers)]) + 1
 
 
 def served_before(pointer: Pointer, store: ReleaseStore) -> list[Pointer]:

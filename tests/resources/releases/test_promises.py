@@ -135,8 +135,12 @@ def test_a_kill_between_any_two_steps_of_a_clone_leaves_nothing_half(disk):
 
 @pytest.mark.parametrize(
     ("command", "version"),
-    [(("publish", "v885"), "v885"), (("rollback", "v883"), "v883")],
-    ids=["publish", "rollback"],
+    [
+        (("publish", "v885"), "v885"),
+        (("promote", "--from", "beta"), "v885"),
+        (("rollback", "v883"), "v883"),
+    ],
+    ids=["publish", "promote", "rollback"],
 )
 def test_a_kill_while_the_pointer_moves_leaves_the_old_one_or_the_new(
     published_game, command, version
@@ -145,12 +149,28 @@ def test_a_kill_while_the_pointer_moves_leaves_the_old_one_or_the_new(
     game.build("v883", OLD)
     for older in ("v883", "v884"):
         game.lines("sync", older, "--platform", "ios", "--allow-older")
-    game.lines(*SYNC, "--no-pointer")
+    game.lines(*SYNC, "--channel", "beta")
     for code, _ in disturbed(game, "kill", *command, "--platform", "ios"):
         assert game.served()[0] in ("v884", version)
         game.lines(*command, "--platform", "ios")
         assert game.served()[0] == version
         assert code in (-signal.SIGKILL, 0)
+
+
+def test_a_kill_while_a_rollout_grows_leaves_the_old_share_or_the_new(published_game):
+    game = published_game
+    game.lines(*SYNC, "--no-pointer")
+    game.lines("rollout", "v885", "--platform", "ios", "--percent", "5")
+    before = game.open_store().pointer()
+    grow = ("rollout", "v885", "--platform", "ios", "--percent", "25")
+    for code, _ in disturbed(game, "kill", *grow):
+        assert code in (-signal.SIGKILL, 0)
+        pointer = game.open_store().pointer()
+        assert pointer.rollout.parts in (500, 2500)
+        game.lines(*grow)
+        pointer = game.open_store().pointer()
+        assert pointer.rollout == before.rollout._replace(parts=2500)
+        assert pointer.serial == before.serial + 1
 
 
 def test_a_kill_between_any_two_writes_of_a_prune_leaves_nothing_half(published_game):
