@@ -50,6 +50,10 @@ def consequence_of(
         names = _listed(map(title_of, on))
         version = params.get("version", "")
         what = _(DOES[verb]).format(platforms=names, version=version)
+        if channels := _other_channels(commands):
+            what = _("{what}, on the channel {channel}").format(
+                what=what, channel=_listed(sorted(channels))
+            )
     elif all(command and _verb_of(command) in ONLY_LOOKS for command in commands):
         what, on = _("It publishes nothing"), platforms
     else:
@@ -62,15 +66,17 @@ def consequence_of(
 def published_platforms(
     kind: TaskType, params: Mapping[str, str], platforms: Sequence[str]
 ) -> list[str]:
-    """Return those to which a task brings a version. Where a form is not filled in yet,
-    the defaults stand for what is missing."""
+    """Return those to whose players a task brings a version. Where a form is not filled
+    in yet, the defaults stand for what is missing."""
     defaults = {each.name: each.default for each in kind.params if each.default}
     values = {**defaults, **params}
     commands = [_engine_command(step, kind, values) for step in kind.steps]
     bringing = [
         command
         for command in commands
-        if command and _verb_of(command) in ("publish", "upload")
+        if command
+        and _verb_of(command) in ("publish", "upload")
+        and not _other_channels([command])
     ]
     on = {
         name
@@ -112,6 +118,14 @@ def _platforms_of(
         own = _values_of(command, "--platform")
         named |= set(platforms) if not own or "all" in own else own
     return [name for name in platforms if name in named]
+
+
+def _other_channels(commands: Iterable[Sequence[str]]) -> set[str]:
+    """Return the channels other than ``live`` that commands serve something on."""
+    named: set[str] = set()
+    for command in commands:
+        named |= _values_of(command, "--channel") | _values_of(command, "--to")
+    return named - {LIVE}
 
 
 def _values_of(command: Sequence[str], option: str) -> set[str]:

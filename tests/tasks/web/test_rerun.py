@@ -83,6 +83,17 @@ LIVE = [
             "It makes v885 live again on iOS; live now: v886.",
         ),
         (
+            "sync-native",
+            {"version": "v887", "channel": "beta"},
+            "It publishes to iOS, Android, on the channel beta; live now: iOS v886, "
+            "Android: nothing.",
+        ),
+        (
+            "promote",
+            {"version": "v887", "platforms": "ios"},
+            "It changes what is live on iOS; live now: v886.",
+        ),
+        (
             "prune",
             {"platforms": "ios"},
             "It removes old versions from iOS; live now: v886.",
