@@ -34,6 +34,8 @@ class Version(NamedTuple):
     rank: int  # 0, 1, and then 2 at the end, or 2, 3 and 4 in a second attempt
     changes: int  # in its trail
     cancel: int  # 1 where it was asked for, 2 where it was forced
+    # Of the summary. It has fewer only behind a change: a step that is tried again.
+    summary_bytes: int = 0
 
     @classmethod
     def of(
@@ -42,11 +44,13 @@ class Version(NamedTuple):
         attempt: int,
         cancel_requested_at: Any,
         cancel_forced: bool,
+        summary_bytes: int | None,
         trail: list[Any],
     ) -> "Version":
         rank = RANKS.get(Task.Status(status), ENDED_RANK) + 2 * (attempt - 1)
         is_asked = cancel_requested_at is not None
-        return cls(rank, len(trail), is_asked + (is_asked and cancel_forced))
+        cancel = is_asked + (is_asked and cancel_forced)
+        return cls(rank, len(trail), cancel, summary_bytes or 0)
 
     @classmethod
     def of_task(cls, task: Task) -> "Version":

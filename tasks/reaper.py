@@ -226,6 +226,8 @@ def _what_follows(task: Task, now: datetime) -> tuple[str, str, str, dict[str, A
             "step_index": 0,
             "step_name": "",
             "stalled_since": None,
+            "summary": None,
+            "summary_bytes": None,
         }
         text = f"{loss} The task goes back to the queue."
         return "info", text, Task.Status.PENDING, again

@@ -31,7 +31,8 @@ def describe(
 
     ``logs``: the newest few lines; in the stream they stay away, because there every
     line is an event of its own. ``waiting``: what ``waiting_for_all`` said of several
-    tasks; without it, it is asked of this one.
+    tasks; without it, it is asked of this one. Whoever tells of one task alone adds
+    what ``summary_of()`` returns.
     """
     if waiting is None:
         waiting = waiting_for_all([task])
@@ -59,12 +60,19 @@ def describe(
         "pinned": task.pinned,
         "rerunOf": str(task.rerun_of_id) if task.rerun_of_id else None,
         "result": task.result,
+        "summary": None,
+        "summaryBytes": task.summary_bytes or 0,
         "error": task.error,
         "errorCode": task.error_reason and task.error_reason["code"],
         "errorParams": task.error_reason and task.error_reason["params"],
         "logCount": task.last_seq,
         "logs": list(logs),
     }
+
+
+def summary_of(task: Task) -> str | None:
+    """Return the Markdown that a task's steps wrote, read where there is any."""
+    return task.summary if task.summary_bytes else None
 
 
 def urls_of(task: Task, base_url: str = "", stream_query: str = "") -> dict[str, str]:

@@ -132,7 +132,8 @@ export class LogView {
 
   // Only of a log that has a page to itself.
   mountPlace() {
-    this.finder.mountKey(() => this.rows.count > this.list.children.length);
+    const isSeen = () => getComputedStyle(this.list).visibility === "visible";
+    this.finder.mountKey(() => this.rows.count > this.list.children.length && isSeen());
     this.place = new Place(() => this.reader.here);
     const view = {
       total: () => this.total,

@@ -8,7 +8,7 @@ import { refreshTimes } from "./times.js";
 
 const PAUSE_MS = 500; // quick steps are one change; without an answer it tries again
 const SHAPES = { completed: "✓", running: "●", pending: "◌" };
-const PARTS = ["facts", "card", "rail"];
+const PARTS = ["facts", "views", "card", "rail", "summary"];
 const LEAST_PERCENT = 1; // of a bar, as in tasks/presenters/steps.py
 
 export class TaskFacts {
@@ -35,8 +35,8 @@ export class TaskFacts {
 
   // What they depend on; tasks/presenters/task.py says the same.
   stand() {
-    const { status, step, attempt, progress } = this.task;
-    return `${status} ${step.index} ${attempt} ${Math.floor(progress / 5)}`;
+    const { status, step, attempt, progress, summaryBytes } = this.task;
+    return `${status} ${step.index} ${attempt} ${Math.floor(progress / 5)} ${summaryBytes ?? 0}`;
   }
 
   renewSoon(ms) {
@@ -53,7 +53,7 @@ export class TaskFacts {
     }
     for (const name of PARTS) {
       const part = fresh.querySelector(`[data-part="${name}"]`);
-      swap(this.panel.part(name), part);
+      if (part) swap(this.panel.part(name), part);
     }
     this.place.dataset.stand = stand;
     this.renewed();
@@ -158,6 +158,7 @@ function showState(row, state) {
 
 // Other HTML in a place that stays, with what was unfolded in it, and the focus.
 function swap(place, fresh) {
+  if (place.innerHTML === fresh.innerHTML) return; // nor is what is selected in it lost
   const focused = place.contains(document.activeElement) ? document.activeElement : null;
   for (const details of place.querySelectorAll("details[data-keep]")) {
     const same = fresh.querySelector(`[data-keep="${details.dataset.keep}"]`);

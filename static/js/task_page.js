@@ -13,4 +13,11 @@ mountLive();
 const root = document.querySelector("[data-task]");
 showStatusOf(root);
 const panel = new TaskPanel(root, { ended: refreshLive, isPage: true });
-mountKeys({ ...panelKeys(() => panel), "/": () => panel.log.finder.focus() });
+const { c, r, ...ofLog } = { ...panelKeys(() => panel), "/": () => panel.log.finder.focus() };
+for (const [key, act] of Object.entries(ofLog)) {
+  ofLog[key] = () => {
+    panel.views.show("log");
+    act();
+  };
+}
+mountKeys({ ...ofLog, c, r, s: () => panel.views.toggle() });

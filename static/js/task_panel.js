@@ -14,6 +14,7 @@ import { TaskChat } from "./task_chat.js";
 import { TaskFacts } from "./task_facts.js";
 import { TaskRerun } from "./task_rerun.js";
 import { TaskSilence } from "./task_silence.js";
+import { TaskViews } from "./task_views.js";
 import { TaskWait } from "./task_wait.js";
 import { clock, duration, language, text, ticking } from "./text.js";
 
@@ -31,7 +32,11 @@ export class TaskPanel {
     this.skew = Number(root.dataset.now) * 1000 - Date.now();
     this.log = new LogView(root, { inAddress: isPage });
     this.chat = new TaskChat(this);
-    this.facts = new TaskFacts(this, () => this.chat.mount());
+    this.views = new TaskViews(root);
+    this.facts = new TaskFacts(this, () => {
+      this.chat.mount();
+      this.views.renewed();
+    });
     this.silence = new TaskSilence(this.log.lines.newest, this.now);
     this.isWished = !this.part("cancelling").hidden; // its end
     this.cancel = new TaskCancel(this);

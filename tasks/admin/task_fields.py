@@ -40,7 +40,7 @@ FIELDSETS: list[tuple[Any, Any]] = [
             )
         },
     ),
-    (_("Result"), {"fields": ("steps", "full_result")}),
+    (_("Result"), {"fields": ("steps", "written", "full_result")}),
     (_("Audit events"), {"fields": ("events",)}),
 ]  # fmt: skip
 
@@ -136,6 +136,11 @@ class TaskFields:
             rows,
         )
         return table([_("Status"), _("Step"), _("Exit code"), _("Duration")], body)
+
+    @admin.display(description=_("summary"))
+    def written(self, task: Task) -> SafeString | str:
+        html = Shown(task, timezone.now()).summary
+        return format_html('<div class="markdown">{}</div>', html) if html else NOTHING
 
     @admin.display(description=_("result"))
     def full_result(self, task: Task) -> SafeString | str:

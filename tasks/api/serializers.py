@@ -131,6 +131,14 @@ class TaskSerializer(serializers.Serializer[Any]):
     )
     rerunOf = serializers.UUIDField(allow_null=True)  # noqa: N815
     result = TaskResultSerializer(allow_null=True, help_text="null until the end")
+    summary = serializers.CharField(
+        allow_null=True,
+        help_text="the Markdown that it wrote for people (`::summary::`), as it wrote "
+        "it; null where it wrote none, and in lists and events",
+    )
+    summaryBytes = serializers.IntegerField(  # noqa: N815
+        min_value=0, help_text="how long the summary is, in UTF-8: at most 64 KiB"
+    )
     error = serializers.CharField(
         allow_null=True, help_text="one sentence saying what failed, or null"
     )

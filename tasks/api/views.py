@@ -46,7 +46,7 @@ from tasks.keyset import Position
 from tasks.logs import store as log_store
 from tasks.logs.store import LineJson
 from tasks.models import Task, task_id_of
-from tasks.representation import NEWEST_LINES, describe, urls_of
+from tasks.representation import NEWEST_LINES, describe, summary_of, urls_of
 from tasks.search import MAX_TEXT_LENGTH
 from tasks.waiting import WaitingFor, waiting_for_all
 
@@ -81,7 +81,7 @@ def with_newest_lines(
     lines: list[LineJson] = []
     if task.last_seq:
         lines = log_store.newest(task.pk, task.last_seq, NEWEST_LINES)
-    return shown(request, task, lines, waiting)
+    return {**shown(request, task, lines, waiting), "summary": summary_of(task)}
 
 
 def idempotency_key(request: Request) -> str | None:

@@ -9,6 +9,7 @@ from tasks.models.audit import AuditEvent, AuditIsFinal
 from tasks.models.definition import TaskDefinition
 from tasks.models.idempotency import IdempotencyKey
 from tasks.models.ids import ids_beginning_with, task_id_of
+from tasks.models.pruned_log import PrunedLog
 from tasks.models.runner import (
     CRASH_MINUTES,
     HEARTBEAT_SECONDS,
@@ -16,14 +17,13 @@ from tasks.models.runner import (
     PATIENCE_SECONDS,
     Runner,
 )
+from tasks.models.sequences import next_ended
 from tasks.models.task import (
     LINES_AT_ONCE,
     LogLine,
-    PrunedLog,
     StatusConflict,
     Task,
     TaskQuerySet,
-    next_ended,
 )
 from tasks.models.trail import (
     TRAIL_COLUMNS,

@@ -27,6 +27,17 @@ class NextNumber(Expression):
         return f"nextval('{self.table}_{self.column}_seq')", ()
 
 
+def next_number() -> NextNumber:
+    """Return the number of a new task, for the statement that writes it."""
+    return NextNumber("tasks_task", "number")
+
+
+def next_ended() -> NextNumber:
+    """Return the number of a task that ends, for the statement that ends it."""
+    # As the index has them; what is pinned has numbers that need not be one's own.
+    return NextNumber("tasks_task", "ended", "completed_at IS NOT NULL AND NOT pinned")
+
+
 class NumberField(models.BigIntegerField):  # type: ignore[type-arg] # not at run time
     """A number that a row gets when it is inserted.
 

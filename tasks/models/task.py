@@ -10,9 +10,10 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from tasks.models.definition import TaskDefinition
+from tasks.models.pruned_log import PrunedLog
 from tasks.models.results import ShortResult
 from tasks.models.runner import Runner
-from tasks.models.sequences import NextNumber, NumberField
+from tasks.models.sequences import NumberField, next_ended, next_number
 from tasks.models.trail import moment
 
 # What goes in one transaction: on SQLite some 10 ms, in which nothing else is written.
@@ -26,17 +27,6 @@ class StatusConflict(Exception):
     def __init__(self, task_id: uuid.UUID, wanted: str, found: str | None) -> None:
         self.task_id, self.wanted, self.found = task_id, wanted, found
         super().__init__(f"Task {task_id} is {found}; it cannot become {wanted}.")
-
-
-def next_number() -> NextNumber:
-    """Return the number of a new task, for the statement that writes it."""
-    return NextNumber("tasks_task", "number")
-
-
-def next_ended() -> NextNumber:
-    """Return the number of a task that ends, for the statement that ends it."""
-    # As the index has them; what is pinned has numbers that need not be one's own.
-    return NextNumber("tasks_task", "ended", "completed_at IS NOT NULL AND NOT pinned")
 
 
 class TaskQuerySet(models.QuerySet["Task"]):
@@ -138,6 +128,16 @@ class TaskQuerySet(models.QuerySet["Task"]):
         return ended
 
 
+AllOfTasks = models.Manager.from_queryset(TaskQuerySet)
+
+
+class TaskManager(AllOfTasks["Task"]):
+    """Tasks without their summaries, which may be long: who shows one reads it."""
+
+    def get_queryset(self) -> models.QuerySet["Task"]:
+        return super().get_queryset().defer("summary")
+
+
 class Task(models.Model):
     """One run of a job: what was asked, how far it is, what came of it."""
 
@@ -213,6 +213,9 @@ class Task(models.Model):
     )
 
     result = models.JSONField(_("result"), null=True, blank=True)
+    # Markdown that its steps wrote for people, and how much of it there is.
+    summary = models.TextField(_("summary"), null=True, blank=True)  # noqa: DJ001 (null is part of the API)
+    summary_bytes = models.PositiveIntegerField(null=True, editable=False)
     error = models.TextField(_("error"), null=True, blank=True)  # noqa: DJ001 (null is part of the API)
     # What the error says, for programs and other languages: tasks.reasons.
     error_reason = models.JSONField(null=True, editable=False)
@@ -243,7 +246,7 @@ class Task(models.Model):
     cancel_forced = models.BooleanField(default=False)
     pinned = models.BooleanField(_("pinned"), default=False)
 
-    objects = TaskQuerySet.as_manager()
+    objects = TaskManager()
 
     class Meta:
         verbose_name = _("task")
@@ -388,13 +391,3 @@ class LogLine(models.Model):
     @property
     def timestamp(self) -> datetime:
         return moment(self.at_ms)
-
-
-class PrunedLog(models.Model):
-    """The log of a task that was deleted: its lines are on their way out, a few in
-    each transaction."""
-
-    task_id = models.UUIDField(primary_key=True)
-
-    def __str__(self) -> str:
-        return str(self.task_id)

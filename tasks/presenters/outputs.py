@@ -2,12 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_noop
+from django.utils.translation import gettext_noop, ngettext
 
 from tasks.presenters.releases import is_platform, title_of
 from tasks.presenters.wording import bytes_text
@@ -15,6 +15,7 @@ from tasks.presenters.wording import bytes_text
 OF_BYTES = "bytes"  # in the name of a number of bytes: bytesUploaded, say
 SHORT = 10  # characters
 ADDRESS = re.compile(r"https?://\S+")
+MOVE = {"served", "previous"}  # what a platform's players get, and got before
 
 # What the built-in jobs put out, as people call it.
 LABELS = {
@@ -34,6 +35,9 @@ LABELS = {
     "rollout": gettext_noop("rollout"),
     "objectsRemoved": gettext_noop("removed objects"),
     "bytesRemoved": gettext_noop("space freed"),
+    "uploadsRemoved": gettext_noop("removed uploads"),
+    "damaged": gettext_noop("damaged files"),
+    "repaired": gettext_noop("repaired files"),
 }
 
 
@@ -81,11 +85,22 @@ class Table:
     columns: list[Label]
     rows: list[tuple[Label, list[Cell]]]
 
+    @property
+    def heads(self) -> Iterator[tuple[Label, bool]]:
+        """Yield each column's name, and whether it holds figures alone, over which the
+        name stands at the right, too."""
+        for index, column in enumerate(self.columns):
+            yield column, all(cells[index].is_figure for _, cells in self.rows)
+
 
 @dataclass(frozen=True)
 class Outcome:
+    """What a task put out; ``sentence``: of a built-in job, what came of it over all
+    platforms, in short."""
+
     values: list[tuple[Label, Cell]]
     table: Table | None
+    sentence: str = ""
 
     def __bool__(self) -> bool:
         return bool(self.values or self.table)
@@ -102,9 +117,12 @@ def outcome_of(result: dict[str, Any] | None) -> Outcome:
         if name not in objects and name not in in_table
     }
     built_in = _is_built_in(objects)
+    sentence = _sentence(objects) if built_in else ""
+    rows = _without_what_is_said(objects) if built_in else objects
     return Outcome(
         [(_label(name, built_in), _cell(name, value)) for name, value in plain.items()],
-        _table(objects, built_in) if objects else None,
+        _table(rows, built_in) if rows else None,
+        sentence,
     )
 
 
@@ -122,6 +140,60 @@ def _is_built_in(objects: Iterable[str]) -> bool:
     """Return whether these are what the built-in jobs say of each platform: another
     job's "bytes" need not be what they mean by it."""
     return any(map(is_platform, objects))
+
+
+def _sentence(rows: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return what the built-in jobs did, in the reader's language: each platform's
+    part of it is in the table."""
+    parts = [
+        _("Live on {platforms}: {move}").format(platforms=_(", ").join(on), move=move)
+        for move, on in _went_live(rows).items()
+    ]
+    totals: dict[str, int] = {}
+    for row in rows.values():
+        for name, value in row.items():
+            if isinstance(value, int):
+                totals[name] = totals.get(name, 0) + value
+    if "new" in totals:
+        n = totals["new"]
+        text = ngettext("{n} new file", "{n} new files", n)
+        parts.append(text.format(n=f"{n:,}"))
+    elif "filesChecked" in totals:
+        n = totals["filesChecked"]
+        text = ngettext("{n} file checked", "{n} files checked", n)
+        parts.append(text.format(n=f"{n:,}"))
+    if n := totals.get("failed", 0):
+        parts.append(ngettext("{n} failed", "{n} failed", n).format(n=f"{n:,}"))
+    if "bytesUploaded" in totals:
+        size = bytes_text(totals["bytesUploaded"])
+        parts.append(_("{size} uploaded").format(size=size))
+    return " · ".join(parts)
+
+
+def _went_live(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Return which version took the place of which, and on which platforms; nothing of
+    those where it was served already."""
+    found: dict[str, list[str]] = {}
+    for platform, row in rows.items():
+        if row.keys() >= MOVE:
+            move = " → ".join(
+                str(row[key]) for key in ("previous", "served") if row[key]
+            )
+            found.setdefault(move, []).append(title_of(platform))
+    return found
+
+
+def _without_what_is_said(
+    rows: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Mapping[str, Any]]:
+    """Return the rows without what the sentence says of them, where it says that of
+    all, and there is more."""
+    less: dict[str, Mapping[str, Any]] = {
+        platform: {name: value for name, value in row.items() if name not in MOVE}
+        for platform, row in rows.items()
+    }
+    is_said = all("previous" in row for row in rows.values() if "served" in row)
+    return less if is_said and all(less.values()) else dict(rows)
 
 
 def _is_row(value: Any) -> bool:

@@ -22,6 +22,7 @@ from tasks.presenters.outputs import Outcome, outcome_of
 from tasks.presenters.params import titled_params
 from tasks.presenters.rerun_chain import Link, links_of
 from tasks.presenters.steps import StepRow, rows_of, with_bars
+from tasks.presenters.summary import html_of
 from tasks.presenters.wording import (
     CANCELLING,
     CANCELLING_SHAPE,
@@ -31,7 +32,7 @@ from tasks.presenters.wording import (
     duration_text,
 )
 from tasks.reasons import Reason
-from tasks.representation import shown_params
+from tasks.representation import shown_params, summary_of
 from tasks.waiting import WaitingFor, waiting_for
 
 FIRST_BYTES = 512 * 1024
@@ -196,11 +197,18 @@ class Shown:
     def stand(self) -> str:
         """Return what the facts on a page depend on; task_facts.js says the same."""
         task = self.task
-        return f"{task.status} {task.step_index} {task.attempt} {task.progress // 5}"
+        how_far = f"{task.step_index} {task.attempt} {task.progress // 5}"
+        return f"{task.status} {how_far} {task.summary_bytes or 0}"
 
     @property
     def steps(self) -> list[StepRow]:
         return with_bars(rows_of(self.task, self.kind, self.now), self.usual)
+
+    @cached_property
+    def summary(self) -> str:
+        """Return what its steps wrote of it for people, as HTML; "" where nothing."""
+        markdown = summary_of(self.task)
+        return html_of(markdown) if markdown else ""
 
     @property
     def outcome(self) -> Outcome:

@@ -16,9 +16,10 @@ from tasks.reasons import Reason
 from tasks.runner import sentences
 from tasks.runner.output.causes import Cause, Output, was_ended_by_others
 from tasks.runner.output.log import Log
-from tasks.runner.output.outputs import MOST_REFUSALS_TOLD, Outputs
+from tasks.runner.output.outputs import MOST_REFUSALS_TOLD
 from tasks.runner.output.pipes import Piece
 from tasks.runner.output.spoken import Spoken
+from tasks.runner.output.summary import Summary
 from tasks.runner.process import Child, Stream
 from tasks.runner.program import program_of
 from tasks.runner.silence import Silence
@@ -142,8 +143,8 @@ class Execution:
         self._end("failed", reason)
 
     @property
-    def outputs(self) -> Outputs:
-        return self._spoken.outputs
+    def summary(self) -> Summary:
+        return self._spoken.summary
 
     @property
     def lines(self) -> list[Row]:
@@ -202,7 +203,8 @@ class Execution:
 
     def _start_step(self) -> None:
         step = self._step
-        self._spoken.complaint, self._step_timed_out = "", False
+        self._spoken.begin_step(again=self._attempt > 1)
+        self._step_timed_out = False
         self._output = Output()
         self._step_started_at = self._clock()
         self._silence.begin()

@@ -25,6 +25,7 @@ class Run:
     last_seq: int = 0
     stored_trail: int = 1  # the claim stores the first change itself
     digest: Any = field(default_factory=hashlib.sha256)
+    stored_summary: int = 0  # of its changes, how many
     is_over: bool = False  # the end is stored
     unflushed: Unflushed = field(default_factory=Unflushed)
     due_at: float = 0.0  # time.monotonic; when to look at it without an event
@@ -74,6 +75,7 @@ class Run:
         return not self.is_over and bool(
             execution.lines
             or len(execution.trail) > self.stored_trail
+            or execution.summary.changes > self.stored_summary
             or execution.outcome
         )
 

@@ -39,6 +39,7 @@ class Batch(NamedTuple):
     digest: Any
     size_bytes: int
     trail_length: int
+    summary_changes: int
     fields: dict[str, Any]
 
     @classmethod
@@ -50,7 +51,8 @@ class Batch(NamedTuple):
         digest.update(text)
         size_bytes = len(text) + BYTES_OF_A_ROW * len(lines)
         trail_length = len(run.execution.trail)
-        return cls(run, lines, digest, size_bytes, trail_length, _fields(run, digest))
+        changes, fields = run.execution.summary.changes, _fields(run, digest)
+        return cls(run, lines, digest, size_bytes, trail_length, changes, fields)
 
     @property
     def task_id(self) -> uuid.UUID:
@@ -70,7 +72,7 @@ class Batch(NamedTuple):
             )
         run.last_seq = self.last_seq
         del run.execution.lines[: len(self.lines)]
-        run.stored_trail = self.trail_length
+        run.stored_trail, run.stored_summary = self.trail_length, self.summary_changes
         run.digest = self.digest
         run.is_over = "status" in self.fields
 
@@ -212,7 +214,9 @@ def _follow(run: Run, task: Task) -> bool:
         return is_its_end
     if 0 < ahead <= pending:
         unheard = Batch.of(run, ahead)
-        unheard = unheard._replace(trail_length=len(task.trail), fields={})
+        unheard = unheard._replace(
+            trail_length=len(task.trail), summary_changes=run.stored_summary, fields={}
+        )
         unheard.stored(on_disk=connection.vendor != "postgresql")
     elif run.unflushed.begins_at(task.last_seq):
         logger.warning("task=%s storing %d lost lines again", task.pk, -ahead)
@@ -227,6 +231,9 @@ def _fields(run: Run, digest: Any) -> dict[str, Any]:
     if len(execution.trail) > run.stored_trail:
         fields |= columns_after(execution.trail[-1])
         fields["trail"] = execution.trail
+    if execution.summary.changes > run.stored_summary:
+        fields["summary"] = execution.summary.text
+        fields["summary_bytes"] = execution.summary.size_bytes
     if execution.outcome is not None:
         if execution.outcome not in Task.MOVES[Task.Status.RUNNING]:
             raise ValueError(execution.outcome)

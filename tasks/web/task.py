@@ -21,6 +21,7 @@ from tasks.web.live import live_parts
 def task_page(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
     task = get_object_or_404(Task, pk=task_id)
     context = {**panel_of(request, task), **live_parts()}
+    context["view"] = _view_of(request, context["shown"])
     return render(request, "task.html", context)
 
 
@@ -52,6 +53,14 @@ def why_waiting(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
 def panel_of(request: HttpRequest, task: Task) -> dict[str, Any]:
     """Return what panel.html takes: the task, and what the reader may do to it."""
     return {"shown": Shown(task, timezone.now()), "may": acts(actor(request), task)}
+
+
+def _view_of(request: HttpRequest, shown: Shown) -> str:
+    """Return what a task's page shows: its summary, where there is one and the address
+    or a good end asks for it, or its log."""
+    is_good = shown.task.status == Task.Status.COMPLETED
+    asked = request.GET.get("view", "summary" if is_good else "log")
+    return "summary" if asked == "summary" and shown.summary else "log"
 
 
 @staff_page

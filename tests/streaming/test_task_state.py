@@ -105,6 +105,24 @@ def test_a_wish_to_cancel_is_a_change():
     assert known.version < state.version
 
 
+def test_a_summary_is_a_change_that_is_told_by_its_length():
+    task = running()
+    known = state_of(task)
+    task.summary, task.summary_bytes = "# v885", 6
+    state = changed(known, task)
+    assert story(state.batch) == [("running", 1, 0)]
+    assert b'"summary":null,"summaryBytes":6' in state.batch.data
+    assert known.version < state.version
+
+
+def test_a_summary_that_is_written_anew_is_a_change_though_it_is_shorter():
+    before = running(summary_bytes=100)
+    again = [*before.trail, [1, 1, "first", 0]]
+    now = running(summary_bytes=None)
+    now.trail = again
+    assert Version.of_task(before) < Version.of_task(now)
+
+
 def test_a_great_step_forward_is_left_to_the_pages():
     task = running()
     known = state_of(task)

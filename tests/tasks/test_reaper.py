@@ -97,12 +97,14 @@ def test_a_task_that_may_run_again_goes_back_to_the_queue_with_all_it_has(
     lost, idempotent
 ):
     task = half_done(lost, stalled_since=lost.started_at, step_index=2, step_name="two")
+    Task.objects.update(summary="half", summary_bytes=4)
     trail = task.trail
     assert reap() == 1
     task.refresh_from_db()
     assert (task.status, task.attempt, task.runner) == ("pending", 2, None)
     assert (task.slot, task.started_at, task.stalled_since) == (None, None, None)
     assert (task.step_index, task.step_name) == (0, "")
+    assert (task.summary, task.summary_bytes) == (None, None)
     assert (task.trail, task.progress, task.error) == (trail, 50, None)
     *kept, last = log_store.page(task.pk, 0, 10).lines
     assert [line["message"] for line in kept] == ["a", "b"]
@@ -115,10 +117,10 @@ def test_a_task_that_may_run_again_goes_back_to_the_queue_with_all_it_has(
 
 
 def test_it_goes_back_once_only(lost, idempotent):
-    task = half_done(lost, attempt=2)
+    task = half_done(lost, attempt=2, summary="half", summary_bytes=4)
     assert reap() == 1
     task.refresh_from_db()
-    assert task.status == "failed"
+    assert (task.status, task.summary) == ("failed", "half")
     assert task.error.endswith("; 2 lines were kept.")
     assert task.log_sha256 == log_store.sha256(task.pk)
 

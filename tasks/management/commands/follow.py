@@ -10,7 +10,7 @@ from tasks.logs.store import Line, as_json
 from tasks.management.following import EXIT_CODES, follow
 from tasks.management.options import TaskCommand, find_task
 from tasks.models import LogLine, Task
-from tasks.representation import describe
+from tasks.representation import describe, summary_of
 
 
 class Command(TaskCommand):
@@ -42,7 +42,8 @@ class Command(TaskCommand):
         if isinstance(what, Line):
             self.say_json({"type": "log", "log": as_json(what)})
         else:
-            self.say_json({"type": "update", "task": describe(what)})
+            shown = {**describe(what), "summary": summary_of(what)}
+            self.say_json({"type": "update", "task": shown})
 
     def _text(self, what: Line | Task) -> None:
         if isinstance(what, Line):
@@ -55,5 +56,8 @@ class Command(TaskCommand):
             status = "cancelling" if is_cancelling else what.status
             silent = ", silent" if what.stalled_since else ""
             self.say(f"-- {status} {what.progress}%{where}{silent}")
+            if what.has_ended and (summary := summary_of(what)):
+                for line in summary.split("\n"):
+                    self.say(line)
             if what.error:
                 self.say(f"-- {what.error}")

@@ -11,6 +11,7 @@ from tasks.runner.output.causes import LONGEST_SHOWN, Cause
 from tasks.runner.output.line_splitter import CUT_NOTE
 from tasks.runner.output.log import Log
 from tasks.runner.output.outputs import MOST_REFUSALS_TOLD, Outputs
+from tasks.runner.output.summary import CUT, Summary
 from tasks.runner.output.workflow_commands import Command, NotJson, json_of, parse
 from tasks.runner.trail import percentage
 from tasks.secrets.masking import LEAST_CHARACTERS, MOST_TEXTS, TooManySecrets
@@ -36,9 +37,15 @@ class Spoken:
         at once."""
         self._log, self._set_progress, self._fail = log, set_progress, fail
         self.outputs = Outputs()
+        self.summary = Summary()
         self.complaint: str | Reason = ""
         self.first_error: Cause | None = None
         self._slow_lines = 0  # whose progress took too long to read
+
+    def begin_step(self, *, again: bool) -> None:
+        """Forget what was said of the step before; ``again``: of its last attempt."""
+        self.complaint = ""
+        self.summary.begin_step(again=again)
 
     def obey(self, command: Command, line: str) -> None:
         """Carry out a workflow command, which a line is."""
@@ -52,6 +59,8 @@ class Spoken:
                 self._add_mask(command.value)
             case "set-output":
                 self._set_output(command)
+            case "summary":
+                self._add_to_summary(command.value)
             case "error":
                 self.complaint = command.value
                 self._log.say("error", command.value)
@@ -94,6 +103,12 @@ class Spoken:
         refusal = self.outputs.put(masks.hide(command.key), masks.hide_in(value))
         if refusal and self.outputs.refused <= MOST_REFUSALS_TOLD:
             self._log.say("info", refusal)
+
+    def _add_to_summary(self, text: str) -> None:
+        whole = CUT_NOTE.sub("", text)
+        shown = self._log.masks.hide(whole)  # escapes may have hidden a secret
+        if self.summary.add(shown, is_whole=whole == text):
+            self._log.say("warning", CUT)
 
     def _add_mask(self, value: str) -> None:
         """Hide a value from now on; where that can't be done, say so without it."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from tasks.secrets.masking import unescaped
 
 COMMAND = re.compile(
-    r"::(group|endgroup|error|warning|notice|add-mask|progress|set-output)"
+    r"::(group|endgroup|error|warning|notice|add-mask|progress|set-output|summary)"
     r"(?: ([^:]*))?::(.*)",
     re.DOTALL,
 )
@@ -47,6 +47,8 @@ def parse(line: str) -> Command | None:
         return Command(name, value)
     if stripped != line:
         return None
+    if name == "summary":
+        return Command(name, re.sub("\r\n?", "\n", value))
     value = re.sub("[\r\n]", " ", value)  # a message is one line
     if name == "set-output":
         key = OUTPUT_NAME.fullmatch(properties)

@@ -51,6 +51,12 @@ def test_a_task_shows_steps_result_and_its_log(root):
         assert part in html
 
 
+def test_a_summary_is_shown_as_on_the_tasks_own_page(root):
+    task = TaskFactory(status="completed", summary="# v885", summary_bytes=6)
+    html = root.get(f"{TASKS}{task.pk}/change/").text
+    assert '<div class="markdown"><h3>v885</h3></div>' in html
+
+
 def test_a_task_of_many_lines_shows_its_tail_only(root):
     task = TaskFactory(status=Task.Status.RUNNING)
     write_log(task, *(f"line {n}" for n in range(1, 301)))

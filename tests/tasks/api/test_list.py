@@ -4,6 +4,8 @@ from datetime import timedelta
 from itertools import chain
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tasks import search
@@ -220,6 +222,18 @@ def test_a_wrong_status_is_told_those_there_are(program):
 def test_every_wrong_value_is_named(program):
     body = problem_of(program.get("/api/tasks?status=done&limit=0"), 400)
     assert set(body["errors"]) == {"status", "limit"}
+
+
+def test_a_list_leaves_summaries_out_and_says_how_long_they_are(program):
+    for _ in range(3):
+        TaskFactory(status="completed", summary="# v885", summary_bytes=6)
+    program.get("/api/tasks")  # writes when the key was last used
+    with CaptureQueriesContext(connection) as asked:
+        listed = program.get("/api/tasks").json()["tasks"]
+    assert [(task["summary"], task["summaryBytes"]) for task in listed] == [
+        (None, 6)
+    ] * 3
+    assert not [query for query in asked if '"summary"' in query["sql"]]
 
 
 # --- Large results ------------------------------------------------------------------

@@ -40,6 +40,8 @@ def test_it_shows_the_whole_task(program, end):
         "pinned": False,
         "rerunOf": str(first.pk),
         "result": result,
+        "summary": None,
+        "summaryBytes": 0,
         "error": None,
         "errorCode": None,
         "errorParams": None,
@@ -62,6 +64,15 @@ def test_a_task_that_waits_says_for_what(program):
         "taskId": str(holder.pk),
         "message": "Waiting for check-integrity v885 to finish.",
     }
+
+
+@pytest.mark.parametrize("end", ["", "/status"])
+def test_a_summary_is_shown_as_it_was_written(program, end):
+    text = "# 版本\n\n<script>alert(1)</script>"
+    size = len(text.encode())
+    task = TaskFactory(status="running", summary=text, summary_bytes=size)
+    body = program.get(f"/api/tasks/{task.pk}{end}").json()
+    assert (body["summary"], body["summaryBytes"]) == (text, size)
 
 
 def test_a_silent_step_is_told_with_since_when(program):

@@ -65,6 +65,19 @@ def test_follow_prints_every_line_and_exits_by_the_outcome():
         assert status in output.getvalue()
 
 
+def test_follow_prints_the_summary_of_what_has_ended_as_it_was_written():
+    text = "# v885\n\nfine\x1b[2J"
+    task = TaskFactory(status="completed", summary=text, summary_bytes=len(text))
+    output = StringIO()
+    with pytest.raises(SystemExit):
+        call_command("follow", str(task.pk), stdout=output)
+    assert output.getvalue().endswith("\n# v885\n\nfine\\x1b[2J\n")
+    output = StringIO()
+    with pytest.raises(SystemExit):
+        call_command("follow", str(task.pk), "--json", stdout=output)
+    assert json.loads(output.getvalue())["task"]["summary"] == text
+
+
 def test_a_task_is_found_by_the_beginning_of_its_id():
     task = TaskFactory(status="pending")
     assert str(task.pk) in run("cancel_task", str(task.pk)[:8])

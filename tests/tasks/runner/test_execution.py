@@ -5,6 +5,7 @@ import json
 import os
 import re
 import select
+import tempfile
 import time
 import uuid
 
@@ -15,6 +16,7 @@ from tasks.models import step_starts
 from tasks.reasons import Reason
 from tasks.runner import execution
 from tasks.runner.execution import Execution
+from tasks.runner.output.summary import CUT
 from tests.factories import fork_server
 from tests.waiting import wait_until
 
@@ -392,7 +394,85 @@ def test_a_log_can_end_at_its_limit_while_the_task_goes_on(kind):
         "The log ends here, at its limit of 3 lines.",
         "8 more lines were not kept.",
     ]
-    assert running.outputs.values == {"n": "10"}
+    assert running.result["outputs"] == {"n": "10"}
+
+
+# --- The summary --------------------------------------------------------------------
+
+
+def test_steps_write_a_summary_together_and_no_lines(kind):
+    running = run(kind(steps("echo ::summary::# One%0A", "echo ::summary::- two")))
+    assert running.summary.text == "# One\n\n- two"
+    assert lines(running, "stdout") == []
+
+
+def test_a_summary_that_comes_in_two_pieces_is_taken_whole(kind):
+    """The pause is longer than that after which an unfinished line is shown."""
+    running = run(kind(steps("printf ::summ; sleep 1; printf 'ary::a%%0'; echo Ab")))
+    assert running.summary.text == "a\nb"
+    assert lines(running, "stdout") == []
+
+
+def test_secrets_are_hidden_in_a_summary_however_they_are_written(kind):
+    secret = "[job.params.token]\nsecret = true"
+    words = [
+        "::summary::the token is {token}",
+        "::summary::100%25: hun%0Ater2",
+        "::add-mask::top%25secret",
+        "::summary::top%25secret, top%secret",
+    ]
+    commands = "; ".join(f'echo "{word}"' for word in words)
+    task_type = kind(steps(commands.replace("{token}", "hunter22"), head=secret))
+    running = run(task_type, {"token": "hunter22"})
+    assert "hunter22" not in running.summary.text
+    assert running.summary.text.split("\n") == [
+        "the token is ***",
+        "100%: hun",
+        "ter2",
+        "***, ***",
+    ]
+
+
+def test_a_secret_that_only_its_escapes_make_is_hidden_too(kind):
+    head = "[job.params.token]\nsecret = true"
+    words = "echo ::summary::aa%25bb%cc"  # escaped by halves
+    running = run(kind(steps(words, head=head)), {"token": "aa%bb%cc"})
+    assert running.summary.text == "***"
+
+
+def test_a_summary_beyond_its_limit_is_cut_and_the_task_goes_on(kind):
+    long = "for i in 1 2 3; do printf '::summary::# %d%%0A%040000d\\n' $i 1; done"
+    running = run(kind(steps(f"{long}; echo ::summary::more")))
+    assert running.outcome == "completed"
+    assert lines(running, "warning") == [CUT]
+    assert running.summary.text == f"# 1\n{'1':0>40000}\n# 2"
+
+
+def test_a_summary_in_a_line_that_is_too_long_is_cut_before_the_cut(kind):
+    line = "printf '::summary::# v885%%0A%070000d\\n' 1"
+    running = run(kind(steps(line)))
+    assert running.summary.text == "# v885"
+    assert lines(running, "warning") == [CUT]
+
+
+def test_a_summary_that_fits_but_whose_line_was_cut_says_so(kind):
+    """Its escapes are three bytes each, and one in the summary."""
+    line = "printf ::summary::; for i in $(seq 30000); do printf %%0A; done; echo end"
+    running = run(kind(steps(line)))
+    assert set(running.summary.text) == {"\n"}
+    assert lines(running, "warning") == [CUT]
+
+
+def test_a_step_that_is_tried_again_writes_its_part_of_the_summary_anew(kind):
+    again = "echo ::summary::try; test -e $MARK || { touch $MARK; exit 1; }"
+    mark = f"{tempfile.mkdtemp()}/mark"
+    each = f"retries = 1\nenv = {{ MARK = '{mark}' }}"
+    running = run(kind(steps(again, each=each)))
+    assert running.outcome == "completed"
+    assert running.summary.text == "try"
+
+
+# --- Outputs ------------------------------------------------------------------------
 
 
 def test_an_output_that_is_too_large_is_refused_by_a_line(kind):

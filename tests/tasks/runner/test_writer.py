@@ -188,6 +188,59 @@ def test_any_text_is_stored_as_it_was_said(task, runner, count):
     assert stored(task) == said
 
 
+# --- The summary ---------------------------------------------------------------------
+
+
+def summary_in(task):
+    rows = Task.objects.filter(pk=task.pk).values_list("summary", "summary_bytes")
+    return rows.get()
+
+
+def test_a_summary_is_stored_while_the_task_runs(task, runner):
+    run = run_of(task)
+    assert not run.is_dirty
+    run.execution.summary.add("# 版本")
+    assert run.is_dirty
+    assert store([run], runner) == []
+    assert not run.is_dirty
+    assert summary_in(task) == ("# 版本", 8)
+    run.execution.summary.add("fine")
+    end(run)
+    store([run], runner)
+    assert summary_in(task) == ("# 版本\nfine", 13)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_viewers_are_told_of_a_summary_without_lines(task, runner):
+    run = run_of(task)
+    run.execution.summary.add("# v885")
+    with closing(subscribe("viewers")) as news:
+        news.receive()
+        store([run], runner)
+        assert wait(news, 5) == {str(task.pk): None}
+
+
+def test_a_summary_whose_commit_was_not_heard_of_is_stored_again(task, runner):
+    heard, unheard = run_of(task, "a"), run_of(task, "a")
+    for run in (heard, unheard):
+        run.execution.summary.add("# v885")
+    store([heard], runner)
+    unheard.execution.summary.add("fine")
+    for _ in range(2):  # first it notices what is stored
+        assert store([unheard], runner) == []
+    assert not unheard.is_dirty
+    assert summary_in(task) == ("# v885\nfine", 11)
+
+
+def test_tasks_are_loaded_without_their_summaries(task, runner):
+    run = run_of(task)
+    run.execution.summary.add("# v885")
+    store([run], runner)
+    for found in (Task.objects.get(pk=task.pk), Task.objects.short().get(pk=task.pk)):
+        assert "summary" in found.get_deferred_fields()
+        assert found.summary == "# v885"
+
+
 # --- A second attempt ----------------------------------------------------------------
 
 

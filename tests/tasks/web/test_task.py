@@ -8,7 +8,7 @@ from django.utils import timezone, translation
 
 from tasks.estimates import LEAST_RUNS, RUNS, usual_seconds, usual_silences
 from tasks.models import Task
-from tasks.presenters.outputs import Cell, outcome_of
+from tasks.presenters.outputs import Cell, Label, Table, outcome_of
 from tasks.presenters.steps import StepRow, with_bars
 from tasks.presenters.task import Shown
 from tests.factories import NOON, RunnerFactory, TaskFactory, write_log
@@ -363,6 +363,46 @@ def test_only_outputs_of_the_built_in_jobs_are_called_otherwise_than_they_are():
     assert found == [("total size", False), ("mine", True)]
 
 
+@pytest.mark.parametrize(
+    ("rows", "sentence"),
+    [
+        ({"ios": {"filesChecked": 1200, "failed": 0}}, "1,200 files checked"),
+        (
+            {"ios": {"filesChecked": 2, "failed": 1}, "android": {"filesChecked": 3}},
+            "5 files checked · 1 failed",
+        ),
+        (
+            {
+                "ios": {"served": "v885", "previous": "v884", "new": 1},
+                "android": {"served": "v885", "previous": "v884", "new": 11},
+                "facebook": {"served": "v885", "new": 0, "bytesUploaded": 4_300_000},
+            },
+            "Live on iOS, Android: v884 → v885 · 12 new files · 4.3 MB uploaded",
+        ),
+        ({"ios": {"served": "v885", "previous": None}}, "Live on iOS: v885"),
+        ({"ios": {"previous": "v885", "objectsRemoved": 3}}, ""),
+        ({"stage": {"new": 3, "served": "v885", "previous": None}}, ""),
+    ],
+)
+def test_what_the_built_in_jobs_did_is_said_in_a_sentence(rows, sentence):
+    assert outcome_of({"outputs": rows}).sentence == sentence
+
+
+def test_what_the_sentence_says_of_all_stands_in_no_row():
+    moved = {"served": "v885", "previous": "v884"}
+
+    def rows_of(outputs):
+        table = outcome_of({"outputs": outputs}).table
+        return [str(name) for name, _ in table.rows]
+
+    assert rows_of({"ios": {**moved, "new": 1}}) == ["new files"]
+    assert rows_of({"ios": moved}) == ["now live", "previously live"]
+    still = {"served": "v885", "new": 0}
+    served_already = {"ios": {**moved, "new": 1}, "android": still}
+    assert rows_of(served_already) == ["now live", "previously live", "new files"]
+    assert rows_of({"stage": {**moved, "new": 1}}) == ["served", "previous", "new"]
+
+
 def test_an_address_among_the_outputs_is_a_link(staff):
     task = TaskFactory(status=Task.Status.COMPLETED)
     for value, is_link in (
@@ -387,13 +427,21 @@ def test_text_stands_at_the_left_and_figures_at_the_right(text, at_the_right):
     assert Cell(text).is_figure is at_the_right
 
 
+def test_a_column_is_named_at_the_side_where_its_values_stand():
+    figures, words = Cell("1,234", is_number=True), Cell("nothing to do here")
+    columns = [Label("ios", is_own=True), Label("note", is_own=True)]
+    rows = [(Label("new"), [figures, words]), (Label("left"), [figures, figures])]
+    heads = [(str(label), figures) for label, figures in Table(columns, rows).heads]
+    assert heads == [("ios", True), ("note", False)]
+
+
 def test_a_task_without_outputs_has_no_table(staff):
     task = TaskFactory(status=Task.Status.COMPLETED, result={"results": []})
     assert not Shown(task, NOON).outcome
-    assert "<caption>" not in facts(staff, task)
+    assert "<caption" not in facts(staff, task)
     task.result["outputs"] = {"ios": {"new": 3}}
     task.save()
-    assert "<caption>Result</caption>" in facts(staff, task)
+    assert re.search(r"<caption>\s+Result\s+<span", facts(staff, task))
 
 
 def test_facts_are_for_staff_only(stranger, staff):

@@ -12,6 +12,8 @@ from tasks.runner.output.workflow_commands import (
     parse,
 )
 
+SUMMARY = "# v885\n\n100% :: %0"  # the half escape stays as it is
+
 
 @pytest.mark.parametrize(
     ("line", "command"),
@@ -35,6 +37,8 @@ from tasks.runner.output.workflow_commands import (
             '::set-output name=ios,type=json::{"new": 12}',
             Command("set-output", '{"new": 12}', "ios", is_json=True),
         ),
+        ("::summary::", Command("summary", "")),
+        ("::summary::# v885%0A%0D%0A100%25 :: %0", Command("summary", SUMMARY)),
         ("::set-output name=n,type=jsonl::1", Command("set-output", "1", "n")),
     ],
 )
@@ -47,6 +51,8 @@ def test_a_command_is_understood(line, command):
     [
         "progress::40",
         " ::progress::40",
+        " ::summary::x",
+        "::summary:x",
         "::progress::101",
         "::progress::-1",
         "::progress::soon",
