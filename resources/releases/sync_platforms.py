@@ -13,6 +13,7 @@ from resources.releases.materialize import lacking_files, make_whole
 from resources.releases.plan import Plan
 from resources.releases.pointers.moves import (
     all_locked,
+    moved_note,
     point_to,
     published_line,
     served_note,
@@ -91,7 +92,7 @@ def _sync_content(sync: PlatformSync, report: Report, *, whole: bool) -> str | N
         digest = bring_in(plan, sync.release, sync.store, report)
     copied = make_whole(*sync) if whole else 0
     if plan.published:
-        report.note(plan.platform, **served_note(plan.version, None, sync.store))
+        report.note(plan.platform, **served_note(plan.version, sync.store))
         report.line(_published_already(plan, copied))
     if whole:
         report.count(plan.platform, "copied", copied)
@@ -110,6 +111,6 @@ def _move_pointer(
         sealed or open_published(store, plan.platform, plan.version).manifest.sha256
     )
     point_to(plan.platform, plan.version, digest, store, plan.pointer)
-    served = served_note(plan.version, plan.pointer, store)
+    served = moved_note(plan.version, plan.pointer, store)
     report.note(plan.platform, **served)
     report.line(published_line(plan.version, plan.pointer, store))

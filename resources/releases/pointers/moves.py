@@ -64,15 +64,19 @@ def now() -> str:
     return moment.replace("+00:00", "Z")
 
 
-def served_note(
+def served_note(version: str, store: ReleaseStore) -> dict[str, str | None]:
+    """Return for programs which version is served now."""
+    if store.channel == LIVE:
+        return {"served": version}
+    return {"channel": store.channel, "onChannel": version}
+
+
+def moved_note(
     version: str, before: Pointer | None, store: ReleaseStore
 ) -> dict[str, str | None]:
-    """Return for programs which version is served now, and which was before it, if
-    another was."""
-    where = {"served": version}
-    if store.channel != LIVE:
-        where = {"channel": store.channel, "onChannel": version}
-    return {**where, **({"previous": before.version} if before else {})}
+    """Return for programs which version is served now, and which was before."""
+    previous = before.version if before else None
+    return {**served_note(version, store), "previous": previous}
 
 
 def published_line(version: str, previous: Pointer | None, store: ReleaseStore) -> str:

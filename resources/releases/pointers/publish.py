@@ -10,6 +10,7 @@ from resources.platforms import all_platforms
 from resources.releases.check import Problems, find_problems
 from resources.releases.pointers.moves import (
     all_locked,
+    moved_note,
     point_to,
     published_line,
     served_note,
@@ -48,11 +49,11 @@ def publish(
         platform: str, store: ReleaseStore, before: Pointer | None, digest: str
     ) -> None:
         if before is not None and before.version == version:
-            report.note(platform, **served_note(version, None, store))
+            report.note(platform, **served_note(version, store))
             report.line(f"Nothing to do: {version} is already published.")
             return
         point_to(platform, version, digest, store, before)
-        report.note(platform, **served_note(version, before, store))
+        report.note(platform, **moved_note(version, before, store))
         report.line(published_line(version, before, store))
 
     serve(version, stores, report, checks, move)

@@ -7,6 +7,7 @@ from resources.releases.pointers.history import served_before
 from resources.releases.pointers.moves import (
     all_locked,
     halted_line,
+    moved_note,
     point_to,
     served_note,
 )
@@ -39,11 +40,11 @@ def roll_back(version: str, stores: dict[str, ReleaseStore], report: Report) -> 
             before = served[name]
             rollout = before and before.rollout
             if before is None or (before.version == version and not rollout):
-                report.note(name, **served_note(version, None, store))
+                report.note(name, **served_note(version, store))
                 report.line(f"Nothing to do: {name} serves {version} already.")
                 continue
             point_to(name, version, digests[name], store, before)
-            report.note(name, **served_note(version, before, store))
+            report.note(name, **moved_note(version, before, store))
             if rollout:
                 report.line(halted_line(name, rollout, version))
             if before.version != version:

@@ -13,6 +13,7 @@ from resources.platforms import all_platforms
 from resources.releases.pointers.moves import (
     all_locked,
     halted_line,
+    moved_note,
     now,
     point_some_to,
     point_to,
@@ -59,7 +60,7 @@ def roll_out(
             return
         if rollout is None:
             point_to(platform, version, digest, store, before)
-            report.note(platform, **served_note(version, before, store))
+            report.note(platform, **moved_note(version, before, store))
             report.line(published_line(version, before, store))
             return
         point_some_to(platform, rollout, store, before)
@@ -88,7 +89,7 @@ def halt(version: str, stores: dict[str, ReleaseStore], report: Report) -> None:
                 continue
             assert before.rollout is not None  # noqa: S101 (it has a version)
             point_to(platform, *before[:2], store, before)
-            report.note(platform, **served_note(before.version, None, store))
+            report.note(platform, **served_note(before.version, store))
             report.line(halted_line(platform, before.rollout, before.version))
             halted += 1
     if not halted:
