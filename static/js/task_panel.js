@@ -15,7 +15,7 @@ import { TaskFacts } from "./task_facts.js";
 import { TaskRerun } from "./task_rerun.js";
 import { TaskSilence } from "./task_silence.js";
 import { TaskWait } from "./task_wait.js";
-import { clock, duration, language, text, ticking } from "./text.js";
+import { clock, duration, language, person, text, ticking } from "./text.js";
 
 export class TaskPanel {
   constructor(root, { ended = () => {}, isPage = false } = {}) {
@@ -236,7 +236,7 @@ export class TaskPanel {
   cancelling(task) {
     const place = this.part("cancelling");
     place.dataset.saying = task.cancelForced ? "forcedSince" : "cancellingSince";
-    place.dataset.who = task.cancelRequestedBy ?? "";
+    place.dataset.who = person(task.cancelRequestedBy ?? "");
     place.dataset.grace = task.cancelForced ? "" : (this.root.dataset.grace ?? "");
     this.isWished = Boolean(task.cancelRequestedAt);
     this.showSince("cancelling", this.hasEnded ? null : task.cancelRequestedAt);

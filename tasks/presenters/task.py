@@ -17,7 +17,7 @@ from tasks.logs.store import Row, newest_rows, rows_within
 from tasks.models import LogLine, Task
 from tasks.presenters.failure import Failure, failure_of, own_words
 from tasks.presenters.links import change_link
-from tasks.presenters.names import name_of
+from tasks.presenters.names import name_of, person
 from tasks.presenters.outputs import Outcome, outcome_of
 from tasks.presenters.params import titled_params
 from tasks.presenters.rerun_chain import Link, links_of
@@ -146,6 +146,9 @@ class Shown:
         stored = self.task.error or ""
         if reason is None:  # stored by release 1.0
             return stored
+        params = reason.get("params", {})
+        if "by" in params:
+            reason = {**reason, "params": {**params, "by": person(params["by"])}}
         try:
             return localized(Reason.of(reason), self.local)
         except KeyError:  # of a later version
@@ -173,7 +176,7 @@ class Shown:
             "shape": self.shape,
             "cause": self.failure.cause if self.leads_with_cause else "",
             "sentence": self.error_but_cause,
-            "by": self.task.created_by,
+            "by": person(self.task.created_by),
             "line": self.failure.line,
         }
 
@@ -302,7 +305,7 @@ class Shown:
             if forced
             else _("Cancelling ({duration}), requested by {name}")
         )
-        who = self.task.cancel_requested_by
+        who = person(self.task.cancel_requested_by)
         said = sentence.format(name=who, **self._since(asked_at))
         left = (self.grace or 0) - (self.now - asked_at).total_seconds()
         if forced or left <= 0:
@@ -345,7 +348,7 @@ def said_cause(waiting: WaitingFor) -> str:
             name_of(waiting.task),
         )
         text = _("Waiting for {task} (started by {name}) to finish (same lock)")
-        return format_html(text, task=link, name=waiting.task.created_by or "–")
+        return format_html(text, task=link, name=person(waiting.task.created_by) or "–")
     if waiting.reason == "runner":
         return _("Waiting: no active runner accepts this type")
     if waiting.most is None:

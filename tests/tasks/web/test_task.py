@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone, translation
 
+from tasks.access.actor import Actor, record
 from tasks.estimates import LEAST_RUNS, RUNS, usual_seconds, usual_silences
-from tasks.models import Task
+from tasks.models import AuditEvent, Task
 from tasks.presenters.outputs import Cell, outcome_of
 from tasks.presenters.steps import StepRow, with_bars
 from tasks.presenters.task import Shown
@@ -279,6 +280,33 @@ def test_who_started_it_and_from_where(staff):
     text = " ".join(facts(staff, task).split())
     assert "<li>lin</li> <li>10.1.2.3</li>" in text
     assert "<li>10" not in facts(staff, TaskFactory())
+
+
+def test_the_key_in_env_is_called_so_wherever_people_see_who_acted(staff):
+    task = TaskFactory(
+        created_by="bootstrap",
+        cancel_requested_by="bootstrap",
+        status=Task.Status.CANCELLED,
+        error="Cancelled by bootstrap.",
+        error_reason={"code": "cancelled", "params": {"by": "bootstrap"}},
+    )
+    actor = Actor("bootstrap", "10.0.0.1")
+    record(actor, AuditEvent.Action.CANCEL, task.pk)
+    event = AuditEvent.objects.get()
+    for path in (
+        f"/tasks/{task.pk}",
+        "/history",
+        f"/admin/tasks/task/{task.pk}/change/",
+        "/admin/tasks/task/",
+        "/admin/tasks/auditevent/",
+        f"/admin/tasks/auditevent/{event.pk}/change/",
+    ):
+        page = staff.get(path).text
+        assert "key in .env" in page, path
+        seen = page.replace('value="bootstrap"', "")  # what a filter compares with
+        assert "bootstrap" not in seen, path
+    # To programs it keeps its name.
+    assert staff.get(f"/api/tasks/{task.pk}").json()["createdBy"] == "bootstrap"
 
 
 # --- Reruns -------------------------------------------------------------------------
