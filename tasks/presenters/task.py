@@ -11,7 +11,14 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from tasks.catalog.definitions import type_of
-from tasks.estimates import seconds_left, usual_seconds, usual_silences
+from tasks.estimates import (
+    Run,
+    past_runs,
+    seconds_left,
+    usual_seconds,
+    usual_silences,
+    usual_step_times,
+)
 from tasks.localized import localized
 from tasks.logs.store import Row, newest_rows, rows_within
 from tasks.models import LogLine, Task
@@ -203,7 +210,14 @@ class Shown:
 
     @property
     def steps(self) -> list[StepRow]:
-        return with_bars(rows_of(self.task, self.kind, self.now), self.usual)
+        times = usual_step_times(self._past_runs)
+        usual = {self.local(name): found for name, found in times.items()}
+        return with_bars(rows_of(self.task, self.kind, self.now), self.usual, usual)
+
+    @cached_property
+    def _past_runs(self) -> list[Run]:
+        """Return what the steps of tasks before this one came to."""
+        return past_runs(self.task.type, but=self.task.pk)
 
     @property
     def outcome(self) -> Outcome:
@@ -240,7 +254,7 @@ class Shown:
     def silences(self) -> dict[str, float]:
         """For how many seconds each step is usually silent at most; none where nobody
         knows, and of a task that has ended."""
-        return {} if self.task.has_ended else usual_silences(self.task.type)
+        return {} if self.task.has_ended else usual_silences(self._past_runs)
 
     @property
     def time_left(self) -> str:
