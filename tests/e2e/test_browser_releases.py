@@ -68,3 +68,50 @@ def test_days_begin_at_the_readers_midnight(open_page, demo):
         }"""
     )
     assert set(hours) == {-8}
+
+
+def test_a_segment_leads_to_the_task_that_published_it(open_page, service, published):
+    page = open_page("/releases")
+    ios = panel_of(page, "iOS")
+    link = ios.locator(".ribbon > ol a").first
+    href = link.get_attribute("href")
+    link.focus()
+    live = ios.locator(".ribbon-segment[data-tone=live]")
+    expect(live).to_have_attribute("data-pointed", "")
+    card = page.locator(".ribbon-card")
+    expect(card).to_contain_text("v885")
+    expect(card).to_contain_text("key in .env")
+    page.keyboard.press("Tab")
+    expect(live).not_to_have_attribute("data-pointed", "")
+    live.click()
+    expect(page).to_have_url(service.url + href)
+
+
+@pytest.mark.parametrize("by", ["pointer", "keyboard"])
+def test_two_versions_of_a_ribbon_are_compared(open_page, published, by):
+    page = open_page("/releases")
+    ios = panel_of(page, "iOS")
+    segments, links = ios.locator(".ribbon-segment"), ios.locator(".ribbon > ol a")
+    before = page.locator(".ribbon-segment[data-version=v884]")
+
+    def choose(version):
+        if by == "pointer":
+            ios.locator(f".ribbon-segment[data-version={version}]").last.click(
+                modifiers=["Shift"], force=True
+            )
+        else:
+            links.filter(has_text=version).first.press("Shift+Enter")
+
+    expect(before.first).to_be_attached()
+    choose("v885")
+    expect(segments.locator("xpath=self::*[@data-picked]")).to_have_count(1)
+    choose("v885")  # once more lets go of it
+    expect(segments.locator("xpath=self::*[@data-picked]")).to_have_count(0)
+    choose("v885")
+    page.keyboard.press("Escape")
+    expect(segments.locator("xpath=self::*[@data-picked]")).to_have_count(0)
+    choose("v885")
+    expect(page.locator("#announcer")).to_contain_text("compare it with v885")
+    choose("v884")
+    heading = page.get_by_role("heading", name="Changes on iOS")
+    expect(heading).to_contain_text("v884 → v885")
