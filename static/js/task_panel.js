@@ -12,6 +12,7 @@ import { TaskAway } from "./task_away.js";
 import { TaskCancel } from "./task_cancel.js";
 import { TaskChat } from "./task_chat.js";
 import { TaskFacts } from "./task_facts.js";
+import { TaskPeople } from "./task_people.js";
 import { TaskRerun } from "./task_rerun.js";
 import { TaskSilence } from "./task_silence.js";
 import { TaskWait } from "./task_wait.js";
@@ -36,6 +37,7 @@ export class TaskPanel {
     this.isWished = !this.part("cancelling").hidden; // its end
     this.cancel = new TaskCancel(this);
     this.rerun = new TaskRerun(this);
+    if (isPage) this.people = new TaskPeople(this);
     if (this.hasEnded) return;
     if (isPage) this.notify = new Notify(this.part("notify"), this.name);
     this.away = new TaskAway(this.api, (task) => this.update(task));

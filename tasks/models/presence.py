@@ -8,7 +8,7 @@ is no record: what is over is deleted, and nothing refers to it.
 import uuid
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from django.db import models
 from django.db.models.functions import Now
@@ -27,14 +27,11 @@ class Lines(NamedTuple):
 
 
 class PresenceQuerySet(models.QuerySet["Presence"]):
-    def present(self) -> Self:
-        return self.filter(seen_at__gt=Now() - timedelta(seconds=PRESENT_SECONDS))
-
     def others(self, task_id: uuid.UUID, user_id: int) -> Sequence["Presence"]:
-        """Return who else looks at a task, by name; ``has_asked`` those who have just
-        asked others to look somewhere."""
+        """Return who else is at a task, by name, once who is gone was forgotten;
+        ``has_asked`` those who have just asked others to look somewhere."""
         lately = Now() - timedelta(seconds=LOOK_SECONDS)
-        found = self.present().filter(task_id=task_id).exclude(user_id=user_id)
+        found = self.filter(task_id=task_id).exclude(user_id=user_id)
         asked = found.annotate(has_asked=models.Q(looked_at__gt=lately))
         return list(asked.order_by("name"))
 
