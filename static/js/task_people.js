@@ -78,7 +78,7 @@ export class TaskPeople {
     Object.assign(chip, { type: "button", className: "person" });
     chip.title = text("goToTheirLines", { name });
     chip.dataset.initial = [...name][0].toUpperCase();
-    chip.append(span("name", name), span("at", ""));
+    chip.append(span("name", name), " ", span("at", ""));
     chip.addEventListener("click", () => this.log.jump(Number(chip.dataset.middle)));
     this.chips.set(name, chip);
     this.place.prepend(chip);
