@@ -75,8 +75,10 @@ def past_runs(type_name: str, but: uuid.UUID | None = None) -> list[Run]:
     """Return what the steps of a type's newest completed runs came to, by one query;
     ``but``: a task that is compared with the others."""
     done = Task.objects.filter(type=type_name, status=Task.Status.COMPLETED)
-    found = done.exclude(pk=but).newest_first()
-    return [run or () for run in found.values_list("result__results", flat=True)[:RUNS]]
+    if but is not None:
+        done = done.exclude(pk=but)
+    results = done.newest_first().values_list("result__results", flat=True)
+    return [run or () for run in results[:RUNS]]
 
 
 def usual_step_times(runs: Iterable[Run]) -> dict[str, Usual]:

@@ -2,7 +2,6 @@
 in the same request (docs/decisions/0054)."""
 
 import uuid
-from collections.abc import Mapping
 from typing import Any
 
 from django.http import HttpResponse
@@ -57,7 +56,7 @@ def _said(other: Any) -> dict[str, Any]:
     }
 
 
-def _read(body: Mapping[str, Any]) -> tuple[Lines, Lines | None]:
+def _read(body: Any) -> tuple[Lines, Lines | None]:
     """Return the lines in sight, and those to look at. Raises ParameterErrors."""
     there = ", ".join(NAMES)
     unknown = _("There is no such parameter; there are: %(names)s.") % {"names": there}

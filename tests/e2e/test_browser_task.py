@@ -271,7 +271,8 @@ def test_a_step_that_is_slower_than_usual_says_so_while_it_runs_and_after(
 ):
     for _ in range(3):
         service.wait_for(service.create("slowly", n="1", pause="0"))
-    task_id = stopped_later(service.create("slowly", n="5000", pause="0.1"))
+    task_id = service.create("slowly", n="5000", pause="0.1")
+    stopped_later.append(task_id)
     page = open_page(f"/tasks/{task_id}")
     step = page.locator(".steps li")
     slower = re.compile(r"^[\d,]+ % slower than usual$")
