@@ -69,7 +69,7 @@ def _read(body: Any) -> tuple[Lines, Lines | None]:
         errors["look"] = [_("It takes the numbers of two lines, in order: [5, 9].")]
     if errors:
         raise ParameterErrors(errors)
-    return Lines(*sight), None if look is None else Lines(*look)  # type: ignore[arg-type]
+    return Lines(*sight), None if look is None else Lines(*look)
 
 
 def _are_lines(value: Any, *, least: int) -> bool:
