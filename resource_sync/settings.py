@@ -195,7 +195,10 @@ TEMPLATES = [
                 "csp.context_processors.nonce",
                 "tasks.access.rights.for_templates",
             ],
-            "libraries": {"modules": "resource_sync.modules"},
+            "libraries": {
+                "modules": "resource_sync.modules",
+                "names": "tasks.presenters.names",
+            },
         },
     },
 ]

@@ -1,8 +1,9 @@
 """How long tasks of a type usually take, and are silent, by what came before."""
 
-from collections.abc import Iterable
+import uuid
+from collections.abc import Iterable, Mapping
 from statistics import median
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tasks.models import Task
 
@@ -11,9 +12,14 @@ LEAST_RUNS = 3  # fewer say nothing
 LEAST_PROGRESS = 10  # percent; less says nothing of what is left
 
 
+# What the steps of one task came to: the entries of its result.
+Run = Iterable[Mapping[str, Any]]
+
+
 class Usual(NamedTuple):
-    """How many seconds a type usually takes: the middle of its newest completed runs,
-    and the fastest and the slowest of them without a tenth at each end."""
+    """How many seconds a type or a step usually takes: the middle of its newest
+    completed runs, and the fastest and the slowest of them without a tenth at each
+    end."""
 
     median: float
     fast: float
@@ -27,15 +33,22 @@ def usual_times(types: Iterable[str]) -> dict[str, Usual]:
     for name in set(types):
         done = Task.objects.filter(type=name, status=Task.Status.COMPLETED)
         times = done.newest_first().values_list("started_at", "completed_at")
-        seconds = sorted(
+        found = _usual(
             (ended - started).total_seconds()
             for started, ended in times[:RUNS]
             if started and ended
         )
-        if len(seconds) >= LEAST_RUNS:
-            cut = len(seconds) // 10
-            usual[name] = Usual(median(seconds), seconds[cut], seconds[-1 - cut])
+        if found is not None:
+            usual[name] = found
     return usual
+
+
+def _usual(seconds: Iterable[float]) -> Usual | None:
+    times = sorted(seconds)
+    if len(times) < LEAST_RUNS:
+        return None
+    cut = len(times) // 10
+    return Usual(median(times), times[cut], times[-1 - cut])
 
 
 def usual_seconds(types: Iterable[str]) -> dict[str, float]:
@@ -58,24 +71,46 @@ def seconds_left(elapsed: float, usual: float | None, progress: int) -> float | 
     return rest * (elapsed + rest * usual)
 
 
-def usual_silences(type_name: str) -> dict[str, float]:
-    """For each step of a type the longest silence, in seconds, that its newest
-    completed runs had there; steps that hardly ever ran are left out."""
+def past_runs(type_name: str, but: uuid.UUID | None = None) -> list[Run]:
+    """Return what the steps of a type's newest completed runs came to, by one query;
+    ``but``: a task that is compared with the others."""
     done = Task.objects.filter(type=type_name, status=Task.Status.COMPLETED)
-    runs = done.newest_first().values_list("result__results", flat=True)[:RUNS]
+    if but is not None:
+        done = done.exclude(pk=but)
+    results = done.newest_first().values_list("result__results", flat=True)
+    return [run or () for run in results[:RUNS]]
+
+
+def usual_step_times(runs: Iterable[Run]) -> dict[str, Usual]:
+    """Return how long each step usually takes; steps that hardly ever ran are left
+    out."""
+    times = _by_step(runs, "durationMs")
+    usual = {name: _usual(seconds) for name, seconds in times.items()}
+    return {name: found for name, found in usual.items() if found is not None}
+
+
+def usual_silences(runs: Iterable[Run]) -> dict[str, float]:
+    """For each step the longest silence, in seconds, that these runs had there; steps
+    that hardly ever ran are left out."""
+    times = _by_step(runs, "longestSilenceMs")
+    return {
+        name: max(seconds)
+        for name, seconds in times.items()
+        if len(seconds) >= LEAST_RUNS
+    }
+
+
+def _by_step(runs: Iterable[Run], what: str) -> dict[str, list[float]]:
+    """Return one number of seconds for each run of a step, the largest of several."""
     found: dict[str, list[float]] = {}
-    for results in runs:
+    for entries in runs:
         run: dict[str, float] = {}
-        for entry in results or ():
-            milliseconds = entry.get("longestSilenceMs")
+        for entry in entries:
+            milliseconds = entry.get(what)
             # An attempt that failed may have hung until its time was over.
             if milliseconds is not None and entry.get("exitCode") == 0:
                 name = entry["name"]
                 run[name] = max(milliseconds / 1000, run.get(name, 0))
         for name, seconds in run.items():
             found.setdefault(name, []).append(seconds)
-    return {
-        name: max(seconds)
-        for name, seconds in found.items()
-        if len(seconds) >= LEAST_RUNS
-    }
+    return found

@@ -41,6 +41,7 @@ export function panelKeys(panel) {
     y: () => panel()?.log.bar.copyLink(),
     t: () => panel()?.log.looks.nextTimes(),
     w: () => panel()?.log.looks.toggleWrap(),
+    z: () => panel()?.log.zoom?.toggle(),
     c: () => panel()?.cancel.ask(),
     r: () => panel()?.rerun.ask(),
   };

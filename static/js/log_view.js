@@ -21,6 +21,7 @@ import { ReturnMark } from "./log/return_mark.js";
 import { Scroller } from "./log/scroller.js";
 import { Seal } from "./log/seal.js";
 import { SelectionBar } from "./log/selection_bar.js";
+import { Zoom } from "./log/zoom.js";
 import { ENDED } from "./status.js";
 
 const NONE = new Ranges();
@@ -135,6 +136,7 @@ export class LogView {
     const isSeen = () => getComputedStyle(this.list).visibility === "visible";
     this.finder.mountKey(() => this.rows.count > this.list.children.length && isSeen());
     this.place = new Place(() => this.reader.here);
+    this.zoom = new Zoom(this.part("zoom"), () => this.focus());
     const view = {
       total: () => this.total,
       errors: () => this.errors.ranges,

@@ -1,9 +1,12 @@
-// Ribbons: days begin at the reader's own midnight, and a card beside the pointer says
-// of a segment what the list behind the ribbon says.
+// Ribbons: days begin at the reader's own midnight, and a card beside the pointer, or
+// beside the segment that the keyboard is at, says of it what the list behind the ribbon
+// says.
 
 import { showMoments } from "./moments.js";
+import { hintAt, mountPicking, showPicked } from "./ribbon_picking.js";
 
 const SEGMENT = "[data-ribbon] [data-segment]";
+const LINK = "[data-ribbon] > ol a";
 const EDGE_PERCENT = 3; // as in ribbon.py
 const APART = 10; // pixels between the card and what it is of
 let card = null;
@@ -19,11 +22,37 @@ export function mountRibbons() {
     if (segment) showCard(segment);
     else hideCard();
   });
-  document.addEventListener("scroll", hideCard, { capture: true, passive: true });
+  document.addEventListener("focusin", ({ target }) => {
+    if (target.matches(LINK)) showCard(segmentAt(target), { isPointed: true });
+  });
+  document.addEventListener("focusout", ({ target }) => {
+    if (target.matches(LINK)) hideCard();
+  });
+  document.addEventListener("scroll", scrolled, { capture: true, passive: true });
+  mountPicking(segmentAt);
+}
+
+// The segment of a place: of a link in the list, or of a mark, which stands where the
+// segment of a rollback begins.
+function segmentAt(place) {
+  const link = place.closest?.(LINK);
+  const part = link ? null : place.closest?.(SEGMENT);
+  if (!link && !part) return null;
+  const ribbon = place.closest("[data-ribbon]");
+  const items = [...ribbon.querySelectorAll("ol > li")];
+  const number = link ? items.indexOf(link.parentElement) : part.dataset.segment;
+  return ribbon.querySelector(`.ribbon-segment[data-segment="${number}"]`);
+}
+
+// What has the focus may have come into sight by that.
+function scrolled() {
+  if (shown && "pointed" in shown.dataset) putBeside(shown.getBoundingClientRect());
+  else hideCard();
 }
 
 function showRibbons(root) {
   hideCard();
+  showPicked(root);
   showMoments(root);
   for (const ribbon of root.querySelectorAll("[data-ribbon]")) showDays(ribbon);
 }
@@ -42,16 +71,19 @@ function showDays(ribbon) {
   }
 }
 
-function showCard(segment) {
+// isPointed: by the keyboard, which leaves no pointer beside it
+function showCard(segment, { isPointed = false } = {}) {
   const { segment: number } = segment.dataset;
   const ribbon = segment.closest("[data-ribbon]");
   const item = ribbon.querySelector("ol").children[number];
   hideCard();
   shown = segment;
+  shown.toggleAttribute("data-pointed", isPointed);
   card = document.createElement("div");
   card.className = "ribbon-card";
   card.setAttribute("aria-hidden", "true"); // the list says it
-  card.append(...[...item.childNodes].map((node) => node.cloneNode(true)));
+  const said = item.querySelector("a") ?? item;
+  card.append(...[...said.childNodes].map((node) => node.cloneNode(true)), hintAt(ribbon));
   // The browser would put its own beside it.
   for (const title of ribbon.querySelectorAll("title")) title.remove();
   document.body.append(card);
@@ -69,5 +101,6 @@ function putBeside(place) {
 
 function hideCard() {
   card?.remove();
+  shown?.removeAttribute("data-pointed");
   card = shown = null;
 }

@@ -3,13 +3,15 @@
 // further; which step runs is drawn from the stream at once.
 
 import { fetchPart } from "./session.js";
-import { duration, text, ticking } from "./text.js";
+import { duration, number, text, ticking } from "./text.js";
 import { refreshTimes } from "./times.js";
 
 const PAUSE_MS = 500; // quick steps are one change; without an answer it tries again
 const SHAPES = { completed: "✓", running: "●", pending: "◌" };
 const PARTS = ["facts", "views", "card", "rail", "summary"];
-const LEAST_PERCENT = 1; // of a bar, as in tasks/presenters/steps.py
+// As in tasks/presenters/steps.py: of a bar, and beyond the slowest usual run.
+const LEAST_PERCENT = 1;
+const LEAST_SLOWER_MS = 1_000;
 
 export class TaskFacts {
   // renewed(): there is other HTML
@@ -110,22 +112,34 @@ export class TaskFacts {
     return Math.max(0, Math.min(99, Math.round(share)));
   }
 
-  // When each ran, over the time that such tasks usually take, or that this one has
-  // taken; tasks/presenters/steps.py draws it so at first.
+  // When each ran, over when it usually ends, and all on the time that such tasks usually
+  // take, or that this one has taken; tasks/presenters/steps.py draws it so at first.
   drawBars(now) {
     const first = Math.min(...this.begun.values());
-    const total = Math.max(now - first, this.panel.usual);
-    for (const row of this.rows) {
-      const number = Number(row.dataset.step);
-      const since = this.begun.get(number);
-      const until = number === this.index ? now : this.begun.get(number + 1);
-      if (!since || !until || !(total > 0)) continue;
-      const width = Math.max(LEAST_PERCENT, (100 * (until - since)) / total);
-      const begin = Math.min((100 * (since - first)) / total, 100 - width);
-      const bar = row.querySelector("rect");
-      bar.setAttribute("x", `${begin.toFixed(2)}%`);
-      bar.setAttribute("width", `${width.toFixed(2)}%`);
+    const steps = this.rows.map((row) => this.timesOf(row, now)).filter(Boolean);
+    const ends = steps.map(({ since, usual }) => since - first + (usual?.slow ?? 0));
+    const total = Math.max(now - first, this.panel.usual, ...ends);
+    if (!(total > 0)) return;
+    for (const { row, since, until, usual } of steps) {
+      const percent = (moment) => (100 * (moment - first)) / total;
+      place(row.querySelector(".spent"), percent(since), percent(until));
+      if (!usual) continue;
+      place(row.querySelector(".band"), percent(since + usual.fast), percent(since + usual.slow));
+      const middle = row.querySelector(".median");
+      middle.setAttribute("x", `${percent(since + usual.median).toFixed(2)}%`);
+      middle.removeAttribute("display");
+      sayHowSlow(row, until - since, usual);
     }
+  }
+
+  // Of a step that has begun, in milliseconds.
+  timesOf(row, now) {
+    const step = Number(row.dataset.step);
+    const since = this.begun.get(step);
+    const until = step === this.index ? now : this.begun.get(step + 1);
+    if (!since || !until) return null;
+    const [fast, median, slow] = (row.dataset.usual ?? "").split(" ").map((s) => s * 1000);
+    return { row, since, until, usual: slow === undefined ? null : { fast, median, slow } };
   }
 
   // A line has come; the first one behind a change of step is the step's.
@@ -154,6 +168,21 @@ function showState(row, state) {
   row.dataset.status = badge.dataset.status = state;
   badge.querySelector(".shape").textContent = SHAPES[state] ?? "–";
   badge.querySelector(".word").textContent = text(state || "finished");
+}
+
+function place(bar, begin, end) {
+  const width = Math.max(LEAST_PERCENT, end - begin);
+  bar.setAttribute("x", `${Math.min(begin, 100 - width).toFixed(2)}%`);
+  bar.setAttribute("width", `${width.toFixed(2)}%`);
+}
+
+// As tasks/presenters/steps.py has it.
+function sayHowSlow(row, milliseconds, { median, slow }) {
+  const isSlow = median > 0 && milliseconds >= slow + LEAST_SLOWER_MS;
+  const percent = Math.round(100 * (milliseconds / median - 1));
+  const words = isSlow ? text("slower", { n: number(percent) }) : "";
+  const note = row.querySelector('[data-part="step-slower"]');
+  if (note.textContent !== words) note.textContent = words;
 }
 
 // Other HTML in a place that stays, with what was unfolded in it, and the focus.

@@ -12,11 +12,12 @@ import { TaskAway } from "./task_away.js";
 import { TaskCancel } from "./task_cancel.js";
 import { TaskChat } from "./task_chat.js";
 import { TaskFacts } from "./task_facts.js";
+import { TaskPeople } from "./task_people.js";
 import { TaskRerun } from "./task_rerun.js";
 import { TaskSilence } from "./task_silence.js";
 import { TaskViews } from "./task_views.js";
 import { TaskWait } from "./task_wait.js";
-import { clock, duration, language, text, ticking } from "./text.js";
+import { clock, duration, language, person, text, ticking } from "./text.js";
 
 export class TaskPanel {
   constructor(root, { ended = () => {}, isPage = false } = {}) {
@@ -41,6 +42,7 @@ export class TaskPanel {
     this.isWished = !this.part("cancelling").hidden; // its end
     this.cancel = new TaskCancel(this);
     this.rerun = new TaskRerun(this);
+    if (isPage) this.people = new TaskPeople(this);
     if (this.hasEnded) return;
     if (isPage) this.notify = new Notify(this.part("notify"), this.name);
     this.away = new TaskAway(this.api, (task) => this.update(task));
@@ -241,7 +243,7 @@ export class TaskPanel {
   cancelling(task) {
     const place = this.part("cancelling");
     place.dataset.saying = task.cancelForced ? "forcedSince" : "cancellingSince";
-    place.dataset.who = task.cancelRequestedBy ?? "";
+    place.dataset.who = person(task.cancelRequestedBy ?? "");
     place.dataset.grace = task.cancelForced ? "" : (this.root.dataset.grace ?? "");
     this.isWished = Boolean(task.cancelRequestedAt);
     this.showSince("cancelling", this.hasEnded ? null : task.cancelRequestedAt);

@@ -16,6 +16,11 @@ export function counted(one, many, n) {
   return text(n === 1 ? one : many, { n: number(n) });
 }
 
+// What people call whoever acted; tasks/presenters/names.py says the same.
+export function person(name) {
+  return name === "bootstrap" ? text("keyInEnv") : name;
+}
+
 export function duration(seconds) {
   if (seconds < 1) return text("ms", { n: Math.round(Math.max(seconds, 0) * 1000) });
   if (seconds < 10) return text("seconds", { s: seconds.toFixed(1) });

@@ -18,8 +18,8 @@ from tasks.access.addresses import neighbourhood_of
 logger = logging.getLogger(__name__)
 
 # Streams have a limit of their own, so that clients that reconnect leave that of reads
-# alone.
-Scope = Literal["create", "read", "stream", "public", "sign-in"]
+# alone; and so have pages that say who looks at them.
+Scope = Literal["create", "read", "stream", "presence", "public", "sign-in"]
 
 # A person who mistypes a few times is let in; who guesses gets nowhere.
 SIGN_IN_RATE = "10/5m"

@@ -16,6 +16,7 @@ from tasks.admin.filters import ActionFilter, ActorFilter
 from tasks.admin.keyset_admin import LongList
 from tasks.admin.read_only import NOTHING, time_ago
 from tasks.models import AuditEvent
+from tasks.presenters.names import person
 from tasks.search import holding
 from tasks.timestamps import iso
 
@@ -31,14 +32,14 @@ COLUMNS = (
 
 @admin.register(AuditEvent)
 class AuditEventAdmin(LongList):
-    list_display = ("when", "actor", "address", "did", "what", "about")
+    list_display = ("when", "who", "address", "did", "what", "about")
     list_display_links = ("when",)
     list_filter = (ActionFilter, ActorFilter, "at")
     date_hierarchy = "at"
     newest_by = None  # nothing is ever put in between
     search_fields = ("actor", "target")
     search_help_text = _("Part of a name, task ID or key")
-    fields = ("at", "actor", "address", "did", "what", "all_details")
+    fields = ("at", "who", "address", "did", "what", "all_details")
     export_columns = COLUMNS
 
     def get_search_results(
@@ -54,6 +55,10 @@ class AuditEventAdmin(LongList):
     @admin.display(description=_("time"))
     def when(self, event: AuditEvent) -> SafeString | str:
         return time_ago(event.at)
+
+    @admin.display(description=_("who"))
+    def who(self, event: AuditEvent) -> str:
+        return person(event.actor)
 
     @admin.display(description=_("action"))
     def did(self, event: AuditEvent) -> str:

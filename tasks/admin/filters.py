@@ -14,6 +14,7 @@ from tasks.admin.own_filters import is_text
 from tasks.catalog.loader import catalog
 from tasks.keyset import rows_from
 from tasks.models import ApiKey, AuditEvent, Runner
+from tasks.presenters.names import person
 
 NEWEST_ROWS = 200  # whose values are suggested
 
@@ -124,7 +125,7 @@ class TypedIn(Chosen):
         newest = rows_from(rows, model_admin.newest_by, None, NEWEST_ROWS)
         values = (getattr(row, self.parameter_name) for row in newest)
         found = [value for value in dict.fromkeys(values) if value]
-        return [(value, value) for value in found] or [("", "")]
+        return [(value, person(value)) for value in found] or [("", "")]
 
     def choices(self, changelist: Any) -> Iterator[Any]:
         others = {**changelist.get_filters_params()}

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from tasks.admin.audit import said_action
 from tasks.admin.read_only import NOTHING, marked, time_ago
 from tasks.models import AuditEvent, Task
+from tasks.presenters.names import person
 from tasks.presenters.task import Shown
 from tasks.reruns import chain_of
 
@@ -33,7 +34,7 @@ FIELDSETS: list[tuple[Any, Any]] = [
         _("Who and when"),
         {
             "fields": (
-                "number", "created_by", "created_from", "created_at", "started_at",
+                "number", "starter", "created_from", "created_at", "started_at",
                 "completed_at", "duration", "chain", "runner", "attempt",
                 "stalled_since", "canceller", "cancel_requested_at",
                 "forced", "kept",
@@ -85,9 +86,13 @@ class TaskFields:
     def number(self, task: Task) -> str:
         return str(task.pk)
 
+    @admin.display(description=_("started by"))
+    def starter(self, task: Task) -> str:
+        return person(task.created_by) or NOTHING
+
     @admin.display(description=_("Cancelled by"))
     def canceller(self, task: Task) -> str:
-        return task.cancel_requested_by or NOTHING
+        return person(task.cancel_requested_by) or NOTHING
 
     @admin.display(description=_("Cancel forced"))
     def forced(self, task: Task) -> str:
@@ -107,7 +112,7 @@ class TaskFields:
                     SELF if one.pk == task.pk else "",
                     self._link(one) if one.pk != task.pk else str(one.pk)[:8],
                     self.state(one),
-                    one.created_by,
+                    person(one.created_by),
                     self.created(one),
                 )
                 for one in links
@@ -154,7 +159,7 @@ class TaskFields:
         """Return what people and programs did to this task."""
         found = AuditEvent.objects.filter(target=str(task.pk)).order_by("pk")
         rows = [
-            (time_ago(event.at), event.actor, event.address or NOTHING,
+            (time_ago(event.at), person(event.actor), event.address or NOTHING,
              said_action(event.action))
             for event in found[:MOST_EVENTS]
         ]  # fmt: skip

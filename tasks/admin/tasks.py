@@ -25,6 +25,7 @@ from tasks.admin.keyset_admin import LongList
 from tasks.admin.task_fields import FIELDSETS, TaskFields
 from tasks.models import Task, ids_beginning_with
 from tasks.presenters.acts import acts, cancel_and_say
+from tasks.presenters.names import full_name_of
 from tasks.presenters.rerun import Question, context_of, questions_of, run_again
 from tasks.presenters.task import Shown
 from tasks.representation import shown_params
@@ -52,7 +53,7 @@ COLUMNS = (
 @admin.register(Task)
 class TaskAdmin(TaskFields, LongList):
     list_display = (
-        "state", "type", "version", "created_by", "created", "duration",
+        "state", "type", "version", "starter", "created", "duration",
         "line_count", "kept",
     )  # fmt: skip
     list_display_links = ("state", "type")
@@ -123,7 +124,8 @@ class TaskAdmin(TaskFields, LongList):
             return None
         title = gettext("Run these tasks again?")
         if len(questions) == 1:
-            title = gettext("Run %(task)s again?") % {"task": questions[0].task}
+            name = full_name_of(questions[0].task)
+            title = gettext("Run %(task)s again?") % {"task": name}
         context = context_of(questions)
         return self._ask(request, "rerun", title, **context)
 
@@ -137,7 +139,8 @@ class TaskAdmin(TaskFields, LongList):
                 cancel_and_say(request, task)
             return None
         title = gettext("Cancel these tasks?")
-        return self._ask(request, "cancel_selected", title, tasks=tasks)
+        named = [(task, full_name_of(task)) for task in tasks]
+        return self._ask(request, "cancel_selected", title, named=named)
 
     @admin.action(description=_("Pin selected tasks"), permissions=["operate"])
     def pin_selected(self, request: HttpRequest, tasks: QuerySet[Task]) -> None:
@@ -179,7 +182,7 @@ class TaskAdmin(TaskFields, LongList):
         question = (
             gettext("Force-stop %(task)s?") if force else gettext("Cancel %(task)s?")
         )
-        title = question % {"task": task}
+        title = question % {"task": full_name_of(task)}
         return self._ask(request, "cancel", title, original=task, force=force)
 
     def _ask(
@@ -217,7 +220,7 @@ def say_refusals(request: HttpRequest, questions: Iterable[Question]) -> None:
     text = gettext("%(task)s can't be run again: %(reason)s")
     for question in questions:
         if question.refusal:
-            words = {"task": question.task, "reason": question.refusal}
+            words = {"task": full_name_of(question.task), "reason": question.refusal}
             messages.error(request, text % words)
 
 
@@ -226,7 +229,7 @@ def pin_or_say(request: HttpRequest, task: Task, *, pinned: bool) -> bool:
     try:
         return lifecycle.pin(task, actor(request), pinned=pinned)
     except ScopeTooSmall as refused:
-        messages.error(request, f"{task}: {refused}")
+        messages.error(request, f"{full_name_of(task)}: {refused}")
         return False
 
 

@@ -9,6 +9,7 @@ from tasks.models.audit import AuditEvent, AuditIsFinal
 from tasks.models.definition import TaskDefinition
 from tasks.models.idempotency import IdempotencyKey
 from tasks.models.ids import ids_beginning_with, task_id_of
+from tasks.models.presence import Lines, Presence
 from tasks.models.pruned_log import PrunedLog
 from tasks.models.runner import (
     CRASH_MINUTES,
@@ -45,7 +46,9 @@ __all__ = [
     "AuditEvent",
     "AuditIsFinal",
     "IdempotencyKey",
+    "Lines",
     "LogLine",
+    "Presence",
     "PrunedLog",
     "Runner",
     "StatusConflict",

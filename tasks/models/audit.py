@@ -74,7 +74,7 @@ class AuditEvent(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.actor} {self.action} {self.target}"
+        return f"{self.action} {self.target}"
 
     def save(self, *args: Any, **options: Any) -> None:
         if not self._state.adding:

@@ -9,6 +9,7 @@ from tasks.access.actor import Actor, ScopeTooSmall
 from tasks.access.staff import actor
 from tasks.catalog.loader import catalog
 from tasks.models import StatusConflict, Task
+from tasks.presenters.names import full_name_of
 
 
 def acts(actor: Actor, task: Task) -> dict[str, bool]:
@@ -23,18 +24,19 @@ def acts(actor: Actor, task: Task) -> dict[str, bool]:
 
 def cancel_and_say(request: HttpRequest, task: Task, *, force: bool = False) -> None:
     """Cancel a task and leave a message on what came of it."""
+    name = full_name_of(task)
     try:
         asked = lifecycle.request_cancel(task.pk, actor(request), force=force)
     except ScopeTooSmall as refused:
-        messages.error(request, f"{task}: {refused}")
+        messages.error(request, f"{name}: {refused}")
     except StatusConflict as conflict:
         status = Task.Status(str(conflict.found)).label
         text = _("%(task)s has already ended: %(status)s.")
-        messages.warning(request, text % {"task": task, "status": status})
+        messages.warning(request, text % {"task": name, "status": status})
     else:
         text = (
             _("%(task)s is cancelled.")
             if asked.has_ended
             else _("%(task)s is being cancelled.")
         )
-        messages.success(request, text % {"task": task})
+        messages.success(request, text % {"task": name})

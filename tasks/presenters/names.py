@@ -1,8 +1,14 @@
-"""What people call a task and its type."""
+"""What people call a task, its type, and whoever acts on it."""
 
+from django import template
+from django.utils.translation import gettext as _
+
+from tasks.access.authentication import BOOTSTRAP_OWNER
 from tasks.catalog.definitions import type_of
 from tasks.catalog.loader import catalog
 from tasks.models import Task
+
+register = template.Library()
 
 
 def title_of_type(name: str) -> str:
@@ -17,3 +23,16 @@ def name_of(task: Task) -> str:
     kind = catalog().get(task.type) or type_of(task)  # mostly without a query
     title = kind.local(kind.title) if kind else task.type
     return f"{title} {task.version}".strip()
+
+
+def full_name_of(task: Task) -> str:
+    """Return the same with what programs call it: where several tasks are named at
+    once, or two types have one title."""
+    return f"{name_of(task)} ({task.type})"
+
+
+@register.filter
+def person(name: str | None) -> str:
+    """Return what people call whoever acted: who acts with the key in ``.env`` is
+    stored as "bootstrap". static/js/text.js says the same."""
+    return _("key in .env") if name == BOOTSTRAP_OWNER.name else name or ""

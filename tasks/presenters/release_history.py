@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from django.utils.translation import gettext as _
 
 from tasks.models import Task
+from tasks.presenters.names import person
 from tasks.presenters.task import Shown
 from tasks.presenters.wording import duration_text
 from tasks.release_history import Span
@@ -42,7 +43,7 @@ class SpanRow:
 
     @property
     def who(self) -> str:
-        return self.shown.task.created_by if self.shown else ""
+        return person(self.shown.task.created_by) if self.shown else ""
 
     @property
     def said(self) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
+from django.urls import reverse
 from django.utils import timezone
 
 from tasks.models import Task
@@ -87,6 +88,12 @@ class Segment:
         if self.is_brief:
             return "3"
         return f"{max(self.end - self.begin, BRIEF_PERCENT):.3f}%"
+
+    @property
+    def url(self) -> str:
+        """Return the page of the task that published it; "" where none is kept."""
+        shown = self.row.shown
+        return reverse("task", args=[shown.task.pk]) if shown else ""
 
     @property
     def is_live(self) -> bool:

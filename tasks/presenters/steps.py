@@ -4,16 +4,19 @@ its place on the time that they take together."""
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import accumulate
 from typing import Any
 
 from django.utils.translation import gettext as _
 
 from tasks.catalog.task_type import TaskType
+from tasks.estimates import Usual
 from tasks.models import Task, step_starts
 from tasks.presenters.exit_codes import words_of_exit
-from tasks.presenters.wording import SHAPES, duration_text
+from tasks.presenters.wording import SHAPES, duration_text, usual_text
 
 LEAST_PERCENT = 1.0  # of a bar: what took no time is seen as well
+LEAST_SLOWER_SECONDS = 1.0  # than the slowest usual run; less is of no concern
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,15 @@ class Bar:
 
     begin: str
     width: str
+
+
+@dataclass(frozen=True)
+class Band:
+    """When a step usually ends, had it begun when it did: from the fastest to the
+    slowest of its type's newest runs."""
+
+    bar: Bar
+    median: str
 
 
 @dataclass(frozen=True)
@@ -41,10 +53,27 @@ class StepRow:
     weight: float = 1.0  # of the task's progress
     seconds: float | None = None  # that it took; of a step that runs, so far
     bar: Bar | None = None
+    usual: Usual | None = None  # where it ran often enough
+    band: Band | None = None
 
     @property
     def attempt_label(self) -> str:
         return _("attempt %(n)s") % {"n": self.attempt} if self.attempt else ""
+
+    @property
+    def slower(self) -> str:
+        """Return by how much it is slower than usual, where it is slower than nearly
+        all runs were; "" where it is not. task_facts.js says the same."""
+        if self.usual is None or self.seconds is None or not self.usual.median:
+            return ""
+        if self.seconds < self.usual.slow + LEAST_SLOWER_SECONDS:
+            return ""
+        percent = round(100 * (self.seconds / self.usual.median - 1))
+        return _("{n} % slower than usual").format(n=f"{percent:,}")
+
+    @property
+    def usual_words(self) -> str:
+        return usual_text(self.usual) if self.usual else ""
 
     @property
     def exit_label(self) -> str:
@@ -83,16 +112,35 @@ def rows_of(task: Task, kind: TaskType | None, now: datetime) -> list[StepRow]:
     ]
 
 
-def with_bars(rows: Sequence[StepRow], usual: float | None = None) -> list[StepRow]:
-    """Draw when each of these ran; over the time that such tasks usually take, where a
-    task has not run for longer."""
-    total = max(sum(row.seconds or 0 for row in rows), usual or 0)
-    drawn, begin = [], 0.0
-    for row in rows:
-        bar = _bar(begin, row.seconds, total) if row.seconds is not None else None
-        drawn.append(replace(row, bar=bar))
-        begin += row.seconds or 0
-    return drawn
+def with_bars(
+    rows: Sequence[StepRow],
+    usual: float | None = None,
+    of_steps: Mapping[str, Usual] | None = None,
+) -> list[StepRow]:
+    """Draw when each of these ran, over when it usually ends, ``of_steps``; and all on
+    the time that such tasks usually take, where that is not over."""
+    rows = [replace(row, usual=(of_steps or {}).get(row.name)) for row in rows]
+    begins = [0.0, *accumulate(row.seconds or 0 for row in rows)]
+    ends = [
+        begin + row.usual.slow
+        for row, begin in zip(rows, begins, strict=False)
+        if row.usual and row.seconds is not None
+    ]
+    total = max(begins[-1], usual or 0, *ends)
+    return [_drawn(row, begin, total) for row, begin in zip(rows, begins, strict=False)]
+
+
+def _drawn(row: StepRow, begin: float, total: float) -> StepRow:
+    if row.seconds is None:
+        return row
+    band = _band(begin, row.usual, total) if row.usual else None
+    return replace(row, bar=_bar(begin, row.seconds, total), band=band)
+
+
+def _band(begin: float, usual: Usual, total: float) -> Band:
+    bar = _bar(begin + usual.fast, usual.slow - usual.fast, total)
+    share = 100 / total if total else 0
+    return Band(bar, f"{min((begin + usual.median) * share, 100):.2f}%")
 
 
 def _bar(begin: float, seconds: float, total: float) -> Bar:

@@ -11,13 +11,20 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from tasks.catalog.definitions import type_of
-from tasks.estimates import seconds_left, usual_seconds, usual_silences
+from tasks.estimates import (
+    Run,
+    past_runs,
+    seconds_left,
+    usual_seconds,
+    usual_silences,
+    usual_step_times,
+)
 from tasks.localized import localized
 from tasks.logs.store import Row, newest_rows, rows_within
 from tasks.models import LogLine, Task
 from tasks.presenters.failure import Failure, failure_of, own_words
 from tasks.presenters.links import change_link
-from tasks.presenters.names import name_of
+from tasks.presenters.names import name_of, person
 from tasks.presenters.outputs import Outcome, outcome_of
 from tasks.presenters.params import titled_params
 from tasks.presenters.rerun_chain import Link, links_of
@@ -147,6 +154,9 @@ class Shown:
         stored = self.task.error or ""
         if reason is None:  # stored by release 1.0
             return stored
+        params = reason.get("params", {})
+        if "by" in params:
+            reason = {**reason, "params": {**params, "by": person(params["by"])}}
         try:
             return localized(Reason.of(reason), self.local)
         except KeyError:  # of a later version
@@ -174,7 +184,7 @@ class Shown:
             "shape": self.shape,
             "cause": self.failure.cause if self.leads_with_cause else "",
             "sentence": self.error_but_cause,
-            "by": self.task.created_by,
+            "by": person(self.task.created_by),
             "line": self.failure.line,
         }
 
@@ -202,7 +212,14 @@ class Shown:
 
     @property
     def steps(self) -> list[StepRow]:
-        return with_bars(rows_of(self.task, self.kind, self.now), self.usual)
+        times = usual_step_times(self._past_runs)
+        usual = {self.local(name): found for name, found in times.items()}
+        return with_bars(rows_of(self.task, self.kind, self.now), self.usual, usual)
+
+    @cached_property
+    def _past_runs(self) -> list[Run]:
+        """Return what the steps of tasks before this one came to."""
+        return past_runs(self.task.type, but=self.task.pk)
 
     @cached_property
     def summary(self) -> str:
@@ -245,7 +262,7 @@ class Shown:
     def silences(self) -> dict[str, float]:
         """For how many seconds each step is usually silent at most; none where nobody
         knows, and of a task that has ended."""
-        return {} if self.task.has_ended else usual_silences(self.task.type)
+        return {} if self.task.has_ended else usual_silences(self._past_runs)
 
     @property
     def time_left(self) -> str:
@@ -310,7 +327,7 @@ class Shown:
             if forced
             else _("Cancelling ({duration}), requested by {name}")
         )
-        who = self.task.cancel_requested_by
+        who = person(self.task.cancel_requested_by)
         said = sentence.format(name=who, **self._since(asked_at))
         left = (self.grace or 0) - (self.now - asked_at).total_seconds()
         if forced or left <= 0:
@@ -353,7 +370,7 @@ def said_cause(waiting: WaitingFor) -> str:
             name_of(waiting.task),
         )
         text = _("Waiting for {task} (started by {name}) to finish (same lock)")
-        return format_html(text, task=link, name=waiting.task.created_by or "–")
+        return format_html(text, task=link, name=person(waiting.task.created_by) or "–")
     if waiting.reason == "runner":
         return _("Waiting: no active runner accepts this type")
     if waiting.most is None:

@@ -5,6 +5,7 @@ from datetime import datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
+from tasks.estimates import Usual
 from tasks.models import LogLine, Task
 
 SHAPES = {
@@ -47,6 +48,13 @@ def duration_text(seconds: float) -> str:
     if minutes:
         return _("%(m)s m %(s)s s") % {"m": minutes, "s": rest}
     return _("%(s)s s") % {"s": rest}
+
+
+def usual_text(usual: Usual) -> str:
+    """Return between which times nearly all of the newest runs were."""
+    fast, slow = (duration_text(round(s, 1)) for s in usual[1:])
+    text = _("The newest runs took between {fast} and {slow}.")
+    return text.format(fast=fast, slow=slow)
 
 
 def bytes_text(size: int) -> str:

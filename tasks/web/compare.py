@@ -18,6 +18,7 @@ from tasks.access.staff import staff_page
 from tasks.logs.diff import MOST_EDITS, MOST_LINES, Difference, difference_of
 from tasks.models import Task
 from tasks.presenters.last_success import last_success
+from tasks.presenters.names import person
 from tasks.presenters.outputs import label, text
 from tasks.presenters.task import Shown
 from tasks.presenters.wording import duration_text
@@ -187,7 +188,7 @@ def _facts(a: Shown, b: Shown) -> list[Row]:
             _("What failed"): shown.error,
             _("Type"): shown.title,
             _("Duration"): shown.duration,
-            _("Started by"): task.created_by,
+            _("Started by"): person(task.created_by),
             _("Lines"): f"{task.last_seq:,}",
         }
 

@@ -25,7 +25,8 @@ ICONS = (
     "keyboard", "sun-moon", "sun", "moon", "log-out", "play", "x", "check",
     "chevron-down", "chevron-right", "chevron-up", "arrow-up", "arrow-down", "copy",
     "link", "download", "share-2", "undo-2", "rotate-ccw", "git-compare", "wrap-text",
-    "clock", "timer", "bell", "lock", "rocket", "circle-alert", "triangle-alert",
+    "clock", "timer", "bell", "lock", "rocket", "maximize", "circle-alert",
+    "triangle-alert",
 )  # fmt: skip
 
 

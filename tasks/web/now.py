@@ -14,7 +14,7 @@ from tasks.catalog.loader import catalog
 from tasks.estimates import Usual, seconds_left, usual_times
 from tasks.models import Task
 from tasks.presenters.task import Shown, said_cause, said_place, said_waiting
-from tasks.presenters.wording import duration_text
+from tasks.presenters.wording import duration_text, usual_text
 from tasks.waiting import WaitingFor, waiting_for_all
 
 MOST_RUNNING, MOST_WAITING = 100, 50  # rows; what is beyond is counted
@@ -87,9 +87,7 @@ class Lane:
 
     @property
     def words(self) -> str:
-        fast, slow = (duration_text(round(s, 1)) for s in self.usual[1:])
-        text = _("The newest runs took between {fast} and {slow}.")
-        return text.format(fast=fast, slow=slow)
+        return usual_text(self.usual)
 
     def _percent(self, seconds: float) -> str:
         return f"{100 * seconds / self.scale:.2f}%"

@@ -216,12 +216,14 @@ class Service:
             assert response.status_code == 200, response.text
             return [event for _, event in parse(response)]
 
-    def sign_in_link(self) -> str:
-        """A fresh one-time link for the user ``admin``, who is made if need be."""
+    def sign_in_link(self, name: str = "admin") -> str:
+        """A fresh one-time link for a user, who may do everything, and is made if need
+        be."""
         code = (
             "from django.contrib.auth.models import User;"
             "from tasks.access.sign_in import sign_in_link;"
-            "u, _ = User.objects.get_or_create(username='admin', defaults="
+            "u, _ = User.objects.get_or_create("
+            f"username={name!r}, defaults="
             "dict(is_staff=True, is_superuser=True, password='!'));"
             f"print(sign_in_link(u, '{self.url}'))"
         )

@@ -1046,3 +1046,60 @@ def test_the_newest_lines_are_there_without_script(open_page, long_log):
     page = open_page(f"/tasks/{long_log}#L100001", java_script_enabled=False)
     expect(page.locator("ol.log > li")).to_have_count(200)
     expect(page.locator("#L100001")).to_be_in_viewport()
+
+
+# --- The log alone ------------------------------------------------------------------
+
+
+def box_of(page):
+    box = page.locator(".log-box").bounding_box()
+    return round(box["width"]), round(box["height"])
+
+
+def test_the_log_fills_the_window_and_stays_where_it_was(open_page, service):
+    task_id = service.create("count", n="2000")
+    service.wait_for(task_id)
+    page = open_page(f"/tasks/{task_id}#L1000")
+    wait_until_seen(page, 1000)
+    before = box_of(page)
+    page.keyboard.press("z")
+    whole = page.viewport_size
+    assert box_of(page) == (whole["width"], whole["height"]) != before
+    wait_until_seen(page, 1000)
+    expect(page.locator("#announcer")).to_have_text(re.compile("Press Esc"))
+    expect(page.get_by_role("button", name="Rerun")).to_be_hidden()
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
+    page.keyboard.press("Escape")
+    assert box_of(page)[0] == whole["width"]  # Escape was for the dialog
+
+    page.reload()
+    wait_until_seen(page, 1000)
+    assert box_of(page)[0] == whole["width"]
+    page.locator(".log-scroll").focus()
+    page.keyboard.press("Escape")  # lets go of the line that is chosen
+    expect(page.locator("ol.log .chosen")).to_have_count(0)
+    assert box_of(page)[0] == whole["width"]
+    page.keyboard.press("Escape")
+    assert box_of(page) == before
+    page.get_by_role("button", name="Fill the window").click()
+    assert box_of(page)[0] == whole["width"]
+    page.keyboard.press("z")
+    assert box_of(page) == before
+    page.reload()
+    expect(log(page)).to_be_visible()
+    assert box_of(page) == before
+
+
+def test_beside_a_log_that_fills_the_window_nothing_takes_the_focus(open_page, service):
+    task_id = service.create("say")
+    service.wait_for(task_id)
+    page = open_page(f"/tasks/{task_id}")
+    page.get_by_role("link", name="History").focus()
+    page.keyboard.press("z")
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        where = "document.activeElement.closest('.log-box, body').className"
+        assert page.evaluate(where) in {"log-box", ""}
+        inside = "document.activeElement.matches('.log-box *, body')"
+        assert page.evaluate(inside)

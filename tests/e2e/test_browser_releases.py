@@ -68,3 +68,54 @@ def test_days_begin_at_the_readers_midnight(open_page, demo):
         }"""
     )
     assert set(hours) == {-8}
+
+
+def test_a_segment_leads_to_the_task_that_published_it(open_page, service, published):
+    page = open_page("/releases")
+    ios = panel_of(page, "iOS")
+    link = ios.locator(".ribbon > ol a").first
+    href = link.get_attribute("href")
+    link.focus()
+    live = ios.locator(".ribbon-segment[data-tone=live]")
+    expect(live).to_have_attribute("data-pointed", "")
+    card = page.locator(".ribbon-card")
+    expect(card).to_contain_text("v885")
+    expect(card).to_contain_text("key in .env")
+    page.keyboard.press("Tab")
+    expect(live).not_to_have_attribute("data-pointed", "")
+    live.click()
+    expect(page).to_have_url(service.url + href)
+
+
+@pytest.mark.parametrize("by", ["pointer", "keyboard"])
+def test_two_versions_of_a_ribbon_are_compared(open_page, service, published, by):
+    # Each by a task, as the keyboard takes them.
+    service.wait_for(service.create("rollback", version="v884"))
+    service.wait_for(service.create("full-sync", version="v885", guard="100"))
+    page = open_page("/releases")
+    ios = panel_of(page, "iOS")
+    picked = ios.locator(".ribbon-segment[data-picked]")
+    live = ios.locator(".ribbon-segment[data-tone=live]")
+    expect(live).to_have_attribute("data-version", "v885")
+
+    def choose(version):
+        if by == "keyboard":
+            links = ios.locator(".ribbon > ol a", has_text=version)
+            links.first.press("Shift+Enter")
+            return
+        segments = ios.locator(f".ribbon-segment[data-version={version}]")
+        segment = live if version == "v885" else segments.first
+        segment.dispatch_event("click", {"shiftKey": True})
+
+    choose("v885")
+    expect(picked).to_have_count(1)
+    choose("v885")  # once more lets go of it
+    expect(picked).to_have_count(0)
+    choose("v885")
+    page.keyboard.press("Escape")
+    expect(picked).to_have_count(0)
+    choose("v885")
+    expect(page.locator("#announcer")).to_contain_text("compare it with v885")
+    choose("v884")
+    heading = page.get_by_role("heading", name="Changes on iOS")
+    expect(heading).to_contain_text("v884 → v885")

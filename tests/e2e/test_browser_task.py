@@ -266,6 +266,26 @@ def open_later(page, path, seconds):
     page.goto(path)
 
 
+def test_a_step_that_is_slower_than_usual_says_so_while_it_runs_and_after(
+    open_page, service, stopped_later
+):
+    for _ in range(3):
+        service.wait_for(service.create("slowly", n="1", pause="0"))
+    task_id = service.create("slowly", n="5000", pause="0.1")
+    stopped_later.append(task_id)
+    page = open_page(f"/tasks/{task_id}")
+    step = page.locator(".steps li")
+    slower = re.compile(r"^[\d,]+ % slower than usual$")
+    expect(step.locator(".slower")).to_have_text(slower)
+    band = step.locator(".band")
+    expect(band).to_have_attribute("width", re.compile(r"^[\d.]+%$"))
+    assert float(band.get_attribute("width")[:-1]) < 50
+    service.request("POST", f"/api/tasks/{task_id}/cancel")
+    service.wait_for(task_id)
+    expect(page.locator(".task")).to_have_attribute("data-status", "cancelled")
+    expect(step.locator(".slower")).to_have_text(slower)
+
+
 def test_a_silence_is_said_with_what_is_usual_for_its_step(
     open_page, service, stopped_later
 ):
@@ -403,13 +423,13 @@ def test_a_failure_is_told_in_a_chats_own_marks(open_page, service):
         "Slack": [
             "*✕ Breaks: failed*",
             "> KeyError: 'sprites'",
-            "Step “break” failed with exit code 1. · bootstrap",
+            "Step “break” failed with exit code 1. · key in .env",
             f"<{line}|Open at line 6>",
         ],
         "Feishu": [
             "**✕ Breaks: failed**",
             "> KeyError: 'sprites'",
-            "Step “break” failed with exit code 1. · bootstrap",
+            "Step “break” failed with exit code 1. · key in .env",
             f"[Open at line 6]({line})",
         ],
     }

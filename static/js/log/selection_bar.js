@@ -11,6 +11,8 @@ export class SelectionBar {
     this.bar = part("chosen");
     this.said = part("chosen-lines");
     this.buttons = { copy: part("copy"), link: part("copy-link"), download: part("copy-all") };
+    this.lookHere = part("look-here");
+    this.company = 0; // how many others look at this log
     this.copyWords = this.buttons.copy.textContent;
     this.buttons.copy.addEventListener("click", () => this.copy());
     this.buttons.link.addEventListener("click", () => this.copyLink());
@@ -33,7 +35,14 @@ export class SelectionBar {
       ? text("copyFirst", { n: number(MOST_COPIED) })
       : this.copyWords;
     this.buttons.link.hidden = Boolean(extent);
+    this.offer(this.company);
     this.buttons.download.hidden = !isCut;
+  }
+
+  // Somebody else is there, who can be asked to look at the chosen lines.
+  offer(company) {
+    this.company = company;
+    this.lookHere.hidden = !company || !this.chosen.lines || Boolean(this.marking.extent);
   }
 
   clear() {

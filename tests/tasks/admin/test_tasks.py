@@ -101,7 +101,7 @@ def test_a_type_that_asks_wants_each_version_typed_and_starts_all_or_nothing(roo
 
 def test_rerun_selected_says_what_cannot_be_run_again(root, act):
     page = act(root, "rerun_selected", TaskFactory(type="gone", version=""))
-    assert "Gone can&#x27;t be run again" in page.text
+    assert "Gone (gone) can&#x27;t be run again" in page.text
 
 
 def test_cancel_selected_tells_each_outcome(root, act):
@@ -114,9 +114,9 @@ def test_cancel_selected_tells_each_outcome(root, act):
     assert "Cancel these tasks?" in page
     assert Task.objects.filter(cancel_requested_at=None).count() == 3
     page = act(root, "cancel_selected", waiting, running, ended, sure="yes").text
-    assert "Check-integrity v1 is cancelled." in page
-    assert "Check-integrity v2 is being cancelled." in page
-    assert "Check-integrity v3 has already ended: completed." in page
+    assert "Check integrity v1 (check-integrity) is cancelled." in page
+    assert "Check integrity v2 (check-integrity) is being cancelled." in page
+    assert "Check integrity v3 (check-integrity) has already ended: completed." in page
 
 
 def test_rerun_is_a_button_that_asks_first(root):
@@ -124,7 +124,7 @@ def test_rerun_is_a_button_that_asks_first(root):
     url = f"{TASKS}{task.pk}/rerun/"
     assert url in root.get(f"{TASKS}{task.pk}/change/").text
     for question in (root.get(url), root.post(url)):
-        assert "Run check-integrity v885 again?" in question.text
+        assert "Run Check integrity v885 (check-integrity) again?" in question.text
     assert not Task.objects.filter(rerun_of=task).exists()
     answer = root.post(url, {"sure": "yes"})
     new = Task.objects.get(rerun_of=task)
@@ -134,7 +134,7 @@ def test_rerun_is_a_button_that_asks_first(root):
 def test_cancel_is_a_button_that_asks_first(root):
     task = TaskFactory()
     url = f"{TASKS}{task.pk}/cancel/"
-    assert "Cancel check-integrity v885?" in root.post(url).text
+    assert "Cancel Check integrity v885 (check-integrity)?" in root.post(url).text
     task.refresh_from_db()
     assert task.status == Task.Status.PENDING
     root.post(url, {"sure": "yes"})
@@ -204,7 +204,7 @@ def test_a_cancel_is_forced_by_a_button_that_asks_first(root):
     root.post(url, {"sure": "yes"})
     assert ">Force stop</button>" in root.get(f"{TASKS}{task.pk}/change/").text
     question = root.post(url, {"force": "yes"}).text
-    assert "Force-stop check-integrity v885?" in question
+    assert "Force-stop Check integrity v885 (check-integrity)?" in question
     task.refresh_from_db()
     assert not task.cancel_forced
     root.post(url, {"force": "yes", "sure": "yes"})

@@ -260,7 +260,7 @@ def test_cancel_asks_first_and_then_cancels(staff):
     task.refresh_from_db()
     assert task.status == Task.Status.PENDING
     page = staff.post(f"/tasks/{task.pk}/cancel", follow=True)
-    assert "check-integrity v885 is cancelled." in page.text
+    assert "Check integrity v885 (check-integrity) is cancelled." in page.text
     task.refresh_from_db()
     assert task.status == Task.Status.CANCELLED
 
@@ -375,7 +375,7 @@ def test_a_cancel_is_forced_after_a_question(staff):
     task.refresh_from_db()
     assert not task.cancel_forced
     page = staff.post(f"/tasks/{task.pk}/cancel", {"force": "yes"}, follow=True)
-    assert "check-integrity v885 is being cancelled." in page.text
+    assert "Check integrity v885 (check-integrity) is being cancelled." in page.text
     task.refresh_from_db()
     assert task.cancel_forced
 

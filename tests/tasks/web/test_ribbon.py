@@ -124,6 +124,22 @@ def test_a_segment_says_version_times_duration_task_and_person(draw):
     assert named.segments[0].row.said.endswith(" · Full sync · carol")
 
 
+@pytest.mark.django_db
+def test_a_segment_leads_to_its_task_where_that_is_kept(draw):
+    task = TaskFactory(type="full-sync")
+    draw(("v1", 8), ("v2", 5))
+    history = histories_within(2, ["ios"])["ios"]
+    new, old = history.spans
+    spans = (replace(new, task_id=str(task.pk)), old)
+    ribbon = ribbon_of(History("ios", spans, None), WINDOW, {str(task.pk): task}, NOW)
+    assert [segment.url for segment in ribbon.segments] == [f"/tasks/{task.pk}", ""]
+    picture, listed = shown(ribbon).split("<ol")
+    # The picture's links are for the pointer alone.
+    assert f'<a href="/tasks/{task.pk}" tabindex="-1">' in picture
+    assert listed.count("<a ") == 1
+    assert f'<a href="/tasks/{task.pk}">' in listed
+
+
 def test_it_can_be_read_as_a_list_without_the_picture(draw):
     html = shown(draw(("v1", 8), ("v2", 5), ("v1", 1)))
     assert re.search(r"<svg[^>]*aria-hidden", html)

@@ -6,10 +6,19 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone, translation
 
-from tasks.estimates import LEAST_RUNS, RUNS, usual_seconds, usual_silences
-from tasks.models import Task
+from tasks.access.actor import Actor, record
+from tasks.estimates import (
+    LEAST_RUNS,
+    RUNS,
+    Usual,
+    past_runs,
+    usual_seconds,
+    usual_silences,
+    usual_step_times,
+)
+from tasks.models import AuditEvent, Task
 from tasks.presenters.outputs import Cell, Label, Table, outcome_of
-from tasks.presenters.steps import StepRow, with_bars
+from tasks.presenters.steps import Bar, StepRow, with_bars
 from tasks.presenters.task import Shown
 from tests.factories import NOON, RunnerFactory, TaskFactory, write_log
 
@@ -134,6 +143,82 @@ def test_bars_of_steps_follow_each_other_over_the_time_that_is_usual():
     assert shares == ["12.50%", "1.00%", "37.50%"]
 
 
+def took(*entries, status=Task.Status.COMPLETED):
+    """A task whose steps took so long: (step, exit code, milliseconds) of each."""
+    results = [
+        {"name": name, "exitCode": code, "durationMs": milliseconds}
+        for name, code, milliseconds in entries
+    ]
+    return TaskFactory(type="three", status=status, result={"results": results})
+
+
+def test_a_steps_usual_time_is_that_of_the_newest_completed_runs(three):
+    for seconds in (10, 20, 30):
+        took(("one", 0, 1000 * seconds), ("two", 1, 99_000), ("two", 0, 500))
+    took(("one", 0, 88_000), status=Task.Status.FAILED)
+    found = usual_step_times(past_runs("three"))
+    assert found == {"one": Usual(20, 10, 30), "two": Usual(0.5, 0.5, 0.5)}
+    for _ in range(RUNS):
+        newest = took(("one", 0, 7000))
+    assert usual_step_times(past_runs("three")) == {"one": Usual(7, 7, 7)}
+    assert len(past_runs("three", but=newest.pk)) == RUNS
+    newest.delete()
+    assert len(past_runs("three", but=newest.pk)) == RUNS
+
+
+def test_of_steps_that_hardly_ever_ran_nothing_is_drawn_or_said(three, staff):
+    for _ in range(LEAST_RUNS - 1):
+        took(("one", 0, 1000))
+    task = took(("one", 0, 900_000))
+    assert {(row.usual, row.band, row.slower) for row in Shown(task, NOON).steps} == {
+        (None, None, "")
+    }
+    assert "data-usual=" not in facts(staff, task)
+
+
+def test_a_step_lies_over_its_usual_times_and_is_not_compared_with_itself(three, staff):
+    for seconds in (50, 60, 80):
+        took(("one", 0, 1000 * seconds), ("two", 0, 1000))
+    task = took(("one", 0, 100_000), ("two", 0, 1000))
+    one, two, three_ = Shown(task, NOON).steps
+    assert one.usual == Usual(60, 50, 80)
+    assert (one.band.bar.begin, one.band.median) == ("49.50%", "59.41%")
+    assert one.slower == "67 % slower than usual"
+    assert (two.slower, three_.usual) == ("", None)
+    html = facts(staff, task)
+    assert 'data-usual="50.000 60.000 80.000"' in html
+    assert "67 % slower than usual" in html
+    assert "The newest runs took between 50 s and 1 m 20 s." in html
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (None, ""),
+        (8.9, ""),  # as slow as some were
+        (9.9, ""),  # less than a second beyond that
+        (10, "100 % slower than usual"),
+        (60, "1,100 % slower than usual"),
+    ],
+)
+def test_a_step_is_called_slow_only_beyond_nearly_all_runs(seconds, words):
+    rows = [StepRow("a", "completed", seconds=seconds)]
+    (row,) = with_bars(rows, None, {"a": Usual(5, 4, 9)})
+    assert row.slower == words
+
+
+def test_the_bars_end_where_the_slowest_usual_run_does():
+    rows = [StepRow("a", "running", seconds=10), StepRow("b", "pending")]
+    a, b = with_bars(rows, 20, {"a": Usual(30, 20, 40), "b": Usual(5, 4, 9)})
+    assert (a.bar.width, a.band.bar, a.band.median) == (
+        "25.00%",
+        Bar("50.00%", "50.00%"),
+        "75.00%",
+    )
+    assert (b.bar, b.band) == (None, None)
+    assert b.usual is not None  # it is drawn once it runs
+
+
 @pytest.mark.parametrize(
     ("code", "label", "words"),
     [
@@ -226,10 +311,10 @@ def test_a_steps_usual_silence_is_the_longest_of_the_last_tasks(three):
     for silence in (1500, 20_000, 300):
         silent(("one", 0, silence), ("two", 1, 99_000), ("two", 0, 250))
     silent(("one", 0, 88_000), status=Task.Status.FAILED)
-    assert usual_silences("three") == {"one": 20, "two": 0.25}
+    assert usual_silences(past_runs("three")) == {"one": 20, "two": 0.25}
     for _ in range(RUNS):
         silent(("one", 0, 700))
-    assert usual_silences("three") == {"one": 0.7}
+    assert usual_silences(past_runs("three")) == {"one": 0.7}
 
 
 def test_of_silences_in_too_few_tasks_nothing_is_said(three, staff):
@@ -241,7 +326,7 @@ def test_of_silences_in_too_few_tasks_nothing_is_said(three, staff):
         status=Task.Status.COMPLETED,  # by a runner that did not listen for it
         result={"results": [{"name": "one", "exitCode": 0}]},
     )
-    assert usual_silences("three") == {}
+    assert usual_silences(past_runs("three")) == {}
     task = TaskFactory(type="three", status=Task.Status.RUNNING)
     place = '<script id="usual-silences" type="application/json">{}</script>'
     assert place in staff.get(f"/tasks/{task.pk}").text
@@ -279,6 +364,33 @@ def test_who_started_it_and_from_where(staff):
     text = " ".join(facts(staff, task).split())
     assert "<li>lin</li> <li>10.1.2.3</li>" in text
     assert "<li>10" not in facts(staff, TaskFactory())
+
+
+def test_the_key_in_env_is_called_so_wherever_people_see_who_acted(staff):
+    task = TaskFactory(
+        created_by="bootstrap",
+        cancel_requested_by="bootstrap",
+        status=Task.Status.CANCELLED,
+        error="Cancelled by bootstrap.",
+        error_reason={"code": "cancelled", "params": {"by": "bootstrap"}},
+    )
+    actor = Actor("bootstrap", "10.0.0.1")
+    record(actor, AuditEvent.Action.CANCEL, task.pk)
+    event = AuditEvent.objects.get()
+    for path in (
+        f"/tasks/{task.pk}",
+        "/history",
+        f"/admin/tasks/task/{task.pk}/change/",
+        "/admin/tasks/task/",
+        "/admin/tasks/auditevent/",
+        f"/admin/tasks/auditevent/{event.pk}/change/",
+    ):
+        page = staff.get(path).text
+        assert "key in .env" in page, path
+        seen = page.replace('value="bootstrap"', "")  # what a filter compares with
+        assert "bootstrap" not in seen, path
+    # To programs it keeps its name.
+    assert staff.get(f"/api/tasks/{task.pk}").json()["createdBy"] == "bootstrap"
 
 
 # --- Reruns -------------------------------------------------------------------------
