@@ -241,7 +241,8 @@ class Shown:
 
     @property
     def time_left(self) -> str:
-        """By how long such tasks usually take; "" where nobody knows."""
+        """Return how long it still takes, by what is usual, or that it takes longer;
+        "" where nobody knows. static/js/gauge.js says the same."""
         if self.usual is None or self.task.started_at is None:
             return ""
         elapsed = (self.now - self.task.started_at).total_seconds()

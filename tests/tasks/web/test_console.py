@@ -202,7 +202,9 @@ def test_what_runs_for_longer_than_usual_says_what_is_usual(staff):
     TaskFactory.create_batch(3, status=Task.Status.COMPLETED)  # of one second
     long_ago = timezone.now() - timedelta(minutes=4)
     TaskFactory(status=Task.Status.RUNNING, started_at=long_ago)
-    assert texts_of(staff.get("/").text, "now")[0].endswith("4 m 0 s usually 1 s")
+    assert texts_of(staff.get("/").text, "now")[0].endswith(
+        "4 m 0 s longer than usual (1 s)"
+    )
 
 
 def test_the_further_a_task_is_the_less_what_is_usual_counts():
