@@ -24,9 +24,9 @@ from resources.releases.current import all_platforms, is_version
 from tasks.patient_reader import READ_SECONDS
 from tasks.releases import (
     FRESH_SECONDS,
-    UnknownPlatform,
     engine_environment,
     reader,
+    require_platform,
 )
 
 LIMIT_SECONDS = 300.0  # then the engine is stopped
@@ -43,8 +43,8 @@ class NoChanges(Exception):
     """Why there is nothing to say, in a sentence."""
 
 
-class UnknownRelease(NoChanges):
-    """There is no such platform or version."""
+class UnknownVersion(NoChanges):
+    """There is no such version."""
 
 
 class NotReady(NoChanges):
@@ -76,7 +76,8 @@ def changes_within(
 ) -> dict[str, Any]:
     """Return what the engine's ``Changes.as_json`` has, within so many seconds.
 
-    Raises UnknownRelease, NotReady and NotComparable, which are sentences.
+    Raises UnknownPlatform, UnknownVersion, NotReady and NotComparable, which are
+    sentences.
     """
     until = time.monotonic() + seconds
     _require_known(platform, version, since)
@@ -93,12 +94,11 @@ def changes_within(
 
 
 def _require_known(platform: str, version: str, since: str) -> None:
-    if platform not in all_platforms():
-        raise UnknownRelease(str(UnknownPlatform(platform)))
+    require_platform(platform)
     for name in filter(None, (version, since)):
         if not is_version(name) or name.startswith("-"):
             words = {"version": name[:64]}
-            raise UnknownRelease(_("“%(version)s” is not a version.") % words)
+            raise UnknownVersion(_("“%(version)s” is not a version.") % words)
 
 
 def _live(platform: str, seconds: float) -> str:
@@ -117,7 +117,7 @@ def _said(answer: Answer, platform: str, version: str) -> dict[str, Any]:
             % words
         )
     if found["type"] == "unknown-version":
-        raise UnknownRelease(_nowhere(found))
+        raise UnknownVersion(_nowhere(found))
     return {key: value for key, value in found.items() if key != "type"}
 
 

@@ -136,7 +136,7 @@ def test_what_is_stored_or_live_already_is_said(found):
     ("raises", "said"),
     [
         (changes.NotReady("x"), Planned("iOS: still being compared …", "pending")),
-        (changes.UnknownRelease("There is none."), Planned("There is none.", "none")),
+        (changes.UnknownVersion("There is none."), Planned("There is none.", "none")),
         (changes.NotComparable("Not comparable."), Planned("Not comparable.", "none")),
     ],
 )
