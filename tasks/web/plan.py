@@ -69,7 +69,7 @@ def _start_of(kind: TaskType, params: Mapping[str, str]) -> str:
     if waiting.task is None:
         return _waits_for_slot(waiting)
     ahead = Task.objects.pending().filter(lock=lock).count()
-    holder = Task.objects.running().filter(pk=waiting.task_id).first()
+    holder = Task.objects.running().filter(pk=waiting.task.pk).first()
     waits = _waits_for(holder) if holder else ""
     return " · ".join(filter(None, [waits, _queued_before(ahead)]))
 
