@@ -3,7 +3,7 @@
 
 import { againstUsual, showGauge, timeLeft } from "./gauge.js";
 import { refreshSince } from "./since.js";
-import { clock, text, ticking } from "./text.js";
+import { text, ticking } from "./text.js";
 
 export class NowList {
   constructor(place) {
@@ -69,12 +69,4 @@ function showLane(lane, elapsed) {
   const share = Math.min(1, elapsed / Number(lane.dataset.scale));
   lane.querySelector(".spent").setAttribute("width", `${(100 * share).toFixed(2)}%`);
   lane.toggleAttribute("data-over", share === 1);
-}
-
-// Since when the connection is lost, or the service can't read its database, if so.
-export function showConnection(place, lostSince, outageSince = null) {
-  const state = lostSince ? "lost" : outageSince ? "degraded" : "live";
-  if (state === place.dataset.state) return;
-  place.textContent = text(state, { time: clock(lostSince ?? outageSince ?? new Date()) });
-  place.dataset.state = state;
 }
