@@ -9,9 +9,8 @@ function isKnown({ status, startedAt, progress, step }) {
 }
 
 // part(name): the element of that name
-export function showGauge(part, task, state) {
+export function showGauge(part, task) {
   part("progress").value = task.progress;
-  part("progress").dataset.status = state;
   part("percent").textContent = `${task.progress} %`;
   for (const name of ["progress", "percent"]) part(name).hidden = !isKnown(task);
   part("against").hidden = isKnown(task);

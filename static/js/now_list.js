@@ -28,7 +28,7 @@ export class NowList {
     const row = this.place.querySelector(`[data-row="${task.id}"]`);
     if (!row) return false;
     const part = (name) => row.querySelector(`[data-part="${name}"]`);
-    showGauge(part, task, row.dataset.status);
+    showGauge(part, task);
     row.dataset.progress = task.progress;
     const step = part("step");
     if (step && task.step.index) {

@@ -148,7 +148,7 @@ export class TaskPanel {
     this.log.started = this.started;
     this.completed = task.completedAt ? Date.parse(task.completedAt) : 0;
     this.showStatus(task);
-    showGauge((name) => this.part(name), task, task.status);
+    showGauge((name) => this.part(name), task);
     this.showAttempt(task);
     this.showStep(task);
     this.showSince("stalled", this.hasEnded ? null : task.stalledSince);
@@ -177,6 +177,7 @@ export class TaskPanel {
   showState() {
     const isCancelling = !this.hasEnded && (this.isWished || this.cancel.isSent);
     const state = isCancelling ? "cancelling" : this.status;
+    this.part("progress").dataset.status = state;
     const badge = this.part("status").firstElementChild;
     if (badge.dataset.status !== state) {
       badge.dataset.status = state;
