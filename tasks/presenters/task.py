@@ -19,6 +19,7 @@ from tasks.presenters.failure import Failure, failure_of, own_words
 from tasks.presenters.links import change_link
 from tasks.presenters.names import name_of
 from tasks.presenters.outputs import Outcome, outcome_of
+from tasks.presenters.own_lines import own_lines
 from tasks.presenters.params import titled_params
 from tasks.presenters.rerun_chain import Link, links_of
 from tasks.presenters.steps import StepRow, rows_of, with_bars
@@ -191,6 +192,10 @@ class Shown:
         """Each step's name, and how it reads in the page's language."""
         steps = self.kind.steps if self.kind else ()
         return [(step.name, self.local(step.name)) for step in steps]
+
+    @property
+    def own_lines(self) -> list[tuple[str, str]]:
+        return own_lines()
 
     @property
     def stand(self) -> str:

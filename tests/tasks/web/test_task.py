@@ -8,7 +8,9 @@ from django.utils import timezone, translation
 
 from tasks.estimates import LEAST_RUNS, RUNS, usual_seconds, usual_silences
 from tasks.models import Task
+from tasks.own_lines import OWN_LINES
 from tasks.presenters.outputs import Cell, outcome_of
+from tasks.presenters.own_lines import own_lines
 from tasks.presenters.steps import StepRow, with_bars
 from tasks.presenters.task import Shown
 from tests.factories import NOON, RunnerFactory, TaskFactory, write_log
@@ -269,6 +271,20 @@ def test_a_running_task_says_how_long_it_may_still_take(
     assert Shown(task, now).time_left == english
     with translation.override("zh-hans"):
         assert Shown(task, now).time_left == chinese
+
+
+# --- What runners write into logs --------------------------------------------------
+
+
+def test_each_line_that_a_runner_writes_has_its_own_language_with_the_same_facts():
+    assert own_lines() == []  # it reads as it is stored
+    with translation.override("zh-hans"):
+        found = dict(own_lines())
+    assert found.keys() >= set(OWN_LINES.values())
+    assert found["Timed out after {seconds} s."]
+    for stored, local in found.items():
+        facts, said = (set(re.findall(r"\{\w+\}", text)) for text in (stored, local))
+        assert facts == said, stored
 
 
 # --- Who, and where from -----------------------------------------------------------
