@@ -142,14 +142,16 @@ def test_a_missing_ribbon_keeps_its_place():
 
 @pytest.mark.parametrize("days", LABEL_DAYS)
 def test_dates_are_the_same_ones_a_day_later_and_stand_apart(days):
-    ribbon = ribbon_of(History("ios", (), None), Window.ending(NOW, days), {}, NOW)
-    later = Window.ending(NOW + DAY, days)
+    at = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)  # months end within each
+    ribbon = ribbon_of(History("ios", (), None), Window.ending(at, days), {}, at)
+    later = Window.ending(at + DAY, days)
     dated = {tick.day: tick.room for tick in ribbon.ticks if tick.room}
-    again = ribbon_of(History("ios", (), None), later, {}, NOW)
+    again = ribbon_of(History("ios", (), None), later, {}, at)
     both = {tick.day: tick.room for tick in again.ticks if tick.day in dated}
     assert {day: dated[day] for day in both} == both
     few = [tick.place for tick in ribbon.ticks if tick.room == "little"]
     apart = [b - a for a, b in pairwise(few)]
+    assert max(apart) == pytest.approx(min(apart))
     assert min(apart) * 260 / 100 >= 60  # pixels at the narrowest
 
 
