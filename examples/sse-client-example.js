@@ -15,6 +15,15 @@ const SILENCE_MS = 45_000; // the server says something at least every 15 s
 const { API_URL = "http://127.0.0.1:3000", API_KEY = "" } = process.env;
 const [version = "v885", type = "check-integrity", ...rest] = process.argv.slice(2);
 
+let watched = ""; // the id of the task, once it has started
+
+process.on("SIGINT", () => {
+  const goesOn = watched ? `task ${watched} goes on.` : "a task may have started.";
+  console.error(`\nNo longer watching; ${goesOn}`);
+  process.exit(130);
+});
+process.stdout.on("error", () => process.exit(141)); // nobody reads any more: "… | head"
+
 function stop(sentence) {
   console.error(sentence);
   process.exit(2);
@@ -35,6 +44,7 @@ async function start() {
 }
 
 function follow({ taskId, streamUrl }) {
+  watched = taskId;
   let task; // as the server last described it
   let lastEventId = "";
   let source;
@@ -92,10 +102,6 @@ function follow({ taskId, streamUrl }) {
     if (source.readyState === EventSource.CLOSED) wait(RETRY_MS * (0.5 + Math.random()));
   }
 
-  process.on("SIGINT", () => {
-    console.error(`\nNo longer watching; task ${taskId} goes on.`);
-    process.exit(130);
-  });
   open();
 }
 

@@ -109,15 +109,20 @@ def main(arguments: list[str]) -> int:
         stop("Set API_KEY to a key of the service.")
     version, task_type = [*arguments, *("v885", "check-integrity")[len(arguments) :]]
     sys.stdout.reconfigure(line_buffering=True)  # at once, through a pipe too
-    task = start(version, task_type)
-    task_id = task["taskId"]
+    task_id = ""
     try:
+        task = start(version, task_type)
+        task_id = task["taskId"]
         for event in events(task_id, task["streamUrl"]):
             task = event.get("task", task)
             show(event, task)
     except KeyboardInterrupt:
-        print(f"\nNo longer watching; task {task_id} goes on.", file=sys.stderr)
+        goes_on = f"task {task_id} goes on." if task_id else "a task may have started."
+        print(f"\nNo longer watching; {goes_on}", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # nobody reads any more, as in "… | head"
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     return 0 if event["status"] == "completed" else 1
 
 

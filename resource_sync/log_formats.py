@@ -15,7 +15,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from pythonjsonlogger.json import JsonFormatter
 
-from tasks.databases.errors import outage_errors
+from tasks.databases.errors import in_one_line, outage_errors
 
 MOST_CHARACTERS = 200  # of what a client sent, in one place
 HIDDEN = "***"
@@ -92,10 +92,7 @@ def _without_traceback_of_an_outage(record: logging.LogRecord) -> logging.LogRec
     if not isinstance(error, outage_errors()):
         return record
     record = copy.copy(record)
-    record.msg, record.args = (
-        f"{record.getMessage()} {' '.join(str(error).split())}",
-        None,
-    )
+    record.msg, record.args = f"{record.getMessage()} {in_one_line(error)}", None
     record.exc_info = record.exc_text = None
     return record
 

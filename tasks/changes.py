@@ -7,6 +7,7 @@ Nobody waits for it longer than a moment, and what it said is kept as long as it
 
 import json
 import logging
+import math
 import subprocess
 import sys
 import threading
@@ -14,19 +15,19 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.utils.translation import gettext as _
 
 from resources.releases.current import all_platforms, is_version
-from tasks.patient_reader import READ_SECONDS
+from tasks.patient_reader import READ_SECONDS, PatientReader
 from tasks.releases import (
     FRESH_SECONDS,
-    UnknownPlatform,
     engine_environment,
     reader,
+    require_platform,
 )
 
 LIMIT_SECONDS = 300.0  # then the engine is stopped
@@ -43,8 +44,8 @@ class NoChanges(Exception):
     """Why there is nothing to say, in a sentence."""
 
 
-class UnknownRelease(NoChanges):
-    """There is no such platform or version."""
+class UnknownVersion(NoChanges):
+    """There is no such version."""
 
 
 class NotReady(NoChanges):
@@ -66,9 +67,11 @@ class Question(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What the engine said: one of its objects, or None where it failed."""
+    """What the engine said: one of its objects, or None where it failed; and for how
+    long after it was asked that is taken for true."""
 
     found: dict[str, Any] | None
+    fresh_seconds: float
 
 
 def changes_within(
@@ -76,13 +79,15 @@ def changes_within(
 ) -> dict[str, Any]:
     """Return what the engine's ``Changes.as_json`` has, within so many seconds.
 
-    Raises UnknownRelease, NotReady and NotComparable, which are sentences.
+    Raises UnknownPlatform, UnknownVersion, NotReady and NotComparable, which are
+    sentences.
     """
     until = time.monotonic() + seconds
     _require_known(platform, version, since)
     served = _live(platform, seconds)
     comparison = _comparison(Question(platform, version, since, served))
-    comparison.start()
+    said = comparison.newest
+    comparison.start(said.fresh_seconds if said else LEAST_SECONDS)
     answer = comparison.wait(max(0.0, until - time.monotonic()))
     if answer is None:
         words = {"version": version, "platform": all_platforms()[platform]}
@@ -93,12 +98,11 @@ def changes_within(
 
 
 def _require_known(platform: str, version: str, since: str) -> None:
-    if platform not in all_platforms():
-        raise UnknownRelease(str(UnknownPlatform(platform)))
+    require_platform(platform)
     for name in filter(None, (version, since)):
         if not is_version(name) or name.startswith("-"):
             words = {"version": name[:64]}
-            raise UnknownRelease(_("“%(version)s” is not a version.") % words)
+            raise UnknownVersion(_("“%(version)s” is not a version.") % words)
 
 
 def _live(platform: str, seconds: float) -> str:
@@ -117,7 +121,7 @@ def _said(answer: Answer, platform: str, version: str) -> dict[str, Any]:
             % words
         )
     if found["type"] == "unknown-version":
-        raise UnknownRelease(_nowhere(found))
+        raise UnknownVersion(_nowhere(found))
     return {key: value for key, value in found.items() if key != "type"}
 
 
@@ -138,60 +142,7 @@ def _nowhere(found: dict[str, Any]) -> str:
 
 # --- Comparisons ----------------------------------------------------------------------
 
-
-class Comparison:
-    """Asks the engine one question; never twice at a time."""
-
-    def __init__(self, question: Question) -> None:
-        self._question = question
-        self._turn = turn_of(question.platform)
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._answer: Answer | None = None
-        self._holds_until = 0.0
-
-    @property
-    def is_under_way(self) -> bool:
-        """Return whether the engine is being asked."""
-        return self._thread is not None and self._thread.is_alive()
-
-    def start(self) -> None:
-        """Begin to ask, where nothing holds and nobody asks right now."""
-        with self._lock:
-            if self.is_under_way or time.monotonic() < self._holds_until:
-                return
-            # A daemon, because a hanging store must not hold up the end of the server.
-            self._thread = threading.Thread(
-                target=self._ask,
-                name=f"changes of {self._question.version}",
-                daemon=True,
-            )
-            self._thread.start()
-
-    def wait(self, seconds: float) -> Answer | None:
-        """Return what the engine said; while it says nothing new, what it said before;
-        None where that is nothing."""
-        thread = self._thread
-        if thread is not None:
-            thread.join(seconds)
-        return self._answer
-
-    def _ask(self) -> None:
-        with self._turn:
-            began = time.monotonic()
-            answer = Answer(_engine_says(self._question))
-            took = time.monotonic() - began
-        self._holds_until = began + took + _holds(answer, took)
-        self._answer = answer
-
-
-def _holds(answer: Answer, took: float) -> float:
-    """Return for how many seconds an answer is taken for true."""
-    found = answer.found or {}
-    if found.get("type") == "changes" and found["to"]["stored"]:
-        return LASTING_SECONDS
-    return max(LEAST_SECONDS, SHARE * took)
-
+Comparison = PatientReader[Answer]
 
 _comparisons: OrderedDict[Question, Comparison] = OrderedDict()
 _choosing = threading.Lock()
@@ -214,10 +165,12 @@ def _comparison(question: Question) -> Comparison:
     """Return the one of a question. Raises NotReady where too many wait."""
     with _choosing:
         if question not in _comparisons:
-            waiting = sum(each.is_under_way for each in _comparisons.values())
+            waiting = sum(each.is_reading for each in _comparisons.values())
             if waiting >= WAITING:
                 raise NotReady(_("Too many versions are being compared; try again."))
-            _comparisons[question] = Comparison(question)
+            _comparisons[question] = PatientReader(
+                partial(_ask, question), f"changes of {question.version}", math.inf
+            )
         _comparisons.move_to_end(question)
         while len(_comparisons) > KEPT:
             _comparisons.popitem(last=False)
@@ -225,6 +178,22 @@ def _comparison(question: Question) -> Comparison:
 
 
 # --- The engine -----------------------------------------------------------------------
+
+
+def _ask(question: Question) -> Answer:
+    asked = time.monotonic()
+    with turn_of(question.platform):
+        began = time.monotonic()
+        found = _engine_says(question)
+        ended = time.monotonic()
+    return Answer(found, ended - asked + _holds(found, ended - began))
+
+
+def _holds(found: dict[str, Any] | None, took: float) -> float:
+    """Return for how many seconds what was found is taken for true."""
+    if found and found["type"] == "changes" and found["to"]["stored"]:
+        return LASTING_SECONDS
+    return max(LEAST_SECONDS, SHARE * took)
 
 
 def _engine_says(question: Question) -> dict[str, Any] | None:

@@ -29,6 +29,8 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from django.db import connection, transaction
 
+from tasks.databases.errors import in_one_line
+
 if TYPE_CHECKING:
     import psycopg  # else where PostgreSQL is used: 12 MB
 
@@ -245,7 +247,7 @@ def why_unreachable(error: Exception) -> str:
             connection_of_its_own().close()
         except psycopg.Error as refusal:
             error = refusal
-    return " ".join(str(error).split())
+    return in_one_line(error)
 
 
 class PostgresSubscription:

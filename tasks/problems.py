@@ -27,7 +27,7 @@ from rest_framework import exceptions
 
 from tasks.access.actor import ScopeTooSmall
 from tasks.catalog.task_type import ParameterErrors
-from tasks.changes import NotComparable, NotReady, UnknownRelease
+from tasks.changes import NotComparable, NotReady, UnknownVersion
 from tasks.databases.errors import outage_errors
 from tasks.databases.sqlite3.base import DatabaseReplaced
 from tasks.disk import is_full
@@ -155,7 +155,7 @@ def _task_deleted(exc: TaskDeleted) -> HttpResponse:
     )
 
 
-def _unknown_release(exc: UnknownRelease) -> HttpResponse:
+def _unknown_version(exc: UnknownVersion) -> HttpResponse:
     return problem(404, _("No such version"), str(exc), kind=KIND + "no-such-version")
 
 
@@ -292,7 +292,7 @@ ANSWERS: list[
     (StatusConflict, _conflict),
     (IdempotencyConflict, _idempotency),
     (TaskDeleted, _task_deleted),
-    (UnknownRelease, _unknown_release),
+    (UnknownVersion, _unknown_version),
     (NotComparable, _not_comparable),
     (NotReady, _not_ready),
     (exceptions.Throttled, _throttled),

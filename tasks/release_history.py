@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache, partial
+from functools import cache
 from typing import NamedTuple
 
 from django.utils.dateparse import parse_datetime
@@ -18,7 +18,7 @@ from resources.releases.current import all_platforms
 from resources.releases.past import Pointer, Rollout, read_past
 from tasks import releases
 from tasks.patient_reader import PatientReader
-from tasks.releases import error_of, read_own, served_within
+from tasks.releases import OwnReading, error_of, served_within
 
 KEPT_SECONDS = 60.0
 
@@ -61,7 +61,7 @@ class Told(NamedTuple):
 @cache
 def history_reader(platform: str) -> PatientReader[Told]:
     """The one reader of a platform's history in this process."""
-    read = partial(read_own, _told, platform)
+    read = OwnReading(_told, platform, "history")
     return PatientReader(read, f"history of {platform}")
 
 

@@ -7,8 +7,8 @@ own, which nobody waits for longer than a moment, and once for many who ask.
 import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache, partial
-from typing import Any, Protocol, TypeVar
+from functools import cache
+from typing import Any, Generic, Protocol, TypeVar
 
 from django.conf import settings
 from django.utils.translation import gettext as _
@@ -27,12 +27,12 @@ __all__ = [
     "FRESH_SECONDS",
     "LIVE",
     "HasProblem",
+    "OwnReading",
     "Served",
     "UnknownPlatform",
     "engine_environment",
     "error_of",
     "live_release",
-    "read_own",
     "reader",
     "releases_within",
     "require_platform",
@@ -74,9 +74,8 @@ Answer = TypeVar("Answer", bound=HasProblem)
 @cache
 def reader(platform: str) -> PatientReader[Served]:
     """The one reader of a platform's pointer in this process."""
-    return PatientReader(
-        partial(read_own, read_served, platform), f"release of {platform}"
-    )
+    read = OwnReading(read_served, platform, "release")
+    return PatientReader(read, f"release of {platform}")
 
 
 def engine_environment() -> dict[str, str]:
@@ -84,12 +83,29 @@ def engine_environment() -> dict[str, str]:
     return {**os.environ, "DATA_DIR": str(settings.DATA_DIR)}
 
 
-def read_own(read: Callable[[str, Mapping[str, str]], Answer], platform: str) -> Answer:
-    """Read something of a platform's store, as this process's environment names it."""
-    found = read(platform, engine_environment())
-    if found.problem is not None:
-        logger.warning("release platform=%s: %s", platform, found.problem[:500])
-    return found
+class OwnReading(Generic[Answer]):
+    """Reads something of a platform's, as this process's environment names it, and logs
+    when that begins to fail and when it works again: it is read every few seconds."""
+
+    def __init__(
+        self,
+        read: Callable[[str, Mapping[str, str]], Answer],
+        platform: str,
+        what: str,
+    ) -> None:
+        self._read, self._platform, self._what = read, platform, what
+        self._problem: str | None = None
+
+    def __call__(self) -> Answer:
+        found = self._read(self._platform, engine_environment())
+        if found.problem != self._problem:
+            self._problem = found.problem
+            about = (self._what, self._platform)
+            if found.problem is None:
+                logger.info("%s platform=%s: can be read again", *about)
+            else:
+                logger.warning("%s platform=%s: %s", *about, found.problem[:500])
+        return found
 
 
 def live_release(platform: str, served: Served | None) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 Both may be far away, and may hang, so each is read as the live versions are.
 """
 
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from itertools import product
@@ -21,7 +20,7 @@ from resources.releases.available import (
     read_store,
 )
 from tasks.patient_reader import READ_SECONDS, PatientReader, wait_for_all
-from tasks.releases import engine_environment, error_of
+from tasks.releases import OwnReading, error_of
 from tasks.timestamps import iso
 
 FRESH_SECONDS = 5.0  # so long one reading answers whoever asks
@@ -30,20 +29,11 @@ PLACES: dict[str, Callable[[str, Mapping[str, str]], Found[Any]]] = {
     "store": read_store,
 }
 
-logger = logging.getLogger(__name__)
-
 
 @cache
 def reader(platform: str, place: str) -> PatientReader[Found[Any]]:
     """The one reader of a platform's source or store in this process."""
-
-    def read() -> Found[Any]:
-        found = PLACES[place](platform, engine_environment())
-        if found.problem is not None:
-            what = (platform, place, found.problem[:500])
-            logger.warning("versions platform=%s %s: %s", *what)
-        return found
-
+    read = OwnReading(PLACES[place], platform, f"versions in the {place}")
     return PatientReader(read, f"versions of {platform} in the {place}")
 
 

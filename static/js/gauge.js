@@ -9,24 +9,31 @@ function isKnown({ status, startedAt, progress, step }) {
 }
 
 // part(name): the element of that name
-export function showGauge(part, task, state) {
+export function showGauge(part, task) {
   part("progress").value = task.progress;
-  part("progress").dataset.status = state;
   part("percent").textContent = `${task.progress} %`;
   for (const name of ["progress", "percent"]) part(name).hidden = !isKnown(task);
   part("against").hidden = isKnown(task);
 }
 
-// How many seconds a task still takes; null where that is not known. As
+// How many seconds a task still takes; null where it takes longer than usual. As
 // tasks/estimates.py has it: the further it is, the more its own pace counts.
-export function secondsLeft(elapsed, usual, progress) {
-  if (!usual) return null;
+function secondsLeft(elapsed, usual, progress) {
   if (progress < 10) return usual > elapsed ? usual - elapsed : null;
   const rest = 1 - progress / 100;
   return rest * (elapsed + rest * usual);
 }
 
-// In milliseconds; "" where nobody knows what is usual.
+// How long a task still takes, or that it takes longer than usual; as Shown.time_left in
+// tasks/presenters/task.py. In milliseconds, as below; "" where nobody knows.
+export function timeLeft(elapsed, usual, progress) {
+  if (!usual) return "";
+  const left = secondsLeft(elapsed / 1000, usual / 1000, progress);
+  const time = ticking(1000 * Math.max(1, Math.round(left ?? usual / 1000)));
+  return text(left === null ? "longerThanUsual" : "timeLeft", { time });
+}
+
+// How long it has run, beside what is usual.
 export function againstUsual(elapsed, usual) {
   if (!usual) return "";
   const times = { time: elapsed, usual };

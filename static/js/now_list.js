@@ -1,9 +1,9 @@
 // The rows of tasks that run or wait: told of each change, they show it in place. A
 // task that comes or goes is left to the server's HTML.
 
-import { againstUsual, secondsLeft, showGauge } from "./gauge.js";
+import { againstUsual, showGauge, timeLeft } from "./gauge.js";
 import { refreshSince } from "./since.js";
-import { clock, duration, text } from "./text.js";
+import { text, ticking } from "./text.js";
 
 export class NowList {
   constructor(place) {
@@ -28,7 +28,7 @@ export class NowList {
     const row = this.place.querySelector(`[data-row="${task.id}"]`);
     if (!row) return false;
     const part = (name) => row.querySelector(`[data-part="${name}"]`);
-    showGauge(part, task, row.dataset.status);
+    showGauge(part, task);
     row.dataset.progress = task.progress;
     const step = part("step");
     if (step && task.step.index) {
@@ -51,20 +51,14 @@ export class NowList {
     refreshSince(this.place, Date.now() + this.skew);
     const since = (performance.now() - this.readAt) / 1000;
     for (const row of this.place.querySelectorAll("[data-row]")) {
-      const elapsed = Math.max(1, Math.floor(Number(row.dataset.elapsed) + since));
-      row.querySelector('[data-part="elapsed"]').textContent = spoken(elapsed);
-      const usual = Number(row.dataset.usual);
+      const part = (name) => row.querySelector(`[data-part="${name}"]`);
+      const elapsed = 1000 * Math.max(1, Number(row.dataset.elapsed) + since);
+      const usual = 1000 * Number(row.dataset.usual);
+      part("elapsed").textContent = ticking(elapsed);
       if (!usual) continue;
-      row.querySelector('[data-part="against"]').textContent = againstUsual(
-        elapsed * 1000,
-        usual * 1000,
-      );
-      const left = secondsLeft(elapsed, usual, Number(row.dataset.progress));
-      row.querySelector('[data-part="left"]').textContent =
-        left === null
-          ? text("usually", { time: spoken(usual) })
-          : text("aboutLeft", { time: spoken(Math.max(1, Math.round(left))) });
-      showLane(row.querySelector('[data-part="lane"]'), elapsed);
+      part("against").textContent = againstUsual(elapsed, usual);
+      part("left").textContent = timeLeft(elapsed, usual, Number(row.dataset.progress));
+      showLane(part("lane"), elapsed / 1000);
     }
   }
 }
@@ -75,17 +69,4 @@ function showLane(lane, elapsed) {
   const share = Math.min(1, elapsed / Number(lane.dataset.scale));
   lane.querySelector(".spent").setAttribute("width", `${(100 * share).toFixed(2)}%`);
   lane.toggleAttribute("data-over", share === 1);
-}
-
-// Whole seconds: tenths of a clock that runs would say more than is known.
-function spoken(seconds) {
-  return seconds < 10 ? text("seconds", { s: seconds }) : duration(seconds);
-}
-
-// Since when the connection is lost, or the service can't read its database, if so.
-export function showConnection(place, lostSince, outageSince = null) {
-  const state = lostSince ? "lost" : outageSince ? "degraded" : "live";
-  if (state === place.dataset.state) return;
-  place.textContent = text(state, { time: clock(lostSince ?? outageSince ?? new Date()) });
-  place.dataset.state = state;
 }

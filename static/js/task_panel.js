@@ -1,7 +1,7 @@
 // One task on a page: its status, progress, steps and log, live until it ends.
 
 import { announce } from "./announce.js";
-import { againstUsual, secondsLeft, showGauge } from "./gauge.js";
+import { againstUsual, showGauge, timeLeft } from "./gauge.js";
 import { LogView } from "./log_view.js";
 import { Notify } from "./notify.js";
 import { fetchPart, isSignedOut } from "./session.js";
@@ -155,7 +155,7 @@ export class TaskPanel {
     this.log.started = this.started;
     this.completed = task.completedAt ? Date.parse(task.completedAt) : 0;
     this.showStatus(task);
-    showGauge((name) => this.part(name), task, task.status);
+    showGauge((name) => this.part(name), task);
     this.showAttempt(task);
     this.showStep(task);
     this.showSince("stalled", this.hasEnded ? null : task.stalledSince);
@@ -184,6 +184,7 @@ export class TaskPanel {
   showState() {
     const isCancelling = !this.hasEnded && (this.isWished || this.cancel.isSent);
     const state = isCancelling ? "cancelling" : this.status;
+    this.part("progress").dataset.status = state;
     const badge = this.part("status").firstElementChild;
     if (badge.dataset.status !== state) {
       badge.dataset.status = state;
@@ -266,8 +267,7 @@ export class TaskPanel {
     if (this.root.dataset.connection === "lost") return;
     const { now } = this;
     this.part("elapsed").textContent = this.elapsed(now);
-    this.part("left").textContent = this.left(now);
-    this.part("against").textContent = this.against(now);
+    this.showEstimate(now);
     refreshSince(this.root, now);
     if (!this.hasEnded) this.facts.tick(now);
     this.watchSilence(now);
@@ -280,19 +280,13 @@ export class TaskPanel {
     return ticking(now - this.started);
   }
 
-  // By how long such tasks usually take; nothing where nobody knows.
-  left(now) {
-    if (this.status !== "running" || !this.usual || !this.started) return "";
-    const { value: progress } = this.part("progress");
-    const left = secondsLeft((now - this.started) / 1000, this.usual / 1000, progress);
-    const said = (length) => ({ time: ticking(Math.max(length, 1000)) });
-    if (left === null) return text("longerThanUsual", said(this.usual));
-    return text("timeLeft", said(1000 * left));
-  }
-
-  against(now) {
+  // Beside what is usual: how long it still takes, and how long it has run.
+  showEstimate(now) {
     const isRunning = this.status === "running" && this.started;
-    return isRunning ? againstUsual(now - this.started, this.usual) : "";
+    const usual = isRunning ? this.usual : 0;
+    const elapsed = now - this.started;
+    this.part("left").textContent = timeLeft(elapsed, usual, this.part("progress").value);
+    this.part("against").textContent = againstUsual(elapsed, usual);
   }
 
   watchSilence(now) {

@@ -1,4 +1,4 @@
-"""The errors by which a database says that it can't be reached."""
+"""The errors by which a database says that it can't be reached, and what they say."""
 
 from functools import cache
 
@@ -15,3 +15,9 @@ def outage_errors() -> tuple[type[Exception], ...]:
     import psycopg
 
     return OperationalError, InterfaceError, psycopg.OperationalError
+
+
+def in_one_line(error: BaseException) -> str:
+    """Return what an error says; PostgreSQL's driver breaks it into lines, one of which
+    alone says nothing in a log."""
+    return " ".join(str(error).split())

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_noop
 from tasks.changes import NoChanges, NotReady, changes_within
 from tasks.presenters.releases import PATIENCE_SECONDS, title_of
 from tasks.presenters.wording import bytes_text
+from tasks.releases import UnknownPlatform
 
 TYPED_SECONDS = 2.0  # somebody has just typed a version, and looks at the form
 TO_GET = ("added", "changed", "moved")  # what a player downloads
@@ -58,7 +59,7 @@ def planned_sentence(
         found = changes_within(seconds, platform, version)
     except NotReady:
         return Planned(_of(platform, _("still being compared …")), "pending")
-    except NoChanges as reason:
+    except (NoChanges, UnknownPlatform) as reason:
         return Planned(str(reason), "none")
     if found["live"] == version:
         words = {"version": version}
@@ -200,7 +201,7 @@ def shown_changes(
     title = title_of(platform)
     try:
         found = changes_within(seconds, platform, version, since)
-    except NoChanges as reason:
+    except (NoChanges, UnknownPlatform) as reason:
         is_pending = isinstance(reason, NotReady)
         return ShownChanges(
             title, version, since, problem=str(reason), is_pending=is_pending

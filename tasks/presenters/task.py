@@ -26,6 +26,7 @@ from tasks.presenters.failure import Failure, failure_of, own_words
 from tasks.presenters.links import change_link
 from tasks.presenters.names import name_of, person
 from tasks.presenters.outputs import Outcome, outcome_of
+from tasks.presenters.own_lines import own_lines
 from tasks.presenters.params import titled_params
 from tasks.presenters.rerun_chain import Link, links_of
 from tasks.presenters.steps import StepRow, rows_of, with_bars
@@ -204,6 +205,10 @@ class Shown:
         return [(step.name, self.local(step.name)) for step in steps]
 
     @property
+    def own_lines(self) -> list[tuple[str, str]]:
+        return own_lines()
+
+    @property
     def stand(self) -> str:
         """Return what the facts on a page depend on; task_facts.js says the same."""
         task = self.task
@@ -266,7 +271,8 @@ class Shown:
 
     @property
     def time_left(self) -> str:
-        """By how long such tasks usually take; "" where nobody knows."""
+        """Return how long it still takes, by what is usual, or that it takes longer;
+        "" where nobody knows. static/js/gauge.js says the same."""
         if self.usual is None or self.task.started_at is None:
             return ""
         elapsed = (self.now - self.task.started_at).total_seconds()

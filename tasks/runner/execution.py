@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from tasks.catalog.task_type import NoValue, Step, TaskType
 from tasks.logs.store import Row
+from tasks.own_lines import own_line
 from tasks.reasons import Reason
 from tasks.runner import sentences
 from tasks.runner.output.causes import Cause, Output, was_ended_by_others
@@ -210,7 +211,7 @@ class Execution:
         self._silence.begin()
         self._note_change(again=self._attempt > 1)
         try:
-            self.log.say("info", f"Executing: {self._command}")
+            self.log.say("info", own_line("step-begins", command=self._command))
             program = program_of(step, self.kind, self.values, self.task_id)
         except NoValue as missing:
             reason = Reason("step-not-started", step=step.name, reason=missing.reason)
@@ -232,7 +233,7 @@ class Execution:
             self.log.say("info", sentences.left_behind(self._step, child.killed))
         if child.left:
             pids = ", ".join(map(str, child.left))
-            self.log.say("error", f"Processes that can't be killed are left: {pids}.")
+            self.log.say("error", own_line("processes-not-killed", pids=pids))
         if child.refusal is not None:
             self._spoken.complaint, status = child.refusal
             self._judge(status, child.usage)
@@ -275,13 +276,10 @@ class Execution:
             delay = min(RETRY_SECONDS * 2 ** (self._attempt - 1), MAX_RETRY_SECONDS)
             self._attempt += 1
             self._retry_at = self._clock() + delay
-            self.log.say(
-                "info",
-                f"{problem} Attempt {self._attempt} of {step.retries + 1} "
-                f"in {delay:g} s.",
-            )
+            retry = sentences.another_attempt(step, problem, self._attempt, delay)
+            self.log.say("info", retry)
         elif step.continue_on_error:
-            self.log.say("info", f"{problem} Going on, as the step allows it.")
+            self.log.say("info", own_line("may-fail", problem=problem))
             self._go_on()
         else:
             self._spoken.first_error = self._spoken.first_error or cause
@@ -362,11 +360,9 @@ class Execution:
     def _note_stall(self, now: float) -> None:
         """Say that the step is silent; it goes on all the same."""
         self._silence.stall(now)
-        self.log.say(
-            "info",
-            f"Step “{self._step.name}” has printed nothing "
-            f"for {self._stall_seconds:g} s.",
-        )
+        limit = f"{self._stall_seconds:g}"
+        line = own_line("silent", step=self._step.name, seconds=limit)
+        self.log.say("info", line)
         self._note_change()
 
     def _end_stall(self) -> None:

@@ -4,6 +4,7 @@ which are English for programs and people alike."""
 import signal
 
 from tasks.catalog.task_type import Step
+from tasks.own_lines import own_line
 from tasks.reasons import Reason
 
 LONGEST_TEXT = 4_000  # characters of an error, or of a command in the result
@@ -24,24 +25,34 @@ def step_failed(
     return Reason(code, step=step.name, exitCode=status, **why)
 
 
+def another_attempt(step: Step, problem: Reason, attempt: int, delay: float) -> str:
+    return own_line(
+        "another-attempt",
+        problem=problem,
+        attempt=attempt,
+        attempts=step.retries + 1,
+        seconds=f"{delay:g}",
+    )
+
+
 def left_behind(step: Step, killed: int) -> str:
-    count = "1 process" if killed == 1 else f"{killed} processes"
-    were = "it was" if killed == 1 else "they were"
-    return f"Step “{step.name}” left {count} behind; {were} killed."
+    name = "process-left-behind" if killed == 1 else "processes-left-behind"
+    return own_line(name, step=step.name, count=killed)
 
 
 def outputs_refused(count: int) -> str:
-    return f"{count:,} more {'output was' if count == 1 else 'outputs were'} refused."
+    name = "output-refused" if count == 1 else "outputs-refused"
+    return own_line(name, count=f"{count:,}")
 
 
 def lines_not_kept(count: int) -> str:
-    return f"{count:,} more {'line was' if count == 1 else 'lines were'} not kept."
+    name = "line-not-kept" if count == 1 else "lines-not-kept"
+    return own_line(name, count=f"{count:,}")
 
 
 def completed(steps: int, seconds: float) -> str:
-    return (
-        f"Completed {'1 step' if steps == 1 else f'{steps} steps'} in {seconds:.1f} s."
-    )
+    name = "step-completed" if steps == 1 else "steps-completed"
+    return own_line(name, count=steps, seconds=f"{seconds:.1f}")
 
 
 def shortened(text: str) -> str:

@@ -119,7 +119,6 @@ def page(
         own_title, own_text = SENTENCES[status]
         is_over_soon = status >= HTTPStatus.INTERNAL_SERVER_ERROR
         context = {
-            "language": translation.get_language(),
             "title": _(title or own_title),
             "text": _(own_text if text is None else text),
             "again": request.get_full_path() if is_over_soon else "",

@@ -11,7 +11,7 @@ from django.utils.html import format_html_join
 from django.utils.translation import gettext as _
 
 from tasks.catalog.loader import catalog
-from tasks.estimates import Usual, seconds_left, usual_times
+from tasks.estimates import Usual, usual_times
 from tasks.models import Task
 from tasks.presenters.task import Shown, said_cause, said_place, said_waiting
 from tasks.presenters.wording import duration_text, usual_text
@@ -42,19 +42,6 @@ class NowRow:
     @property
     def elapsed(self) -> str:
         return duration_text(max(1, self.elapsed_seconds))
-
-    @property
-    def left(self) -> str:
-        """Return how long it will still take; what is usual where that is over, and ""
-        where nothing is known."""
-        if self.usual is None:
-            return ""
-        left = seconds_left(self.elapsed_seconds, self.usual.median, self.task.progress)
-        if left is not None:
-            left = max(1, round(left))
-            return _("about {time} left").format(time=duration_text(left))
-        usual = duration_text(max(1, round(self.usual.median)))
-        return _("usually {time}").format(time=usual)
 
     @property
     def lane(self) -> "Lane | None":
@@ -186,7 +173,7 @@ def _cause(why: WaitingFor, running: Mapping[Any, NowRow]) -> str:
     holder = running.get(why.task_id)
     if holder is None:
         return said_cause(why)
-    facts = filter(None, [said_cause(why), _step_of(holder), holder.left])
+    facts = filter(None, [said_cause(why), _step_of(holder), holder.shown.time_left])
     return format_html_join(" · ", "{}", ((fact,) for fact in facts))
 
 

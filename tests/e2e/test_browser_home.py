@@ -281,7 +281,7 @@ def test_how_long_it_will_take_comes_from_past_runs(open_page, service):
     page = open_page("/")
     left = row(page, task_id).locator("[data-part=left]")
     # Then it is over, and what is usual is all that is known.
-    expect(left).to_have_text("usually 2 s")
+    expect(left).to_have_text("longer than usual (2 s)")
     elapsed = row(page, task_id).locator("[data-part=elapsed]")
     expect(elapsed).to_have_text(re.compile(r"^[4-9] s$"))
     service.request("POST", f"/api/tasks/{task_id}/cancel")

@@ -891,6 +891,32 @@ def test_steps_are_headed_by_their_names_and_folded(open_page, service):
     expect(log(page).locator("li")).to_have_count(count)
 
 
+def test_what_the_runner_says_is_in_the_readers_language_and_copied_as_it_is_stored(
+    open_page, service
+):
+    task_id = service.create("flaky")
+    service.wait_for(task_id)
+    page = open_page(f"/tasks/{task_id}", locale="zh-CN")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    words = page.locator("ol.log .m")
+
+    def seen(line):
+        return line.evaluate("line => getComputedStyle(line, '::before').content")
+
+    retry = words.filter(has_text="Attempt 2 of ")
+    expect(retry).to_have_attribute("data-said", re.compile("^步骤“unsteady”失败"))
+    assert seen(retry) == f'"{retry.get_attribute("data-said")}"'
+    last = words.filter(has_text=re.compile(r"^Completed 2 steps in [\d.]+ s\.$"))
+    assert re.fullmatch(r'"全部 2 个步骤已完成，用时 [\d.]+ 秒。"', seen(last))
+    stored = last.text_content()
+    last.select_text()
+    page.keyboard.press("Control+c")
+    assert page.evaluate("navigator.clipboard.readText()") == stored
+    page.locator("[data-part=search]").fill("Completed")
+    expect(last.locator("mark")).to_have_text("Completed")
+    expect(last).not_to_have_attribute("data-said", re.compile("."))
+
+
 def test_text_stays_marked_where_its_rows_are_gone_and_is_copied_whole(
     open_page, long_log
 ):

@@ -78,7 +78,9 @@ def test_a_cancel_is_shown_at_once_and_an_error_takes_its_place(
     waiting = []
     page.route("**/cancel", lambda route: waiting.append(route))
     ask_to_cancel(page)
+    bar = page.locator("[data-part=progress]")
     expect(badge(page)).to_have_text("⊖ cancelling")
+    expect(bar).to_have_attribute("data-status", "cancelling")
     expect(now(page, "cancelling")).to_have_text("Cancelling…")
     button = page.locator("[data-part=cancel] button")
     expect(button).to_be_disabled()
@@ -88,6 +90,7 @@ def test_a_cancel_is_shown_at_once_and_an_error_takes_its_place(
     waiting.pop().abort()
     expect(problem).to_contain_text("The server can't be reached.")
     expect(badge(page)).to_have_text("● running")
+    expect(bar).to_have_attribute("data-status", "running")
     expect(now(page, "cancelling")).to_be_hidden()
     expect(page).to_have_title(re.compile("^● Deaf"))
     page.unroute_all()

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -346,6 +347,34 @@ def test_ctrl_c_ends_the_client_names_the_task_and_leaves_it_running(
     assert_one_sentence(errors.lstrip("\n"))
     assert task_id in errors
     assert slow_service.task(task_id)["status"] == "running"
+
+
+PROGRAMS = [pytest.param("node", marks=pytest.mark.node), "python"]
+
+
+@pytest.mark.parametrize("client", PROGRAMS, indirect=True)
+def test_ctrl_c_before_the_service_has_answered_is_one_sentence_too(client, service):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        with start(service, client, API_URL=address) as process:
+            connection, _ = silent.accept()
+            os.killpg(process.pid, signal.SIGINT)
+            _, errors = process.communicate(timeout=30)
+            connection.close()
+    assert process.returncode == 130
+    assert_one_sentence(errors.lstrip("\n"))
+    assert "may have started" in errors
+
+
+@pytest.mark.parametrize("client", PROGRAMS, indirect=True)
+def test_a_client_whose_output_nobody_reads_any_more_ends_without_a_word(
+    client, slow_service
+):
+    with start(slow_service, client, "v885", "slow-check") as process:
+        read_to(process, "line 3")
+        process.stdout.close()
+        assert process.wait(timeout=60) == 141
+        assert process.stderr.read() == ""
 
 
 # --- Programs of one's own ------------------------------------------------------------

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from django.core.exceptions import DisallowedHost
+from django.db import OperationalError
 from django.test import RequestFactory
 
 from resource_sync.log_formats import (
@@ -121,6 +122,16 @@ def test_a_fault_of_ours_keeps_its_traceback():
     assert "test_log_formats.py" in entry["exc_info"]
     assert entry["request"] == "GET /api"
     assert "kkk" not in text
+
+
+def test_an_outage_of_the_database_is_one_line_with_what_the_server_said():
+    try:
+        raise OperationalError("connection failed:\n  Is the server running?\n")
+    except OperationalError:
+        text = logged(
+            FORMATTERS[0], logging.ERROR, "%s asked", "Who", exc_info=sys.exc_info()
+        )
+    assert text == "Who asked connection failed: Is the server running?\n"
 
 
 def test_every_handler_of_the_product_writes_so(settings):

@@ -3,6 +3,7 @@
 import { counted, exact, number, text } from "../text.js";
 import { withAddresses } from "./addresses.js";
 import { coloured, linkTo, plain } from "./ansi.js";
+import { saidOf } from "./own_lines.js";
 import { stateOf, titleOf, tookOf } from "./step_title.js";
 import { timeOf } from "./times.js";
 
@@ -46,7 +47,16 @@ export function rowOf(seq, line, shown) {
   } else if (shown.head) message.append(groupButton(seq, line, shown));
   else if (isEndOfGroup(line)) row.classList.add("group-end");
   else write(message, seq, line.message, shown);
+  sayInOwnLanguage(message, line);
   return row;
+}
+
+// A line in which something is marked, is a link or has a colour is shown as it is stored.
+function sayInOwnLanguage(place, line) {
+  const said = place.childElementCount ? "" : saidOf(line);
+  if (!said) return;
+  place.dataset.said = said;
+  place.title = line.message;
 }
 
 function isEndOfGroup({ level, message }) {

@@ -7,6 +7,12 @@ const SHAPES = { running: "●", completed: "✓", failed: "✕" };
 // Each step's stored name, and how it reads in the page's language.
 const names = JSON.parse(document.getElementById("step-names")?.textContent ?? "[]");
 
+const localNames = new Map(names);
+
+export function localName(name) {
+  return localNames.get(name) ?? name;
+}
+
 export function titleOf({ index, name, attempt }) {
   const [stored, local] = names[index - 1] ?? [];
   const title = `${index} ${stored === name ? local : name}`;

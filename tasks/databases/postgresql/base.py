@@ -25,9 +25,15 @@ class ConnectionPool(psycopg_pool.ConnectionPool[Any]):
             if not _has_unread(connection):
                 return connection
             connection.pgconn.finish()
-            self._putconn(connection, from_getconn=True)  # which opens another
+            self.putconn(connection)  # which opens another
 
     def reconnect_failed(self) -> None:
+        """Tell those who wait for a connection that there is none.
+
+        psycopg_pool lets each of them wait out its own time, and has no public way to
+        end that but to close the pool for good. What has an underscore here may change
+        with any version of it; then the test of a server that is not there fails.
+        """
         with self._lock:
             if self._nconns:
                 return

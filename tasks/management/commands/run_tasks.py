@@ -11,6 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
 from tasks.catalog.loader import catalog
+from tasks.databases.errors import in_one_line
 from tasks.management.options import OUR_CHECKS
 from tasks.models import PATIENCE_SECONDS
 from tasks.notifications import connection_of_its_own
@@ -110,8 +111,7 @@ def wait_for_database() -> None:
             break
         except psycopg.OperationalError as error:
             if not is_told:
-                reason = " ".join(str(error).split())
-                logger.warning("Waiting for the database: %s", reason)
+                logger.warning("Waiting for the database: %s", in_one_line(error))
             is_told = True
         time.sleep(DATABASE_RETRY_SECONDS)
     if is_told:

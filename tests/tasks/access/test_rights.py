@@ -6,10 +6,12 @@ from types import SimpleNamespace
 
 import pytest
 from django.apps import apps
+from django.contrib import admin
 from django.contrib.auth.models import Group, Permission, User
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client
+from django.urls import URLPattern, get_resolver
 
 from tasks.access.rights import PERMISSIONS, ensure_groups, rights_of, watchers
 from tasks.models import ApiKey, AuditEvent, Task
@@ -112,14 +114,41 @@ def test_at_the_upgrade_a_group_that_was_called_admin_gives_no_rights():
 
 # --- The doors: what each group may do ----------------------------------------------
 
+# What is not simply read by whoever is in a group.
+FOR_ALL = {
+    "sign-in/<str:uidb64>/<str:token>", "sign-out", "i18n/setlang/",
+    "health", "health/live", "health/ready", "metrics",
+    "api", "api/", "api/schema", "api/docs", "^api/",
+}  # fmt: skip
+FOR_SOME = {  # who may start, cancel and pin is tested below
+    "live/plan", "tasks/<uuid:task_id>/rerun", "tasks/<uuid:task_id>/cancel",
+    "api/tasks/<str:id>/cancel", "api/tasks/<str:id>/rerun", "api/tasks/<str:id>/pin",
+}  # fmt: skip
+STREAMS = {"api/events", "api/streams", "api/tasks/<str:id>/stream"}  # before Django
+# It takes two versions: tests/tasks/api/test_changes.py.
+OF_VERSIONS = {"api/releases/<str:platform>/changes"}
+NOT_READ = FOR_ALL | FOR_SOME | STREAMS | OF_VERSIONS
+
+
+def routes(patterns, before=""):
+    """Every path of the URL conf outside the admin, as it is written there."""
+    for pattern in patterns:
+        route = f"{before}{pattern.pattern}"
+        if isinstance(pattern, URLPattern):
+            yield route
+        elif route != "admin/":
+            yield from routes(pattern.url_patterns, route)
+
+
+def some_path(route):
+    """A path of such a route, with what visit() fills in."""
+    route = re.sub("<uuid:task_id>|<str:(id|type)>", "{task}", route)
+    return route.replace("<str:platform>", "ios").replace("/matches", "/matches?q=x")
+
+
+ROUTES = list(routes(get_resolver().url_patterns))
 READ = [
-    "/", "/releases", "/history", "/compare", "/design", "/palette",
-    "/live", "/live/console", "/live/releases",
-    "/tasks/{task}", "/tasks/{task}/panel", "/tasks/{task}/facts",
-    "/api/tasks", "/api/task-types", "/api/tasks/{task}", "/api/tasks/{task}/status",
-    "/api/tasks/{task}/logs", "/api/tasks/{task}/logs.txt",
-    "/api/tasks/{task}/logs/summary", "/api/releases",
-    "/api/releases/ios/history", "/api/versions",
+    *(f"/{some_path(route)}" for route in ROUTES if route not in NOT_READ),
     "/admin/", "/admin/tasks/", "/admin/tasks/task/", "/admin/tasks/task/export/",
     "/admin/tasks/task/{task}/change/", "/admin/tasks/task/{task}/history/",
     "/admin/tasks/runner/",
@@ -141,6 +170,16 @@ def visit(client, path):
     )
     found["key"] = ApiKey.objects.first() or ApiKeyFactory()
     return client.get(path.format(**{name: row.pk for name, row in found.items()}))
+
+
+def test_each_path_that_is_not_simply_read_is_there():
+    assert set(ROUTES) >= NOT_READ
+
+
+def test_each_list_of_the_admin_has_its_readers():
+    models = [model._meta for model in admin.site._registry]
+    lists = {f"/admin/{model.app_label}/{model.model_name}/" for model in models}
+    assert lists <= {*READ, *MANAGED}
 
 
 @pytest.mark.parametrize("path", READ)

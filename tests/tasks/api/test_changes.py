@@ -110,7 +110,7 @@ def test_a_build_that_is_made_anew_is_compared_anew(program, game, asked, monkey
 def test_an_unknown_platform_is_named_with_those_there_are(program, store):
     response = program.get("/api/releases/xbox/changes", {"to": "v885"})
     problem = problem_of(response, 404)
-    assert problem["type"] == KIND + "no-such-version"
+    assert problem["type"] == KIND + "unknown-platform"
     assert problem["detail"] == (
         "There is no platform xbox; there are: ios, android, facebook."
     )

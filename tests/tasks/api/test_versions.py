@@ -165,6 +165,29 @@ def test_a_source_that_is_not_there_is_said(program, game, monkeypatch):
     assert (found["inSource"], found["inStore"]) == (None, True)
 
 
+def test_a_source_that_is_not_there_is_logged_once_and_again_when_it_is_back(
+    program, game, monkeypatch, caplog
+):
+    monkeypatch.setattr(versions, "FRESH_SECONDS", 0)
+    caplog.set_level("INFO", "tasks")
+    away = game.source.rename(game.source.with_name("away"))
+    for _ in range(3):
+        assert errors(ask(program, "?platform=ios"))
+    away.rename(game.source)
+    for _ in range(2):
+        assert not errors(ask(program, "?platform=ios"))
+    said = [
+        (record.levelname, record.getMessage())
+        for record in caplog.records
+        if record.name == "tasks.releases"
+    ]
+    missing = f"[Errno 2] No such file or directory: '{game.source}'"
+    assert said == [
+        ("WARNING", f"versions in the source platform=ios: {missing}"),
+        ("INFO", "versions in the source platform=ios: can be read again"),
+    ]
+
+
 def test_a_store_that_hangs_holds_up_nobody_for_long(program, game, monkeypatch):
     monkeypatch.setattr(patient_reader, "READ_SECONDS", 0.2)
     build(game, "v1")

@@ -19,6 +19,15 @@ from tasks.presenters.changes import (
 from tasks.presenters.consequence import published_platforms
 from tests.resources.conftest import NEW_FILES, OLD_FILES, Game
 
+UPLOAD = """
+[upload]
+[upload.params.version]
+[[upload.steps]]
+command = [
+    "{python}", "-m", "resources", "sync", "{version}", "--platform=ios",
+    "--no-pointer",
+]
+"""
 NO_FILES = {"files": 0, "bytes": 0}
 SOME = {
     "platform": "ios",
@@ -136,7 +145,7 @@ def test_what_is_stored_or_live_already_is_said(found):
     ("raises", "said"),
     [
         (changes.NotReady("x"), Planned("iOS: still being compared …", "pending")),
-        (changes.UnknownRelease("There is none."), Planned("There is none.", "none")),
+        (changes.UnknownVersion("There is none."), Planned("There is none.", "none")),
         (changes.NotComparable("Not comparable."), Planned("Not comparable.", "none")),
     ],
 )
@@ -163,6 +172,13 @@ def test_a_form_knows_to_which_platforms_it_brings_a_version(kind, platforms):
         catalog()[kind], {"version": "v885"}, list(all_platforms())
     )
     assert found == platforms
+
+
+def test_what_is_only_uploaded_is_brought_too(use_task_types):
+    use_task_types(UPLOAD)
+    platforms = list(all_platforms())
+    kind = catalog()["upload"]
+    assert published_platforms(kind, {"version": "v885"}, platforms) == ["ios"]
 
 
 def text_of(html):

@@ -130,6 +130,16 @@ def test_lines_that_are_the_same_are_opened_by_a_link(staff):
         assert staff.get(f"/compare{link}&open={odd}").status_code == 200
 
 
+def test_a_link_that_opens_lines_keeps_what_is_open_and_which_rows_are_shown(staff):
+    a, b = TaskFactory(status="completed"), TaskFactory(status="completed")
+    same = [f"line {number}" for number in range(30)]
+    write_log(a, *same, "old", *same, "older")
+    write_log(b, *same, "new", *same, "newer")
+    html = staff.get(f"/compare?a={a.pk}&b={b.pk}&rows=all&open=1").text
+    (link,) = re.findall(r'href="(\?[^"#]+open=\d+)#line-', html)
+    assert "&amp;rows=all&amp;open=1&amp;open=" in link
+
+
 def test_a_failed_task_is_compared_with_the_last_success_before_it(staff):
     TaskFactory(status="completed")
     last = TaskFactory(status="completed")

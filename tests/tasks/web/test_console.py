@@ -202,7 +202,9 @@ def test_what_runs_for_longer_than_usual_says_what_is_usual(staff):
     TaskFactory.create_batch(3, status=Task.Status.COMPLETED)  # of one second
     long_ago = timezone.now() - timedelta(minutes=4)
     TaskFactory(status=Task.Status.RUNNING, started_at=long_ago)
-    assert texts_of(staff.get("/").text, "now")[0].endswith("4 m 0 s usually 1 s")
+    assert texts_of(staff.get("/").text, "now")[0].endswith(
+        "4 m 0 s longer than usual (1 s)"
+    )
 
 
 def test_the_further_a_task_is_the_less_what_is_usual_counts():
@@ -247,6 +249,7 @@ def test_what_waits_for_one_lock_is_one_row_that_says_who_holds_it(staff):
     assert "Waiting for Check integrity v885 (started by alice)" in summary
     assert summary.endswith("step 3 of 6")
     assert str(alone.pk) not in group
+    assert html.count('<details class="queue"') == 1
 
 
 def test_a_failure_stands_there_for_a_day_as_a_sentence(staff):
@@ -313,6 +316,7 @@ def test_a_filter_that_means_nothing_is_said_and_finds_nothing(staff):
     html = staff.get("/?recent-status=broken").text
     assert "Must be one of: completed, failed, cancelled." in html
     assert texts_of(html, "recent") == []
+    assert staff.get("/?recent-from=broken").context["recent"] == []
 
 
 def test_a_failed_task_says_what_failed_in_the_readers_language(staff):
@@ -387,6 +391,8 @@ def test_a_rerun_of_a_task_with_secrets_leads_to_the_form_that_asks_for_them(
     assert "token: It is secret, so it has to be given again." in page.text
     assert "hunter2" not in page.text
     assert Task.objects.count() == 1
+    fields = staff.get(change_link(first)).context["chosen"].fields
+    assert not any(field.is_changed for field in fields)  # it is to be given, not other
     form = {"type": "publish", **params, "rerun-of": str(first.pk)}
     staff.post("/", form | {"typed-again": "v884"})
     assert Task.objects.get(rerun_of=first).params["token"] == "***"

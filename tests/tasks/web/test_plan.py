@@ -44,6 +44,7 @@ def test_the_holder_of_its_lock_and_the_queue_before_it_are_said(staff):
     started = timezone.now() - timedelta(seconds=40)
     full_sync(Task.Status.RUNNING, version="v884", started_at=started)
     full_sync(Task.Status.PENDING)
+    TaskFactory(lock="another")  # it is not in the way
     waits, takes = sentences(staff, type="full-sync", version="v885")
     assert re.fullmatch(
         r"Waits for Full sync v884 \(about (1 m 0|59) s left\) · "

@@ -202,6 +202,7 @@ def test_who_may_not_run_it_again_is_not_asked(person):
     assert "Roll back v884 can't be run again: This needs the group" in page
     assert "data-no" in page
     assert "Run again</button>" not in page
+    assert "Run again with changes" not in page
 
 
 def test_the_form_of_another_type_is_no_rerun(staff):

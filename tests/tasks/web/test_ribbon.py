@@ -10,7 +10,6 @@ from itertools import pairwise
 import pytest
 from django.template.loader import render_to_string
 
-from resources.releases.past import spans_of
 from tasks.presenters.ribbon import DAYS, LABEL_DAYS, Window, ribbon_of, ribbons
 from tasks.release_history import History, histories_within
 from tests.factories import TaskFactory
@@ -97,11 +96,9 @@ def test_what_has_no_known_beginning_begins_with_the_ribbon_and_says_so(draw):
     assert "v1: until 2025-11-22 12:00 UTC" in shown(ribbon)
 
 
-def test_what_nobody_knows_the_time_of_is_not_drawn():
-    pointers = [served("v1"), served("v2")]
-    engine = spans_of(pointers)
-    assert [span.until for span in engine] == [None, None]
-    assert places(ribbon_of(History("ios", (), None), WINDOW, {}, NOW)) == []
+def test_what_nobody_knows_the_end_of_is_not_drawn(draw):
+    ribbon = draw(("v1", 5), ("v2", None), ("v3", None))
+    assert places(ribbon) == [("v3", 0.0, 100.0)]  # it is live, and so goes on
 
 
 def test_clocks_that_disagree_draw_nothing_backwards(draw):
@@ -158,14 +155,16 @@ def test_a_missing_ribbon_keeps_its_place():
 
 @pytest.mark.parametrize("days", LABEL_DAYS)
 def test_dates_are_the_same_ones_a_day_later_and_stand_apart(days):
-    ribbon = ribbon_of(History("ios", (), None), Window.ending(NOW, days), {}, NOW)
-    later = Window.ending(NOW + DAY, days)
+    at = datetime(2026, 1, 5, 12, 0, tzinfo=UTC)  # months end within each
+    ribbon = ribbon_of(History("ios", (), None), Window.ending(at, days), {}, at)
+    later = Window.ending(at + DAY, days)
     dated = {tick.day: tick.room for tick in ribbon.ticks if tick.room}
-    again = ribbon_of(History("ios", (), None), later, {}, NOW)
+    again = ribbon_of(History("ios", (), None), later, {}, at)
     both = {tick.day: tick.room for tick in again.ticks if tick.day in dated}
     assert {day: dated[day] for day in both} == both
     few = [tick.place for tick in ribbon.ticks if tick.room == "little"]
     apart = [b - a for a, b in pairwise(few)]
+    assert max(apart) == pytest.approx(min(apart))
     assert min(apart) * 260 / 100 >= 60  # pixels at the narrowest
 
 
