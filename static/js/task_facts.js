@@ -180,7 +180,7 @@ function place(bar, begin, end) {
 function sayHowSlow(row, milliseconds, { median, slow }) {
   const isSlow = median > 0 && milliseconds >= slow + LEAST_SLOWER_MS;
   const percent = Math.round(100 * (milliseconds / median - 1));
-  const words = isSlow ? text("slower", { n: number(percent) }) : "";
+  const words = isSlow ? text("slower", { share: `${number(percent)} %` }) : "";
   const note = row.querySelector('[data-part="step-slower"]');
   if (note.textContent !== words) note.textContent = words;
 }

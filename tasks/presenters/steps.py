@@ -69,7 +69,7 @@ class StepRow:
         if self.seconds < self.usual.slow + LEAST_SLOWER_SECONDS:
             return ""
         percent = round(100 * (self.seconds / self.usual.median - 1))
-        return _("{n} % slower than usual").format(n=f"{percent:,}")
+        return _("{share} slower than usual").format(share=f"{percent:,} %")
 
     @property
     def usual_words(self) -> str:
