@@ -46,7 +46,8 @@ def point_to(
     previous = expected.version if expected is not None else None
     if expected is not None and previous == version:
         previous = expected.previous
-    moved = Pointer(version, sha256, previous=previous, published_at=now())
+    task_id = os.environ.get("TASK_ID", "")[:MAX_TASK_ID] or None
+    moved = Pointer(version, sha256, previous, now(), task_id)
     _move(platform, moved, store, expected)
 
 
@@ -54,7 +55,7 @@ def point_some_to(
     platform: str, rollout: Rollout, store: ReleaseStore, expected: Pointer
 ) -> None:
     """Serve a sealed version to a share of the players, if ``expected`` is still
-    served. Needs the lock."""
+    served: since when that is, and by which task, stays. Needs the lock."""
     _move(platform, expected._replace(rollout=rollout), store, expected)
 
 
@@ -101,10 +102,5 @@ def _move(
     serial = next_serial(expected, store)
     if expected is not None:
         note_replaced(expected, store)
-    moved = pointer._replace(
-        platform=platform,
-        channel=store.channel,
-        serial=serial,
-        task_id=os.environ.get("TASK_ID", "")[:MAX_TASK_ID] or None,
-    )
+    moved = pointer._replace(platform=platform, channel=store.channel, serial=serial)
     store.move_pointer(moved, expected)

@@ -69,6 +69,16 @@ def test_it_grows_from_a_few_players_to_all(any_game):
     assert (last.serial, last.rollout) == (4, None)
 
 
+def test_the_version_that_the_others_have_stays_that_of_its_own_task(ready):
+    before = pointer_of(ready)
+    arguments = ("rollout", "v885", *IOS, "--percent", "5")
+    assert ready.run(*arguments, TASK_ID="a-rollout").returncode == 0
+    after = pointer_of(ready)
+    assert after[:5] == before[:5]
+    assert ready.run("rollout", "v885", *IOS, "--halt", TASK_ID="x").returncode == 0
+    assert pointer_of(ready)[:5] == before[:5]
+
+
 def test_the_same_share_again_has_nothing_to_do(ready):
     ready.lines("rollout", "v885", *IOS, "--percent", "5")
     before = pointer_of(ready)
