@@ -1,6 +1,5 @@
-// SHA-256, of bytes that come piece by piece, and of all text of an element. A browser's own
-// digests take all bytes at once, and some browsers don't give them to files or to pages
-// that came by plain http.
+// SHA-256 of bytes that come piece by piece. A browser's own takes all bytes at once, and
+// some browsers don't give it to files or to pages that came by plain http.
 
 const ROUNDS = new Int32Array(64);
 const START = new Int32Array(8);
@@ -95,23 +94,4 @@ export class Sha256 {
     const words = [...this.state].map((word) => (word >>> 0).toString(16).padStart(8, "0"));
     return words.join("");
   }
-}
-
-// The page stays at the reader's hand meanwhile; whoever counts long waits for this often.
-let rested = performance.now();
-export async function breath() {
-  if (performance.now() - rested < 50) return;
-  await new Promise((resolve) => setTimeout(resolve));
-  rested = performance.now();
-}
-
-export async function digestOfText(root) {
-  const encoder = new TextEncoder();
-  const digest = new Sha256();
-  const texts = document.createTreeWalker(root, NodeFilter.SHOW_TEXT);
-  while (texts.nextNode()) {
-    digest.update(encoder.encode(texts.currentNode.data));
-    await breath();
-  }
-  return digest.hex();
 }

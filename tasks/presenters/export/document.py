@@ -23,6 +23,8 @@ from tasks.presenters.task import Shown
 
 # Where the template leaves room; nothing that is pictured holds this character.
 ROOM = "\0"
+# Behind the page stands the signature of each byte before it; export_page.js reads it.
+SIGNED = "<!-- signed: {} -->\n"
 
 
 class Inlined(NamedTuple):
@@ -68,28 +70,31 @@ def export_of(task: Task, by: str, base_url: str, *, with_trail: bool) -> Iterat
     All but the lines is written at once, and no more than a block of these is held.
     """
     page = _page(task, by, base_url, with_trail=with_trail)
-    head, behind_lines, behind_digest, end = page.split(ROOM)
-    headings = _headings(task)
-    log = blocks(task, Rows(task), headings, _heading)
-    return _pieces(task, log, head, behind_lines, behind_digest, end)
+    head, behind_lines, behind_digest = page.split(ROOM)
+    log = blocks(task, Rows(task), _headings(task), _heading)
+    pieces = _with_digest(log, head, behind_lines, behind_digest)
+    return _with_signature(task, pieces)
 
 
-def _pieces(
-    task: Task,
-    log: Iterator[str],
-    head: str,
-    behind_lines: str,
-    behind_digest: str,
-    end: str,
+def _with_digest(
+    log: Iterator[str], head: str, behind_lines: str, behind_digest: str
 ) -> Iterator[str]:
+    """Put the lines, and the digest of all text of ``<main>``, into their room."""
     record = hashlib.sha256(text_of(head.partition("<main>")[2]).encode())
     yield head
     for block in log:
         record.update(text_of(block).encode())
         yield block
     record.update(text_of(behind_lines.partition("</main>")[0]).encode())
-    digest = record.hexdigest()
-    yield f"{behind_lines}{digest}{behind_digest}{signature(task.pk, digest)}{end}"
+    yield f"{behind_lines}{record.hexdigest()}{behind_digest}"
+
+
+def _with_signature(task: Task, pieces: Iterator[str]) -> Iterator[str]:
+    whole = hashlib.sha256()
+    for piece in pieces:
+        whole.update(piece.encode())
+        yield piece
+    yield SIGNED.format(signature(task.pk, whole.hexdigest()))
 
 
 def _page(task: Task, by: str, base_url: str, *, with_trail: bool) -> str:

@@ -74,7 +74,7 @@ def _facts(shown: Shown) -> Table:
         (_("Ended"), task.completed_at),
         (_("Duration"), shown.duration),
         (_("Runner"), task.runner and task.runner.name),
-        (_("Attempt"), task.attempt),
+        (_("Attempt"), task.attempt if task.attempt > 1 else ""),
         (_("Rerun of"), task.rerun_of_id),
         (_("Cancel requested"), task.cancel_requested_at),
         (_("Cancelled by"), task.cancel_requested_by),

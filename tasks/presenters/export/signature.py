@@ -1,4 +1,4 @@
-"""The server's signature under the digest of an export.
+"""The server's signature of each byte of an export.
 
 An export can be changed together with the digests in it, and its task may be deleted
 long before anybody asks. What is signed can be asked of the server as long as its
