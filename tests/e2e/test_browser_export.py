@@ -6,6 +6,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from tasks.presenters.export.pictures import pictured
+
 from .conftest import PATIENCE_MS, watched
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
@@ -92,6 +94,20 @@ def test_it_does_so_whatever_a_program_printed(service, open_file):
     expect(page).to_have_title(re.compile("^✓ "))
     expect(page.locator("#log")).to_contain_text("</pre></main><script>document")
     assert page.locator("script").count() == 1
+
+
+def test_what_was_pictured_is_read_back_as_it_was(open_file, export):
+    every = "".join(map(chr, range(0x180)))
+    messages = [HOSTILE, every, "\0n\0z\n␊␀", "\u061c\u200e\u202e\u2066\ufeff\uffff"]
+    rows = "".join(f"12  {pictured(message)}\n" for message in messages)
+    page = open_file(export)
+    read = """([html, columns]) => {
+        const block = document.createElement("pre");
+        block.innerHTML = html;
+        return messagesOf(block, columns);
+    }"""
+    found = page.evaluate(read, [rows, 4])
+    assert found == "".join(f"{message}\n" for message in messages)
 
 
 def test_it_is_in_the_language_of_the_reader(service, open_file, task_id):
