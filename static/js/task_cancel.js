@@ -19,7 +19,7 @@ export class TaskCancel {
 
   // What can still be asked.
   show({ cancelRequestedAt, cancelForced }) {
-    for (const name of ["rerun", "with-changes"]) {
+    for (const name of ["rerun", "with-changes", "export"]) {
       const again = this.panel.part(name);
       if (again) again.hidden = !this.panel.hasEnded;
     }

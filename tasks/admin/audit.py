@@ -17,6 +17,7 @@ from tasks.admin.keyset_admin import LongList
 from tasks.admin.read_only import NOTHING, time_ago
 from tasks.models import AuditEvent
 from tasks.presenters.names import person
+from tasks.presenters.wording import said_action
 from tasks.search import holding
 from tasks.timestamps import iso
 
@@ -89,9 +90,3 @@ class AuditEventAdmin(LongList):
 def values_of(details: dict[str, Any]) -> list[str]:
     params = details.pop("params", {})
     return [f"{name}={value}" for name, value in {**params, **details}.items() if value]
-
-
-def said_action(action: str) -> str:
-    """As people say it; types that ask before they start by their own names."""
-    known = action in AuditEvent.Action.values
-    return str(AuditEvent.Action(action).label) if known else action

@@ -11,11 +11,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from tasks.admin.audit import said_action
 from tasks.admin.read_only import NOTHING, marked, time_ago
 from tasks.models import AuditEvent, Task
 from tasks.presenters.names import person
 from tasks.presenters.task import Shown
+from tasks.presenters.wording import said_action
 from tasks.reruns import chain_of
 
 SELF = format_html(' aria-current="{}"', "true")

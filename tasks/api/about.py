@@ -33,6 +33,7 @@ LINKS = {
     "stream": "/api/tasks/{id}/stream",
     "logs": "/api/tasks/{id}/logs",
     "logsText": "/api/tasks/{id}/logs.txt",
+    "export": "/api/tasks/{id}/export.html",
     "cancel": "/api/tasks/{id}/cancel",
     "rerun": "/api/tasks/{id}/rerun",
     "releases": "/api/releases",

@@ -4,6 +4,7 @@ from django.urls import path, re_path
 
 from tasks.api import about
 from tasks.api.events import EventsView, StreamsView
+from tasks.api.export import ExportView
 from tasks.api.health import HealthView, LiveView, MetricsView, ReadyView
 from tasks.api.logs import LogViewSet
 from tasks.api.release_history import ReleaseHistoryView
@@ -40,6 +41,7 @@ urlpatterns = [
     path("api/tasks/<str:id>/logs/landmarks", log({"get": "landmarks"})),
     path("api/tasks/<str:id>/logs/summary", log({"get": "summary"})),
     path("api/tasks/<str:id>/logs.txt", log({"get": "download"})),
+    path("api/tasks/<str:id>/export.html", ExportView.as_view(), name="api-export"),
     path("api/tasks/<str:id>/cancel", task({"post": "cancel"})),
     path("api/tasks/<str:id>/rerun", task({"post": "rerun"})),
     path("api/tasks/<str:id>/pin", task({"put": "pin", "delete": "unpin"})),

@@ -24,7 +24,8 @@ def download(
     return response
 
 
-def file_name(task: Task) -> str:
-    """``TYPE-VERSION-ID8.log``, of letters that any file system takes."""
-    parts = [task.type, task.version, str(task.pk)[:8]]
-    return re.sub(r"[^A-Za-z0-9._-]+", "_", "-".join(filter(None, parts))) + ".log"
+def file_name(task: Task, *more: str, ending: str = ".log") -> str:
+    """``TYPE-VERSION-ID8.log``, of letters that any file system takes; ``more`` stands
+    before the id."""
+    parts = [task.type, task.version, *more, str(task.pk)[:8]]
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", "-".join(filter(None, parts))) + ending

@@ -24,8 +24,8 @@ ICONS = (
     "activity", "package", "history", "key-round", "users", "code-xml", "search",
     "keyboard", "sun-moon", "sun", "moon", "log-out", "play", "x", "check",
     "chevron-down", "chevron-right", "chevron-up", "arrow-up", "arrow-down", "copy",
-    "link", "download", "share-2", "undo-2", "rotate-ccw", "git-compare", "wrap-text",
-    "clock", "timer", "bell", "lock", "rocket", "maximize", "circle-alert",
+    "link", "download", "file-check", "share-2", "undo-2", "rotate-ccw", "git-compare",
+    "wrap-text", "clock", "timer", "bell", "lock", "rocket", "maximize", "circle-alert",
     "triangle-alert",
 )  # fmt: skip
 

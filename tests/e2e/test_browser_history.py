@@ -163,3 +163,18 @@ def test_history_and_comparison_work_without_script(open_page, two_runs):
         tick(page, task_id)
     page.get_by_role("button", name="Compare selected").click()
     expect(page.locator(".diff tr[data-side=b]").first).to_be_visible()
+
+
+# --- On paper -----------------------------------------------------------------------
+
+
+def test_printed_it_has_its_tasks_on_white_and_nothing_to_press(open_page, service):
+    service.wait_for(service.create("say"))
+    page = open_page("/history")
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    page.emulate_media(media="print")
+    expect(page.locator("html")).to_have_css("color-scheme", "light")
+    expect(page.locator("tr.run").first).to_be_visible()
+    expect(page.locator("[data-zone]")).to_be_visible()
+    for part in ("header.top", ".filters", ".jump", "tr.run input", ".compare-bar"):
+        expect(page.locator(part).first).to_be_hidden()

@@ -44,7 +44,8 @@ def test_tasks_that_ran_are_as_the_schema_says(service, task_type, params):
     assert made.status_code in {200, 202}, made.text
     path = f"/api/tasks/{made.json()['taskId']}"
     service.wait_for(made.json()["taskId"])
-    for end in ("", "/status", *(f"/{log}" for log in LOGS), "/stream"):
+    logs = (f"/{log}" for log in LOGS)
+    for end in ("", "/status", *logs, "/export.html", "/stream"):
         assert ask(service, "GET", path + end).status_code == 200
     for method, end, status in (
         ("PUT", "/pin", 200),

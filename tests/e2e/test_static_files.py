@@ -21,6 +21,7 @@ PAGES = (
     "/compare",
     "/compare?a={task}&b={other}",
     "/tasks/{task}",
+    "/tasks/{task}/export",
     "/admin/tasks/task/{task}/change/",
 )
 

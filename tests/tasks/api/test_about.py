@@ -85,6 +85,7 @@ def test_the_schema_has_every_endpoint(schema):
         "GET /api/tasks/{}",
         "GET /api/tasks/{}/status",
         "GET /api/tasks/{}/stream",
+        "GET /api/tasks/{}/export.html",
         "GET /api/tasks/{}/logs",
         "GET /api/tasks/{}/logs.txt",
         "GET /api/tasks/{}/logs/matches",
