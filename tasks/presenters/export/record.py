@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from tasks.models import AuditEvent, Task
 from tasks.presenters.export.pictures import pictured
+from tasks.presenters.names import person
 from tasks.presenters.task import Shown
 from tasks.presenters.wording import said_action
 
@@ -67,7 +68,7 @@ def _facts(shown: Shown) -> Table:
         (_("Id"), task.pk),
         (_("Status"), f"{shown.shape} {shown.label}"),
         (_("Why"), shown.error),
-        (_("Started by"), task.created_by),
+        (_("Started by"), person(task.created_by)),
         (_("Address"), task.created_from),
         (_("Created"), task.created_at),
         (_("Started"), task.started_at),
@@ -77,7 +78,7 @@ def _facts(shown: Shown) -> Table:
         (_("Attempt"), task.attempt if task.attempt > 1 else ""),
         (_("Rerun of"), task.rerun_of_id),
         (_("Cancel requested"), task.cancel_requested_at),
-        (_("Cancelled by"), task.cancel_requested_by),
+        (_("Cancelled by"), person(task.cancel_requested_by)),
         (_("Cancel forced"), _("yes") if task.cancel_forced else ""),
         (_("Lines"), f"{task.last_seq:,}"),
     ]
@@ -139,7 +140,7 @@ def _trail(task: Task, *, with_trail: bool) -> Table:
     rows = [
         (
             event.at,
-            event.actor,
+            person(event.actor),
             event.address,
             said_action(event.action),
             json.dumps(event.details, ensure_ascii=False),
