@@ -18,6 +18,7 @@ EXPORT = re.compile(
 LATER = re.compile(r'\bimport\("(\.[^"]+)"\)')
 # What the two leave is another form: a browser knows it, and this does not.
 UNKNOWN = re.compile(r"^(?:import\b(?!\()|export\b).*", re.MULTILINE)
+ALL = "$modules"  # what is in a page: name → what it exports
 SHEET = re.compile(r'^@import "([^"]+)";$', re.MULTILINE)
 
 
@@ -41,14 +42,14 @@ def page_bundle(name: str, read: Read) -> str:
     text = read(name)
     if not IMPORT.search(text) and not EXPORT.search(text):
         return text
-    return f"const all = {{}};\n{_body(name, read)}"
+    return f"const {ALL} = {{}};\n{_body(name, read)}"
 
 
 def later_bundle(name: str, read: Read) -> str:
     """Return the same of a module that pages ask for when they need it. Of what such a
     page has already it takes the page's own, so that nothing is there twice."""
     body = _body(name, read)
-    return f'export const into = (all) => {{\n{body}return all["{name}"];\n}};\n'
+    return f'export const into = ({ALL}) => {{\n{body}return {ALL}["{name}"];\n}};\n'
 
 
 def sheet_bundle(name: str, read: Read) -> str:
@@ -93,12 +94,14 @@ def _wrapped(name: str, text: str, in_folder: str) -> str:
 
     def taken(found: re.Match[str]) -> str:
         names = found[1].replace(" as ", ": ")
-        return f'const {{{names}}} = all["{_beside(name, found[2])}"];'
+        return f'const {{{names}}} = {ALL}["{_beside(name, found[2])}"];'
 
     def asked(found: re.Match[str]) -> str:
         path = relpath(_beside(name, found[1]), in_folder)
-        return f'import("./{path}").then(({{ into }}) => into(all))'
+        return f'import("./{path}").then(({{ into }}) => into({ALL}))'
 
+    if ALL in text:
+        raise BundleError(f"{name}: the name {ALL} is that of a page's modules.")
     exported = ", ".join(EXPORT.findall(text))
     text = LATER.sub(asked, EXPORT.sub("", IMPORT.sub(taken, text)))
     if unknown := UNKNOWN.search(text):
@@ -107,7 +110,7 @@ def _wrapped(name: str, text: str, in_folder: str) -> str:
             "'import { a, b as c } from \"./x.js\";' on one line or more, and "
             "'export' before a function, class or const."
         )
-    return f'all["{name}"] ??= (() => {{\n{text}\nreturn {{ {exported} }};\n}})();\n'
+    return f'{ALL}["{name}"] ??= (() => {{\n{text}\nreturn {{ {exported} }};\n}})();\n'
 
 
 def _beside(name: str, target: str) -> str:

@@ -93,7 +93,7 @@ def test_all_of_our_modules_are_among_those_that_pages_load(files):
     }
     loaded = set()
     for url, answer in files.items():
-        loaded.update(re.findall(r'\ball\["([^"]+)"\]\?\?=', answer.text))
+        loaded.update(re.findall(r'\$modules\["([^"]+)"\]\?\?=', answer.text))
         loaded.add(re.sub(r"\.[0-9a-f]{12}(?=\.js$)", "", url.partition("/static/")[2]))
     assert ours - loaded == OF_FAILURES
 

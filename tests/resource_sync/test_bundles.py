@@ -109,7 +109,7 @@ def graph(name: str) -> set[str]:
 )
 def test_a_page_s_bundle_is_exactly_what_it_needs_first(name):
     bundle = page_bundle(f"js/{name}", written)
-    names = re.findall(r'^all\["([^"]+)"\] \?\?=', bundle, re.MULTILINE)
+    names = re.findall(r'^\$modules\["([^"]+)"\] \?\?=', bundle, re.MULTILINE)
     assert sorted(names) == sorted(graph(f"js/{name}"))
     assert not [module for module in names if "palette/" in module]
 
@@ -134,6 +134,12 @@ def test_a_form_that_it_does_not_know_is_refused_by_name(line):
     with pytest.raises(BundleError) as refused:
         page_bundle("js/a.js", files.__getitem__)
     assert f"js/a.js: {line!r} can't be bundled; expected" in str(refused.value)
+
+
+def test_a_module_that_would_hide_the_others_is_refused():
+    files = {"js/a.js": "export const a = 1;\nfunction $modules() {}\n"}
+    with pytest.raises(BundleError, match=r"^js/a.js: the name \$modules is"):
+        page_bundle("js/a.js", files.__getitem__)
 
 
 def test_modules_that_import_each_other_are_named():
