@@ -17,10 +17,15 @@ export class Around {
     if (total !== this.total) this.showTotal(total);
     this.part("more").hidden = !unseen;
     if (unseen) this.part("more").textContent = `↓ ${counted("newLine", "newLines", unseen)}`;
-    this.part("follow").setAttribute("aria-pressed", String(following));
+    if (following !== this.following) this.showFollowing(following);
     this.showNone(total, isEmpty);
     this.showWhere(seq);
     this.showFirstError(total);
+  }
+
+  showFollowing(following) {
+    this.following = following;
+    this.part("follow").setAttribute("aria-pressed", String(following));
   }
 
   showTotal(total) {
