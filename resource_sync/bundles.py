@@ -31,39 +31,24 @@ def imports(name: str, text: str) -> list[str]:
     return [_beside(name, target) for _, target in IMPORT.findall(text)]
 
 
-def imports_later(name: str, text: str) -> list[str]:
-    """Return those that it asks for when they are needed."""
-    return [_beside(name, target) for target in LATER.findall(text)]
-
-
-def page_bundle(name: str, read: Read) -> str:
-    """Return a page's module, behind all that it imports, in the order in which they
-    run. One that imports nothing stays as it is: it may be no module at all."""
+def bundle(name: str, read: Read) -> str:
+    """Return a module behind all that it imports, in the order in which they run. What
+    a page has already, of another bundle, is not there twice. A file that neither
+    imports nor exports stays as it is: it may be no module at all."""
     text = read(name)
     if not IMPORT.search(text) and not EXPORT.search(text):
         return text
-    return f"const {ALL} = {{}};\n{_body(name, read)}"
-
-
-def later_bundle(name: str, read: Read) -> str:
-    """Return the same of a module that pages ask for when they need it. Of what such a
-    page has already it takes the page's own, so that nothing is there twice."""
-    body = _body(name, read)
-    return f'export const into = ({ALL}) => {{\n{body}return {ALL}["{name}"];\n}};\n'
+    wrapped = [
+        _wrapped(module, text, in_folder=dirname(name))
+        for module, text in _in_order(name, read).items()
+    ]
+    return f"globalThis.{ALL} ??= {{}};\n{''.join(wrapped)}"
 
 
 def sheet_bundle(name: str, read: Read) -> str:
     """Return a style sheet with those that it imports in their places."""
     return SHEET.sub(
         lambda found: sheet_bundle(_beside(name, found[1]), read), read(name)
-    )
-
-
-def _body(name: str, read: Read) -> str:
-    modules = _in_order(name, read)
-    return "".join(
-        _wrapped(module, text, in_folder=dirname(name))
-        for module, text in modules.items()
     )
 
 
@@ -97,8 +82,9 @@ def _wrapped(name: str, text: str, in_folder: str) -> str:
         return f'const {{{names}}} = {ALL}["{_beside(name, found[2])}"];'
 
     def asked(found: re.Match[str]) -> str:
-        path = relpath(_beside(name, found[1]), in_folder)
-        return f'import("./{path}").then(({{ into }}) => into({ALL}))'
+        module = _beside(name, found[1])
+        path = relpath(module, in_folder)
+        return f'import("./{path}").then(() => {ALL}["{module}"])'
 
     if ALL in text:
         raise BundleError(f"{name}: the name {ALL} is that of a page's modules.")

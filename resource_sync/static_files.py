@@ -12,10 +12,8 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 from resource_sync.bundles import (
     BundleError,
+    bundle,
     imports,
-    imports_later,
-    later_bundle,
-    page_bundle,
     sheet_bundle,
 )
 
@@ -63,15 +61,10 @@ def bundled(paths: Paths) -> Paths:
             return file.read().decode()
 
     scripts = {name: read(name) for name in paths if _is_ours(name, "js")}
-    now = {other for name, text in scripts.items() for other in imports(name, text)}
-    later = {
-        other for name, text in scripts.items() for other in imports_later(name, text)
-    }
-    inner = now - later  # are in others, and in no page by themselves
+    inner = {other for name, text in scripts.items() for other in imports(name, text)}
     served = {name: place for name, place in paths.items() if name not in inner}
     for name in scripts.keys() - inner:
-        text = (later_bundle if name in later else page_bundle)(name, read)
-        made.save(name, ContentFile(jsmin(text).encode()))
+        made.save(name, ContentFile(jsmin(bundle(name, read)).encode()))
     for name in paths:
         if _is_ours(name, "css"):
             made.save(name, ContentFile(cssmin(sheet_bundle(name, read)).encode()))

@@ -14,8 +14,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 
 # A reader beside the page's own, which notes what it is given; by the page's modules.
 READ = """async task => {
-    const loaded = performance.getEntriesByType("resource").map(entry => entry.name);
-    const {TaskStream} = await import(loaded.find(url => /js.stream\\./.test(url)));
+    const {TaskStream} = $modules["js/stream.js"];
     const seen = window.seen ??= {};
     const read = seen[task] = {seqs: [], latency: [], statuses: []};
     const note = ({status}) => read.statuses.push(status);

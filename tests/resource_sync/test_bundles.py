@@ -10,8 +10,7 @@ from rjsmin import jsmin
 
 from resource_sync.bundles import (
     BundleError,
-    later_bundle,
-    page_bundle,
+    bundle,
     sheet_bundle,
 )
 
@@ -80,8 +79,8 @@ def test_a_bundle_does_what_its_modules_do(tmp_path, shrunk):
     """In their order, each once and with names of its own; what is asked for later has
     what the page has."""
     bundles = {
-        "js/page.js": shrunk(page_bundle("js/page.js", MODULES.__getitem__)),
-        "js/in/more.js": shrunk(later_bundle("js/in/more.js", MODULES.__getitem__)),
+        name: shrunk(bundle(name, MODULES.__getitem__))
+        for name in ("js/page.js", "js/in/more.js")
     }
     said = ran(tmp_path / "modules", MODULES)
     assert ran(tmp_path / "bundles", bundles) == said == "count 1, page 2, more 3\n"
@@ -108,14 +107,14 @@ def graph(name: str) -> set[str]:
     "name", sorted(path.name for path in (STATIC / "js").glob("*_page.js"))
 )
 def test_a_page_s_bundle_is_exactly_what_it_needs_first(name):
-    bundle = page_bundle(f"js/{name}", written)
-    names = re.findall(r'^\$modules\["([^"]+)"\] \?\?=', bundle, re.MULTILINE)
+    text = bundle(f"js/{name}", written)
+    names = re.findall(r'^\$modules\["([^"]+)"\] \?\?=', text, re.MULTILINE)
     assert sorted(names) == sorted(graph(f"js/{name}"))
     assert not [module for module in names if "palette/" in module]
 
 
 def test_what_is_no_module_stays_as_it_is():
-    assert page_bundle("js/theme.js", written) == written("js/theme.js")
+    assert bundle("js/theme.js", written) == written("js/theme.js")
 
 
 @pytest.mark.parametrize(
@@ -132,14 +131,14 @@ def test_what_is_no_module_stays_as_it_is():
 def test_a_form_that_it_does_not_know_is_refused_by_name(line):
     files = {"js/a.js": f"{line}\nexport const a = 1;\n", "js/say.js": ""}
     with pytest.raises(BundleError) as refused:
-        page_bundle("js/a.js", files.__getitem__)
+        bundle("js/a.js", files.__getitem__)
     assert f"js/a.js: {line!r} can't be bundled; expected" in str(refused.value)
 
 
 def test_a_module_that_would_hide_the_others_is_refused():
     files = {"js/a.js": "export const a = 1;\nfunction $modules() {}\n"}
     with pytest.raises(BundleError, match=r"^js/a.js: the name \$modules is"):
-        page_bundle("js/a.js", files.__getitem__)
+        bundle("js/a.js", files.__getitem__)
 
 
 def test_modules_that_import_each_other_are_named():
@@ -148,7 +147,7 @@ def test_modules_that_import_each_other_are_named():
         "js/b.js": 'import { a } from "./a.js";\nexport const b = 1;\n',
     }
     with pytest.raises(BundleError, match=r"^js/a.js → js/b.js → js/a.js: these"):
-        page_bundle("js/a.js", files.__getitem__)
+        bundle("js/a.js", files.__getitem__)
 
 
 def test_a_sheet_has_those_that_it_imports_in_their_places():
