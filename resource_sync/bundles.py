@@ -20,6 +20,10 @@ LATER = re.compile(r'\bimport\("(\.[^"]+)"\)')
 UNKNOWN = re.compile(r"^(?:import\b(?!\()|export\b).*", re.MULTILINE)
 ALL = "$modules"  # what is in a page: name → what it exports
 SHEET = re.compile(r'^@import "([^"]+)";$', re.MULTILINE)
+# Comments on lines of their own, blank lines, indentation. What stands behind code may
+# be part of a text, and stays.
+ASIDE = re.compile(r"^[ \t]*(?://.*)?\n|^[ \t]+", re.MULTILINE)
+ASIDE_IN_SHEET = re.compile(r"/\*.*?\*/\s*|^\s+", re.MULTILINE | re.DOTALL)
 
 
 class BundleError(ValueError):
@@ -50,6 +54,17 @@ def sheet_bundle(name: str, read: Read) -> str:
     return SHEET.sub(
         lambda found: sheet_bundle(_beside(name, found[1]), read), read(name)
     )
+
+
+def short_script(text: str) -> str:
+    """Return a script without what only people read: a quarter less to send. Lines stay
+    lines, and names names, for who reads a stack."""
+    return ASIDE.sub("", text)
+
+
+def short_sheet(text: str) -> str:
+    """Return the same of a style sheet."""
+    return ASIDE_IN_SHEET.sub("", text)
 
 
 def _in_order(name: str, read: Read) -> dict[str, str]:

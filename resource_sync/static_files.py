@@ -6,8 +6,6 @@ from typing import Any
 from django.contrib.staticfiles import apps
 from django.core.files.base import ContentFile
 from django.core.files.storage import InMemoryStorage, Storage
-from rcssmin import cssmin
-from rjsmin import jsmin
 from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 from resource_sync.bundles import (
@@ -15,6 +13,8 @@ from resource_sync.bundles import (
     bundle,
     imports,
     sheet_bundle,
+    short_script,
+    short_sheet,
 )
 
 Paths = dict[str, tuple[Storage, str]]
@@ -64,10 +64,10 @@ def bundled(paths: Paths) -> Paths:
     inner = {other for name, text in scripts.items() for other in imports(name, text)}
     served = {name: place for name, place in paths.items() if name not in inner}
     for name in scripts.keys() - inner:
-        made.save(name, ContentFile(jsmin(bundle(name, read)).encode()))
+        made.save(name, ContentFile(short_script(bundle(name, read)).encode()))
     for name in paths:
         if _is_ours(name, "css"):
-            made.save(name, ContentFile(cssmin(sheet_bundle(name, read)).encode()))
+            made.save(name, ContentFile(short_sheet(sheet_bundle(name, read)).encode()))
     return {n: (made, n) if made.exists(n) else place for n, place in served.items()}
 
 

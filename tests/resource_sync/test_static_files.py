@@ -53,7 +53,7 @@ def test_a_module_that_changes_gives_another_name_to_the_pages_that_import_it(co
 def test_what_a_page_imports_is_in_its_file_without_comments(collect):
     collect(FILES)
     page = served("js/page.js")
-    assert "const a=1" in page
+    assert "const a = 1" in page
     assert "What it is" not in page
     assert "js/deep/a.js" not in staticfiles_storage.hashed_files
     later = staticfiles_storage.stored_name("js/later.js").removeprefix("js/")
@@ -68,4 +68,4 @@ def test_a_module_that_is_imported_and_is_not_there_is_told_of(collect):
 def test_a_sheet_has_those_that_it_imports_and_no_comments(collect):
     files = {"css/page.css": '/* All. */\n@import "a.css";\nb { top: calc(1px + 2px) }'}
     collect({**files, "css/a.css": "a { color: red; }\n"})
-    assert served("css/page.css") == "a{color:red}b{top:calc(1px + 2px)}"
+    assert served("css/page.css") == "a { color: red; }\nb { top: calc(1px + 2px) }"
