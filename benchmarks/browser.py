@@ -22,6 +22,7 @@ from statistics import median
 from typing import Any
 
 import psutil
+from pages import Opened, opened
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from rows import built, environment, markdown
 from servers import ROOT, Product, end_in_order_on_signals
@@ -90,6 +91,7 @@ class Bench:
         self.url = f"http://127.0.0.1:{product.port}"
         self.state = self.sign_in()
         self.measured: list[Measured] = []
+        self.pages: dict[str, Opened] = {}
 
     def sign_in(self) -> Any:
         manage = [sys.executable, str(ROOT / "manage.py"), "shell", "-v0", "-c"]
@@ -129,40 +131,29 @@ class Bench:
         say("printing the log that is opened")
         ended = self.product.create(self.sizes.lines)
         self.product.wait_for(ended, 600)
-        self.weigh(ended)
+        other = self.product.create(100)
+        self.product.wait_for(other, 600)
+        self.open_pages(ended, other)
         self.open(ended)
         self.scroll(ended)
         self.search(ended)
         self.live()
 
-    def weigh(self, task_id: str) -> None:
-        """What comes over the wire, with an empty cache."""
-        with self.context() as context:
-            page = context.new_page()
-            network = context.new_cdp_session(page)
-            network.send("Network.enable")
-            urls: dict[str, str] = {}
-            sizes: dict[str, float] = {}
-            network.on(
-                "Network.responseReceived",
-                lambda event: urls.update(
-                    {event["requestId"]: event["response"]["url"]}
-                ),
-            )
-            network.on(
-                "Network.loadingFinished",
-                lambda event: sizes.update(
-                    {event["requestId"]: event["encodedDataLength"]}
-                ),
-            )
-            page.goto(f"/tasks/{task_id}")
-            page.locator(LAST_ROW).wait_for()
-            page.wait_for_load_state("networkidle")
-            log = f"/tasks/{task_id}/logs"
-            own = [size for key, size in sizes.items() if log not in urls[key]]
-            self.note(
-                "page over the wire, without the log", "KB", "≤ 150", [sum(own) / 1e3]
-            )
+    def open_pages(self, task_id: str, other: str) -> None:
+        """Each of the five, quickly and over a slow line."""
+        task_tools, tools = "[data-part=finder]", "[data-theme-switch]"
+        for name, path in (
+            ("Now", "/"),
+            ("Releases", "/releases"),
+            ("History", "/history"),
+            ("Compare", f"/compare?a={task_id}&b={other}"),
+            ("Task", f"/tasks/{task_id}"),
+        ):
+            shown_last = task_tools if name == "Task" else tools
+            self.pages[name] = opened(self.context, path, shown_last)
+            say(f"{name}: {self.pages[name]}")
+        size = self.pages["Task"].bytes / 1e3
+        self.note("page over the wire, without the log", "KB", "≤ 150", [size])
 
     def open(self, task_id: str) -> None:
         """Until the newest line can be read and the script holds the log."""
@@ -268,6 +259,19 @@ def table(measured: list[Measured]) -> str:
     return markdown(lines)
 
 
+def table_of_pages(pages: dict[str, Opened]) -> str:
+    lines = [
+        ["", "requests", "KB", "LCP ms", "CLS", "INP ms", "slow: heading s", "tools s"],
+        ["goal", "", "≤ 150", "", "0", "≤ 100", "≤ 1", "≤ 2.5"],
+    ]
+    for name, one in pages.items():
+        slow = [one.slow_heading / 1e3, one.slow_tools / 1e3]
+        paints = [f"{one.lcp:.0f}", f"{one.cls:.3g}", f"{one.inp:.0f}"]
+        size = [str(one.requests), f"{one.bytes / 1e3:.0f}"]
+        lines.append([name, *size, *paints, *(f"{each:.2f}" for each in slow)])
+    return markdown([lines[0], ["---", *["---:"] * 7], *lines[1:]])
+
+
 def say(words: str) -> None:
     print(words, file=sys.stderr, flush=True)
 
@@ -293,11 +297,14 @@ def main() -> None:
             bench.run()
         facts = {**environment(asked.database), "chromium": browser.version}
         browser.close()
-    print(table(bench.measured))
-    runs = [asdict(one) for one in bench.measured]
-    print(
-        f"\n{json.dumps({'environment': facts, 'sizes': asdict(sizes), 'runs': runs})}"
-    )
+    print(f"{table(bench.measured)}\n\n{table_of_pages(bench.pages)}")
+    told = {
+        "environment": facts,
+        "sizes": asdict(sizes),
+        "runs": [asdict(one) for one in bench.measured],
+        "pages": {name: asdict(one) for name, one in bench.pages.items()},
+    }
+    print(f"\n{json.dumps(told)}")
 
 
 if __name__ == "__main__":

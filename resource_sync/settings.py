@@ -163,6 +163,7 @@ MIDDLEWARE = [
     "resource_sync.http.https.refuse_plain_acts",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "resource_sync.http.compression.CompressedPages",
     "corsheaders.middleware.CorsMiddleware",
     "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -195,10 +196,7 @@ TEMPLATES = [
                 "csp.context_processors.nonce",
                 "tasks.access.rights.for_templates",
             ],
-            "libraries": {
-                "modules": "resource_sync.modules",
-                "names": "tasks.presenters.names",
-            },
+            "libraries": {"names": "tasks.presenters.names"},
         },
     },
 ]
@@ -269,7 +267,7 @@ STATIC_ROOT = DATA_DIR / "static"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "resource_sync.static_files.Storage"},
+    "staticfiles": {"BACKEND": "resource_sync.static_files.BundledStorage"},
 }
 
 # --- What browsers are told ----------------------------------------------------------

@@ -299,13 +299,17 @@ def collect_static(stamp: Path) -> None:
 
 
 def static_state() -> Iterator[str]:
-    """Yield what collectstatic's result depends on: version, packages, files."""
+    """Yield what collectstatic's result depends on: version, packages, how files are
+    put together, files."""
     from django.contrib.staticfiles.finders import get_finders
 
+    from resource_sync import bundles, static_files
     from resource_sync.settings import VERSION
 
     yield VERSION
     yield (ROOT / "requirements.txt").read_text()
+    for module in (bundles, static_files):
+        yield Path(module.__file__).read_text()
     for finder in get_finders():
         for name, storage in finder.list([]):
             found = Path(storage.path(name)).stat()

@@ -2,6 +2,7 @@
 // the last line that was handed on, where that changes and where it is lost.
 
 import { spread } from "./retry.js";
+import { Slices } from "./slices.js";
 
 const FIRST_RETRY_MS = 1_000;
 const LONGEST_RETRY_MS = 15_000;
@@ -20,6 +21,7 @@ export class Connection {
     this.opened = []; // the keys of the sources that are open, in the response's order
     this.retryMs = FIRST_RETRY_MS;
     this.lostSince = null;
+    this.events = new Slices((words) => (words ? this.take(JSON.parse(words)) : this.failed()));
     this.watch = setInterval(() => this.listen(), LOOK_MS);
   }
 
@@ -44,12 +46,14 @@ export class Connection {
     const query = this.opened.map((key) => ["source", named(this.wants.get(key))]);
     this.heard = Date.now();
     this.stream = new EventSource(`/api/streams?${new URLSearchParams(query)}`);
-    this.stream.onmessage = (message) => this.take(JSON.parse(message.data));
-    this.stream.onerror = () => this.failed();
+    this.stream.onmessage = ({ data }) => {
+      this.heard = Date.now();
+      this.events.add(data);
+    };
+    this.stream.onerror = () => this.broke();
   }
 
   take(event) {
-    this.heard = Date.now();
     this.lostSince = null;
     this.retryMs = FIRST_RETRY_MS;
     if (event.type === "source") this.current = this.opened[event.index];
@@ -71,12 +75,18 @@ export class Connection {
     this.open();
   }
 
-  // The browser would try again by itself, but from where this response began.
+  // The browser would try again by itself, but from where this response began. What came
+  // before is handed on first.
+  broke() {
+    this.isRefused = this.stream.readyState === EventSource.CLOSED;
+    this.stream.close();
+    this.events.add("");
+  }
+
   failed() {
-    const isRefused = this.stream.readyState === EventSource.CLOSED;
     this.shut();
     this.lose(new Date());
-    if (isRefused) this.handlers.refused();
+    if (this.isRefused) this.handlers.refused();
     this.openSoon(spread(this.retryMs));
     this.retryMs = Math.min(this.retryMs * 2, LONGEST_RETRY_MS);
   }
@@ -90,11 +100,13 @@ export class Connection {
     clearTimeout(this.timer);
     this.stream?.close();
     this.stream = null;
+    this.events.clear();
   }
 
   close() {
     clearInterval(this.watch);
     this.shut();
+    this.events.close();
   }
 }
 

@@ -279,7 +279,10 @@ export class LogView {
     this.redraw();
   }
 
+  // What is in sight is read before anything is written: behind that the browser would
+  // have to lay the page out for it, in every frame in which somebody scrolls.
   shown() {
+    const { sight } = this.reader;
     this.showFolds("fold", "groups", 1);
     this.showFolds("fold-steps", "steps", 2);
     this.errors.show();
@@ -288,12 +291,11 @@ export class LogView {
       total: this.total,
       unseen: this.reader.unseen,
       following: this.reader.following,
-      seq: this.reader.seq,
+      seq: this.rows.count ? sight.first : 0,
       isEmpty: this.rows.count === 0 && Boolean(this.finder.base?.isDone),
     });
-    this.heat.show();
-    const { first, last } = this.reader.sight;
-    this.mark?.saw(first, last);
+    this.heat.show(sight);
+    this.mark?.saw(sight);
     this.place?.soon();
   }
 

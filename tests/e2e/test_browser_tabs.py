@@ -14,8 +14,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 
 # A reader beside the page's own, which notes what it is given; by the page's modules.
 READ = """async task => {
-    const loaded = performance.getEntriesByType("resource").map(entry => entry.name);
-    const {TaskStream} = await import(loaded.find(url => /js.stream\\./.test(url)));
+    const {TaskStream} = $modules["js/stream.js"];
     const seen = window.seen ??= {};
     const read = seen[task] = {seqs: [], latency: [], statuses: []};
     const note = ({status}) => read.statuses.push(status);
@@ -368,8 +367,11 @@ def test_the_home_page_in_hiding_holds_no_connection_and_is_true_when_it_is_show
     wait_until(lambda: browser.settle() == 1, "connections")
 
 
-def test_a_page_that_is_opened_unseen_holds_nothing_until_it_is_seen(browser, create):
+def test_a_page_that_is_opened_unseen_holds_nothing_until_it_is_seen(
+    browser, service, create
+):
     (task,) = create(1)
+    wait_until(lambda: "line 1" in service.messages(task), "a line")  # none comes later
     away = (
         "Object.defineProperty(document, 'hidden', {value: true, configurable: true})"
     )

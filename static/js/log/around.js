@@ -14,14 +14,27 @@ export class Around {
   // seq: of the line at the top, 0 if there is none; unseen: how many lines are new;
   // isEmpty: no line is like what is asked for
   show({ total, unseen, following, seq, isEmpty }) {
-    this.part("count").textContent = counted("line", "lines", total);
+    if (total !== this.total) this.showTotal(total);
     this.part("more").hidden = !unseen;
     if (unseen) this.part("more").textContent = `↓ ${counted("newLine", "newLines", unseen)}`;
-    this.part("follow").setAttribute("aria-pressed", String(following));
-    this.part("log").style.setProperty("--digits", Math.max(4, String(total).length));
+    if (following !== this.following) this.showFollowing(following);
     this.showNone(total, isEmpty);
     this.showWhere(seq);
     this.showFirstError(total);
+  }
+
+  showFollowing(following) {
+    this.following = following;
+    this.part("follow").setAttribute("aria-pressed", String(following));
+  }
+
+  showTotal(total) {
+    this.total = total;
+    this.part("count").textContent = counted("line", "lines", total);
+    const digits = Math.max(4, String(total).length);
+    if (digits === this.digits) return;
+    this.digits = digits;
+    this.part("log").style.setProperty("--digits", digits); // all rows anew
   }
 
   showNone(total, isEmpty) {

@@ -23,12 +23,16 @@ export class Heat {
     this.window = part("heat-window");
     this.tip = part("heat-tip");
     this.scale = new HeatScale();
+    this.height = 0; // of the strip
     this.mount();
   }
 
   mount() {
     const { strip } = this;
-    new ResizeObserver(() => this.draw()).observe(strip);
+    new ResizeObserver(() => {
+      this.height = strip.clientHeight;
+      this.draw();
+    }).observe(strip);
     new MutationObserver(() => this.draw()).observe(document.documentElement, {
       attributeFilter: ["data-theme"],
     });
@@ -48,14 +52,10 @@ export class Heat {
     this.scale.take(line);
   }
 
-  get height() {
-    return this.strip.clientHeight;
-  }
-
   // --- Drawing -----------------------------------------------------------------------
 
-  show() {
-    this.showWindow();
+  show(sight) {
+    this.showWindow(sight);
     if (this.standing() === this.stood) return;
     this.timer ??= setTimeout(() => this.draw(), LIVE_MS);
   }
@@ -74,12 +74,11 @@ export class Heat {
     this.strip.classList.toggle("empty", !total);
     if (!this.height) return;
     drawHeat(this.strip, this.canvas, { total, scale: this.scale, ...this.view.marks() });
-    this.showWindow();
+    this.showWindow(this.view.sight());
   }
 
-  showWindow() {
+  showWindow({ first, last }) {
     const { total } = this.view;
-    const { first, last } = this.view.sight();
     const height = Math.max(6, ((last - first + 1) / Math.max(1, total)) * this.height);
     const top = Math.min(((first - 1) / Math.max(1, total)) * this.height, this.height - height);
     const place = [Math.round(Math.max(0, top)), Math.round(Math.min(height, this.height))];

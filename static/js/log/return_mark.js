@@ -39,7 +39,7 @@ export class ReturnMark {
   }
 
   // It has come into sight by itself.
-  saw(first, last) {
+  saw({ first, last }) {
     if (this.seq && first <= this.seq && this.seq <= last) this.button.hidden = true;
   }
 

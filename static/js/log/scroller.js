@@ -6,6 +6,8 @@
 // where it is. Wrapped rows are higher than plain ones, and a space can't be as high as
 // one likes: so the bar's position is brought to what it stands for when it rests.
 
+import { lastAtMost } from "./ranges.js";
+
 const ROW_PX = 20; // as in task.css
 const TALLEST_PX = 16_000_000; // Chromium ends at 33 million, Firefox at 17
 const MORE_ROWS = 40; // above and below what is seen
@@ -18,6 +20,7 @@ export class Scroller {
   constructor({ frame, space, list }, { count, draw, drawn, moved }) {
     Object.assign(this, { frame, space, list, count, draw, drawn, moved });
     this.first = this.last = 0; // the window: rows from first to before last
+    this.tops = []; // of its rows in the list, as they were when it was filled
     this.y = 0; // the list's top in the space
     this.at = 0; // the frame's position, as far as known here
     this.size = this.height = 0; // of the list and of the space
@@ -33,7 +36,7 @@ export class Scroller {
   get anchor() {
     const top = this.at - this.y;
     const place = this.placeAt(top);
-    const offset = (this.list.children[place]?.offsetTop ?? 0) - top;
+    const offset = (this.tops[place] ?? 0) - top;
     return { row: this.first + place, offset };
   }
 
@@ -44,17 +47,10 @@ export class Scroller {
     return { top: first, bottom: last };
   }
 
-  // Which of the list's rows is so far down in it.
+  // Which of the list's rows is so far down in it. It is asked in every frame, and the
+  // page itself would have to be laid out for the answer.
   placeAt(y) {
-    const rows = this.list.children;
-    let low = 0;
-    let high = rows.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (rows[middle].offsetTop <= y) low = middle + 1;
-      else high = middle;
-    }
-    return Math.max(0, low - 1);
+    return Math.max(0, lastAtMost(this.tops, y));
   }
 
   isInSight(row) {
@@ -239,6 +235,7 @@ export class Scroller {
     }
     this.drawn();
     this.size = this.list.offsetHeight;
-    return this.list.children[inside - this.first]?.offsetTop ?? 0;
+    this.tops = wanted.map((element) => element.offsetTop);
+    return this.tops[inside - this.first] ?? 0;
   }
 }
