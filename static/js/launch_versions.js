@@ -3,7 +3,7 @@
 import { get } from "./api.js";
 import { ago, counted, text } from "./text.js";
 
-const MOST = 5;
+const MOST = 3; // room is kept for them: launch.css
 
 export function mountVersions(form) {
   for (const input of form.querySelectorAll("input[data-suggest]")) {

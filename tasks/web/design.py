@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from tasks.access.staff import staff_page
@@ -38,7 +39,7 @@ def design(request: HttpRequest) -> HttpResponse:
         for status in Task.Status
     ]
     cancelling = SimpleNamespace(
-        status=CANCELLING, shape=CANCELLING_SHAPE, label=CANCELLING
+        status=CANCELLING, shape=CANCELLING_SHAPE, label=_("cancelling")
     )
     context = {
         "colours": COLOURS,
