@@ -8,7 +8,7 @@
 
 import { lastAtMost } from "./ranges.js";
 
-const ROW_PX = 20; // as in task.css
+const ROW_PX = 20; // as in css/log/lines.css
 const TALLEST_PX = 16_000_000; // Chromium ends at 33 million, Firefox at 17
 const MORE_ROWS = 40; // above and below what is seen
 const AT_END_PX = 24;
