@@ -303,13 +303,12 @@ def static_state() -> Iterator[str]:
     put together, files."""
     from django.contrib.staticfiles.finders import get_finders
 
-    from resource_sync import bundles, static_files
     from resource_sync.settings import VERSION
 
     yield VERSION
     yield (ROOT / "requirements.txt").read_text()
-    for module in (bundles, static_files):
-        yield Path(module.__file__).read_text()
+    for module in ("bundles.py", "static_files.py"):
+        yield Path(__file__).with_name(module).read_text()
     for finder in get_finders():
         for name, storage in finder.list([]):
             found = Path(storage.path(name)).stat()

@@ -58,7 +58,7 @@ def bundled(paths: Paths) -> Paths:
             )
         storage, path = paths[name]
         with storage.open(path) as file:
-            return file.read().decode()
+            return bytes(file.read()).decode()
 
     scripts = {name: read(name) for name in paths if _is_ours(name, "js")}
     inner = {other for name, text in scripts.items() for other in imports(name, text)}

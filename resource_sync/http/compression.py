@@ -17,4 +17,4 @@ class CompressedPages(GZipMiddleware):
         kind = response.headers.get("Content-Type", "").partition(";")[0]
         if response.streaming or kind != "text/html":
             return response
-        return super().process_response(request, response)  # type: ignore[no-any-return,arg-type]
+        return super().process_response(request, response)
