@@ -119,6 +119,7 @@ def film_release(browser: Browser, service: Service, locale: str) -> Film:
     task = page.locator("[data-task]")
     expect(task).to_be_visible()
     film.show_until(lambda: task.get_attribute("data-status") == "completed")
+    expect(page.locator(".task-result")).to_be_visible()
     film.show(1500)
 
     film.click(page.locator(".top nav a").first)
