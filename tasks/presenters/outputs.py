@@ -32,7 +32,7 @@ LABELS = {
     "previous": gettext_noop("previously live"),
     "channel": gettext_noop("channel"),
     "onChannel": gettext_noop("now on the channel"),
-    "rollout": gettext_noop("rollout"),
+    "rollout": gettext_noop("rolled out"),
     "objectsRemoved": gettext_noop("removed objects"),
     "bytesRemoved": gettext_noop("space freed"),
     "uploadsRemoved": gettext_noop("removed uploads"),

@@ -43,7 +43,7 @@ def wait_until_followed(page, seq):
     page.wait_for_function(
         "seq => { const frame = document.querySelector('.log-scroll');"
         " const last = document.querySelector('ol.log li:last-child');"
-        " return last.id.slice(1) >= seq && last.getBoundingClientRect().bottom"
+        " return last && last.id.slice(1) >= seq && last.getBoundingClientRect().bottom"
         " < frame.getBoundingClientRect().bottom + 2; }",
         arg=seq,
     )

@@ -279,7 +279,6 @@ def test_a_step_that_is_slower_than_usual_says_so_while_it_runs_and_after(
     expect(step.locator(".slower")).to_have_text(slower)
     band = step.locator(".band")
     expect(band).to_have_attribute("width", re.compile(r"^[\d.]+%$"))
-    assert float(band.get_attribute("width")[:-1]) < 50
     service.request("POST", f"/api/tasks/{task_id}/cancel")
     service.wait_for(task_id)
     expect(page.locator(".task")).to_have_attribute("data-status", "cancelled")
