@@ -7,6 +7,7 @@ import { hashOf, linesOf } from "./permalink.js";
 
 const REST_MS = 150; // browsers refuse an address that changes with each key
 const LONGEST_SAID = 200; // characters of a line
+const LINE_TRIES = 20; // for a line that is still on its way from the server: 3 s
 
 export class Chosen {
   // changed(): others are chosen; opened(lines): a link to them was followed
@@ -47,8 +48,15 @@ export class Chosen {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {
       history.replaceState(history.state, "", this.link);
-      announce(this.words);
+      this.say(LINE_TRIES);
     }, REST_MS);
+  }
+
+  // With the line's words, which may come a moment later than the key.
+  say(tries) {
+    if (!this.lines) return;
+    if (this.lineAt(this.head) || !tries) announce(this.words);
+    else this.timer = setTimeout(() => this.say(tries - 1), REST_MS);
   }
 
   spanTo(seq, isLonger) {
