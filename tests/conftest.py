@@ -9,6 +9,7 @@ import gc
 import os
 import secrets
 import shutil
+import sys
 import tempfile
 from importlib import import_module
 from pathlib import Path
@@ -71,6 +72,13 @@ def pytest_collection_modifyitems(config, items):
         return
     config.hook.pytest_deselected(items=list(left))
     items[:] = [item for item in items if item not in left]
+
+
+def pytest_runtest_logreport(report):
+    """Name each failure when it happens, too: a long run may never come to its end."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        said = report.longreprtext.strip().splitlines()[-1:]
+        print(f"\nFAILED {report.nodeid}", *said, file=sys.__stderr__, flush=True)
 
 
 def pytest_collection_finish():
