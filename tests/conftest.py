@@ -9,7 +9,6 @@ import gc
 import os
 import secrets
 import shutil
-import sys
 import tempfile
 from importlib import import_module
 from pathlib import Path
@@ -74,11 +73,21 @@ def pytest_collection_modifyitems(config, items):
     items[:] = [item for item in items if item not in left]
 
 
-def pytest_runtest_logreport(report):
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config):
     """Name each failure when it happens, too: a long run may never come to its end."""
-    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
-        said = report.longreprtext.strip().splitlines()[-1:]
-        print(f"\nFAILED {report.nodeid}", *said, file=sys.__stderr__, flush=True)
+    terminal = config.pluginmanager.get_plugin("terminalreporter")
+    if terminal is None or os.environ.get("PYTEST_XDIST_WORKER"):
+        return
+
+    class AtOnce:
+        def pytest_runtest_logreport(self, report):
+            if report.failed:
+                said = report.longreprtext.strip().splitlines()[-1:]
+                terminal.ensure_newline()
+                terminal.write_line(f"FAILED {report.nodeid} {' '.join(said)}")
+
+    config.pluginmanager.register(AtOnce())
 
 
 def pytest_collection_finish():
