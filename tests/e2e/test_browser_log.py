@@ -905,7 +905,7 @@ def test_what_the_runner_says_is_in_the_readers_language_and_copied_as_it_is_sto
 
     retry = words.filter(has_text="Attempt 2 of ")
     expect(retry).to_have_attribute("data-said", re.compile("^步骤“unsteady”失败"))
-    assert seen(retry) == f'"{retry.get_attribute("data-said")}"'
+    wait_until(lambda: seen(retry) == f'"{retry.get_attribute("data-said")}"')
     last = words.filter(has_text=re.compile(r"^Completed 2 steps in [\d.]+ s\.$"))
     assert re.fullmatch(r'"全部 2 个步骤已完成，用时 [\d.]+ 秒。"', seen(last))
     stored = last.text_content()

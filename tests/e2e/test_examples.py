@@ -22,6 +22,7 @@ from sseclient import SSEClient
 
 from tests.e2e.conftest import PATIENCE_MS, ROOT, Service
 from tests.ports import free_port
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.e2e
 
@@ -257,6 +258,14 @@ def read_to(process, text):
     raise AssertionError(f"{text} did not come: {output}{process.stderr.read()}")
 
 
+def rest_of(process):
+    """What else a client prints, to its end, and its errors. ``communicate`` would lose
+    the lines that were read ahead with the last one that read_to() returned."""
+    rest, errors = process.stdout.read(), process.stderr.read()
+    process.wait(PATIENCE_SECONDS)
+    return rest, errors
+
+
 def task_id_in(output):
     return re.search(r"Connected to \S+-check (\S+):", output)[1]
 
@@ -273,7 +282,7 @@ def test_a_client_loses_and_doubles_no_line_when_the_server_is_killed_and_starte
         output = read_to(process, "line 10")
         slow_service.kill("web")
         slow_service.start("web")
-        rest, errors = process.communicate(timeout=60)
+        rest, errors = rest_of(process)
     assert process.returncode == 0, errors
     assert "Connection lost" in errors
     assert numbered_lines(output + rest) == SLOW_LINES
@@ -314,7 +323,7 @@ def test_a_client_loses_and_doubles_no_line_when_a_proxy_answers_502_meanwhile(
         with bad_gateway(slow_service.port) as proxy:
             assert proxy.asked.wait(30)
         slow_service.start("web")
-        rest, errors = process.communicate(timeout=60)
+        rest, errors = rest_of(process)
     assert process.returncode == 0, errors
     assert numbered_lines(output + rest) == SLOW_LINES
 
