@@ -118,7 +118,7 @@ def test_orphans_that_the_kernel_asked_get_their_time_unless_a_stop_is_repeated(
         assert left.poll() is None
         subprocess.run(command, cwd=running.ROOT, check=True, stdout=subprocess.DEVNULL)
         assert left.wait() is not None
-        assert first.communicate()[0] == b"Stopped.\n"
+        assert first.stdout.read() == b"Stopped.\n"
 
 
 @pytest.mark.parametrize("own", ["PORT=never\n", "DATA_DIR='unclosed\n", b"\xff\xfe"])
