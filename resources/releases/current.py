@@ -68,10 +68,10 @@ def read_served(platform: str, environment: Mapping[str, str]) -> Served:
     """
     try:
         store = own_store(platform, environment)
-        pointers = [store.on(channel).pointer() for channel in store.channels()]
-        found = [pointer for pointer in pointers if pointer is not None]
-        others = [pointer for pointer in found if pointer.channel != LIVE]
-        return Served(pointers[0], None, others, _totals(store, found))
+        found = store.pointers()
+        live = next((each for each in found if each.channel == LIVE), None)
+        others = [each for each in found if each.channel != LIVE]
+        return Served(live, None, others, _totals(store, found))
     except EngineError as error:
         return Served(None, str(error))
 

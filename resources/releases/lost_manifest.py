@@ -61,9 +61,8 @@ def _other(version: str, store: ReleaseStore) -> StoreError:
 
 
 def _known_digest(version: str, store: ReleaseStore) -> str | None:
-    for channel in store.channels():
-        pointer = store.on(channel).pointer()
-        if pointer is not None and pointer.version == version:
+    for pointer in store.pointers():
+        if pointer.version == version:
             return pointer.manifest_sha256
     return None
 

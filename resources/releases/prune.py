@@ -192,11 +192,9 @@ def remove(plan: Removal, store: ReleaseStore, report: Report) -> None:
 
 def _served(store: ReleaseStore) -> Iterator[str | None]:
     """Yield what some channel serves, to some of its players too, or did before."""
-    for channel in store.channels():
-        pointer = store.on(channel).pointer()
-        if pointer is not None:
-            yield from (pointer.version, pointer.previous)
-            yield pointer.rollout and pointer.rollout.version
+    for pointer in store.pointers():
+        yield from (pointer.version, pointer.previous)
+        yield pointer.rollout and pointer.rollout.version
 
 
 def _is_pinned(version: str, store: ReleaseStore) -> bool:

@@ -225,6 +225,11 @@ class ReleaseStore:
 
     # --- What is served ---------------------------------------------------------------
 
+    def pointers(self) -> list[Pointer]:
+        """Return the pointers of all channels that serve something, ``live`` first."""
+        found = (self.on(channel).pointer() for channel in self.channels())
+        return [pointer for pointer in found if pointer is not None]
+
     def pointer(self) -> Pointer | None:
         """Return the channel's pointer, or None when nothing was published."""
         found = self._backend.get(self._pointer_name, MAX_POINTER_BYTES)

@@ -54,8 +54,10 @@ def require_no_other_rollout(
 ) -> None:
     """Raise InputError where players are getting another version step by step: what
     becomes of that has to be said first."""
-    rollout = served.rollout if served else None
-    if rollout is None or version in (served and served.version, rollout.version):
+    if served is None or served.rollout is None:
+        return
+    rollout = served.rollout
+    if version in (served.version, rollout.version):
         return
     other = f"rollout {rollout.version}"
     raise InputError(
