@@ -279,6 +279,13 @@ def test_a_step_that_is_slower_than_usual_says_so_while_it_runs_and_after(
     expect(step.locator(".slower")).to_have_text(slower)
     band = step.locator(".band")
     expect(band).to_have_attribute("width", re.compile(r"^[\d.]+%$"))
+    # What is usual ends before a step that is slower.
+    ends = """rail => {
+      const end = (part) => part.x.baseVal.value + part.width.baseVal.value;
+      return [end(rail.querySelector(".band")), end(rail.querySelector(".spent"))];
+    }"""
+    usual_end, end = step.evaluate(ends)
+    assert 0 < usual_end < end
     service.request("POST", f"/api/tasks/{task_id}/cancel")
     service.wait_for(task_id)
     expect(page.locator(".task")).to_have_attribute("data-status", "cancelled")
