@@ -189,8 +189,12 @@ def check() -> None:
     )
     for warning in warnings:
         say(f"Warning: {warning.msg} {warning.hint}")
-    stores = {f"RESOURCE_STORE_{name.upper()}" for name in all_platforms()}
-    for sentence in misspelt(dotenv_values(ENV_FILE), VARIABLES | stores):
+    own = {
+        f"RESOURCE_{subject}_{name.upper()}"
+        for subject in ("STORE", "PUBLIC_URL")
+        for name in all_platforms()
+    }
+    for sentence in misspelt(dotenv_values(ENV_FILE), VARIABLES | own):
         say(f"Warning: {sentence}")
 
 

@@ -21,7 +21,8 @@ demo     make the demo releases v884 and v885, and serve v884
 
 Exit codes: 0 all is well; 1 files differ, or would be left behind; 2 wrong manifest,
 argument or setting, or a version that is refused, and nothing was written; 3 the store
-failed; 4 conflict; 5 disk full; 130 and 143 cancelled.
+failed; 4 conflict; 5 disk full; 6 published, but what follows failed; 130 and 143
+cancelled.
 """
 
 from __future__ import annotations

@@ -49,6 +49,13 @@ class FullError(EngineError):
     exit_code = 5
 
 
+class AfterwardsError(EngineError):
+    """A version was published, but what follows that failed: the purge of caches, or
+    the check of what players get."""
+
+    exit_code = 6
+
+
 class MissingFileError(Exception):
     """There is no such file."""
 

@@ -19,12 +19,24 @@ if TYPE_CHECKING:
 
 
 class Settings(NamedTuple):
-    """The source's folder, the place of each platform's store, and the headers that
-    objects in a bucket are served with."""
+    """The source's folder, the place of each platform's store, the headers that objects
+    in a bucket are served with, and the addresses at which players find each store."""
 
     source: Path
     stores: Mapping[str, Path | ObjectLocation]
     headers: Headers
+    public_urls: Mapping[str, str | None]
+
+    def public_url(self, platform: str) -> str:
+        """Return the address of what lies under a platform in its store, without a
+        slash at its end. Raises InputError where no setting names one."""
+        url = self.public_urls[platform]
+        if url is None:
+            raise InputError(
+                "RESOURCE_PUBLIC_URL is not set: the address at which players find the"
+                " store, such as https://cdn.example.com/games"
+            )
+        return f"{url}/{platform}"
 
     def open_store(
         self, platform: str, channel: str = LIVE, *, durable: bool = True
@@ -55,8 +67,9 @@ def read_settings(
     resources = Path(environment.get("DATA_DIR") or "data") / "resources"
     own = str(resources / "store")
     default = environment.get("RESOURCE_STORE") or own
-    stores = {}
+    stores, public_urls = {}, {}
     for platform in all_platforms(environment):
+        public_urls[platform] = _public_url(platform, environment)
         variable = f"RESOURCE_STORE_{platform.upper()}"
         place = store or environment.get(variable) or default
         stores[platform] = _store(place, environment)
@@ -67,6 +80,7 @@ def read_settings(
         source=_folder(chosen, "the source is"),
         stores=stores,
         headers=read_headers(environment.get("RESOURCE_HEADERS")),
+        public_urls=public_urls,
     )
 
 
@@ -76,6 +90,38 @@ def read_name_rule(environment: Mapping[str, str]) -> bool:
     if rule not in ("refuse", "allow"):
         raise InputError(f'RESOURCE_WINDOWS_NAMES is "refuse" or "allow", not "{rule}"')
     return rule == "allow"
+
+
+def _public_url(platform: str, environment: Mapping[str, str]) -> str | None:
+    """Return the address of a platform's store, without its last slash.
+
+    >>> _public_url("ios", {"RESOURCE_PUBLIC_URL": "https://cdn.example.com/games/"})
+    'https://cdn.example.com/games'
+    """
+    for name in (f"RESOURCE_PUBLIC_URL_{platform.upper()}", "RESOURCE_PUBLIC_URL"):
+        url = environment.get(name)
+        if not url:
+            continue
+        try:
+            parts = urlsplit(url)
+            is_address = parts.scheme in ("http", "https") and bool(parts.hostname)
+            is_bare = not (parts.query or parts.fragment or parts.username)
+            _ = parts.port  # raises where it is none
+        except ValueError:
+            is_address = is_bare = False
+        if not (
+            is_address
+            and is_bare
+            and url.isascii()
+            and url.isprintable()
+            and " " not in url
+        ):
+            raise InputError(
+                f"{name}: {url}: write the address at which players find the store, as"
+                " https://cdn.example.com/games"
+            )
+        return url.rstrip("/")
+    return None
 
 
 def _store(place: str, environment: Mapping[str, str]) -> Path | ObjectLocation:
