@@ -39,8 +39,8 @@ def roll_out(
     """Serve ``version`` to so many of 10,000 parts of the players of every platform of
     ``stores``, or change nothing; to all of them is what ends a rollout.
 
-    Raises InputError where nothing is served yet, or fewer players would get it than
-    have it already; and as ``publish.serve``.
+    Raises InputError where some players would get it and there is nothing for the
+    others, or fewer would get it than have it already; and as ``publish.serve``.
     """
     for platform, store in stores.items():
         _require_base(platform, version, store.pointer(), store, parts)
@@ -48,17 +48,14 @@ def roll_out(
     def move(
         platform: str, store: ReleaseStore, before: Pointer | None, digest: str
     ) -> None:
-        assert before is not None  # noqa: S101 (it is what was looked at above)
         rollout = _next_rollout(version, digest, before, parts)
-        has_share = rollout is not None and before.rollout == rollout
-        if before.version == version or has_share:
-            share = rollout.percent if rollout else 100
+        if share := _share(version, before, rollout):
             report.line(
                 f"Nothing to do: {share} % of the players on {platform} get {version}"
                 " already."
             )
             return
-        if rollout is None:
+        if before is None or rollout is None:
             point_to(platform, version, digest, store, before)
             report.note(platform, **moved_note(version, before, store))
             report.line(published_line(version, before, store))
@@ -105,12 +102,12 @@ def _require_base(
     parts: int,
 ) -> None:
     """Raise InputError unless a rollout may begin or grow."""
-    if served is None:
+    if served is None and parts < PARTS:
         raise InputError(
             f"nothing is published for {platform} in {store.name} yet, so there is"
             f" nothing for the other players; publish {version} instead"
         )
-    rollout = served.rollout
+    rollout = served.rollout if served else None
     if rollout and rollout.version == version and parts < rollout.parts:
         raise InputError(
             f"{rollout.percent} % of the players on {platform} have {version} already:"
@@ -120,15 +117,27 @@ def _require_base(
 
 
 def _next_rollout(
-    version: str, digest: str, before: Pointer, parts: int
+    version: str, digest: str, before: Pointer | None, parts: int
 ) -> Rollout | None:
     """Return what the pointer says next: None where all players get the version."""
     if parts == PARTS:
         return None
-    rollout = before.rollout
+    rollout = before.rollout if before else None
     if rollout is None or rollout.version != version:
         return Rollout(version, digest, parts, secrets.token_hex(SALT_BYTES), now())
     return rollout._replace(parts=parts)
+
+
+def _share(
+    version: str, before: Pointer | None, wanted: Rollout | None
+) -> int | float | None:
+    """Return the percentage of players that get the version, where that is what is
+    wanted already."""
+    if before is None:
+        return None
+    if before.version == version:
+        return 100
+    return wanted.percent if wanted is not None and before.rollout == wanted else None
 
 
 def _version_of(rollout: Rollout | None) -> str | None:

@@ -69,6 +69,24 @@ def test_it_grows_from_a_few_players_to_all(any_game):
     assert (last.serial, last.rollout) == (4, None)
 
 
+def test_all_of_the_players_get_a_first_version_too(game):
+    game.build("v884", FILES["v884"])
+    game.lines("sync", "v884", *IOS, "--no-pointer")
+    assert game.lines("rollout", "v884", *IOS, "--percent", "100") == [
+        "Published v884."
+    ]
+    assert pointer_of(game)[:3] == ("v884", pointer_of(game).manifest_sha256, None)
+
+
+@pytest.mark.parametrize("percent", ["5", "100"])
+def test_a_version_that_all_get_already_is_said_to_be_so(ready, percent):
+    before = pointer_of(ready)
+    assert ready.lines("rollout", "v884", *IOS, "--percent", percent) == [
+        "Nothing to do: 100 % of the players on ios get v884 already."
+    ]
+    assert pointer_of(ready) == before
+
+
 def test_the_version_that_the_others_have_stays_that_of_its_own_task(ready):
     before = pointer_of(ready)
     arguments = ("rollout", "v885", *IOS, "--percent", "5")
