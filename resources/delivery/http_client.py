@@ -86,29 +86,16 @@ class Client:
         """Return a new connection's socket, behind TLS if that is due. Raises
         NoAnswerError."""
         origin, proxy = self.origin, self._proxy
+        connection = self._connection(proxy or origin)
+        if proxy and origin.scheme == "https":
+            connection.set_tunnel(origin.host, origin.port)
         try:
-            connection = self._connection(proxy or origin)
-            if proxy and origin.scheme == "https":
-                connection.set_tunnel(origin.host, origin.port)
             connection.connect()
-        except ssl.SSLCertVerificationError as error:
-            reason = f"the certificate is not valid: {error.verify_message}"
-            raise NoAnswerError(reason, is_passing=False) from None
-        except ssl.SSLError as error:
-            reason = f"no TLS connection: {error.reason or error}"
-            raise NoAnswerError(reason) from None
-        except socket.gaierror as error:
-            reason = f"the name {(proxy or origin).host} is not known"
-            is_passing = error.errno == socket.EAI_AGAIN
-            raise NoAnswerError(reason, is_passing=is_passing) from None
-        except TimeoutError:
-            reason = f"no connection within {CONNECT_SECONDS:.0f} s"
-            raise NoAnswerError(reason) from None
+            connection.sock.settimeout(READ_SECONDS)
+            return connection.sock
         except (OSError, http.client.HTTPException) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise NoAnswerError(f"no connection: {reason}") from None
-        connection.sock.settimeout(READ_SECONDS)
-        return connection.sock
+            connection.close()
+            raise _no_connection(error, (proxy or origin).host) from None
 
     def request(self, target: str) -> bytes:
         """Return the request for what lies at a path of the origin."""
@@ -167,7 +154,7 @@ class Connection:
             yield from self._chunks()
         elif (length := headers.get("content-length")) is not None:
             if not _LENGTH.fullmatch(length):
-                raise NoAnswerError(f"its Content-Length is no length: {length[:40]}")
+                raise self._broken(f"its Content-Length is no length: {length[:40]}")
             yield from self._bytes(int(length))
         elif self._head.status not in (204, 304):
             self._is_kept = False
@@ -289,6 +276,21 @@ class Connection:
 
 class _GoneError(NoAnswerError):
     """The connection ended before a byte of the answer came."""
+
+
+def _no_connection(error: Exception, host: str) -> NoAnswerError:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        reason = f"the certificate is not valid: {error.verify_message}"
+        return NoAnswerError(reason, is_passing=False)
+    if isinstance(error, ssl.SSLError):
+        return NoAnswerError(f"no TLS connection: {error.reason or error}")
+    if isinstance(error, socket.gaierror):
+        is_passing = error.errno == socket.EAI_AGAIN
+        return NoAnswerError(f"the name {host} is not known", is_passing=is_passing)
+    if isinstance(error, TimeoutError):
+        return NoAnswerError(f"no connection within {CONNECT_SECONDS:.0f} s")
+    reason = getattr(error, "strerror", None) or str(error)
+    return NoAnswerError(f"no connection: {reason}")
 
 
 def _words(error: OSError) -> str:

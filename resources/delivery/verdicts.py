@@ -92,8 +92,7 @@ def of_status(answer: Answer[Any]) -> Finding | None:
         return Finding(
             "REDIRECT",
             answer.path,
-            f"{status} to {_clipped(answer.moved_to)}; RESOURCE_PUBLIC_URL has to be"
-            " the address where the files are",
+            f"{status} to {_clipped(answer.moved_to)}, which clients may not follow",
         )
     return Finding(
         "STATUS", answer.path, f"expected 200, got {status}{_by_cache(answer.headers)}"
