@@ -7,6 +7,7 @@ mean is in README.md.
 """
 
 import argparse
+import atexit
 import hashlib
 import json
 import os
@@ -23,6 +24,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from statistics import median
 
@@ -422,6 +424,76 @@ def numbered(count: int, size: int) -> Iterator[tuple[str, bytes]]:
         yield f"res/{index:05}.bin", random.Random(index).randbytes(size)
 
 
+NGINX = """
+daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/nginx.errors;
+events {{ }}
+http {{
+    access_log off; keepalive_requests 1000000; include {folder}/headers.conf;
+    server {{
+        listen 127.0.0.1:{port} backlog=1024; root {store};
+        location / {{
+{lines}
+        }}
+    }}
+}}
+"""
+
+
+def public_checks(trees: Trees, _: str) -> list[Row]:
+    """All files of a version, served by nginx until the benchmark ends."""
+    nginx = shutil.which("nginx", path=f"/usr/sbin:{os.environ['PATH']}")
+    if nginx is None:
+        print("No nginx: row l is left out.", file=sys.stderr)
+        return []
+    count = trees.sizes.small_files // 10
+    trees.release("v700", islice(small(trees.sizes), count))
+    rules, _ = (
+        subprocess.run(
+            [*PYTHON, *arguments], cwd=ROOT, env=trees.env, check=True,
+            capture_output=True, text=True,
+        ).stdout
+        for arguments in (
+            ("headers", "--nginx"),
+            ("sync", "v700", "--platform", "ios", "--guard", "100"),
+        )
+    )  # fmt: skip
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    lines = [line[1:] for line in rules.splitlines() if line[:5] == "#    "]
+    (trees.folder / "headers.conf").write_text(rules)
+    site = trees.folder / "nginx.conf"
+    site.write_text(
+        NGINX.format(
+            folder=trees.folder, port=port, store=trees.store, lines="\n".join(lines)
+        )
+    )
+    errors = trees.folder / "nginx.errors"
+    server = subprocess.Popen([nginx, "-c", str(site), "-e", str(errors)])
+    atexit.register(server.terminate)
+    trees.env["RESOURCE_PUBLIC_URL"] = url
+    wait_for(port)
+    config = trees.folder / "curl"
+    folder = trees.source / "ios" / "v700"
+    config.write_text(
+        "".join(
+            f'url = "{url}/ios/versions/v700/{path.relative_to(folder)}"\n'
+            'output = "/dev/null"\n'
+            for path in sorted(folder.rglob("*"))
+            if path.is_file()
+        )
+    )
+    check = ["verify-public", "v700", "--platform", "ios", "--files", "all"]
+    curl = ["curl", "--silent", "--parallel", "--config", str(config)]
+    return [
+        Row(
+            "l",
+            "verify-public of small files over loopback",
+            {"curl --parallel": "≥ 1"},
+            [Way(OURS, [*PYTHON, *check]), Way("curl --parallel", curl)],
+        )
+    ]
+
+
 READ_MANIFESTS = """
 import resource
 import sys
@@ -491,6 +563,7 @@ MAKERS = {
     "e": syncs,
     "g": uploads,
     "i": manifests,
+    "l": public_checks,
 }
 RCLONE = [str(SCRIPTS / "rclone"), "--config", os.devnull, "-q"]
 AWS = os.environ.get("AWS_CLI") or shutil.which("aws")
@@ -586,25 +659,34 @@ def table(chosen: list[Row], measured: list[dict]) -> str:
 def s3_server(folder: Path) -> Iterator[str]:
     """Rclone's, which keeps objects in a folder; it has no conditions."""
     (folder / BUCKET).mkdir(parents=True)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     process = subprocess.Popen(
         [*RCLONE, "serve", "s3", "--addr", f"127.0.0.1:{port}", str(folder)],
         stderr=subprocess.DEVNULL,
     )
     try:
-        deadline = time.monotonic() + LIMIT_SECONDS
-        while True:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
-                break
-            if time.monotonic() > deadline:
-                raise RuntimeError("The S3 server does not start.")
-            time.sleep(0.05)
+        wait_for(port)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.kill()
         process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(port: int) -> None:
+    """Wait until a server answers."""
+    deadline = time.monotonic() + LIMIT_SECONDS
+    while True:
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+            return
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"The server at port {port} does not start.")
+        time.sleep(0.05)
 
 
 def environment() -> dict[str, str]:
@@ -636,7 +718,7 @@ def main() -> None:
     parser.add_argument(
         "--rows",
         default="",
-        help="only these: a (and b), c, d, e (and f, k), g (and h), i (and j)",
+        help="only these: a (and b), c, d, e (and f, k), g (and h), i (and j), l",
     )
     parser.add_argument("--folder", help="where the trees are made (TMPDIR)")
     options = parser.parse_args()

@@ -21,6 +21,7 @@ from resources.argument_values import (
 from resources.defaults import GUARD_OFF, GUARD_PERCENT, KEPT_VERSIONS
 from resources.errors import InputError
 from resources.platforms import all_platforms
+from resources.public_arguments import add_public_options
 from resources.stores.pointer import LIVE
 
 YES_OR_NO = ("yes", "no")
@@ -113,6 +114,9 @@ def make_parser() -> argparse.ArgumentParser:
     for command in (*serving, reuse):
         _add_allow_empty(command)
     _add_changes(commands)
+    verifying = _command(commands, "verify-public", "check what players get")
+    add_public_options(verifying)
+    _add_allow_empty(verifying)
     repairing = _command(commands, "repair", "send again what is damaged in the store")
     repairing.add_argument(
         "--from",

@@ -12,6 +12,9 @@ publish  serve a version that lies in the store, all platforms or none; for seve
          platforms a line ``Publishing iOS...`` comes before each
 promote  serve on one channel what another serves; VERSION may be left out
 rollout  serve a version to a share of the players first, to more of them, and to all
+verify-public
+         fetch a version through RESOURCE_PUBLIC_URL as a player would, and say what is
+         wrong with what came
 manifest write manifest.jsonl for a folder, or from another program's manifest
 repair   send again what is damaged of a version that lies in the store
 rollback serve again what was served before: only the pointers move, all or none
@@ -135,6 +138,10 @@ def _run(options: argparse.Namespace, report: Report) -> int:
         from resources.commands.changes import changes
 
         return changes(options, settings, platforms, report)
+    if options.command == "verify-public":
+        from resources.commands.verify_public import verify_public
+
+        return verify_public(options, settings, platforms, report)
     if options.command == "repair":
         return _repair(options, settings, platforms, report)
     if options.command == "prune":

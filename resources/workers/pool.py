@@ -62,10 +62,14 @@ class Workers(Generic[T, R]):
 
     ``work`` gets one piece, and calls ``check_alive`` between two long reads; piece
     and result must be picklable. With one piece only, no helper is started.
+    ``threads`` makes helpers so many threads, for work that waits for a network.
     """
 
-    def __init__(self, work: Callable[[T], R], count: int | None = None) -> None:
+    def __init__(
+        self, work: Callable[[T], R], count: int | None = None, *, threads: int = 0
+    ) -> None:
         self._work = work
+        self._threads = threads
         self._count = worker_count() if count is None else count
         self._helpers: list[_Helper] = []
         self._stopped = threading.Event()
@@ -103,7 +107,7 @@ class Workers(Generic[T, R]):
         """
         numbered = enumerate(pieces)
         ahead = [piece for _, piece in zip(range(2), numbered, strict=False)]
-        if len(ahead) > 1 and not _may_fork:
+        if len(ahead) > 1 and (self._threads or not _may_fork):
             yield from self._thread(piece for _, piece in _chain(ahead, numbered))
             return
         if self._count < 2 or len(ahead) < 2:
@@ -147,11 +151,12 @@ class Workers(Generic[T, R]):
     def _thread(self, pieces: Iterator[T]) -> Iterator[R]:
         from concurrent.futures import ThreadPoolExecutor  # slow to import
 
-        pool = ThreadPoolExecutor(THREADS, "worker", _begin_thread, (self._stopped,))
+        threads = self._threads or THREADS
+        pool = ThreadPoolExecutor(threads, "worker", _begin_thread, (self._stopped,))
         self._pool = pool
         for piece in pieces:
             self._under_way.append(pool.submit(self._work, piece))
-            if len(self._under_way) >= THREADS * AHEAD:
+            if len(self._under_way) >= threads * AHEAD:
                 yield result_of(self._under_way.popleft())
         while self._under_way:
             yield result_of(self._under_way.popleft())

@@ -38,6 +38,7 @@ LABELS = {
     "uploadsRemoved": gettext_noop("removed uploads"),
     "damaged": gettext_noop("damaged files"),
     "repaired": gettext_noop("repaired files"),
+    "age": gettext_noop("age of the pointer in caches"),
 }
 
 

@@ -53,6 +53,7 @@ def test_the_built_in_types_are_those_promised():
         "update-reuse",
         "full-sync",
         "check-store",
+        "verify-public",
         "repair",
         "publish",
         "promote",

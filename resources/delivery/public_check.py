@@ -1,0 +1,234 @@
+"""Check what players get of a version, through the address at which they find it."""
+
+from __future__ import annotations
+
+import time
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+from resources.delivery.public_cocos import find_fixed, stated_version
+from resources.delivery.public_release import PublicRelease
+from resources.delivery.samples import sample_of
+from resources.platforms import all_platforms
+from resources.report import Report, counted
+from resources.workers.pool import Workers, may_fork
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from resources.delivery.public_release import Place
+    from resources.delivery.verdicts import Finding
+    from resources.manifests.format import Entry
+
+# Connections at a time. Over loopback 8 are as fast as 32; with a round trip of 30 ms
+# ten thousand files take 38 s by 8, and 19 s by 16.
+THREADS = 16
+PIECE_FILES = 8  # that a thread takes at a time
+FORK_THREADS = 8  # of each process
+FORK_FILES = 400  # that a process takes at a time
+MAX_PROBLEM_LINES = 100  # a platform; the rest is only counted
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0  # seconds between two looks at a pointer
+
+PASSING = ("STALE", "MISSING")  # what a cache gets over by itself, or by a purge
+OF_MANY = ("TYPE", "CACHE", "ENCODING", "REDIRECT")  # what a setting does to many files
+
+
+class Checked(NamedTuple):
+    """What came out for one platform: numbers of addresses. ``age`` is that of the
+    pointer in a cache, in seconds, None where no cache said one."""
+
+    platform: str
+    files: int
+    failed: int
+    age: int | None
+
+
+def check_public(
+    places: Sequence[Place],
+    report: Report,
+    *,
+    sample: int | None,
+    wait_seconds: float,
+    manifest_name: str | None,
+) -> list[Checked]:
+    """Check a version on several platforms, and write a line for each problem.
+
+    Parameters: ``sample`` is how many files are fetched of each platform, None for
+    all; ``wait_seconds`` for how long a pointer is asked for again that isn't the right
+    one yet; ``manifest_name`` is RESOURCE_MANIFEST. Raises InputError where the store
+    doesn't serve the version.
+    """
+    checks = [_Check(place, manifest_name) for place in places]
+    try:
+        _wait_for_pointers(checks, report, wait_seconds)
+        for check in checks:
+            check.open(sample)
+        report.expect(sum(check.count for check in checks))
+        return [check.run(report) for check in checks]
+    finally:
+        for check in checks:
+            check.release.fetcher.close()
+
+
+class _Check:
+    """The check of one platform."""
+
+    def __init__(self, place: Place, manifest_name: str | None) -> None:
+        self.release = PublicRelease(place)
+        self.count = 0  # of the files to fetch
+        self.pointer_findings: list[Finding] = []
+        self._manifest_name = manifest_name
+        self._documents: list[list[Finding]] = []
+        self._entries: Iterable[Entry] = ()
+
+    def open(self, sample: int | None) -> None:
+        """Ask for what comes before the files."""
+        release, version = self.release, self.release.place.version
+        self._documents = [self.pointer_findings]
+        if any(finding.kind == "UNREADABLE" for finding in self.pointer_findings):
+            return
+        self._documents.append(release.find_manifest())
+        manifest = release.manifest
+        if manifest is None:
+            return
+        stated = stated_version(release, self._manifest_name)
+        if stated is not None:
+            release.is_whole = True
+            # While some players get it, the fixed addresses are the others'.
+            if release.pointer is None or release.pointer.version == version:
+                self._documents += find_fixed(release, stated)
+        if sample is None or sample >= manifest.files:
+            self._entries, self.count = manifest.entries(), manifest.files
+        else:
+            self._entries = sample_of(manifest, sample)
+            self.count = sample
+
+    def run(self, report: Report) -> Checked:
+        """Fetch the files, and write what is wrong."""
+        place, manifest = self.release.place, self.release.manifest
+        title = all_platforms()[place.platform]
+        report.line(f"Checking {title} at {place.url}...")
+        problems = _Problems(report)
+        for findings in self._documents:
+            problems.add(findings)
+        files = 0
+        self.release.fetcher.close()  # see there
+        for found in self._look():
+            files += len(found)
+            for findings in found:
+                problems.add(findings)
+            report.advance(len(found))
+        problems.close()
+        total = manifest.files if manifest is not None else 0
+        seen = "all" if files == total else f"{files} of"
+        looked_at = f"pointer, manifest and {seen} {counted(total, 'file')}"
+        if problems.failed:
+            report.failure(
+                f"Players on {title} don't get {place.version} as it was published:"
+                f" {problems.failed} of {files + len(self._documents)} answers are"
+                " wrong."
+            )
+        else:
+            rollout = self.release.pointer.rollout if self.release.pointer else None
+            who = "Players"
+            if rollout is not None and rollout.version == place.version:
+                who = f"{rollout.percent} % of the players"
+            report.line(f"{who} get {place.version} on {title}: {looked_at} are right.")
+        return Checked(place.platform, files, problems.failed, self.release.age)
+
+    def _look(self) -> Iterator[list[list[Finding]]]:
+        """Yield what is wrong with each file, for some files at a time.
+
+        Threads wait for the network; processes around them, where the engine may fork,
+        because what is done with an answer takes as long as the answer over a fast one.
+        """
+        if may_fork() and self.count > FORK_FILES:
+            with Workers(self._look_at_many) as workers:
+                yield from workers.map(_pieces(self._entries, FORK_FILES))
+        else:
+            with Workers(self._look_at, threads=THREADS) as workers:
+                yield from workers.map(_pieces(self._entries, PIECE_FILES))
+
+    def _look_at_many(self, entries: list[Entry]) -> list[list[Finding]]:
+        with Workers(self._look_at, threads=FORK_THREADS) as workers:
+            pieces = _pieces(entries, PIECE_FILES)
+            return [found for some in workers.map(pieces) for found in some]
+
+    def _look_at(self, piece: list[Entry]) -> list[list[Finding]]:
+        return [self.release.look_at(entry) for entry in piece]
+
+
+def _wait_for_pointers(
+    checks: list[_Check], report: Report, wait_seconds: float
+) -> None:
+    """Ask for each pointer until it is right, or the time is over."""
+    end = time.monotonic() + wait_seconds
+    pause, told = FIRST_PAUSE, False
+    waiting = checks
+    while True:
+        for check in waiting:
+            check.pointer_findings = check.release.find_pointer()
+        waiting = [check for check in waiting if _is_passing(check.pointer_findings)]
+        left = end - time.monotonic()
+        if not waiting or left <= 0:
+            return
+        if not told:
+            for check in waiting:
+                line = check.pointer_findings[0].line
+                report.line(f"Waiting for {check.release.place.platform}: {line}")
+            told = True
+        time.sleep(min(pause, left))
+        pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def _is_passing(findings: list[Finding]) -> bool:
+    return any(finding.kind in PASSING for finding in findings)
+
+
+def _pieces(entries: Iterable[Entry], count: int) -> Iterator[list[Entry]]:
+    rest = iter(entries)
+    return iter(lambda: list(islice(rest, count)), [])
+
+
+class _Problems:
+    """Writes the problems of a platform, and counts the addresses that have any.
+
+    What one setting does to many files is one line in the end.
+    """
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._of_many: dict[tuple[str, str, bool], tuple[Finding, int]] = {}
+        self._lines = 0
+        self.failed = 0
+
+    def add(self, findings: Sequence[Finding]) -> None:
+        """Take what was found at one address."""
+        self.failed += any(not finding.is_warning for finding in findings)
+        for finding in findings:
+            # Where a redirect leads to differs from file to file.
+            reason = "" if finding.kind == "REDIRECT" else finding.reason
+            key = (finding.kind, reason, finding.is_warning)
+            is_known = key in self._of_many or len(self._of_many) < MAX_PROBLEM_LINES
+            if finding.kind in OF_MANY and is_known:
+                first, count = self._of_many.get(key, (finding, 0))
+                self._of_many[key] = first, count + 1
+            else:
+                self._write(finding.line, is_warning=finding.is_warning)
+
+    def close(self) -> None:
+        """Write what was found at many addresses, and how many lines were left out."""
+        for first, count in self._of_many.values():
+            more = f" (and {counted(count - 1, 'more answer')})" if count > 1 else ""
+            self._write(f"{first.line}{more}", is_warning=first.is_warning)
+        if self._lines > MAX_PROBLEM_LINES:
+            self._report.line(f"... and {self._lines - MAX_PROBLEM_LINES} more")
+
+    def _write(self, line: str, *, is_warning: bool) -> None:
+        self._lines += 1
+        if self._lines > MAX_PROBLEM_LINES:
+            return
+        if is_warning:
+            self._report.warn(line, line)
+        else:
+            self._report.line(line)
