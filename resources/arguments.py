@@ -116,6 +116,11 @@ def make_parser() -> argparse.ArgumentParser:
     _add_changes(commands)
     verifying = _command(commands, "verify-public", "check what players get")
     add_public_options(verifying)
+    _add_yes_or_no(
+        verifying,
+        "--allow-unset",
+        "leave platforms out that have no RESOURCE_PUBLIC_URL",
+    )
     _add_allow_empty(verifying)
     repairing = _command(commands, "repair", "send again what is damaged in the store")
     repairing.add_argument(

@@ -6,7 +6,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
-from resources.errors import AfterwardsError, StoreError
+from resources.errors import AfterwardsError, InputError, StoreError
 from resources.report import Report
 from resources.settings import Settings
 
@@ -27,6 +27,9 @@ def verify_public(
     from resources.delivery.public_release import Place
     from resources.releases.check import require_compared
 
+    platforms = _findable(options, settings, platforms, report)
+    if not platforms:
+        return 0
     places = [
         Place(
             platform,
@@ -56,6 +59,32 @@ def verify_public(
     if options.allow_empty == "no":
         require_compared({one.platform: 0 for one in checked if not one.files})
     return 0
+
+
+def _findable(
+    options: argparse.Namespace,
+    settings: Settings,
+    platforms: list[str],
+    report: Report,
+) -> list[str]:
+    """Return the platforms that players can find. Raises InputError where one has no
+    public address, unless that is allowed: a release that begins before there is a CDN
+    has nobody to look at it."""
+    found = [name for name in platforms if settings.public_urls[name] is not None]
+    unset = [name for name in platforms if name not in found]
+    if unset and options.allow_unset == "no":
+        try:
+            settings.public_url(unset[0])
+        except InputError as error:
+            raise InputError(
+                f"{error}. Where there is none yet, run it with --allow-unset"
+            ) from None
+    if unset:
+        report.warning(
+            f"what players of {', '.join(unset)} get was not looked at:"
+            " RESOURCE_PUBLIC_URL is not set"
+        )
+    return found
 
 
 def _stored(

@@ -14,10 +14,14 @@ TYPES = load(settings.BASE_DIR / "task_types.toml")
 
 
 @pytest.fixture
-def run(tmp_path):
+def environment(tmp_path):
+    return {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path)}
+
+
+@pytest.fixture
+def run(environment):
     """Runs a type's steps one after the other, and gives the last one's lines and
     exit code."""
-    environment = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path)}
 
     def start(argv):
         return subprocess.run(
@@ -43,10 +47,11 @@ def run(tmp_path):
     return run
 
 
-def served(tmp_path):
+def served(tmp_path, pointer="current.json"):
+    store = tmp_path / "resources/store"
     return {
-        path.parent.name: json.loads(path.read_text())["version"]
-        for path in tmp_path.glob("resources/store/*/current.json")
+        path.relative_to(store).parts[0]: json.loads(path.read_text())["version"]
+        for path in store.glob(f"*/{pointer}")
     }
 
 
@@ -71,6 +76,36 @@ def test_a_release_is_published_taken_back_and_pruned(run, tmp_path):
         f"Nothing to do: {name} has nothing to prune in 2 versions."
         for name in ("iOS", "Android", "Facebook")
     ]
+
+
+def test_testers_get_a_release_first_and_then_the_players_that_were_asked_for(
+    run, tmp_path
+):
+    assert run("full-sync", version="v885", percent="5")[1] == [
+        line
+        for name in ("iOS", "Android", "Facebook")
+        for line in (
+            f"Publishing {name}...",
+            f"Rolled out v885 to 5 % of the players on {name}; the others get v884.",
+        )
+    ]
+    assert set(served(tmp_path).values()) == {"v884"}
+    testers = served(tmp_path, "channels/beta.json")
+    assert testers == dict.fromkeys(("ios", "android", "facebook"), "v885")
+
+
+def test_a_release_that_players_would_not_get_right_stays_with_the_testers(
+    run, tmp_path, environment
+):
+    """Nothing answers at the public address."""
+    environment["RESOURCE_PUBLIC_URL"] = "http://127.0.0.1:1"
+    code, lines = run("full-sync", version="v885")
+    assert code == 6
+    assert lines[-1].startswith(
+        "Players on Facebook don't get v885 as it was published"
+    )
+    assert set(served(tmp_path).values()) == {"v884"}
+    assert set(served(tmp_path, "channels/beta.json").values()) == {"v885"}
 
 
 @pytest.mark.parametrize("name", ["sync-facebook", "sync-native", "full-sync"])

@@ -399,6 +399,27 @@ def test_without_an_address_nothing_is_asked(served):
     result = served.run("verify-public", "v2", *IOS)
     assert result.returncode == 2
     assert result.stderr.startswith("error: RESOURCE_PUBLIC_URL is not set: ")
+    assert "run it with --allow-unset" in result.stderr
+
+
+def test_without_an_address_that_may_be_said_and_no_more(served):
+    result = served.run("verify-public", "v2", *IOS, "--allow-unset")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == (
+        "warning: what players of ios get was not looked at: RESOURCE_PUBLIC_URL is"
+        " not set\n"
+    )
+
+
+def test_platforms_with_an_address_are_looked_at_beside_those_without(served, tmp_path):
+    with cdn(tmp_path, served.store) as url:
+        result = served.run(
+            *("verify-public", "v2", "--platform", "ios,android", "--allow-unset"),
+            RESOURCE_PUBLIC_URL_IOS=url,
+        )
+    assert result.returncode == 0
+    assert "what players of android get was not looked at" in result.stdout
+    assert result.stdout.endswith(" files are right.\n")
 
 
 def test_a_version_without_files_is_no_success(game, tmp_path):
