@@ -160,6 +160,8 @@ def test_a_prune_and_a_rollback_tell_what_they_did(published_game):
     told = objects(game.run(*prune, "--json").stdout)[-1]
     assert told["counts"]["objectsRemoved"] == 7
     assert told["platforms"]["ios"] == told["counts"]
+    again = objects(game.run(*prune, "--json").stdout)[-1]
+    assert again["counts"] == {"objectsRemoved": 0, "bytesRemoved": 0}
 
 
 @pytest.mark.parametrize(

@@ -104,8 +104,8 @@ def serve(
                 report.line(f"Publishing {all_platforms()[name]}...")
             manifest = open_published(store, name, version).manifest
             header = manifest.header
-            report.note(name, files=header.files, bytes=header.total_bytes)
             move(name, store, served[name], manifest.sha256)
+            report.note(name, files=header.files, bytes=header.total_bytes)
 
 
 def require_servable(

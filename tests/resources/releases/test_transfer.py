@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from resources.releases.check import find_problem
 from resources.releases.published import open_published
 from resources.settings import read_settings
 from resources.stores.bucket import store as bucket_store
-from tests.resources.conftest import NEW_FILES, OLD_FILES
+from tests.resources.conftest import BUCKET, NEW_FILES, OLD_FILES
 from tests.resources.releases.test_promises import (
     DISTURBED,
     PROJECT,
@@ -479,3 +480,17 @@ def test_a_repair_takes_files_from_a_bucket_too(game_on_moto, tmp_path):
     lines = game.lines("repair", "v885", *IOS, *live, "--from", bucket)
     assert lines[-1] == "Repaired 1 of 1 damaged files, 7 B."
     assert damaged.read_bytes() == b"picture"
+
+
+def test_between_two_buckets_all_is_streamed(game_on_moto):
+    game = staged(game_on_moto)
+    made = urllib.request.Request(f"{game.proxy.url}/{BUCKET}-live", method="PUT")
+    urllib.request.urlopen(made).close()
+    prefix = game.location.removeprefix(f"s3://{BUCKET}/")
+    other = Other(game, f"s3://{BUCKET}-live/{prefix}{game.options}")
+    assert game.lines(*other.publish)[1:] == [
+        "Plan: 4 files, 4 new, 0 reused, 35 B to upload",
+        "Verified 4 uploads.",
+        "Published v885.",
+    ]
+    assert other.served() == ("v885", NEW_FILES)

@@ -538,7 +538,15 @@ def test_only_outputs_of_the_built_in_jobs_are_called_otherwise_than_they_are():
             {"ios": {"objectsRemoved": 31, "bytesRemoved": 1_800_000}},
             "31 objects removed · 1.8 MB freed",
         ),
+        (
+            {"ios": {"objectsRemoved": 0, "bytesRemoved": 0}},
+            "0 objects removed · 0 B freed",
+        ),
         ({"ios": {"uploadsRemoved": 1}}, "1 upload removed"),
+        (
+            {"ios": {"filesChecked": 1245, "damaged": 0}},
+            "1,245 files checked · 0 damaged",
+        ),
         (
             {"ios": {"added": 4, "changed": 8, "playerBytes": 231_000}},
             "4 added · 8 changed · players download 231.0 kB",
