@@ -81,6 +81,9 @@ def make_parser() -> argparse.ArgumentParser:
     )
     reuse = _command(commands, "reuse", "write down what earlier versions hold already")
     publishing = _command(commands, "publish", "serve a version that is in the store")
+    publishing.add_argument(
+        "--dry-run", action="store_true", help="write the plan and change nothing"
+    )
     promoting = _add_promote(commands)
     rolling_out = _add_rollout(commands)
     serving = (sync, publishing, promoting, rolling_out)

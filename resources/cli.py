@@ -9,7 +9,8 @@ reuse    write down which files earlier versions hold already
 changes  say what a version changes, and what a player downloads for it; nothing is
          written
 publish  serve a version that lies in the store, all platforms or none; for several
-         platforms a line ``Publishing iOS...`` comes before each
+         platforms a line ``Publishing iOS...`` comes before each; with ``--store``, a
+         version that only the configured store has is copied from there first
 promote  serve on one channel what another serves; VERSION may be left out
 rollout  serve a version to a share of the players first, to more of them, and to all
 verify-public

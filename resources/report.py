@@ -64,7 +64,7 @@ class Report:
         self._next_at = time.monotonic() + PROGRESS_INTERVAL
         self._objects = objects
         self._counts: dict[str, int] = {}
-        self._platforms: dict[str, dict[str, int | str | None]] = {}
+        self._platforms: dict[str, dict[str, str | float | None]] = {}
 
     def line(self, text: str) -> None:
         """Write one line; what could end a line or hide text is escaped."""
@@ -120,8 +120,9 @@ class Report:
         before = details.get(name)
         details[name] = number + (before if isinstance(before, int) else 0)
 
-    def note(self, platform: str, **details: str | None) -> None:
-        """Say something about a platform that is no count (e.g. ``version``)."""
+    def note(self, platform: str, **details: str | float | None) -> None:
+        """Say something about a platform that is no count (e.g. ``version``), or that
+        has no sum over all of them (e.g. ``serial``)."""
         self._platforms.setdefault(platform, {}).update(details)
 
     def tell(self, kind: str, values: Mapping[str, object]) -> None:

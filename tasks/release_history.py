@@ -8,13 +8,13 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from typing import NamedTuple
 
 from django.utils.dateparse import parse_datetime
 
 from resources.releases import past
-from resources.releases.current import all_platforms
+from resources.releases.current import LIVE, all_platforms
 from resources.releases.past import Pointer, Rollout, read_past
 from tasks import releases
 from tasks.patient_reader import PatientReader
@@ -59,27 +59,37 @@ class Told(NamedTuple):
 
 
 @cache
-def history_reader(platform: str) -> PatientReader[Told]:
-    """The one reader of a platform's history in this process."""
-    read = OwnReading(_told, platform, "history")
-    return PatientReader(read, f"history of {platform}")
+def history_reader(platform: str, channel: str = LIVE) -> PatientReader[Told]:
+    """The one reader of a channel's history in this process; of a channel that there
+    is, since each is kept."""
+    read = OwnReading(partial(_told, channel=channel), platform, f"history {channel}")
+    return PatientReader(read, f"history of {platform} {channel}")
+
+
+def channels_within(seconds: float, platform: str) -> list[str] | None:
+    """Return the channels of a platform, ``live`` first, as its store tells them within
+    this time; None where it does not."""
+    served = served_within(seconds, [platform], releases.FRESH_SECONDS)[platform]
+    if served is None or served.problem is not None:
+        return None
+    return [LIVE, *(pointer.channel for pointer in served.others)]
 
 
 def histories_within(
-    seconds: float, platforms: Iterable[str] | None = None
+    seconds: float, platforms: Iterable[str] | None = None, channel: str = LIVE
 ) -> dict[str, History]:
-    """Return the history of each platform, or of these, as their stores tell it within
-    this time."""
+    """Return the history of a channel on each platform, or on these, as their stores
+    tell it within this time."""
     until = time.monotonic() + seconds
     names = list(all_platforms() if platforms is None else platforms)
-    readers = {name: history_reader(name) for name in names}
+    readers = {name: history_reader(name, channel) for name in names}
     for reader in readers.values():
         reader.start(KEPT_SECONDS)
     for name, served in served_within(seconds, names, releases.FRESH_SECONDS).items():
         known = readers[name].wait(0)
         if error_of(known) or error_of(served):
             readers[name].start(releases.FRESH_SECONDS)
-        elif known and served and known.pointer != served.pointer:
+        elif known and served and known.pointer != served.on(channel):
             readers[name].start(0.0)
     return {
         name: _history(name, reader.wait(max(0.0, until - time.monotonic())))
@@ -102,9 +112,9 @@ def _history(platform: str, told: Told | None) -> History:
     return told.history
 
 
-def _told(platform: str, environment: Mapping[str, str]) -> Told:
+def _told(platform: str, environment: Mapping[str, str], *, channel: str) -> Told:
     """Read a history, in the reader's thread: a long one takes a while to make."""
-    found = read_past(platform, environment)
+    found = read_past(platform, environment, channel)
     spans: list[Span] = []
     number = -1
     for span in reversed(found.spans):

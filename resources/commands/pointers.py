@@ -20,9 +20,9 @@ def move_pointers(
     """Run one of these commands, and return its exit code."""
     stores = {name: settings.open_store(name, options.channel) for name in platforms}
     if options.command == "publish":
-        from resources.releases.pointers.publish import publish
+        from resources.commands.publish import publish
 
-        publish(options.version, stores, report, checks_of(options))
+        publish(options, settings, stores, report)
     elif options.command == "promote":
         from resources.releases.pointers.promote import promote
 

@@ -60,8 +60,8 @@ def sync(
         require_nothing_left(release, report, allow_extra=allow_extra)
     report.expect(sum(plan.work_files for plan in plans))
     for plan in plans:
-        _count_plan(plan, report)
-        _warn_of(plan, report)
+        count_plan(plan, report)
+        warn_of(plan, report)
     syncs = [
         PlatformSync(*parts) for parts in zip(plans, releases, stores, strict=True)
     ]
@@ -95,15 +95,15 @@ def reuse(
     for release in releases:
         store = settings.open_store(release.platform)
         plan = make_plan(release.manifest, store)
-        _warn_of(plan, report)
+        warn_of(plan, report)
         write_reuse(plan, release, store, report)
-        _count_plan(plan, report)
+        count_plan(plan, report)
         report.advance(1)
     report.line(f"Reuse version updated: {options.version}")
     return 0
 
 
-def _warn_of(plan: Plan, report: Report) -> None:
+def warn_of(plan: Plan, report: Report) -> None:
     for problem in plan.damaged:
         report.warning(f"{problem}; it is not compared")
 
@@ -136,7 +136,7 @@ def budget_of(options: argparse.Namespace) -> Budget:
     return Budget(options.max_bytes, options.max_player_bytes)
 
 
-def _count_plan(plan: Plan, report: Report) -> None:
+def count_plan(plan: Plan, report: Report) -> None:
     report.note(plan.platform, version=plan.version)
     report.count(plan.platform, "new", plan.new_files)
     report.count(plan.platform, "reused", plan.reused_files)

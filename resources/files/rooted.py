@@ -261,14 +261,15 @@ class Tree:
                 raise
         return True
 
-    def are_one(self, path: str, other: str) -> bool:
-        """Return whether two paths are names of one file. Raises OSError."""
+    def are_one(self, path: str, other: str, tree: Tree) -> bool:
+        """Return whether a path, and one in ``tree``, are names of one file. Raises
+        OSError."""
+        return os.path.samestat(self._status(path), tree._status(other))
+
+    def _status(self, path: str) -> os.stat_result:
+        folder, _, name = path.rpartition("/")
         with self._lock:
-            status = [
-                os.stat(name, dir_fd=self._folder(folder), follow_symlinks=False)
-                for folder, _, name in (path.rpartition("/"), other.rpartition("/"))
-            ]
-        return os.path.samestat(*status)
+            return os.stat(name, dir_fd=self._folder(folder), follow_symlinks=False)
 
     def _folder(self, folder: str) -> int:
         if not folder:

@@ -51,6 +51,12 @@ class Served(NamedTuple):
     others: Sequence[Pointer] = ()
     totals: Mapping[str, Totals] = MappingProxyType({})
 
+    def on(self, channel: str) -> Pointer | None:
+        """Return a channel's pointer; None where it serves nothing."""
+        if channel == LIVE:
+            return self.pointer
+        return next((each for each in self.others if each.channel == channel), None)
+
 
 def problem_of_platforms() -> str:
     """Return what is wrong with ``RESOURCE_PLATFORMS``; "" where nothing is."""

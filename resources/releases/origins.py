@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,6 +18,8 @@ from resources.releases.source import open_release
 from resources.releases.sync import published_lines
 from resources.report import Report
 from resources.stores.release_store import ReleaseStore
+
+BLOCKS_KEPT = 8  # of another store's manifest: as many as there are threads
 
 
 class SourceOrigin:
@@ -82,19 +85,26 @@ class StoreOrigin:
         self._store = store
         self._platform = platform
         self._version = version
-        self._release: PublishedRelease | None = None
-        self._read: tuple[Block, dict[str, Entry]] | None = None
+        # Neighbours mostly lie in one block, and threads ask for several at once.
+        self._entries = lru_cache(BLOCKS_KEPT)(self._read_entries)
+
+    @cached_property
+    def release(self) -> PublishedRelease:
+        """The version there; raises as ``open_published``."""
+        return open_published(self._store, self._platform, self._version)
+
+    def held(self, entry: Entry) -> Entry:
+        """Return what the version there says of a file. Raises MissingFileError."""
+        key = entry.path.encode()
+        for block in self.release.manifest.blocks_between(key, key):
+            found = self._entries(block).get(entry.path)
+            if found is not None:
+                return found
+        raise MissingFileError
 
     def open(self, entry: Entry) -> BinaryIO:
         """Open a file; see ``repair.Origin``."""
-        if self._release is None:
-            self._release = open_published(self._store, self._platform, self._version)
-        key = entry.path.encode()
-        for block in self._release.manifest.blocks_between(key, key):
-            found = self._entries(self._release, block).get(entry.path)
-            if found is not None:
-                return self._release.open(found)
-        raise MissingFileError
+        return self.release.open(self.held(entry))
 
     def manifest_lines(self, store: ReleaseStore) -> Iterable[bytes]:
         """Yield the other store's own."""
@@ -102,9 +112,6 @@ class StoreOrigin:
         with self._store.open_document(self._version, MANIFEST_NAME) as stream:
             yield from stream
 
-    def _entries(self, release: PublishedRelease, block: Block) -> dict[str, Entry]:
-        """Read a block, which several damaged files often lie in."""
-        if self._read is None or self._read[0] != block:
-            entries = release.manifest.entries_of(block)
-            self._read = block, {entry.path: entry for entry in entries}
-        return self._read[1]
+    def _read_entries(self, block: Block) -> dict[str, Entry]:
+        entries = self.release.manifest.entries_of(block)
+        return {entry.path: entry for entry in entries}

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from resources.errors import EngineError
 from resources.releases.current import own_store
 from resources.releases.pointers.history import read_history
-from resources.stores.pointer import Pointer, Rollout
+from resources.stores.pointer import LIVE, Pointer, Rollout
 from resources.stores.release_store import ReleaseStore
 from resources.versions import natural_key
 
@@ -54,13 +54,15 @@ class Past(NamedTuple):
     problem: str | None
 
 
-def read_past(platform: str, environment: Mapping[str, str]) -> Past:
-    """Read the pointer of a platform's store and those before it.
+def read_past(
+    platform: str, environment: Mapping[str, str], channel: str = LIVE
+) -> Past:
+    """Read the pointer of a channel in a platform's store and those before it.
 
     It takes as long as the store takes to answer.
     """
     try:
-        store = own_store(platform, environment)
+        store = own_store(platform, environment).on(channel)
         pointer = store.pointer()
         if pointer is None:
             return Past(None, (), None)

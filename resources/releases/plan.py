@@ -91,15 +91,15 @@ class Plan:
             if choice.seen_in == version
         )
 
-    def line(self) -> str:
-        """The plan for people; a dry run writes just this."""
+    def line(self, how: str = "upload") -> str:
+        """The plan for people; a dry run writes just this. ``how`` files come in."""
         reused = f"{self.reused_files} reused"
         if self.reused_files:
             reused += f" from {self.since}"
         there = f" ({self.there_files} already there)" if self.there_files else ""
         return (
             f"Plan: {self.files} files, {self.new_files} new, {reused},"
-            f" {size_text(self.upload_bytes)} to upload{there}"
+            f" {size_text(self.upload_bytes)} to {how}{there}"
         )
 
     def blocks(self, manifest: Manifest) -> Iterator[tuple[Block, Decided]]:

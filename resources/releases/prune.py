@@ -107,6 +107,10 @@ def prune(
                 f" {plan.all_objects} objects, {plan.size_bytes} of {plan.all_bytes}"
                 " bytes, more than half; if that is meant, run it with --force"
             )
+    if not dry_run:
+        for plan in plans:
+            report.count(plan.platform, "objectsRemoved", 0)
+            report.count(plan.platform, "bytesRemoved", 0)
     if dry_run or not any(plan.has_work for plan in plans):
         for plan in plans:
             report.line(plan.line())

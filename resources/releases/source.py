@@ -15,6 +15,7 @@ from resources.manifests.line_file import LineFile
 from resources.manifests.reader import Manifest
 from resources.manifests.third_party import ForeignManifest, TreeFiles
 from resources.report import Report
+from resources.stores.release_store import ReleaseStore
 from resources.versions import is_version, listed
 
 
@@ -24,6 +25,7 @@ class SourceRelease:
     def __init__(self, tree: Tree, manifest: Manifest) -> None:
         self.platform = manifest.header.platform
         self.version = manifest.header.version
+        self.place = f"the source of {self.platform}"
         self.tree = tree
         self.manifest = manifest
 
@@ -39,6 +41,12 @@ class SourceRelease:
     def size(self, entry: Entry) -> int:
         """Return a file's size in bytes; raises as ``open`` does."""
         return self.tree.size(entry.path)
+
+    def copy_to(
+        self, store: ReleaseStore, files: Sequence[tuple[Entry, str]]
+    ) -> list[bool]:
+        """No store copies from a build: all is sent; see ``sync.Incoming``."""
+        return [False] * len(files)
 
 
 class ForeignRelease(TreeFiles):

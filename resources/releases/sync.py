@@ -7,9 +7,10 @@ ended, and sends nothing twice that is there and has the right digest.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import compress
-from typing import NamedTuple
+from operator import add
+from typing import BinaryIO, NamedTuple, Protocol
 
 from resources.errors import DifferenceError, MissingFileError, RefusedFileError
 from resources.manifests.format import Entry, sealed_lines
@@ -19,7 +20,6 @@ from resources.manifests.reader import Manifest
 from resources.releases.batches import PIECE_BYTES, in_pieces
 from resources.releases.choices import Choice, Decided
 from resources.releases.plan import Plan
-from resources.releases.source import SourceRelease
 from resources.report import Report, counted
 from resources.stores.release_store import ReleaseStore
 from resources.workers.pool import Workers, may_fork
@@ -28,30 +28,61 @@ _Wanted = tuple[Entry, Choice]
 
 
 class Sent(NamedTuple):
-    """What a piece, or a whole sync, brought in."""
+    """What a piece, or a whole sync, brought in; of ``copied_files`` the store has made
+    copies by itself."""
 
     verified_files: int
     sent_bytes: int
+    copied_files: int = 0
+
+
+class Incoming(Protocol):
+    """A release that is brought into a store."""
+
+    platform: str
+    version: str
+    manifest: Manifest
+    place: str  # where its files are, as messages call it
+
+    def open(self, entry: Entry) -> BinaryIO:
+        """Open a file. Raises MissingFileError or RefusedFileError."""
+
+    def read_small(self, entries: Sequence[Entry]) -> Iterator[memoryview | None]:
+        """Read files whole where that can be done at once; None for every other."""
+
+    def copy_to(
+        self, store: ReleaseStore, files: Sequence[tuple[Entry, str]]
+    ) -> list[bool]:
+        """Let the store copy files, each to a version, without sending bytes, and
+        verify them; return for each whether that could be done.
+
+        Raises DifferenceError.
+        """
 
 
 def bring_in(
-    plan: Plan, release: SourceRelease, store: ReleaseStore, report: Report
+    plan: Plan, release: Incoming, store: ReleaseStore, report: Report
 ) -> str | None:
     """Store what the plan lacks: content first, then the manifest. Needs the lock.
 
     Returns the digest of the manifest, None when it was there already.
-    Raises DifferenceError when the source isn't what its manifest says.
+    Raises DifferenceError when the release isn't what its manifest says.
     """
     if not plan.complete:
         sent = send_files(plan, release, store, report)
         store.settle(plan.version)
         report.count(plan.platform, "bytesUploaded", sent.sent_bytes)
-        report.line(f"Verified {counted(sent.verified_files, 'upload')}.")
+        if sent.copied_files:
+            report.count(plan.platform, "copied", sent.copied_files)
+            report.line(f"Verified {counted(sent.copied_files, 'copied file')}.")
+        uploads = sent.verified_files - sent.copied_files
+        if uploads or not sent.copied_files:
+            report.line(f"Verified {counted(uploads, 'upload')}.")
     return None if plan.sealed else seal(plan, release, store)
 
 
 def send_files(
-    plan: Plan, release: SourceRelease, store: ReleaseStore, report: Report
+    plan: Plan, release: Incoming, store: ReleaseStore, report: Report
 ) -> Sent:
     """Bring in every new file that isn't there with the right digest. Needs the lock.
 
@@ -63,34 +94,37 @@ def send_files(
     def send_piece(piece: tuple[Block, Decided] | list[_Wanted]) -> Sent:
         if isinstance(piece, tuple):
             piece = _wanted(plan, release, *piece)
-        sent_bytes = 0
+        lacking = [
+            (entry, choice.held_in or plan.version)
+            for entry, choice in piece
+            if not (
+                choice.there and store.is_intact(choice.held_in or plan.version, entry)
+            )
+        ]
+        copied = release.copy_to(store, lacking)
+        files = [file for file, done in zip(lacking, copied, strict=True) if not done]
 
         def at_hand() -> Iterator[tuple[str, Entry, memoryview]]:
-            nonlocal sent_bytes
-            contents = release.read_small([entry for entry, _ in piece])
-            for (entry, choice), content in zip(piece, contents, strict=True):
-                version = choice.held_in or plan.version
-                if choice.there and store.is_intact(version, entry):
-                    continue
+            contents = release.read_small([entry for entry, _ in files])
+            for (entry, version), content in zip(files, contents, strict=True):
                 if content is None:
                     _send(entry, version, release, store)
                 else:
                     yield version, entry, content
-                sent_bytes += entry.size
 
         store.put_small(at_hand())
-        return Sent(len(piece), sent_bytes)
+        sent_bytes = sum(entry.size for entry, _ in files)
+        return Sent(len(piece), sent_bytes, sum(copied))
 
-    verified_files = sent_bytes = 0
+    total = Sent(0, 0)
     with Workers(send_piece) as workers:
         for sent in workers.map(_pieces(plan, release)):
-            verified_files += sent.verified_files
-            sent_bytes += sent.sent_bytes
+            total = Sent(*map(add, total, sent))
             report.advance(sent.verified_files)
-    return Sent(verified_files, sent_bytes)
+    return total
 
 
-def seal(plan: Plan, release: SourceRelease, store: ReleaseStore) -> str:
+def seal(plan: Plan, release: Incoming, store: ReleaseStore) -> str:
     """Write the version's manifest, after which it never changes. Needs the lock.
 
     Returns the digest that it ends with.
@@ -118,7 +152,7 @@ def published_lines(plan: Plan, manifest: Manifest) -> Iterator[bytes]:
 
 
 def _pieces(
-    plan: Plan, release: SourceRelease
+    plan: Plan, release: Incoming
 ) -> Iterator[tuple[Block, Decided] | list[_Wanted]]:
     """Yield whole blocks with what was decided, and where these have much to send, the
     files themselves in smaller pieces."""
@@ -134,7 +168,7 @@ def _pieces(
 
 
 def _wanted(
-    plan: Plan, release: SourceRelease, block: Block, decided: Decided
+    plan: Plan, release: Incoming, block: Block, decided: Decided
 ) -> list[_Wanted]:
     is_wanted = [plan.wants(choice) for choice in decided.choices]
     wanted = [is_wanted[code] for code in decided.codes]
@@ -146,17 +180,13 @@ def _wanted(
 def _send(
     entry: Entry,
     version: str,
-    release: SourceRelease,
+    release: Incoming,
     store: ReleaseStore,
 ) -> None:
     try:
         with release.open(entry) as source:
             store.put(version, entry, source)
     except MissingFileError:
-        raise DifferenceError(
-            f"{entry.path} is missing in the source of {release.platform}"
-        ) from None
+        raise DifferenceError(f"{entry.path} is missing in {release.place}") from None
     except RefusedFileError as reason:
-        raise DifferenceError(
-            f"{entry.path} in the source of {release.platform} {reason}"
-        ) from None
+        raise DifferenceError(f"{entry.path} in {release.place} {reason}") from None

@@ -110,7 +110,7 @@ def _move_pointer(
     digest = (
         sealed or open_published(store, plan.platform, plan.version).manifest.sha256
     )
-    point_to(plan.platform, plan.version, digest, store, plan.pointer)
+    moved = point_to(plan.platform, plan.version, digest, store, plan.pointer)
     served = moved_note(plan.version, plan.pointer, store)
-    report.note(plan.platform, **served)
+    report.note(plan.platform, **served, serial=moved.serial)
     report.line(published_line(plan.version, plan.pointer, store))

@@ -167,6 +167,7 @@ def prune_uploads(
     named = all_platforms()[platform]
     found = [] if uploads is None else list(uploads.found())
     if not found or uploads is None:
+        report.count(platform, "uploadsRemoved", 0)
         report.line(f"Nothing to do: {named} has no unfinished uploads.")
         return
     for upload in found[:MAX_NAMED]:

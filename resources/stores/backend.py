@@ -175,6 +175,19 @@ class Backend(ABC):
             count += 1
         return count
 
+    def can_take(self, other: Backend) -> bool:
+        """Return whether ``take`` may make something of what another store has."""
+        return False
+
+    def take(self, other: Backend, copies: Iterable[Copy]) -> Iterator[bool]:
+        """Make objects of those that another store has, without sending their bytes,
+        and verify each; yield for each whether that could be done.
+
+        ``source`` is the key in the other store. Raises MissingFileError,
+        RefusedFileError or DifferenceError where the source is not what the entry says.
+        """
+        return (False for _ in copies)
+
     def settle(self, folder: str) -> None:  # noqa: B027 (most have nothing to do)
         """Make sure that what was put beneath a folder survives a power failure."""
 

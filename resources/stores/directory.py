@@ -172,16 +172,42 @@ class Directory(Backend):
         except OSError as error:
             raise store_failure(error, f"write {key} in {self.name}") from None
 
+    def can_take(self, other: Backend) -> bool:
+        """Links and clones need one file system."""
+        return (
+            isinstance(other, Directory)
+            and self._folder.file_system() == other._folder.file_system()
+        )
+
+    def take(self, other: Backend, copies: Iterable[Copy]) -> Iterator[bool]:
+        """Read and verify the other store's files, and link them as ``copy`` does."""
+        if not (isinstance(other, Directory) and self.can_take(other)):
+            yield from (False for _ in copies)
+            return
+        wanted = list(copies)
+        contents = other.read_small((copy.source, copy.entry.size) for copy in wanted)
+        with self._folder.tree().made_folders() as made_folder:
+            for copy, content in zip(wanted, contents, strict=True):
+                if content is not None:
+                    require_content(content, copy.entry)
+                else:
+                    with other.open(copy.source) as stream:
+                        for _ in verified(stream, copy.entry):
+                            pass
+                self._copy(copy, made_folder, other._folder.tree())
+                yield True
+
     def copy(self, copies: Iterable[Copy]) -> int:
         """Link the objects; clone those of which there can be no link, or copy and
         verify them."""
         with self._folder.tree().made_folders() as made_folder:
-            return sum(self._copy(copy, made_folder) for copy in copies)
+            tree = self._folder.tree()
+            return sum(self._copy(copy, made_folder, tree) for copy in copies)
 
-    def _copy(self, copy: Copy, made_folder: MadeFolder) -> bool:
-        """Returns False where it is the same object already."""
+    def _copy(self, copy: Copy, made_folder: MadeFolder, tree: Tree) -> bool:
+        """Make an object of what lies in ``tree``. Returns False where it is the same
+        object already."""
         entry, source, target = copy
-        tree = self._folder.tree()
         folder, _, name = target.rpartition("/")
 
         def make(folder_fd: int, name: str) -> None:
@@ -195,7 +221,7 @@ class Directory(Backend):
                 if linked(tree, source, entry, made_folder(folder), name):
                     return True
             except FileExistsError:
-                if tree.are_one(source, target):
+                if tree.are_one(source, target, self._folder.tree()):
                     return False
             self._staging.replace(target, make)
         except FileNotFoundError:

@@ -29,6 +29,18 @@ class StoreFolder:
                 raise store_failure(error, f"open {self.name}") from None
         return self._opened
 
+    def file_system(self) -> int:
+        """Return the number of the file system that it lies on, or will lie on once it
+        is made. Raises StoreError."""
+        for path in (self.path, *self.path.absolute().parents):
+            try:
+                return path.stat().st_dev
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except OSError as error:
+                raise store_failure(error, f"open {self.name}") from None
+        raise StoreError(f"the store {self.name} is gone")
+
     def require_still_there(self) -> None:
         """Tell a store that has gone from one that is still empty: what was seen in it
         before would else be taken for the work of another publisher."""

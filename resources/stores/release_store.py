@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Iterator
 from itertools import compress
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from resources.errors import (
     ConflictError,
@@ -35,6 +35,15 @@ from resources.stores.pointer import (
     pointer_name,
 )
 from resources.versions import is_version, natural_key
+
+
+class Taken(NamedTuple):
+    """An object that is asked for: of which version it will be, and the version and the
+    path that hold the same in the other store."""
+
+    entry: Entry
+    version: str
+    source: tuple[str, str]
 
 
 class ReleaseStore:
@@ -202,6 +211,23 @@ class ReleaseStore:
             return self._backend.copy(copies())
         except (MissingFileError, RefusedFileError, DifferenceError):
             raise StoreError(f"{source} in {self.name} is not whole") from None
+
+    def can_take(self, origin: ReleaseStore) -> bool:
+        """Return whether ``take`` may make something of what another store has."""
+        return self._backend.can_take(origin._backend)
+
+    def take(self, origin: ReleaseStore, files: Iterable[Taken]) -> Iterator[bool]:
+        """Make objects of those of another store, without sending their bytes, and
+        verify each; yield for each whether that could be done.
+
+        Raises MissingFileError, RefusedFileError or DifferenceError where the other
+        store's object is not what the entry says.
+        """
+        copies = (
+            Copy(entry, _key(*source), _key(version, entry.path))
+            for entry, version, source in files
+        )
+        return self._backend.take(origin._backend, copies)
 
     def put_document(self, version: str, name: str, chunks: Iterable[bytes]) -> None:
         """Store a manifest or reuse.json, all or nothing."""

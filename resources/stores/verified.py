@@ -37,7 +37,7 @@ def verified(source: BinaryIO, entry: Entry) -> Iterator[bytes]:
         size += len(chunk)
         if size > entry.size:
             raise DifferenceError(
-                f"the source's {entry.path} is not what its manifest says:"
+                f"{entry.path} is not what its manifest says:"
                 f" it has more than {entry.size} bytes"
             )
         yield chunk
@@ -47,6 +47,6 @@ def verified(source: BinaryIO, entry: Entry) -> Iterator[bytes]:
 
 def _difference(entry: Entry, sha256: str) -> DifferenceError:
     return DifferenceError(
-        f"the source's {entry.path} is not what its manifest says:"
+        f"{entry.path} is not what its manifest says:"
         f" expected {entry.sha256}, got {sha256}"
     )

@@ -14,11 +14,14 @@ from tasks.api.listing import DEFAULT_LIMIT, MAX_LIMIT
 from tasks.api.queries import Query
 from tasks.api.release_serializers import ReleaseHistorySerializer
 from tasks.api.schema import described, query
+from tasks.catalog.task_type import ParameterErrors
 from tasks.keyset import Position
+from tasks.localized import localized
 from tasks.patient_reader import READ_SECONDS
 from tasks.problems import problem
-from tasks.release_history import Span, histories_within
-from tasks.releases import FRESH_SECONDS, require_platform, rollout_json
+from tasks.reasons import Reason
+from tasks.release_history import Span, channels_within, histories_within
+from tasks.releases import FRESH_SECONDS, LIVE, require_platform, rollout_json
 from tasks.timestamps import iso
 
 NO_ID = uuid.UUID(int=0)  # of a span, whose number alone says where it is
@@ -52,6 +55,7 @@ class ReleaseHistoryView(ApiView):
                 "How many.",
             ),
             query("cursor", str, "From `next` or `previous`."),
+            query("channel", str, "`live`, where it is left out, or another one."),
         ),
         answers={200: ReleaseHistorySerializer},
         problems=(400, 404),
@@ -60,9 +64,12 @@ class ReleaseHistoryView(ApiView):
         asked = Query(request._request.GET)
         limit = asked.number("limit", DEFAULT_LIMIT, 1, MAX_LIMIT)
         position = asked.cursor()
+        channel = asked.text("channel") or LIVE
         asked.check()
         require_platform(platform)
-        history = histories_within(READ_SECONDS, [platform])[platform]
+        if channel != LIVE:
+            _require_channel(platform, channel)
+        history = histories_within(READ_SECONDS, [platform], channel)[platform]
         if history.error:
             retry = {"Retry-After": str(int(FRESH_SECONDS))}
             return problem(503, None, history.error, headers=retry)
@@ -70,7 +77,8 @@ class ReleaseHistoryView(ApiView):
         return Response(
             {
                 "platform": platform,
-                "history": [shown(span) for span in page.spans],
+                "channel": channel,
+                "history": [shown(span, channel) for span in page.spans],
                 "next": _url(request, page.next),
                 "previous": _url(request, page.previous),
                 "count": len(history.spans),
@@ -78,10 +86,19 @@ class ReleaseHistoryView(ApiView):
         )
 
 
-def shown(span: Span) -> dict[str, Any]:
+def _require_channel(platform: str, channel: str) -> None:
+    """Raise ParameterErrors where a platform's store has no such channel: what asks for
+    any name must not have it looked for."""
+    there_are = channels_within(READ_SECONDS, platform)
+    if there_are is not None and channel not in there_are:
+        choices = Reason("not-a-choice", choices=", ".join(there_are))
+        raise ParameterErrors({"channel": [localized(choices)]})
+
+
+def shown(span: Span, channel: str) -> dict[str, Any]:
     return {
         "version": span.version,
-        "channel": "live",
+        "channel": channel,
         "live": span.is_live,
         "rollback": span.is_rollback,
         "since": iso(span.since),

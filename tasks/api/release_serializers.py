@@ -157,7 +157,7 @@ class ReleasesSerializer(serializers.Serializer[Any]):
 
 class ReleaseSpanSerializer(serializers.Serializer[Any]):
     version = serializers.CharField()
-    channel = serializers.CharField(help_text="live")
+    channel = serializers.CharField(help_text="`live`, or the one that was asked for")
     live = serializers.BooleanField(help_text="it is served now")
     rollback = serializers.BooleanField(help_text="the version before it was newer")
     since = serializers.DateTimeField(
@@ -181,6 +181,7 @@ class ReleaseSpanSerializer(serializers.Serializer[Any]):
 
 class ReleaseHistorySerializer(serializers.Serializer[Any]):
     platform = serializers.CharField()
+    channel = serializers.CharField()
     history = ReleaseSpanSerializer(many=True)
     next = serializers.URLField(allow_null=True)
     previous = serializers.URLField(allow_null=True)

@@ -33,12 +33,31 @@ LABELS = {
     "channel": gettext_noop("channel"),
     "onChannel": gettext_noop("now on the channel"),
     "rollout": gettext_noop("rolled out"),
+    "percent": gettext_noop("share of the players (percent)"),
+    "halted": gettext_noop("halted rollout"),
+    "serial": gettext_noop("serial"),
+    "files": gettext_noop("files"),
+    "added": gettext_noop("added files"),
+    "changed": gettext_noop("changed files"),
+    "moved": gettext_noop("moved files"),
+    "removed": gettext_noop("removed files"),
+    "playerBytes": gettext_noop("players download"),
     "objectsRemoved": gettext_noop("removed objects"),
     "bytesRemoved": gettext_noop("space freed"),
     "uploadsRemoved": gettext_noop("removed uploads"),
     "damaged": gettext_noop("damaged files"),
     "repaired": gettext_noop("repaired files"),
     "age": gettext_noop("age of the pointer in caches"),
+}
+
+# Numbers of files that a sentence names, where there are any.
+WORK = {
+    "damaged": gettext_noop("{n} damaged"),
+    "repaired": gettext_noop("{n} repaired"),
+    "added": gettext_noop("{n} added"),
+    "changed": gettext_noop("{n} changed"),
+    "moved": gettext_noop("{n} moved"),
+    "removed": gettext_noop("{n} removed"),
 }
 
 
@@ -146,10 +165,7 @@ def _is_built_in(objects: Iterable[str]) -> bool:
 def _sentence(rows: Mapping[str, Mapping[str, Any]]) -> str:
     """Return what the built-in jobs did, in the reader's language: each platform's
     part of it is in the table."""
-    parts = [
-        _("Live on {platforms}: {move}").format(platforms=_(", ").join(on), move=move)
-        for move, on in _went_live(rows).items()
-    ]
+    parts = list(_moves(rows))
     totals: dict[str, int] = {}
     for row in rows.values():
         for name, value in row.items():
@@ -165,23 +181,75 @@ def _sentence(rows: Mapping[str, Mapping[str, Any]]) -> str:
         parts.append(text.format(n=f"{n:,}"))
     if n := totals.get("failed", 0):
         parts.append(ngettext("{n} failed", "{n} failed", n).format(n=f"{n:,}"))
+    parts.extend(_other_work(totals))
     if "bytesUploaded" in totals:
         size = bytes_text(totals["bytesUploaded"])
         parts.append(_("{size} uploaded").format(size=size))
     return " · ".join(parts)
 
 
-def _went_live(rows: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
-    """Return which version took the place of which, and on which platforms; nothing of
-    those where it was served already."""
+def _moves(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield what players get now, and got before, or get already; each with the
+    platforms where it is so."""
     found: dict[str, list[str]] = {}
+    already: dict[str, list[str]] = {}
     for platform, row in rows.items():
-        if row.keys() >= MOVE:
-            move = " → ".join(
-                str(row[key]) for key in ("previous", "served") if row[key]
-            )
-            found.setdefault(move, []).append(title_of(platform))
-    return found
+        text = _move(row)
+        if text:
+            found.setdefault(text, []).append(title_of(platform))
+        elif served := row.get("served") or row.get("onChannel"):
+            already.setdefault(str(served), []).append(title_of(platform))
+    for text, on in found.items():
+        yield text.replace("{platforms}", _(", ").join(on))
+    if not found:
+        for version, on in already.items():
+            text = _("{version} was served on {platforms} already")
+            yield text.format(version=version, platforms=_(", ").join(on))
+
+
+def _move(row: Mapping[str, Any]) -> str:
+    """Return what became of one platform's pointer, "" where it stayed; the place of
+    the platforms' names is left open."""
+    words = {name: str(value) for name, value in row.items()}
+    words["platforms"] = "{platforms}"
+    words["served"] = str(row.get("served") or row.get("onChannel"))
+    words["move"] = " → ".join(
+        str(version) for version in (row.get("previous"), words["served"]) if version
+    )
+    if row.keys() >= {"halted"}:
+        text = _("Rollout of {halted} halted on {platforms}: all players get {served}")
+    elif row.keys() >= {"rollout", "percent", "channel"}:
+        text = _("{rollout} for {percent} % of the players of {channel} on {platforms}")
+    elif row.keys() >= {"rollout", "percent"}:
+        text = _("{rollout} for {percent} % of the players on {platforms}")
+    elif row.keys() >= {"onChannel", "previous", "channel"}:
+        text = _("On {channel} of {platforms}: {move}")
+    elif row.keys() >= MOVE:
+        text = _("Live on {platforms}: {move}")
+    else:
+        return ""
+    return text.format(**words)
+
+
+def _other_work(totals: Mapping[str, int]) -> Iterator[str]:
+    """Yield what was repaired, what was removed, and what a version changes."""
+    for name, text in WORK.items():
+        n = totals.get(name, 0)
+        if n or (name == "damaged" and name in totals):
+            yield _(text).format(n=f"{n:,}")
+    if "objectsRemoved" in totals:
+        n = totals["objectsRemoved"]
+        text = ngettext("{n} object removed", "{n} objects removed", n)
+        yield text.format(n=f"{n:,}")
+    if "bytesRemoved" in totals:
+        yield _("{size} freed").format(size=bytes_text(totals["bytesRemoved"]))
+    if "uploadsRemoved" in totals:
+        n = totals["uploadsRemoved"]
+        text = ngettext("{n} upload removed", "{n} uploads removed", n)
+        yield text.format(n=f"{n:,}")
+    if "playerBytes" in totals:
+        size = bytes_text(totals["playerBytes"])
+        yield _("players download {size}").format(size=size)
 
 
 def _without_what_is_said(

@@ -61,7 +61,7 @@ def test_json_stands_in_place_of_the_lines(published_game):
         "bytesReused": 20,
         "bytesUploaded": 15,
     }
-    served = {"version": "v885", "served": "v885", "previous": "v884"}
+    served = {"version": "v885", "served": "v885", "previous": "v884", "serial": 2}
     assert last == {
         "type": "result",
         "exitCode": 0,
@@ -116,12 +116,42 @@ def test_the_platforms_of_one_command_are_told_apart(game):
     assert last["counts"]["new"] == 5
 
 
+def test_a_publish_and_a_rollout_tell_what_players_get(published_game):
+    game = published_game
+    game.lines(*SYNC, "--no-pointer")
+    ios = ("--platform", "ios")
+
+    def told(*arguments):
+        return objects(game.run(*arguments, *ios, "--json").stdout)[-1]["platforms"]
+
+    size = {"files": 4, "bytes": 35}
+    assert told("publish", "v885", "--channel", "beta") == {
+        "ios": {
+            "channel": "beta",
+            "onChannel": "v885",
+            "previous": None,
+            "serial": 1,
+            **size,
+        }
+    }
+    some = {"rollout": "v885", "percent": 2.5, "served": "v884", "serial": 2, **size}
+    assert told("rollout", "v885", "--percent", "2.5") == {"ios": some}
+    halted = {"halted": "v885", "served": "v884", "serial": 3}
+    assert told("rollout", "v885", "--halt") == {"ios": halted}
+
+
 def test_a_prune_and_a_rollback_tell_what_they_did(published_game):
     game = published_game
     game.lines(*SYNC)
     rollback = game.run("rollback", "v884", "--platform", "ios", "--json")
     assert objects(rollback.stdout)[-1]["platforms"] == {
-        "ios": {"served": "v884", "previous": "v885"}
+        "ios": {
+            "served": "v884",
+            "previous": "v885",
+            "serial": 3,
+            "files": 3,
+            "bytes": 22,
+        }
     }
     for version in ("v886", "v887"):
         game.build(version, {"x": b"y"})
@@ -130,6 +160,8 @@ def test_a_prune_and_a_rollback_tell_what_they_did(published_game):
     told = objects(game.run(*prune, "--json").stdout)[-1]
     assert told["counts"]["objectsRemoved"] == 7
     assert told["platforms"]["ios"] == told["counts"]
+    again = objects(game.run(*prune, "--json").stdout)[-1]
+    assert again["counts"] == {"objectsRemoved": 0, "bytesRemoved": 0}
 
 
 @pytest.mark.parametrize(

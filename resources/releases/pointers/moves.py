@@ -32,31 +32,32 @@ def point_to(
     sha256: str,
     store: ReleaseStore,
     expected: Pointer | None,
-) -> None:
-    """Serve a sealed version to everybody, if ``expected`` is still served. Needs the
-    lock.
+) -> Pointer:
+    """Serve a sealed version to everybody, if ``expected`` is still served; return what
+    says so. Needs the lock.
 
     ``sha256`` is the digest that its manifest ends with. A version that is served
     already stays so, since when and after which included. A rollout ends.
     """
     if expected is not None and expected[:2] == (version, sha256):
         if expected.rollout is not None:
-            _move(platform, expected._replace(rollout=None), store, expected)
-        return
+            return _move(platform, expected._replace(rollout=None), store, expected)
+        return expected
     previous = expected.version if expected is not None else None
     if expected is not None and previous == version:
         previous = expected.previous
     task_id = os.environ.get("TASK_ID", "")[:MAX_TASK_ID] or None
     moved = Pointer(version, sha256, previous, now(), task_id)
-    _move(platform, moved, store, expected)
+    return _move(platform, moved, store, expected)
 
 
 def point_some_to(
     platform: str, rollout: Rollout, store: ReleaseStore, expected: Pointer
-) -> None:
+) -> Pointer:
     """Serve a sealed version to a share of the players, if ``expected`` is still
-    served: since when that is, and by which task, stays. Needs the lock."""
-    _move(platform, expected._replace(rollout=rollout), store, expected)
+    served: since when that is, and by which task, stays. Needs the lock. Returns what
+    says so."""
+    return _move(platform, expected._replace(rollout=rollout), store, expected)
 
 
 def now() -> str:
@@ -98,9 +99,10 @@ def halted_line(platform: str, rollout: Rollout, version: str) -> str:
 
 def _move(
     platform: str, pointer: Pointer, store: ReleaseStore, expected: Pointer | None
-) -> None:
+) -> Pointer:
     serial = next_serial(expected, store)
     if expected is not None:
         note_replaced(expected, store)
     moved = pointer._replace(platform=platform, channel=store.channel, serial=serial)
     store.move_pointer(moved, expected)
+    return moved

@@ -50,13 +50,28 @@ def publish(
     ) -> None:
         if before is not None and before.version == version:
             report.note(platform, **served_note(version, store))
-            report.line(f"Nothing to do: {version} is already published.")
+            report.line(nothing_to_do(version))
             return
-        point_to(platform, version, digest, store, before)
+        moved = point_to(platform, version, digest, store, before)
         report.note(platform, **moved_note(version, before, store))
+        report.note(platform, serial=moved.serial)
         report.line(published_line(version, before, store))
 
     serve(version, stores, report, checks, move)
+
+
+def dry_run_line(version: str, store: ReleaseStore) -> str:
+    """Return what a publish would do in the end."""
+    before = store.pointer()
+    if before is not None and before.version == version:
+        return nothing_to_do(version)
+    line = published_line(version, before, store)
+    return f"Would publish{line.removeprefix('Published')}"
+
+
+def nothing_to_do(version: str) -> str:
+    """Return that all players have it."""
+    return f"Nothing to do: {version} is already published."
 
 
 def serve(
@@ -76,6 +91,28 @@ def serve(
     DifferenceError when files are missing, ConflictError when another publisher is at
     work.
     """
+    guarded_against = require_servable(version, stores, report, checks)
+    with all_locked(stores) as served:
+        for name, store in stores.items():
+            if served[name] != guarded_against[name]:
+                raise ConflictError(
+                    f"{store.name} was published to meanwhile: another publisher was"
+                    " first"
+                )
+        for name, store in stores.items():
+            if len(stores) > 1:
+                report.line(f"Publishing {all_platforms()[name]}...")
+            manifest = open_published(store, name, version).manifest
+            header = manifest.header
+            move(name, store, served[name], manifest.sha256)
+            report.note(name, files=header.files, bytes=header.total_bytes)
+
+
+def require_servable(
+    version: str, stores: dict[str, ReleaseStore], report: Report, checks: Checks
+) -> dict[str, Pointer | None]:
+    """Make sure that a version may be served on all platforms, and is complete; return
+    the pointers that it was compared with. Raises as ``serve``."""
     rules = checks.rules
     guarded_against = {name: store.pointer() for name, store in stores.items()}
     for name, store in stores.items():
@@ -88,18 +125,7 @@ def serve(
         require_affordable(release.manifest, store, checks.budget)
         require_content(release, rules)
     require_complete(version, stores, report)
-    with all_locked(stores) as served:
-        for name, store in stores.items():
-            if served[name] != guarded_against[name]:
-                raise ConflictError(
-                    f"{store.name} was published to meanwhile: another publisher was"
-                    " first"
-                )
-        for name, store in stores.items():
-            if len(stores) > 1:
-                report.line(f"Publishing {all_platforms()[name]}...")
-            digest = open_published(store, name, version).manifest.sha256
-            move(name, store, served[name], digest)
+    return guarded_against
 
 
 def require_complete(

@@ -29,10 +29,11 @@ def roll_back(version: str, stores: dict[str, ReleaseStore], report: Report) -> 
     """
     require_complete(version, stores, report)
     with all_locked(stores) as served:
-        digests = {
-            name: open_published(store, name, version).manifest.sha256
+        manifests = {
+            name: open_published(store, name, version).manifest
             for name, store in stores.items()
         }
+        digests = {name: manifest.sha256 for name, manifest in manifests.items()}
         for name, store in stores.items():
             wanted = Pointer(version, digests[name])
             _require_served_before(name, wanted, served[name], store)
@@ -43,8 +44,11 @@ def roll_back(version: str, stores: dict[str, ReleaseStore], report: Report) -> 
                 report.note(name, **served_note(version, store))
                 report.line(f"Nothing to do: {name} serves {version} already.")
                 continue
-            point_to(name, version, digests[name], store, before)
+            moved = point_to(name, version, digests[name], store, before)
             report.note(name, **moved_note(version, before, store))
+            report.note(name, serial=moved.serial)
+            header = manifests[name].header
+            report.note(name, files=header.files, bytes=header.total_bytes)
             if rollout:
                 report.line(halted_line(name, rollout, version))
             if before.version != version:

@@ -56,12 +56,15 @@ def roll_out(
             )
             return
         if before is None or rollout is None:
-            point_to(platform, version, digest, store, before)
+            moved = point_to(platform, version, digest, store, before)
             report.note(platform, **moved_note(version, before, store))
+            report.note(platform, serial=moved.serial)
             report.line(published_line(version, before, store))
             return
-        point_some_to(platform, rollout, store, before)
-        report.note(platform, rollout=f"{version}, {rollout.percent} %")
+        moved = point_some_to(platform, rollout, store, before)
+        report.note(platform, rollout=version, percent=rollout.percent)
+        report.note(platform, **served_note(before.version, store))
+        report.note(platform, serial=moved.serial)
         was = f" (was {before.rollout.percent} %)" if before.rollout else ""
         report.line(
             f"Rolled out {version} to {rollout.percent} % of the players on"
@@ -85,8 +88,9 @@ def halt(version: str, stores: dict[str, ReleaseStore], report: Report) -> None:
             if before is None or _version_of(before.rollout) != version:
                 continue
             assert before.rollout is not None  # noqa: S101 (it has a version)
-            point_to(platform, *before[:2], store, before)
-            report.note(platform, **served_note(before.version, store))
+            moved = point_to(platform, *before[:2], store, before)
+            report.note(platform, halted=version, **served_note(before.version, store))
+            report.note(platform, serial=moved.serial)
             report.line(halted_line(platform, before.rollout, before.version))
             halted += 1
     if not halted:

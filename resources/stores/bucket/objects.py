@@ -257,7 +257,7 @@ class Bucket:
         """Let the server copy an object. Raises MissingFileError when there is none."""
         requests = self._requests
         check_key(self._location, new_key)
-        with self._writing():
+        with self.writing():
             requests.ask(
                 lambda: requests.obstore.copy(requests.client, key, new_key),
                 f"copy {key}",
@@ -286,7 +286,7 @@ class Bucket:
     def delete(self, keys: list[str]) -> None:
         """Delete objects, those that are there, in as few requests as can be."""
         requests = self._requests
-        with self._writing():
+        with self.writing():
             try:
                 requests.ask(
                     lambda: requests.obstore.delete(requests.client, keys), "delete"
@@ -307,14 +307,14 @@ class Bucket:
 
     def _write(self, key: str, request: Callable[[], T]) -> T:
         check_key(self._location, key)
-        with self._writing():
+        with self.writing():
             try:
                 return self._requests.ask(request, f"write {key}")
             except MissingFileError:
                 raise StoreError(f"cannot write {key} in {self.name}") from None
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
+    def writing(self) -> Iterator[None]:
         with self._lock:
             self._writes += 1
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from resources.errors import MissingFileError, StoreError
 from resources.stores.backend import LostRaceError
@@ -43,6 +43,17 @@ class _Chunks:
         self._position += len(chunk)
         return chunk
 
+    def rewind(self) -> None:
+        """Begin again; an object that is another by then is an error of ``next``."""
+        if self._position:
+            self._position = 0
+            self._answer = None
+
+    @property
+    def position(self) -> int:
+        """Return how many bytes were given."""
+        return self._position
+
     def _next(self) -> bytes:
         answer = self._answer or self._request()
         self._answer = None  # a cut answer gives nothing more
@@ -51,9 +62,11 @@ class _Chunks:
         return chunk
 
     def _request(self) -> Iterator[bytes]:
-        options = {}
+        options: dict[str, Any] = {}
+        if self._etag:
+            options["if_match"] = self._etag
         if self._position:
-            options = {"range": {"offset": self._position}, "if_match": self._etag}
+            options["range"] = {"offset": self._position}
         found = self._requests.obstore.get(
             self._requests.client, self._key, options=options or None
         )
@@ -70,6 +83,21 @@ class _Reader(io.RawIOBase):
 
     def readable(self) -> bool:
         return True
+
+    def seekable(self) -> bool:
+        """Return True: its beginning can be read again, as an upload does that is
+        tried again, and nothing else."""
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        here = self._chunks.position - len(self._rest)
+        if (offset, whence) == (0, io.SEEK_CUR):
+            return here
+        if (offset, whence) != (0, io.SEEK_SET):
+            raise io.UnsupportedOperation("only the beginning can be read again")
+        self._chunks.rewind()
+        self._rest = memoryview(b"")
+        return 0
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         if not self._rest:

@@ -16,7 +16,12 @@ from functools import partial
 from itertools import islice
 from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
-from resources.errors import MissingFileError, RefusedFileError, StoreError
+from resources.errors import (
+    DifferenceError,
+    MissingFileError,
+    RefusedFileError,
+    StoreError,
+)
 from resources.files.hashing import sha256_of
 from resources.manifests.format import Entry
 from resources.stores.backend import Backend, Copy, SmallFile
@@ -24,6 +29,7 @@ from resources.stores.bucket.lease import Lease
 from resources.stores.bucket.listing import Listing
 from resources.stores.bucket.location import ObjectLocation
 from resources.stores.bucket.objects import Bucket
+from resources.stores.bucket.server_copies import ServerCopies
 from resources.stores.headers import CHANGING_HEADERS, Headers
 from resources.stores.verified import require_content, verified
 from resources.workers.daemons import ask_for_all
@@ -60,6 +66,7 @@ class BucketPrefix(Backend):
         self._headers = headers or Headers()
         self.lists_digests = True  # until an ETag is seen to be none
         self._bucket = Bucket(location)
+        self._copies = ServerCopies(location)
         self._lease: Lease | None = None
         self._folders: dict[str, list[str]] = {}
         self._there: dict[str, bool] = {}
@@ -189,6 +196,43 @@ class BucketPrefix(Backend):
             self._bucket.copy(source, target)
             count += 1
         return count
+
+    def can_take(self, other: Backend) -> bool:
+        """See ``server_copies.py``."""
+        return (
+            isinstance(other, BucketPrefix)
+            and self._copies.bucket_url == other._copies.bucket_url
+        )
+
+    def take(self, other: Backend, copies: Iterable[Copy]) -> Iterator[bool]:
+        """Let the server copy the objects, and compare the ETags of both. Where these
+        say nothing, as of an object that came in parts, the copy is read back."""
+        for entry, source, target in copies:
+            yield (
+                isinstance(other, BucketPrefix)
+                and self.can_take(other)
+                and entry.size <= MAX_COPIED_BYTES
+                and self._take(other, Copy(entry, source, target))
+            )
+
+    def _take(self, other: BucketPrefix, copy: Copy) -> bool:
+        entry, source, target = copy
+        folder = source.removesuffix(f"/{entry.path}")
+        if (size := other.size(folder, entry.path)) != entry.size:
+            raise DifferenceError(
+                f"{entry.path} is not what its manifest says:"
+                f" expected {entry.size} bytes, got {size}"
+            )
+        md5 = other._listed(folder).md5(entry.path)
+        self._require_lease()
+        with self._bucket.writing():
+            self._copies.copy(other._copies, source, target)
+        if md5 and md5 == (entry.md5 or md5) == self._copies.md5(target):
+            return True
+        if self._is_stored(target, entry.sha256):
+            return True
+        self._bucket.delete([target])
+        return False
 
     def put_document(
         self, key: str, chunks: Iterable[bytes], *, changes: bool = True

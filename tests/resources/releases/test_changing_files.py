@@ -118,7 +118,7 @@ def test_a_file_that_becomes_another_while_it_is_sent_is_not_published(
     game = published_game
     code, _, errors = while_open(game, large, meddle, *SYNC, "--allow-extra")
     assert code == 1
-    assert errors.startswith("error: the source's large is not what its manifest says")
+    assert errors.startswith("error: large is not what its manifest says")
     assert game.served() == ("v884", OLD_FILES)
     assert not (game.store / "ios/versions/v885/large").exists()
     assert list((game.store / "ios/.staging/unfinished").iterdir()) == []

@@ -38,6 +38,7 @@ def publish(store, *names):
 def test_a_platform_without_releases_has_no_history(program, store):
     assert history(program) == {
         "platform": "ios",
+        "channel": "live",
         "history": [],
         "next": None,
         "previous": None,
@@ -66,6 +67,31 @@ def test_each_span_says_from_when_to_when_by_which_task_and_after_what(program, 
     )
     assert not oldest["live"]
     assert not oldest["rollback"]
+
+
+def test_each_channel_has_a_history_of_its_own(program, store):
+    publish(store, "v884")
+    on_beta = served("v885", NOON, previous="v883")._replace(channel="beta", serial=7)
+    (store / "ios/channels").mkdir()
+    (store / "ios/channels/beta.json").write_bytes(on_beta.encode())
+    assert versions(history(program)) == ["v884"]
+    answer = history(program, "?channel=beta")
+    assert (answer["channel"], versions(answer)) == ("beta", ["v885", "v883"])
+    assert [span["channel"] for span in answer["history"]] == ["beta", "beta"]
+    assert answer["history"][0]["live"]
+    (store / "ios/channels/beta.json").write_bytes(
+        on_beta._replace(version="v886", previous="v885", serial=8).encode()
+    )
+    releases.reader.cache_clear()
+    end = time.monotonic() + 5
+    while versions(history(program, "?channel=beta"))[0] != "v886":
+        assert time.monotonic() < end
+
+
+def test_a_channel_that_there_is_not_is_refused_with_those_there_are(program, store):
+    publish(store, "v884")
+    response = program.get(f"{PATH}?channel=gamma")
+    assert problem_of(response, 400)["errors"] == {"channel": ["Must be one of: live."]}
 
 
 def test_what_nobody_wrote_down_is_null_and_not_guessed(program, store):

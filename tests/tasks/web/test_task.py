@@ -510,7 +510,47 @@ def test_only_outputs_of_the_built_in_jobs_are_called_otherwise_than_they_are():
             "Live on iOS, Android: v884 → v885 · 12 new files · 4.3 MB uploaded",
         ),
         ({"ios": {"served": "v885", "previous": None}}, "Live on iOS: v885"),
-        ({"ios": {"previous": "v885", "objectsRemoved": 3}}, ""),
+        (
+            {
+                "ios": {"rollout": "v885", "percent": 5, "served": "v884", "serial": 2},
+                "android": {"rollout": "v885", "percent": 5, "served": "v884"},
+            },
+            "v885 for 5 % of the players on iOS, Android",
+        ),
+        (
+            {"ios": {"rollout": "v885", "percent": 2.5, "channel": "beta"}},
+            "v885 for 2.5 % of the players of beta on iOS",
+        ),
+        (
+            {"ios": {"halted": "v885", "served": "v884", "serial": 3}},
+            "Rollout of v885 halted on iOS: all players get v884",
+        ),
+        (
+            {"ios": {"channel": "beta", "onChannel": "v885", "previous": "v884"}},
+            "On beta of iOS: v884 → v885",
+        ),
+        ({"ios": {"served": "v885", "files": 4}}, "v885 was served on iOS already"),
+        (
+            {"ios": {"filesChecked": 1245, "damaged": 3, "repaired": 2}},
+            "1,245 files checked · 3 damaged · 2 repaired",
+        ),
+        (
+            {"ios": {"objectsRemoved": 31, "bytesRemoved": 1_800_000}},
+            "31 objects removed · 1.8 MB freed",
+        ),
+        (
+            {"ios": {"objectsRemoved": 0, "bytesRemoved": 0}},
+            "0 objects removed · 0 B freed",
+        ),
+        ({"ios": {"uploadsRemoved": 1}}, "1 upload removed"),
+        (
+            {"ios": {"filesChecked": 1245, "damaged": 0}},
+            "1,245 files checked · 0 damaged",
+        ),
+        (
+            {"ios": {"added": 4, "changed": 8, "playerBytes": 231_000}},
+            "4 added · 8 changed · players download 231.0 kB",
+        ),
         ({"stage": {"new": 3, "served": "v885", "previous": None}}, ""),
     ],
 )
