@@ -71,6 +71,8 @@ def show(folder: Path, builds: list[Build], options: Options, way: Break) -> Out
                 lambda: all(any(p.refusal for p in one.polls) for one in players),
                 "a refusal of each",
             )
+        elif way.careless:
+            stage.settle()  # they take what comes
         else:
             late = time.monotonic() + options.stale_seconds + 1
             stage.wait(lambda: stage.polled(late), "polls after what may be late")

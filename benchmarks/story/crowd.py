@@ -124,6 +124,7 @@ class Crowd:
                 process.kill()
                 process.wait()
             reader.join(STOP_SECONDS)
+            process.stdout.close()
 
     def _read(self, process: subprocess.Popen) -> None:
         for line in process.stdout:

@@ -1,6 +1,5 @@
 """What a story is played on: a source, a store, the way to the players, and a crowd."""
 
-import json
 import os
 import socket
 import subprocess
@@ -17,22 +16,11 @@ from pathlib import Path
 from .builds import BOOT_FILE, BROKEN, PLATFORM, ROOT, Build
 from .crowd import Crowd, Diary
 from .judge import Verdict, judge, meant_for
-from .network import Cdn, Server, origin_of_bucket, origin_of_folder
+from .network import SIGNED, Cdn, Server, origin_of_bucket, origin_of_folder
 from .publisher import Publisher
 
 BUCKET, PREFIX = "games", "released"
 BETA_EVERY, NEW_EVERY = 20, 100  # of the players, and who begins with nothing
-ANYBODY_MAY_READ = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Principal": "*",
-            "Action": "s3:GetObject",
-            "Resource": f"arn:aws:s3:::{BUCKET}/{PREFIX}/*",
-        }
-    ],
-}
 LIMIT_SECONDS = 600
 
 
@@ -203,13 +191,13 @@ class Stage:
         deadline = time.monotonic() + 60
         while True:
             try:
-                _put(f"{url}/{BUCKET}", b"")
+                make = urllib.request.Request(f"{url}/{BUCKET}", method="PUT")
+                urllib.request.urlopen(make).close()
                 break
             except OSError:
                 if process.poll() is not None or time.monotonic() > deadline:
                     raise
                 time.sleep(0.05)
-        _put(f"{url}/{BUCKET}?policy", json.dumps(ANYBODY_MAY_READ).encode())
         environment |= {
             "RESOURCE_STORE": f"s3://{BUCKET}/{PREFIX}",
             "AWS_ACCESS_KEY_ID": "story",
@@ -218,11 +206,6 @@ class Stage:
             "AWS_ENDPOINT_URL": url,
         }
         return f"127.0.0.1:{port}"
-
-
-def _put(url: str, data: bytes) -> None:
-    request = urllib.request.Request(url, data, method="PUT")
-    urllib.request.urlopen(request).close()
 
 
 def free_port() -> int:
@@ -259,9 +242,9 @@ def _reader_of_folder(platform: Path) -> Callable[[str], bytes | None]:
 def _reader_of_bucket(platform: str) -> Callable[[str], bytes | None]:
     def read(channel: str) -> bytes | None:
         try:
-            with urllib.request.urlopen(
-                f"{platform}/{pointer_name(channel)}"
-            ) as answer:
+            ask = urllib.request.Request(f"{platform}/{pointer_name(channel)}")
+            ask.add_header("Authorization", SIGNED)
+            with urllib.request.urlopen(ask) as answer:
                 return answer.read()
         except urllib.error.HTTPError as error:
             if error.code == 404:
