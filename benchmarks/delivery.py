@@ -81,6 +81,9 @@ def tell(folder: Path, name: str, builds: list[Build], sizes: Options) -> dict:
         f" {max(0, verdict.oldest_seconds):.1f} s before it was asked for; players with"
         f" a wrong version at any time: {verdict.wrong_players}\n"
     )
+    for act in acts:
+        for note in act.notes:
+            print(f"{act.title}: {note.strip()}")
     for fault in verdict.faults[:20]:
         print(f"FAULT {fault.kind}: {fault.player}: {fault.text}")
     return {"name": name, "load": load, "game": game, "acts": rows,

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from .builds import Build
+from . import stock
+from .builds import PLATFORM, Build
 from .publisher import Command, Move
 from .stage import Stage
 
@@ -58,6 +59,7 @@ class Story:
             self._run(act, "rollout", version, "--percent", "100", kill=True)
         with self._act(f"{version} seen from outside") as act:
             self._verify_public(act, version, "live")
+            self._install_anew(act, new)
 
     def halt(self, bad: Build, *, reports: bool) -> None:
         """A bad version that some of the players have when it is stopped."""
@@ -77,6 +79,8 @@ class Story:
             self._hear(act, version, reports)
         with self._act(f"rolled back to {good.version}") as act:
             self._run(act, "rollback", good.version)
+            self.stage.settle()
+            self._install_anew(act, good)
 
     def two_publishers(self, new: Build, other: Build) -> None:
         """One promotes from beta to live, and another publishes to a third channel."""
@@ -134,6 +138,18 @@ class Story:
     def _verify_public(self, act: Act, version: str, channel: str) -> None:
         if self.stage.publisher.has("verify-public"):
             self._run(act, "verify-public", version, "--channel", channel)
+
+    def _install_anew(self, act: Act, build: Build) -> None:
+        """Let a stock client of Cocos install what all players have, where the game
+        is one of Cocos and the engine serves those at a fixed address."""
+        found = stock.installed(self.stage.cdn.port, PLATFORM)
+        if found is None:
+            return
+        version, files = found
+        wrong = {path for path, sha in files.items() if build.files.get(path) != sha}
+        if not files or wrong:
+            raise RuntimeError(f"a stock client's {version} is not {build.version}")
+        act.notes.append(f"a stock client installed {version}, {len(files)} files")
 
     def _hear(self, act: Act, version: str, reports: bool) -> None:
         """Wait until half of those who have a bad version said so."""

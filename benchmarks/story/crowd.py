@@ -99,6 +99,11 @@ class Crowd:
             for diary in self
         )
 
+    def refusals(self) -> list[str]:
+        """Return what players refused most often, and why."""
+        reasons = Counter(reason for diary in self for *_, reason in diary.refused)
+        return [f"{count} x {reason}" for reason, count in reasons.most_common(3)]
+
     def wait(self, condition: Callable[[], bool], what: str, seconds: float) -> None:
         """Wait until something is so. Raises RuntimeError, also when players died."""
         deadline = time.monotonic() + seconds
@@ -108,7 +113,7 @@ class Crowd:
             if time.monotonic() > deadline:
                 raise RuntimeError(
                     f"waited {seconds} s in vain for {what}; players have"
-                    f" {self.versions()}"
+                    f" {self.versions()}, and refused {self.refusals()}"
                 )
             time.sleep(0.05)
 

@@ -43,7 +43,8 @@ http {{
 """
 FOLDER_SERVER = """\
         root {store};
-        location ~ /\\. {{ return 404; }}
+        # Not all names with a dot: games have such files, a .gitattributes was seen.
+        location ~ ^/[^/]+/(?:\\.staging|versions/\\.pruned)/ {{ return 404; }}
         location / {{
 {headers}
         }}
