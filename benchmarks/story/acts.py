@@ -40,7 +40,7 @@ class Story:
         """Serve versions to all players at once, one after the other."""
         with self._act(f"{len(builds)} versions, each to all") as act:
             for build in builds:
-                act.commands.append(self._sync(act, build.version))
+                self._run(act, "sync", build.version)
                 self.stage.settle()
 
     def release(self, new: Build) -> None:
@@ -48,7 +48,7 @@ class Story:
         version = new.version
         with self._act(f"{version} to beta", "beta") as act:
             self._run(act, "check", version)
-            act.commands.append(self._sync(act, version, "--channel", "beta"))
+            self._run(act, "sync", version, "--channel", "beta")
         with self._act(f"{version} verified") as act:
             self._run(act, "check", version, "--store", "--deep")
             self._verify_public(act, version, "beta")
@@ -65,7 +65,7 @@ class Story:
         """A bad version that some of the players have when it is stopped."""
         version, percent = bad.version, self.stage.options.percents[0]
         with self._act(f"{version}, bad, to {percent} %") as act:
-            act.commands.append(self._sync(act, version, "--no-pointer"))
+            self._run(act, "sync", version, "--no-pointer")
             self._run(act, "rollout", version, "--percent", percent)
             self._hear(act, version, reports)
         with self._act(f"{version} halted") as act:
@@ -75,7 +75,7 @@ class Story:
         """A bad version that all players have when it is taken back."""
         version = bad.version
         with self._act(f"{version}, bad, to all") as act:
-            act.commands.append(self._sync(act, version))
+            self._run(act, "sync", version)
             self._hear(act, version, reports)
         with self._act(f"rolled back to {good.version}") as act:
             self._run(act, "rollback", good.version)
@@ -85,7 +85,7 @@ class Story:
     def two_publishers(self, new: Build, other: Build) -> None:
         """One promotes from beta to live, and another publishes to a third channel."""
         with self._act(f"{new.version} to beta", "beta") as act:
-            act.commands.append(self._sync(act, new.version, "--channel", "beta"))
+            self._run(act, "sync", new.version, "--channel", "beta")
         with self._act(f"{new.version} promoted, {other.version} to qa at once") as act:
             publisher = self.stage.publisher
             promote = ("promote", new.version, "--from", "beta")
@@ -117,23 +117,20 @@ class Story:
         self.acts.append(act)
 
     def _run(self, act: Act, *arguments: str, kill: bool = False) -> None:
-        command = self.stage.publisher.run(*arguments, channel=act.channel, kill=kill)
-        act.commands.append(command)
-
-    def _sync(self, act: Act, *arguments: str) -> Command:
-        """Bring a version in, past the guard where that stops it, which is noted."""
-        publisher = self.stage.publisher
+        """Run a command on the act's channel, past what stops a version that is meant
+        all the same: a real game has some, and each is noted."""
+        publisher, channel = self.stage.publisher, act.channel
         try:
-            return publisher.run("sync", *arguments, channel=act.channel)
+            command = publisher.run(*arguments, channel=channel, kill=kill)
         except RuntimeError as error:
             allowed = {"the guard stops": ("--guard", "100"),
                        "--allow-older": ("--allow-older",)}  # fmt: skip
-            for text, options in allowed.items():
-                if text in str(error):
-                    act.notes.append(str(error))
-                    more = (*arguments, *options)
-                    return publisher.run("sync", *more, channel=act.channel)
-            raise
+            more = next((o for text, o in allowed.items() if text in str(error)), None)
+            if more is None:
+                raise
+            act.notes.append(str(error))
+            command = publisher.run(*arguments, *more, channel=channel)
+        act.commands.append(command)
 
     def _verify_public(self, act: Act, version: str, channel: str) -> None:
         if self.stage.publisher.has("verify-public"):
