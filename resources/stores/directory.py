@@ -28,6 +28,8 @@ from resources.stores.staging import Staging
 from resources.stores.sync_file_system import can_sync_file_systems, sync_file_system
 from resources.stores.verified import require_content, verified
 
+_SECOND_NS = 1_000_000_000
+
 
 class Directory(Backend):
     """The objects beneath the directory ``root``.
@@ -233,8 +235,29 @@ class Directory(Backend):
     def put_document(
         self, key: str, chunks: Iterable[bytes], *, changes: bool = True
     ) -> None:
-        make = writing(chunks, self._finish)
+        finish = self._finish_after(key) if changes else self._finish
+        make = writing(chunks, finish)
         self._staging.replace(key, make, sync_folder=self._durable)
+
+    def _finish_after(self, key: str) -> Finish:
+        """Return what gives a file a later second than the one that it replaces.
+
+        nginx and others make the ETag of a file's second and size, so a cache would be
+        told that the first of two pointers of one second is still the present one.
+        https://nginx.org/en/docs/http/ngx_http_core_module.html#etag
+        """
+        try:
+            before = os.lstat(self._root / key).st_mtime_ns
+        except OSError:  # it is the first one, or the write itself will say more
+            return self._finish
+
+        def finish(fd: int) -> None:
+            following = (before // _SECOND_NS + 1) * _SECOND_NS
+            if os.fstat(fd).st_mtime_ns < following:
+                os.utime(fd, ns=(following, following))
+            self._finish(fd)
+
+        return finish
 
     def put_if(self, key: str, content: bytes, state: None) -> None:
         """Nobody else writes while the lock is held."""

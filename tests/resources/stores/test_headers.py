@@ -215,6 +215,24 @@ def test_nginx_serves_a_folder_with_the_same_headers(game, tmp_path):
             assert (answer.status_code, found) == (200, wanted), path
 
 
+@pytest.mark.nginx
+@pytest.mark.skipif(NGINX is None, reason="nginx is not there")
+def test_a_cache_is_told_of_each_of_several_moves_within_one_second(game, tmp_path):
+    game.build("v1", FILES)
+    game.lines("sync", "v1", *IOS)
+    rules = game.run("headers", "--nginx").stdout
+    store = game.open_store()
+    with served_by_nginx(tmp_path, game.store, rules) as url, store.lock():
+        address, etag, old = f"{url}/ios/current.json", None, store.pointer()
+        for serial in range(2, 7):
+            moved = old._replace(serial=serial)
+            store.move_pointer(moved, old)
+            answer = requests.get(address, headers={"If-None-Match": etag}, timeout=30)
+            assert answer.status_code == 200, "a cache would go on with the old one"
+            assert answer.json()["serial"] == serial
+            etag, old = answer.headers["ETag"], moved
+
+
 @contextmanager
 def served_by_nginx(folder, store, rules):
     (folder / "headers.conf").write_text(rules)
