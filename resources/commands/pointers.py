@@ -4,6 +4,7 @@ moves pointers and sends no file."""
 from __future__ import annotations
 
 import argparse
+import os
 
 from resources.commands.sync import checks_of
 from resources.errors import InputError
@@ -45,5 +46,6 @@ def move_pointers(
     else:
         from resources.releases.pointers.rollback import roll_back
 
-        roll_back(options.version, stores, report)
+        manifest_name = os.environ.get("RESOURCE_MANIFEST")
+        roll_back(options.version, stores, report, manifest_name=manifest_name)
     return 0

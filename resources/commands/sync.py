@@ -25,6 +25,10 @@ def sync(
 ) -> int:
     from resources.releases.materialize import require_copyable
     from resources.releases.plan import make_plan
+    from resources.releases.pointers.fixed_addresses import (
+        are_asked,
+        require_none_asks,
+    )
     from resources.releases.safeguards.acceptance import (
         require_acceptable,
         require_content,
@@ -43,17 +47,22 @@ def sync(
         for release, store in zip(releases, stores, strict=True)
     ]
     rules = rules_of(options)
-    whole = options.reuse == "copy"
+    whole = {
+        release.platform
+        for release, store in zip(releases, stores, strict=True)
+        if options.reuse == "copy" or are_asked(release, store, rules.manifest_name)
+    }
     for plan, release, store in zip(plans, releases, stores, strict=True):
         if not options.no_pointer:
             require_no_other_rollout(plan.platform, plan.version, plan.pointer)
+            require_none_asks(release, store, rules.manifest_name)
         require_acceptable(release, store, plan.pointer, rules)
         require_similar(
             release.manifest, store, options.guard, plan, rules.manifest_name
         )
         require_affordable(release.manifest, store, budget_of(options), plan)
         require_content(release, rules)
-        if whole:
+        if plan.platform in whole:
             require_copyable(plan, release, store)
     allow_extra = options.allow_extra == "yes"
     for release in releases:
@@ -75,6 +84,7 @@ def sync(
         report,
         move_pointers=not options.no_pointer,
         whole=whole,
+        manifest_name=rules.manifest_name,
     )
     return 0
 
