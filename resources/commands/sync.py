@@ -23,6 +23,7 @@ def sync(
     releases: list[SourceRelease],
     report: Report,
 ) -> int:
+    from resources.delivery.purge import purge_served, required_purge
     from resources.releases.materialize import require_copyable
     from resources.releases.plan import make_plan
     from resources.releases.pointers.fixed_addresses import (
@@ -42,6 +43,8 @@ def sync(
     stores = [
         settings.open_store(release.platform, options.channel) for release in releases
     ]
+    serves = not (options.no_pointer or options.dry_run)
+    purge = required_purge(os.environ, stores) if serves else None
     plans = [
         make_plan(release.manifest, store)
         for release, store in zip(releases, stores, strict=True)
@@ -86,6 +89,7 @@ def sync(
         whole=whole,
         manifest_name=rules.manifest_name,
     )
+    purge_served(purge, stores, report)
     return 0
 
 
