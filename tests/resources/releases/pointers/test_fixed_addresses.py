@@ -4,11 +4,14 @@ import itertools
 import json
 import shutil
 import signal
-from urllib.parse import unquote, urlsplit
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import quote, unquote, urlsplit
 
 import pytest
 import requests
 
+from resources.manifests.cocos_version import compare_versions
 from tests.resources.cocos_client import fetch_by_http, fetch_from, new_client
 from tests.resources.conftest import GameInBucket
 from tests.resources.releases.safeguards.test_acceptance import (
@@ -185,6 +188,74 @@ def test_a_version_that_refers_to_others_is_made_whole_before_it_is_published(
     lines = game.lines("publish", "v885", *IOS)
     assert lines[0] == "Copied 2 files within the store."
     assert version_at(game) == VERSIONS["v885"]
+
+
+def test_names_that_the_build_percent_encoded_are_found(asked):
+    game = asked
+    files = {"res/ä b.png": b"picture", "100%.txt": b"1"}
+    folder = build_cocos(game, "v886", "1.0.12", files)
+    manifest = json.loads((folder / "project.manifest").read_text())
+    assets = {quote(path): value for path, value in manifest["assets"].items()}
+    manifest["assets"] = assets
+    (folder / "project.manifest").write_text(json.dumps(manifest))
+    game.lines("sync", "v886", *IOS)
+    player = client(game)
+    assert player.update() == "1.0.12"
+    assert player.files["res/%C3%A4%20b.png"] == b"picture"
+
+
+def test_a_manifest_of_another_name_lies_at_the_same_address(asked):
+    game = asked
+    game.environment["RESOURCE_MANIFEST"] = "android.manifest"
+    folder = build_cocos(game, "v886", "1.0.12")
+    (folder / "project.manifest").rename(folder / "android.manifest")
+    for command in (
+        ("sync", "v886"),
+        ("rollback", "v884"),
+        ("publish", "v886"),
+        ("check", "v886", "--store"),
+    ):
+        game.lines(*command, *IOS)
+    assert version_at(game) == "1.0.12"
+
+
+def test_players_who_ask_all_the_while_always_have_one_whole_version(asked):
+    game = asked
+    for number in (886, 887):
+        build_cocos(game, f"v{number}", f"1.0.{number}")
+    is_over = threading.Event()
+
+    def play():
+        updates = 0
+        player = client(game)
+        while not is_over.is_set() or updates < 2:
+            if updates % 3 == 0:
+                player = client(game)
+            before = player.version
+            after = player.update()
+            player.require_whole()
+            assert compare_versions(before, after) <= 0
+            updates += 1
+        return player.update(), updates
+
+    with ThreadPoolExecutor(4) as players:
+        playing = [players.submit(play) for _ in range(4)]
+        try:
+            for command in (
+                ("sync", "v885"),
+                ("sync", "v886", "--channel", "beta"),
+                ("promote", "--from", "beta"),
+                ("rollback", "v885"),
+                ("sync", "v887", "--no-pointer"),
+                ("rollout", "v887", "--percent", "50"),
+                ("rollout", "v887", "--percent", "100"),
+            ):
+                game.lines(*command, *IOS)
+        finally:
+            is_over.set()
+        found = [each.result() for each in playing]
+    assert {version for version, _ in found} == {"1.0.887"}
+    assert sum(updates for _, updates in found) > 50
 
 
 def test_a_staged_rollout_reaches_clients_when_all_get_it(asked):
