@@ -74,7 +74,8 @@ class Webhook:
                     pause=seconds_asked(answer.headers.get("Retry-After")),
                 ) from None
         except (OSError, HTTPException) as error:
-            reason = getattr(error, "reason", None) or error
+            found = getattr(error, "reason", None)
+            reason = found if isinstance(found, BaseException) else error
             what = getattr(reason, "strerror", None) or type(reason).__name__
             raise PurgeError(f"{self._name} can't be reached ({what})") from None
 

@@ -389,6 +389,24 @@ def test_a_program_that_does_not_end_is_ended_with_what_it_started(tmp_path, pro
     wait_until(lambda: is_gone(pid.read_text()), "the program's child to end")
 
 
+def test_a_cancelled_command_ends_the_program_that_purges(game, tmp_path, program):
+    pid = tmp_path / "pid"
+    command, _ = program(
+        f"open({str(pid)!r}, 'w').write(str(os.getpid()))\ntime.sleep(600)"
+    )
+    serving(game, command)
+    with game.start("sync", "v884", *IOS) as process:
+        try:
+            wait_until(lambda: pid.exists() and pid.read_text(), "the program to start")
+            process.terminate()
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert (process.returncode, errors) == (143, "error: cancelled\n")
+    wait_until(lambda: is_gone(pid.read_text()), "the program to end")
+    assert game.served()[0] == "v884"
+
+
 def is_gone(pid):
     try:
         return Path(f"/proc/{pid}/stat").read_text().split()[2] == "Z"
