@@ -7,7 +7,12 @@ import argparse
 import re
 
 from resources.platforms import all_platforms
-from resources.stores.pointer import PARTS, PARTS_PER_PERCENT, is_channel
+from resources.stores.pointer import (
+    NO_CHANNELS,
+    PARTS,
+    PARTS_PER_PERCENT,
+    is_channel,
+)
 from resources.versions import is_version
 
 UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -54,7 +59,8 @@ def parts(text: str) -> int:
 def channel(text: str) -> str:
     if not is_channel(text):
         raise argparse.ArgumentTypeError(
-            f'"{text}" is not a channel: up to 32 of a to z, 0 to 9 and "-" between'
+            f'"{text}" is not a channel: up to 32 of a to z, 0 to 9 and "-" between,'
+            f" but not {' or '.join(NO_CHANNELS)}"
         )
     return text
 

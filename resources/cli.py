@@ -18,7 +18,8 @@ verify-public
          wrong with what came
 manifest write manifest.jsonl for a folder, or from another program's manifest
 repair   send again what is damaged of a version that lies in the store
-rollback serve again what was served before: only the pointers move, all or none
+rollback serve again what was served before: no file is sent, and the pointers move,
+         all or none
 prune    remove old versions from the store, of all platforms when none is named; the
          one command that takes no VERSION
 demo     make the demo releases v884 and v885, and serve v884
@@ -36,6 +37,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
@@ -44,6 +46,7 @@ from typing import TYPE_CHECKING
 # Each command imports what it needs: all of it takes as long as a small check.
 from resources.arguments import make_parser
 from resources.errors import (
+    AfterwardsError,
     CancelError,
     EngineError,
     InputError,
@@ -219,30 +222,47 @@ def _repair(
     platforms: list[str],
     report: Report,
 ) -> int:
+    from resources.delivery.purge import purge_repaired, required_purge
     from resources.releases.origins import SourceOrigin, StoreOrigin
     from resources.releases.repair import Origin, repair
 
+    stores = {name: settings.open_store(name) for name in platforms}
+    purge = required_purge(os.environ, stores.values())
+    mended: dict[str, list[str]] = {name: [] for name in stores}
     failed = 0
-    for platform in platforms:
-        origin: Origin = SourceOrigin(
-            settings.source,
-            platform,
-            options.version,
-            manifest_name=os.environ.get("RESOURCE_MANIFEST"),
-            report=report,
-        )
-        if options.origin:
-            other = read_settings(os.environ, source=None, store=options.origin)
-            origin = StoreOrigin(other.open_store(platform), platform, options.version)
-        failed += repair(
-            options.version,
-            platform,
-            settings.open_store(platform),
-            origin,
-            report,
-            dry_run=options.dry_run,
-        )
-        report.note(platform, version=options.version)
+    try:
+        for platform, store in stores.items():
+            origin: Origin = SourceOrigin(
+                settings.source,
+                platform,
+                options.version,
+                manifest_name=os.environ.get("RESOURCE_MANIFEST"),
+                report=report,
+            )
+            if options.origin:
+                other = read_settings(os.environ, source=None, store=options.origin)
+                place = other.open_store(platform)
+                origin = StoreOrigin(place, platform, options.version)
+            failed += repair(
+                options.version,
+                platform,
+                store,
+                origin,
+                report,
+                dry_run=options.dry_run,
+                mended=mended[platform],
+            )
+            report.note(platform, version=options.version)
+    except EngineError:
+        with suppress(AfterwardsError):  # what failed first counts
+            purge_repaired(purge, stores, mended, report)
+        raise
+    try:
+        purge_repaired(purge, stores, mended, report)
+    except AfterwardsError as error:
+        if not failed:
+            raise
+        report.failure(str(error))
     return 1 if failed else 0
 
 

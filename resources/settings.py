@@ -46,14 +46,16 @@ class Settings(NamedTuple):
         from resources.stores.release_store import ReleaseStore
 
         place = self.stores[platform]
+        public_url = self.public_urls[platform] and self.public_url(platform)
         if isinstance(place, ObjectLocation):
             from resources.stores.bucket.store import BucketPrefix
 
             bucket = BucketPrefix(place.beneath(platform), self.headers)
-            return ReleaseStore(bucket, channel)
+            return ReleaseStore(bucket, channel, public_url)
         from resources.stores.directory import Directory
 
-        return ReleaseStore(Directory(place / platform, durable=durable), channel)
+        folder = Directory(place / platform, durable=durable)
+        return ReleaseStore(folder, channel, public_url)
 
 
 def read_settings(

@@ -13,6 +13,7 @@ from resources.settings import Settings
 
 if TYPE_CHECKING:
     from resources.releases.check import Release
+    from resources.releases.published import PublishedRelease
     from resources.stores.release_store import ReleaseStore
 
 
@@ -75,6 +76,9 @@ def check(
         failed += checked.failed
         if not checked.files and options.allow_empty == "no":
             empty[release.platform] = checked.extra
+        if isinstance(release, PublishedRelease):
+            wrong = _tell_wrong_addresses(release, stores[release.platform], report)
+            failed += wrong
         report.note(release.platform, version=options.version)
         report.count(release.platform, "filesChecked", checked.files)
         report.count(release.platform, "failed", checked.failed)
@@ -89,6 +93,21 @@ def check(
         return 1
     require_compared(empty)
     return 0
+
+
+def _tell_wrong_addresses(
+    release: PublishedRelease, store: ReleaseStore, report: Report
+) -> int:
+    """Write a line for all that is wrong where Cocos' clients ask, and count them."""
+    from resources.releases.pointers.fixed_addresses import wrong_addresses
+
+    own_name = os.environ.get("RESOURCE_MANIFEST")
+    lines = list(wrong_addresses(release, store, own_name))
+    for line in lines:
+        report.failure(line)
+    if lines:
+        report.line(f"publish {release.version} mends the fixed addresses.")
+    return len(lines)
 
 
 def asks_for_the_store(options: argparse.Namespace) -> bool:

@@ -4,11 +4,20 @@ moves pointers and sends no file."""
 from __future__ import annotations
 
 import argparse
+import os
 
 from resources.commands.sync import checks_of
+from resources.delivery.purge import AFTER_HALT, AGAIN, purge_served, required_purge
 from resources.errors import InputError
 from resources.report import Report
 from resources.settings import Settings
+
+DONE = {
+    "publish": "published",
+    "promote": "promoted",
+    "rollout": "rolled out",
+    "rollback": "rolled back",
+}
 
 
 def move_pointers(
@@ -19,10 +28,13 @@ def move_pointers(
 ) -> int:
     """Run one of these commands, and return its exit code."""
     stores = {name: settings.open_store(name, options.channel) for name in platforms}
+    purge = required_purge(os.environ, stores.values())
     if options.command == "publish":
         from resources.commands.publish import publish
 
         publish(options, settings, stores, report)
+        if options.dry_run:
+            return 0
     elif options.command == "promote":
         from resources.releases.pointers.promote import promote
 
@@ -45,5 +57,10 @@ def move_pointers(
     else:
         from resources.releases.pointers.rollback import roll_back
 
-        roll_back(options.version, stores, report)
+        manifest_name = os.environ.get("RESOURCE_MANIFEST")
+        roll_back(options.version, stores, report, manifest_name=manifest_name)
+    done, way_out = DONE[options.command], AGAIN
+    if vars(options).get("halt") == "yes":
+        done, way_out = "halted", AFTER_HALT
+    purge_served(purge, stores.values(), report, done=done, way_out=way_out)
     return 0

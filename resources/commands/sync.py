@@ -23,8 +23,13 @@ def sync(
     releases: list[SourceRelease],
     report: Report,
 ) -> int:
+    from resources.delivery.purge import purge_served, required_purge
     from resources.releases.materialize import require_copyable
     from resources.releases.plan import make_plan
+    from resources.releases.pointers.fixed_addresses import (
+        are_asked,
+        require_none_asks,
+    )
     from resources.releases.safeguards.acceptance import (
         require_acceptable,
         require_content,
@@ -38,22 +43,29 @@ def sync(
     stores = [
         settings.open_store(release.platform, options.channel) for release in releases
     ]
+    serves = not (options.no_pointer or options.dry_run)
+    purge = required_purge(os.environ, stores) if serves else None
     plans = [
         make_plan(release.manifest, store)
         for release, store in zip(releases, stores, strict=True)
     ]
     rules = rules_of(options)
-    whole = options.reuse == "copy"
+    whole = {
+        release.platform
+        for release, store in zip(releases, stores, strict=True)
+        if options.reuse == "copy" or are_asked(release, store, rules.manifest_name)
+    }
     for plan, release, store in zip(plans, releases, stores, strict=True):
         if not options.no_pointer:
             require_no_other_rollout(plan.platform, plan.version, plan.pointer)
+            require_none_asks(release, store, rules.manifest_name)
         require_acceptable(release, store, plan.pointer, rules)
         require_similar(
             release.manifest, store, options.guard, plan, rules.manifest_name
         )
         require_affordable(release.manifest, store, budget_of(options), plan)
         require_content(release, rules)
-        if whole:
+        if plan.platform in whole:
             require_copyable(plan, release, store)
     allow_extra = options.allow_extra == "yes"
     for release in releases:
@@ -75,7 +87,9 @@ def sync(
         report,
         move_pointers=not options.no_pointer,
         whole=whole,
+        manifest_name=rules.manifest_name,
     )
+    purge_served(purge, stores, report)
     return 0
 
 

@@ -13,9 +13,10 @@ from itertools import compress
 from resources.errors import InputError
 from resources.manifests.format import Entry
 from resources.manifests.line_file import Block
-from resources.releases.batches import in_pieces
+from resources.releases.batches import in_pieces, pieces_of, read_piece
 from resources.releases.choices import Decided
 from resources.releases.plan import Plan
+from resources.releases.published import PublishedRelease
 from resources.releases.source import SourceRelease
 from resources.stores.release_store import ReleaseStore
 from resources.workers.pool import Workers, may_fork
@@ -38,6 +39,32 @@ def make_whole(plan: Plan, release: SourceRelease, store: ReleaseStore) -> int:
     return copied
 
 
+def make_published_whole(release: PublishedRelease, store: ReleaseStore) -> int:
+    """Do the same for a version that lies in the store; give how many it lacked.
+
+    Needs the lock. Raises InputError, before anything is copied, where the store can't
+    copy a file, and StoreError when an earlier version has lost what it holds.
+    """
+
+    def require(entries: list[Entry]) -> int:
+        _require_copyable(entries, release.version, store)
+        return len(entries)
+
+    def copied_of(entries: list[Entry]) -> int:
+        return store.copy(entries, release.version)
+
+    if not _count_lacking(release, store, require):
+        return 0
+    copied = _count_lacking(release, store, copied_of)
+    store.settle(release.version)
+    return copied
+
+
+def lacking_published(release: PublishedRelease, store: ReleaseStore) -> int:
+    """Count the files that the folder of a version in the store lacks, by sizes."""
+    return _count_lacking(release, store, len)
+
+
 def require_copyable(plan: Plan, release: SourceRelease, store: ReleaseStore) -> None:
     """Make sure that the store can copy what earlier versions hold.
 
@@ -45,13 +72,7 @@ def require_copyable(plan: Plan, release: SourceRelease, store: ReleaseStore) ->
     """
 
     def reason_of(entries: list[Entry]) -> int:
-        for entry in entries:
-            reason = store.reason_against_copy(plan.version, entry.path, entry.size)
-            if reason:
-                raise InputError(
-                    f"{entry.path} of {plan.version} can't be copied in {store.name}:"
-                    f" it {reason}"
-                )
+        _require_copyable(entries, plan.version, store)
         return 0
 
     _count(reason_of, plan, release)
@@ -70,6 +91,34 @@ def lacking_files(plan: Plan, release: SourceRelease, store: ReleaseStore) -> in
         return sum(size != entry.size for entry, size in pairs)
 
     return _count(lacking_of if plan.sealed else len, plan, release)
+
+
+def _require_copyable(entries: list[Entry], version: str, store: ReleaseStore) -> None:
+    for entry in entries:
+        if reason := store.reason_against_copy(version, entry.path, entry.size):
+            raise InputError(
+                f"{entry.path} of {version} can't be copied in {store.name}: it"
+                f" {reason}"
+            )
+
+
+def _count_lacking(
+    release: PublishedRelease,
+    store: ReleaseStore,
+    count_in: Callable[[list[Entry]], int],
+) -> int:
+    """Count among the files that a published version's own folder lacks."""
+
+    def count(piece: Block | list[Entry]) -> int:
+        entries = read_piece(release.manifest, piece)
+        held = [entry for entry in entries if entry.held_in is not None]
+        sizes = store.sizes(release.version, [entry.path for entry in held])
+        pairs = zip(held, sizes, strict=True)
+        lacking = [entry for entry, size in pairs if size != entry.size]
+        return count_in(lacking) if lacking else 0
+
+    with Workers(count) as workers:
+        return sum(workers.map(pieces_of(release.manifest, None)))
 
 
 def _count(

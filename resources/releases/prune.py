@@ -16,6 +16,7 @@ from resources.defaults import KEPT_VERSIONS
 from resources.errors import ConflictError, FullError, InputError, MissingFileError
 from resources.manifests.paths import MANIFEST_NAME, PINNED_NAME
 from resources.platforms import all_platforms
+from resources.releases.pointers.fixed_addresses import addressed_versions
 from resources.releases.pointers.moves import all_locked
 from resources.releases.pruned import note_pruned, pruned_versions
 from resources.releases.published import PublishedRelease
@@ -195,7 +196,9 @@ def remove(plan: Removal, store: ReleaseStore, report: Report) -> None:
 
 
 def _served(store: ReleaseStore) -> Iterator[str | None]:
-    """Yield what some channel serves, to some of its players too, or did before."""
+    """Yield what some channel serves, to some of its players too, or did before, and
+    what its fixed addresses name: a kill may have left these ahead of the pointer."""
+    yield from addressed_versions(store)
     for pointer in store.pointers():
         yield from (pointer.version, pointer.previous)
         yield pointer.rollout and pointer.rollout.version

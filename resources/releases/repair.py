@@ -74,16 +74,19 @@ def repair(
     report: Report,
     *,
     dry_run: bool = False,
+    mended: list[str] | None = None,
 ) -> int:
     """Read all that a version has in a store, and send again what is damaged.
 
     Writes a line for each damaged object, and for each that can't be repaired; returns
     how many these are. Nothing is written, nor is the store locked, where nothing is
-    damaged or for a ``dry_run``.
+    damaged or for a ``dry_run``. ``mended`` gets the paths, beneath the platform's
+    folder, of what was sent, also where the rest of it fails.
     Raises InputError when the store doesn't have the version, StoreError when its
     manifest can't be made again, ConflictError when another publisher is at work.
     """
     report.line(f"Repairing {all_platforms()[platform]}...")
+    mended = [] if mended is None else mended
     try:
         release = open_published(store, platform, version)
     except DamagedManifestError as error:
@@ -94,6 +97,7 @@ def repair(
             return 0
         with store.lock():
             store.put_document(version, MANIFEST_NAME, lost)
+        mended.append(f"versions/{version}/{MANIFEST_NAME}")
         report.line(f"Repaired {MANIFEST_NAME} of {version}.")
         report.count(platform, "repaired", 1)
         release = open_published(store, platform, version)
@@ -109,7 +113,12 @@ def repair(
         outcomes = [_look(damage.entry, origin) for damage in damaged]
     else:
         with store.lock():
-            outcomes = list(_mend(version, damaged, store, origin))
+            outcomes = []
+            for outcome in _mend(version, damaged, store, origin):
+                outcomes.append(outcome)
+                if not outcome.reason:
+                    holder = outcome.entry.held_in or version
+                    mended.append(f"versions/{holder}/{outcome.entry.path}")
             for holder in {damage.entry.held_in or version for damage in damaged}:
                 store.settle(holder)
     return _tell(outcomes, report, platform, dry_run=dry_run)

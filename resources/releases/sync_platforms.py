@@ -6,11 +6,16 @@ of every platform. Only then do the pointers move, one after the other.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from resources.platforms import all_platforms
 from resources.releases.materialize import lacking_files, make_whole
 from resources.releases.plan import Plan
+from resources.releases.pointers.fixed_addresses import (
+    ready_addresses,
+    write_addresses,
+)
 from resources.releases.pointers.moves import (
     all_locked,
     moved_note,
@@ -38,48 +43,61 @@ def sync_platforms(
     report: Report,
     *,
     move_pointers: bool = True,
-    whole: bool = False,
+    whole: Collection[str] = (),
+    manifest_name: str | None = None,
 ) -> None:
     """Do what the plans say and write their lines.
 
     All stores are locked from the beginning to the end; those that serve the version
-    already are left alone, if they need not be made ``whole`` (see
-    ``materialize.py``). The caller has told the report to expect every plan's
-    ``work_files``.
+    already are left alone, unless they are among the platforms that are made ``whole``
+    (see ``materialize.py``). ``manifest_name`` is RESOURCE_MANIFEST. The caller has
+    told the report to expect every plan's ``work_files``.
     Raises ConflictError when another publisher is at work or was first,
     DifferenceError when a source isn't what its manifest says.
     """
-    ours = [sync for sync in syncs if whole or not sync.plan.published]
-    with all_locked({sync.plan.platform: sync.store for sync in ours}):
+    ours = [
+        sync for sync in syncs if sync.plan.platform in whole or not sync.plan.published
+    ]
+    stores = {sync.plan.platform: sync.store for sync in ours}
+    with all_locked(stores):
         for sync in ours:
             sync.plan.require_unchanged(sync.store)
         sealed: dict[str, str | None] = {}
         for sync in syncs:
             if len(syncs) > 1:
                 report.line(f"Syncing {all_platforms()[sync.plan.platform]}...")
-            sealed[sync.plan.platform] = _sync_content(sync, report, whole=whole)
+            is_whole = sync.plan.platform in whole
+            sealed[sync.plan.platform] = _sync_content(sync, report, whole=is_whole)
             if not (move_pointers or sync.plan.published):
                 report.line(f"Stored {sync.plan.version}; it is not published yet.")
-        if move_pointers:
-            for sync in syncs:
+        if move_pointers and stores:
+            version = ours[0].plan.version
+            addresses = ready_addresses(version, stores, report, manifest_name)
+            for sync in ours:
+                name = sync.plan.platform
                 if sync.plan.published:
+                    write_addresses(name, addresses.get(name), sync.store, report)
                     continue
                 if len(syncs) > 1:
-                    report.line(f"Publishing {all_platforms()[sync.plan.platform]}...")
+                    report.line(f"Publishing {all_platforms()[name]}...")
+                write_addresses(name, addresses.get(name), sync.store, report)
                 _move_pointer(sync.plan, sealed[sync.plan.platform], sync.store, report)
 
 
-def dry_run(syncs: list[PlatformSync], report: Report, *, whole: bool) -> None:
+def dry_run(
+    syncs: list[PlatformSync], report: Report, *, whole: Collection[str]
+) -> None:
     """Write what ``sync_platforms`` would do, and change nothing."""
     for sync in syncs:
         plan = sync.plan
         if len(syncs) > 1:
             report.line(f"Syncing {all_platforms()[plan.platform]}...")
-        lacking = lacking_files(*sync) if whole else 0
+        is_whole = plan.platform in whole
+        lacking = lacking_files(*sync) if is_whole else 0
         report.line(
             _published_already(plan, lacking) if plan.published else plan.line()
         )
-        if whole:
+        if is_whole:
             report.line(f"{counted(lacking, 'file')} to copy within the store.")
 
 

@@ -20,6 +20,8 @@ POINTER_FORMAT = "release-pointer/2"
 FIRST_FORMAT = "release-pointer/1"  # without channel, serial and rollout
 MAX_POINTER_BYTES = 4096
 CHANNEL = re.compile("[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
+# The folder of a channel holds its fixed addresses; these hold something else.
+NO_CHANNELS = ("versions", CHANNELS_FOLDER)
 PARTS = 10_000  # that the players of a channel are divided into
 PARTS_PER_PERCENT = PARTS // 100
 
@@ -130,8 +132,10 @@ def is_channel(text: str) -> bool:
 
     >>> is_channel("beta"), is_channel("Beta"), is_channel("qa-"), is_channel("../x")
     (True, False, False, False)
+    >>> is_channel("versions")
+    False
     """
-    return CHANNEL.fullmatch(text) is not None
+    return CHANNEL.fullmatch(text) is not None and text not in NO_CHANNELS
 
 
 def pointer_name(channel: str) -> str:

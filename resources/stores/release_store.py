@@ -7,6 +7,8 @@ says what is served. A version that holds ``versions/<v>/.pinned`` is never prun
 ``versions/.pruned/versions.json`` lists what was pruned in part, ``history.json`` the
 pointers of before (see ``history.py``). ``channels/<name>.json`` are the pointers of
 other channels than ``live``, ``channels/history/<name>.json`` those of before.
+``project.manifest`` and ``version.manifest``, those of other channels beneath
+``<name>/``, are the fixed addresses that Cocos' clients ask.
 """
 
 from __future__ import annotations
@@ -48,10 +50,17 @@ class Taken(NamedTuple):
 
 class ReleaseStore:
     """One platform's releases, and what one of its channels serves of them. Every
-    method raises StoreError or FullError."""
+    method raises StoreError or FullError.
 
-    def __init__(self, backend: Backend, channel: str = LIVE) -> None:
+    ``public_url`` is the address at which players find the platform's folder, without
+    a slash at its end; None where nobody said it.
+    """
+
+    def __init__(
+        self, backend: Backend, channel: str = LIVE, public_url: str | None = None
+    ) -> None:
         self._backend = backend
+        self.public_url = public_url
         self._unsealed: set[str] = set()  # seen to be so since the lock is held
         self.channel = channel
         is_live = channel == LIVE
@@ -63,7 +72,7 @@ class ReleaseStore:
 
     def on(self, channel: str) -> ReleaseStore:
         """Return the same releases on another channel; one lock is for both."""
-        return ReleaseStore(self._backend, channel)
+        return ReleaseStore(self._backend, channel, self.public_url)
 
     def channels(self) -> list[str]:
         """Return the channels that have a pointer, ``live`` first."""
@@ -288,6 +297,27 @@ class ReleaseStore:
                 f" {expected.version if expected else 'nothing'} as before:"
                 " another publisher was first"
             ) from None
+
+    # --- Fixed addresses --------------------------------------------------------------
+
+    def fixed_path(self, name: str) -> str:
+        """Return where a document lies that the channel's clients ask for by one
+        address, beneath the platform's folder."""
+        return name if self.channel == LIVE else f"{self.channel}/{name}"
+
+    def fixed_document(self, name: str) -> bytes | None:
+        """Return what lies at a fixed address, or None when there is nothing."""
+        found = self._backend.get(self.fixed_path(name))
+        return found and found[0]
+
+    def put_fixed_document(self, name: str, content: bytes) -> None:
+        """Write what lies at a fixed address, all or nothing. Needs the lock."""
+        self._backend.put_document(self.fixed_path(name), [content])
+
+    @property
+    def pointer_path(self) -> str:
+        """Return where the channel's pointer lies, beneath the platform's folder."""
+        return self._pointer_name
 
     def _decoded(self, content: bytes) -> Pointer:
         try:

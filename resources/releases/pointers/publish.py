@@ -8,6 +8,10 @@ from typing import NamedTuple
 from resources.errors import ConflictError, DifferenceError
 from resources.platforms import all_platforms
 from resources.releases.check import Problems, find_problems
+from resources.releases.pointers.fixed_addresses import (
+    ready_addresses,
+    write_addresses,
+)
 from resources.releases.pointers.moves import (
     all_locked,
     moved_note,
@@ -80,12 +84,15 @@ def serve(
     report: Report,
     checks: Checks,
     move: Move,
+    *,
+    to_all: bool = True,
 ) -> None:
     """Move the pointers of all ``stores`` by ``move``, or change nothing.
 
     First it is compared with what is served, see ``acceptance``, ``guard`` and
     ``budget``, and every file of every platform is looked for, by its size; then all
-    stores are locked; then the pointers move, one after the other. ``move`` gets the
+    stores are locked; then the pointers move, one after the other, and before each, if
+    all players get the version, its fixed addresses are written. ``move`` gets the
     platform, its store, what that serves, and the digest of the version's manifest.
     Raises InputError when a store doesn't have the version or it is refused,
     DifferenceError when files are missing, ConflictError when another publisher is at
@@ -99,11 +106,17 @@ def serve(
                     f"{store.name} was published to meanwhile: another publisher was"
                     " first"
                 )
+        addresses = (
+            ready_addresses(version, stores, report, checks.rules.manifest_name)
+            if to_all
+            else {}
+        )
         for name, store in stores.items():
             if len(stores) > 1:
                 report.line(f"Publishing {all_platforms()[name]}...")
             manifest = open_published(store, name, version).manifest
             header = manifest.header
+            write_addresses(name, addresses.get(name), store, report)
             move(name, store, served[name], manifest.sha256)
             report.note(name, files=header.files, bytes=header.total_bytes)
 

@@ -1,8 +1,14 @@
-"""Serve an earlier version again: the pointers move, and nothing else does."""
+"""Serve an earlier version again: the pointers move, the fixed addresses with them,
+and no file does."""
 
 from __future__ import annotations
 
 from resources.errors import InputError
+from resources.platforms import all_platforms
+from resources.releases.pointers.fixed_addresses import (
+    ready_addresses,
+    write_addresses,
+)
 from resources.releases.pointers.history import served_before
 from resources.releases.pointers.moves import (
     all_locked,
@@ -18,11 +24,24 @@ from resources.stores.pointer import Pointer
 from resources.stores.release_store import ReleaseStore
 from resources.versions import listed, natural_key
 
+STAYING = (
+    "Cocos clients on {platform} that have {newer} stay with it, because they take a"
+    " higher version only. To take it from them, publish the files of {version} under a"
+    " higher version."
+)
 
-def roll_back(version: str, stores: dict[str, ReleaseStore], report: Report) -> None:
+
+def roll_back(
+    version: str,
+    stores: dict[str, ReleaseStore],
+    report: Report,
+    *,
+    manifest_name: str | None = None,
+) -> None:
     """Serve ``version`` again on every platform of ``stores``, or change nothing.
 
-    Every file of every platform is looked for first, by its size.
+    Every file of every platform is looked for first, by its size. ``manifest_name`` is
+    RESOURCE_MANIFEST.
     Raises InputError when a store doesn't have the version, or it isn't one that was
     served before; DifferenceError when files are missing, ConflictError when another
     publisher is at work.
@@ -37,8 +56,10 @@ def roll_back(version: str, stores: dict[str, ReleaseStore], report: Report) -> 
         for name, store in stores.items():
             wanted = Pointer(version, digests[name])
             _require_served_before(name, wanted, served[name], store)
+        addresses = ready_addresses(version, stores, report, manifest_name)
         for name, store in stores.items():
             before = served[name]
+            write_addresses(name, addresses.get(name), store, report)
             rollout = before and before.rollout
             if before is None or (before.version == version and not rollout):
                 report.note(name, **served_note(version, store))
@@ -53,6 +74,14 @@ def roll_back(version: str, stores: dict[str, ReleaseStore], report: Report) -> 
                 report.line(halted_line(name, rollout, version))
             if before.version != version:
                 report.line(f"Rolled back {name}: {before.version} -> {version}")
+                if name in addresses:
+                    report.warning(
+                        STAYING.format(
+                            platform=all_platforms()[name],
+                            newer=before.version,
+                            version=version,
+                        )
+                    )
 
 
 def _require_served_before(

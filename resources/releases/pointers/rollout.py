@@ -71,7 +71,7 @@ def roll_out(
             f" {all_platforms()[platform]}{was}; the others get {before.version}."
         )
 
-    serve(version, stores, report, checks, move)
+    serve(version, stores, report, checks, move, to_all=parts == PARTS)
 
 
 def halt(version: str, stores: dict[str, ReleaseStore], report: Report) -> None:

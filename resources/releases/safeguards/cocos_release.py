@@ -97,8 +97,7 @@ def require_usable(release: GameRelease, stated: Stated) -> None:
             " take nothing else for an update"
         )
     wanted = stated.version_name
-    names = [name for name in (wanted, VERSION_NAME) if name is not None]
-    for name in names:
+    for name in _version_names(stated):
         file = _open(release, name)
         if file is None:
             continue
@@ -114,6 +113,27 @@ def require_usable(release: GameRelease, stated: Stated) -> None:
         raise ManifestError(
             f"{project} sends clients to {wanted}, which is missing in the release"
         )
+
+
+def texts_of(release: GameRelease, stated: Stated) -> tuple[str, str | None]:
+    """Return what stands in a release's project.manifest and in its version.manifest,
+    None where it has none of its own. ``require_usable`` has proved both."""
+    project = _text(release, stated.name)
+    if project is None:
+        raise ManifestError(f"{_called(stated.name, release)} is missing")
+    found = (_text(release, name) for name in _version_names(stated))
+    return project, next((text for text in found if text is not None), None)
+
+
+def _version_names(stated: Stated) -> list[str]:
+    """Return the names that a release's version.manifest may have, likeliest first."""
+    names = (stated.version_name, VERSION_NAME)
+    return [name for name in dict.fromkeys(names) if name is not None]
+
+
+def _text(release: GameRelease, name: str) -> str | None:
+    file = _open(release, name)
+    return None if file is None else file.read(0, file.size).decode()
 
 
 def _open(release: GameRelease, name: str) -> LineFile | None:

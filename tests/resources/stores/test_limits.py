@@ -2,9 +2,12 @@
 
 import pytest
 
+from resources.errors import InputError
+from resources.releases.materialize import lacking_published, make_published_whole
+from resources.releases.published import open_published
 from resources.stores.bucket import store as object_store
 from tests.resources.conftest import OLD_FILES
-from tests.resources.stores.test_stores import objects, publish_old, sync
+from tests.resources.stores.test_stores import SYNC, objects, publish_old, sync
 
 IOS = ("--platform", "ios")
 
@@ -70,3 +73,22 @@ def test_a_copy_larger_than_the_server_makes_is_refused(game_on_moto, monkeypatc
     store = publish_old(game_on_moto).open_store()
     assert "a server copies at most 10" in store.reason_against_copy("v9", "a", 11)
     assert store.reason_against("v9", "a", 11) is None
+
+
+def test_a_version_in_the_store_with_such_a_file_is_not_made_whole_by_half(
+    game_on_moto, monkeypatch
+):
+    game = publish_old(game_on_moto)
+    game.lines(*SYNC, "--no-pointer")
+    store = game.open_store()
+    before = objects(game)
+    monkeypatch.setattr(object_store, "MAX_COPIED_BYTES", 10)
+    release = open_published(store, "ios", "v885")
+    assert lacking_published(release, store) == 2
+    with store.lock(), pytest.raises(InputError, match="v885 can't be copied in s3:"):
+        make_published_whole(release, store)
+    assert objects(game) == before
+    monkeypatch.setattr(object_store, "MAX_COPIED_BYTES", 13)
+    with store.lock():
+        assert make_published_whole(release, store) == 2
+    assert lacking_published(release, store) == 0
