@@ -33,6 +33,7 @@ def sync(
     from resources.releases.safeguards.budget import require_affordable
     from resources.releases.safeguards.guard import require_similar
     from resources.releases.safeguards.left_behind import require_nothing_left
+    from resources.releases.safeguards.trust import require_replaceable
     from resources.releases.sync_platforms import PlatformSync, dry_run, sync_platforms
 
     stores = [
@@ -47,6 +48,7 @@ def sync(
     for plan, release, store in zip(plans, releases, stores, strict=True):
         if not options.no_pointer:
             require_no_other_rollout(plan.platform, plan.version, plan.pointer)
+            require_replaceable(plan.platform, plan.pointer, store)
         require_acceptable(release, store, plan.pointer, rules)
         require_similar(
             release.manifest, store, options.guard, plan, rules.manifest_name

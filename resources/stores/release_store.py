@@ -25,6 +25,7 @@ from resources.errors import (
 )
 from resources.manifests.format import Entry
 from resources.manifests.paths import MANIFEST_NAME
+from resources.signing.policy import UNSIGNED, Signing
 from resources.stores.backend import Backend, Copy, LostRaceError, SmallFile
 from resources.stores.pointer import (
     CHANNELS_FOLDER,
@@ -39,10 +40,15 @@ from resources.versions import is_version, natural_key
 
 class ReleaseStore:
     """One platform's releases, and what one of its channels serves of them. Every
-    method raises StoreError or FullError."""
+    method raises StoreError or FullError.
 
-    def __init__(self, backend: Backend, channel: str = LIVE) -> None:
+    ``signing`` is how its pointers are signed by whoever moves them."""
+
+    def __init__(
+        self, backend: Backend, channel: str = LIVE, signing: Signing = UNSIGNED
+    ) -> None:
         self._backend = backend
+        self.signing = signing
         self._unsealed: set[str] = set()  # seen to be so since the lock is held
         self.channel = channel
         is_live = channel == LIVE
@@ -54,7 +60,7 @@ class ReleaseStore:
 
     def on(self, channel: str) -> ReleaseStore:
         """Return the same releases on another channel; one lock is for both."""
-        return ReleaseStore(self._backend, channel)
+        return ReleaseStore(self._backend, channel, self.signing)
 
     def channels(self) -> list[str]:
         """Return the channels that have a pointer, ``live`` first."""
@@ -232,8 +238,14 @@ class ReleaseStore:
 
     def pointer(self) -> Pointer | None:
         """Return the channel's pointer, or None when nothing was published."""
+        content = self.pointer_content()
+        return None if content is None else self._decoded(content)
+
+    def pointer_content(self) -> bytes | None:
+        """Return the bytes of the channel's pointer, whatever they are; None when
+        nothing was published."""
         found = self._backend.get(self._pointer_name, MAX_POINTER_BYTES)
-        return None if found is None else self._decoded(found[0])
+        return found and found[0]
 
     def history(self) -> bytes | None:
         """Return the list of earlier pointers, or None when there is none."""

@@ -13,6 +13,7 @@ from resources.releases.pointers.moves import (
 )
 from resources.releases.pointers.publish import require_complete
 from resources.releases.published import open_published
+from resources.releases.safeguards.trust import require_replaceable
 from resources.report import Report
 from resources.stores.pointer import Pointer
 from resources.stores.release_store import ReleaseStore
@@ -34,6 +35,7 @@ def roll_back(version: str, stores: dict[str, ReleaseStore], report: Report) -> 
             for name, store in stores.items()
         }
         for name, store in stores.items():
+            require_replaceable(name, served[name], store)
             wanted = Pointer(version, digests[name])
             _require_served_before(name, wanted, served[name], store)
         for name, store in stores.items():

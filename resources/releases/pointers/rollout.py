@@ -13,14 +13,17 @@ from resources.platforms import all_platforms
 from resources.releases.pointers.moves import (
     all_locked,
     halted_line,
+    is_to_renew,
     moved_note,
     now,
     point_some_to,
     point_to,
     published_line,
+    renewed_line,
     served_note,
 )
 from resources.releases.pointers.publish import Checks, serve
+from resources.releases.safeguards.trust import require_replaceable
 from resources.report import Report
 from resources.stores.pointer import PARTS, Pointer, Rollout
 from resources.stores.release_store import ReleaseStore
@@ -51,6 +54,10 @@ def roll_out(
         assert before is not None  # noqa: S101 (it is what was looked at above)
         rollout = _next_rollout(version, digest, before, parts)
         has_share = rollout is not None and before.rollout == rollout
+        if rollout is not None and has_share and is_to_renew(before, store):
+            point_some_to(platform, rollout, store, before)
+            report.line(renewed_line(platform, store))
+            return
         if before.version == version or has_share:
             share = rollout.percent if rollout else 100
             report.line(
@@ -82,6 +89,8 @@ def halt(version: str, stores: dict[str, ReleaseStore], report: Report) -> None:
     publisher is at work.
     """
     with all_locked(stores) as served:
+        for platform, store in stores.items():
+            require_replaceable(platform, served[platform], store)
         halted = 0
         for platform, store in stores.items():
             before = served[platform]
