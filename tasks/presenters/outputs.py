@@ -33,6 +33,7 @@ LABELS = {
     "channel": gettext_noop("channel"),
     "onChannel": gettext_noop("now on the channel"),
     "rollout": gettext_noop("rolled out"),
+    "signedBy": gettext_noop("signed by"),
     "objectsRemoved": gettext_noop("removed objects"),
     "bytesRemoved": gettext_noop("space freed"),
     "uploadsRemoved": gettext_noop("removed uploads"),
