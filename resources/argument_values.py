@@ -80,6 +80,12 @@ def at_least_one(text: str) -> int:
     return int(text[:9])
 
 
+def count(text: str) -> int:
+    if not re.fullmatch("[0-9]{1,15}", text):
+        raise argparse.ArgumentTypeError(f'"{text}" is not a whole number from 0 on')
+    return int(text)
+
+
 def descriptor(text: str) -> int:
     if not re.fullmatch("[0-9]{1,4}", text):
         raise argparse.ArgumentTypeError(f'"{text}" is not the number of a descriptor')

@@ -22,6 +22,7 @@ from resources.defaults import GUARD_OFF, GUARD_PERCENT, KEPT_VERSIONS
 from resources.errors import InputError
 from resources.platforms import all_platforms
 from resources.public_arguments import add_public_options
+from resources.signing_arguments import add_keygen, add_signing, add_verify
 from resources.stores.pointer import LIVE
 
 YES_OR_NO = ("yes", "no")
@@ -146,6 +147,20 @@ def make_parser() -> argparse.ArgumentParser:
             default=LIVE,
             help=f"which players get it: those of this channel ({LIVE})",
         )
+    for command in (*serving, rolling_back):
+        add_signing(command)
+    verifying = commands.add_parser(
+        "verify", help="prove what is served by its signature", allow_abbrev=False
+    )
+    add_verify(verifying)
+    _add_allow_empty(verifying)
+    _add_platform(verifying)
+    _add_places(verifying)
+    making = commands.add_parser(
+        "keygen", help="make a pair of keys for signatures", allow_abbrev=False
+    )
+    add_keygen(making)
+    _add_output(making)
     _add_prune(commands)
     _add_manifest(commands)
     _add_places(commands.add_parser("demo", help="make the demo releases"))

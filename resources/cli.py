@@ -18,6 +18,9 @@ verify-public
          wrong with what came
 manifest write manifest.jsonl for a folder, or from another program's manifest
 repair   send again what is damaged of a version that lies in the store
+verify   prove what is served by keys that are trusted: signature, manifest, and every
+         byte; VERSION may be left out
+keygen   make a pair of keys for signatures, in the file that is named
 rollback serve again what was served before: no file is sent, and the pointers move,
          all or none
 prune    remove old versions from the store, of all platforms when none is named; the
@@ -58,8 +61,9 @@ from resources.settings import Settings, read_name_rule, read_settings
 from resources.stores.bucket.location import ObjectLocation
 
 if TYPE_CHECKING:
-    pass
+    from resources.signing.policy import Signing
 
+MOVES_POINTERS = ("sync", "publish", "promote", "rollout", "rollback", "demo")
 BROKEN_PIPE = 141  # what a program killed by SIGPIPE ends with
 
 
@@ -125,8 +129,14 @@ def _run(options: argparse.Namespace, report: Report) -> int:
         rules = read_headers(os.environ.get("RESOURCE_HEADERS"))
         print(nginx_rules(rules), end="", flush=True)
         return 0
+    if options.command == "keygen":
+        from resources.commands.keygen import keygen
+
+        return keygen(options, report)
     store = options.store if isinstance(options.store, str) else None
     settings = read_settings(os.environ, source=options.source, store=store)
+    if options.command in MOVES_POINTERS and not vars(options).get("no_pointer"):
+        settings = settings._replace(signing=_signing(options))
     if options.command == "demo":
         from resources.demo import make_demo
 
@@ -138,6 +148,10 @@ def _run(options: argparse.Namespace, report: Report) -> int:
         from resources.commands.check import check
 
         return check(options, settings, platforms, report)
+    if options.command == "verify":
+        from resources.commands.verify import verify
+
+        return verify(options, settings, platforms, report)
     if options.command == "changes":
         from resources.commands.changes import changes
 
@@ -170,6 +184,19 @@ def _run(options: argparse.Namespace, report: Report) -> int:
 
     run = reuse if options.command == "reuse" else sync
     return run(options, settings, releases, report)
+
+
+def _signing(options: argparse.Namespace) -> Signing:
+    """Read how pointers are signed, the key included, before anything else is done."""
+    from resources.signing.policy import read_signing
+
+    given = vars(options)
+    return read_signing(
+        os.environ,
+        expires=given.get("expires"),
+        allow_unsigned=bool(given.get("allow_unsigned")),
+        allow_untrusted=bool(given.get("allow_untrusted")),
+    )
 
 
 def _manifest(options: argparse.Namespace, report: Report) -> int:

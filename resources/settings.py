@@ -15,6 +15,7 @@ from resources.stores.headers import Headers, read_headers
 from resources.stores.pointer import LIVE
 
 if TYPE_CHECKING:
+    from resources.signing.policy import Signing
     from resources.stores.release_store import ReleaseStore
 
 
@@ -26,6 +27,7 @@ class Settings(NamedTuple):
     stores: Mapping[str, Path | ObjectLocation]
     headers: Headers
     public_urls: Mapping[str, str | None]
+    signing: Signing | None = None  # of pointers; set by what moves them
 
     def public_url(self, platform: str) -> str:
         """Return the address of what lies under a platform in its store, without a
@@ -43,19 +45,21 @@ class Settings(NamedTuple):
     ) -> ReleaseStore:
         """Return the store of a platform; nothing is made or opened yet."""
         # Slow to import, and a check of the source needs none of it.
+        from resources.signing.policy import UNSIGNED
         from resources.stores.release_store import ReleaseStore
 
+        signing = self.signing or UNSIGNED
         place = self.stores[platform]
         public_url = self.public_urls[platform] and self.public_url(platform)
         if isinstance(place, ObjectLocation):
             from resources.stores.bucket.store import BucketPrefix
 
             bucket = BucketPrefix(place.beneath(platform), self.headers)
-            return ReleaseStore(bucket, channel, public_url)
+            return ReleaseStore(bucket, channel, public_url, signing)
         from resources.stores.directory import Directory
 
         folder = Directory(place / platform, durable=durable)
-        return ReleaseStore(folder, channel, public_url)
+        return ReleaseStore(folder, channel, public_url, signing)
 
 
 def read_settings(

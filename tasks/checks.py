@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, register
 
-from resources.releases.current import problem_of_platforms
+from resources.releases.current import problem_of_platforms, problem_of_trusted_keys
 from tasks.catalog.loader import catalog
 from tasks.catalog.toml_tables import CatalogError
 
@@ -29,6 +29,13 @@ def task_types_can_be_read(**_: Any) -> list[Error]:
 def platforms_can_be_read(**_: Any) -> list[Error]:
     problem = problem_of_platforms()
     return [Error(problem, id="tasks.E002")] if problem else []
+
+
+@register(OURS)
+def trusted_keys_can_be_read(**_: Any) -> list[CheckMessage]:
+    """Return a warning where nothing that is signed could be shown as signed."""
+    problem = problem_of_trusted_keys(os.environ)
+    return [checks.Warning(problem, id="tasks.W003")] if problem else []
 
 
 @register(OURS)

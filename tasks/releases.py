@@ -132,7 +132,7 @@ def _release(
         "manifestSha256": pointer.manifest_sha256 if pointer else None,
         "serial": (pointer.serial or None) if pointer else None,
         "rollout": rollout and rollout_json(rollout),
-        "signedBy": None,
+        "signedBy": served.signers.get(channel) if served else None,
         "files": totals.files if totals else None,
         "size": totals.total_bytes if totals else None,
     }

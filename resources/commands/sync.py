@@ -38,6 +38,7 @@ def sync(
     from resources.releases.safeguards.budget import require_affordable
     from resources.releases.safeguards.guard import require_similar
     from resources.releases.safeguards.left_behind import require_nothing_left
+    from resources.releases.safeguards.trust import require_replaceable
     from resources.releases.sync_platforms import PlatformSync, dry_run, sync_platforms
 
     stores = [
@@ -59,6 +60,7 @@ def sync(
         if not options.no_pointer:
             require_no_other_rollout(plan.platform, plan.version, plan.pointer)
             require_none_asks(release, store, rules.manifest_name)
+            require_replaceable(plan.platform, plan.pointer, store)
         require_acceptable(release, store, plan.pointer, rules)
         require_similar(
             release.manifest, store, options.guard, plan, rules.manifest_name

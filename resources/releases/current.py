@@ -16,6 +16,7 @@ from resources.manifests.header import HEADER_BYTES
 from resources.manifests.totals import UNKNOWN, Totals, totals_of_own
 from resources.platforms import all_platforms
 from resources.settings import read_settings
+from resources.signing.policy import Signing, read_trusted
 from resources.stores.pointer import LIVE, Pointer, Rollout
 from resources.versions import is_version
 
@@ -30,6 +31,7 @@ __all__ = [
     "all_platforms",
     "is_version",
     "problem_of_platforms",
+    "problem_of_trusted_keys",
     "read_served",
 ]
 
@@ -43,13 +45,15 @@ class Served(NamedTuple):
     says why it can't be told. The problem is for a log: it may name folders.
 
     ``others`` are the pointers of its other channels by name; ``totals`` what the
-    manifests of all these say, by version.
+    manifests of all these say, by version; ``signers`` the ids of the keys that signed
+    them, by channel, as far as these are in RESOURCE_TRUSTED_KEYS and prove it.
     """
 
     pointer: Pointer | None
     problem: str | None
     others: Sequence[Pointer] = ()
     totals: Mapping[str, Totals] = MappingProxyType({})
+    signers: Mapping[str, str] = MappingProxyType({})
 
     def on(self, channel: str) -> Pointer | None:
         """Return a channel's pointer; None where it serves nothing."""
@@ -67,6 +71,15 @@ def problem_of_platforms() -> str:
     return ""
 
 
+def problem_of_trusted_keys(environment: Mapping[str, str]) -> str:
+    """Return what is wrong with ``RESOURCE_TRUSTED_KEYS``; "" where nothing is."""
+    try:
+        read_trusted(environment)
+    except EngineError as error:
+        return str(error)
+    return ""
+
+
 def read_served(platform: str, environment: Mapping[str, str]) -> Served:
     """Read the pointers of a platform's store, which the environment names.
 
@@ -77,9 +90,23 @@ def read_served(platform: str, environment: Mapping[str, str]) -> Served:
         found = store.pointers()
         live = next((each for each in found if each.channel == LIVE), None)
         others = [each for each in found if each.channel != LIVE]
-        return Served(live, None, others, _totals(store, found))
+        signers = _signers(found, environment)
+        return Served(live, None, others, _totals(store, found), signers)
     except EngineError as error:
         return Served(None, str(error))
+
+
+def _signers(
+    pointers: Sequence[Pointer], environment: Mapping[str, str]
+) -> dict[str, str]:
+    """Return by channel who signed its pointer, as ``Served`` has it. Keys that can't
+    be read prove nothing: see ``problem_of_trusted_keys``."""
+    signed = [each for each in pointers if each.signature is not None]
+    if not signed or problem_of_trusted_keys(environment):
+        return {}
+    signing = Signing(trusted=read_trusted(environment))
+    found = {each.channel: signing.signer_of(each.values()) for each in signed}
+    return {channel: key for channel, key in found.items() if key is not None}
 
 
 def _totals(store: ReleaseStore, pointers: Sequence[Pointer]) -> dict[str, Totals]:

@@ -32,6 +32,7 @@ from resources.releases.safeguards.acceptance import (
 )
 from resources.releases.safeguards.budget import require_affordable
 from resources.releases.safeguards.guard import require_similar
+from resources.releases.safeguards.trust import require_replaceable
 from resources.releases.sync import bring_in
 from resources.report import Report
 from resources.stores.release_store import ReleaseStore, Taken
@@ -139,6 +140,7 @@ def require_allowed(transfers: Sequence[Transfer], checks: Checks) -> None:
     rules = checks.rules
     for plan, release, store in transfers:
         require_no_other_rollout(plan.platform, plan.version, plan.pointer)
+        require_replaceable(plan.platform, plan.pointer, store)
         require_acceptable(release, store, plan.pointer, rules)
         require_similar(
             release.manifest, store, checks.guard_percent, plan, rules.manifest_name

@@ -22,6 +22,7 @@ MAX_POINTER_BYTES = 4096
 CHANNEL = re.compile("[a-z0-9](?:[a-z0-9-]{0,30}[a-z0-9])?")
 # The folder of a channel holds its fixed addresses; these hold something else.
 NO_CHANNELS = ("versions", CHANNELS_FOLDER)
+MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
 PARTS = 10_000  # that the players of a channel are divided into
 PARTS_PER_PERCENT = PARTS // 100
 
@@ -57,6 +58,14 @@ class Rollout(NamedTuple):
         }
 
 
+class Signature(NamedTuple):
+    """Whose word a pointer is: the id of a key, and 64 bytes as hex digits. What they
+    prove is the matter of ``resources/signing``."""
+
+    key: str
+    ed25519: str
+
+
 class Pointer(NamedTuple):
     """The content of a pointer: the version served, and the digest that its manifest
     ends with, as 64 hex digits.
@@ -65,6 +74,7 @@ class Pointer(NamedTuple):
     ISO 8601 with milliseconds), ``task_id`` the service's task that changed it. Each
     is None where nobody wrote it down. ``serial`` grows with each move, so that a
     reader knows an old pointer from the present one; 0 where nobody counted.
+    ``expires`` is from when on (UTC, ISO 8601) readers don't follow it any more.
     """
 
     version: str
@@ -76,10 +86,16 @@ class Pointer(NamedTuple):
     channel: str = LIVE
     serial: int = 0
     rollout: Rollout | None = None
+    expires: str | None = None
+    signature: Signature | None = None
 
     def encode(self) -> bytes:
         """Return the file's content."""
-        values = {
+        return (json.dumps(self.values(), indent=2) + "\n").encode()
+
+    def values(self) -> dict[str, Any]:
+        """Return what the file says, by name."""
+        return {
             "format": POINTER_FORMAT,
             "platform": self.platform,
             "channel": self.channel,
@@ -92,10 +108,9 @@ class Pointer(NamedTuple):
             "publishedAt": self.published_at,
             "taskId": self.task_id,
             "rollout": self.rollout and self.rollout.values(),
-            "expires": None,
-            "signature": None,
+            "expires": self.expires,
+            "signature": self.signature and self.signature._asdict(),
         }
-        return (json.dumps(values, indent=2) + "\n").encode()
 
     @classmethod
     def decode(cls, content: bytes) -> Pointer:
@@ -122,6 +137,8 @@ class Pointer(NamedTuple):
                 LIVE if first else _channel(values),
                 0 if first else _count(values, "serial"),
                 None if first else _rollout(values.get("rollout")),
+                None if first else _moment_or_none(values, "expires"),
+                None if first else _signature(values.get("signature")),
             )
         except (KeyError, TypeError, AttributeError, RecursionError):
             raise ValueError("no pointer") from None
@@ -154,6 +171,12 @@ def _rollout(values: Mapping[str, Any] | None) -> Rollout | None:
     return Rollout(_version(values), digest, parts, salt, since)
 
 
+def _signature(values: Mapping[str, Any] | None) -> Signature | None:
+    if values is None:
+        return None
+    return Signature(_text(values, "key"), _text(values, "ed25519"))
+
+
 def _version(values: Mapping[str, Any]) -> str:
     version = _text(values, "version")
     if not is_version(version):
@@ -177,6 +200,14 @@ def _text(values: Mapping[str, Any], name: str) -> str:
 
 def _text_or_none(values: Mapping[str, Any], name: str) -> str | None:
     return None if values.get(name) is None else _text(values, name)
+
+
+def _moment_or_none(values: Mapping[str, Any], name: str) -> str | None:
+    """Return a time in the one form in which times can be compared as texts."""
+    text = _text_or_none(values, name)
+    if text is not None and not MOMENT.fullmatch(text):
+        raise ValueError(f"{name} is no time")
+    return text
 
 
 def _count(values: Mapping[str, Any], name: str) -> int:

@@ -27,6 +27,7 @@ from resources.errors import (
 )
 from resources.manifests.format import Entry
 from resources.manifests.paths import MANIFEST_NAME
+from resources.signing.policy import UNSIGNED, Signing
 from resources.stores.backend import Backend, Copy, LostRaceError, SmallFile
 from resources.stores.pointer import (
     CHANNELS_FOLDER,
@@ -53,14 +54,20 @@ class ReleaseStore:
     method raises StoreError or FullError.
 
     ``public_url`` is the address at which players find the platform's folder, without
-    a slash at its end; None where nobody said it.
+    a slash at its end; None where nobody said it. ``signing`` is how its pointers are
+    signed by whoever moves them.
     """
 
     def __init__(
-        self, backend: Backend, channel: str = LIVE, public_url: str | None = None
+        self,
+        backend: Backend,
+        channel: str = LIVE,
+        public_url: str | None = None,
+        signing: Signing = UNSIGNED,
     ) -> None:
         self._backend = backend
         self.public_url = public_url
+        self.signing = signing
         self._unsealed: set[str] = set()  # seen to be so since the lock is held
         self.channel = channel
         is_live = channel == LIVE
@@ -72,7 +79,7 @@ class ReleaseStore:
 
     def on(self, channel: str) -> ReleaseStore:
         """Return the same releases on another channel; one lock is for both."""
-        return ReleaseStore(self._backend, channel, self.public_url)
+        return ReleaseStore(self._backend, channel, self.public_url, self.signing)
 
     def channels(self) -> list[str]:
         """Return the channels that have a pointer, ``live`` first."""
@@ -267,8 +274,14 @@ class ReleaseStore:
 
     def pointer(self) -> Pointer | None:
         """Return the channel's pointer, or None when nothing was published."""
+        content = self.pointer_content()
+        return None if content is None else self._decoded(content)
+
+    def pointer_content(self) -> bytes | None:
+        """Return the bytes of the channel's pointer, whatever they are; None when
+        nothing was published."""
         found = self._backend.get(self._pointer_name, MAX_POINTER_BYTES)
-        return None if found is None else self._decoded(found[0])
+        return found and found[0]
 
     def history(self) -> bytes | None:
         """Return the list of earlier pointers, or None when there is none."""

@@ -142,7 +142,8 @@ class ReleaseSerializer(serializers.Serializer[Any]):
         allow_null=True, help_text="the version that some of the players get already"
     )
     signedBy = serializers.CharField(
-        allow_null=True, help_text="the key that signed the pointer"
+        allow_null=True,
+        help_text="the trusted key that signed the pointer; null: none did",
     )
     files = serializers.IntegerField(allow_null=True)
     size = serializers.IntegerField(allow_null=True, help_text="of them all, in bytes")

@@ -42,6 +42,7 @@ LABELS = {
     "moved": gettext_noop("moved files"),
     "removed": gettext_noop("removed files"),
     "playerBytes": gettext_noop("players download"),
+    "signedBy": gettext_noop("signed by"),
     "objectsRemoved": gettext_noop("removed objects"),
     "bytesRemoved": gettext_noop("space freed"),
     "uploadsRemoved": gettext_noop("removed uploads"),

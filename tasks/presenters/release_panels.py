@@ -42,6 +42,7 @@ class ReleasePanel:
     rows: list[SpanRow]  # the newest, or all
     ribbon: Ribbon
     versions: list[str]  # that can be compared, newest first
+    signed_by: str  # the id of a trusted key; "" where none signed what is live
     back: str  # a form that rolls back, filled in; "" where the reader may not
     now: datetime
 
@@ -103,6 +104,7 @@ def release_panels(actor: Actor, days: int, whole: str = "") -> list[ReleasePane
             ),
             ribbon_of(history, window, tasks, now),
             _with_served(there_are.get(history.platform, []), history),
+            signer_of_live(served[history.platform]),
             rollback_link(history.platform, history.goes_back_to, actor),
             now,
         )
@@ -123,6 +125,11 @@ def channel_lines(served: Served | None) -> list[ChannelLine]:
             line = ChannelLine(pointer.channel, rollout.version, rollout.percent)
             lines.append(line)
     return lines
+
+
+def signer_of_live(served: Served | None) -> str:
+    """Return the id of the trusted key that signed the live pointer; "" for none."""
+    return served.signers.get(LIVE, "") if served else ""
 
 
 def _versions(platforms: Iterable[str]) -> dict[str, list[str]]:

@@ -9,12 +9,17 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from resources.stores.pointer import Pointer, Rollout
+from resources.signing.keys import PrivateKey, PublicKey
+from resources.signing.signatures import UntrustedError, prove, sign
+from resources.stores.pointer import Pointer, Rollout, Signature
 
 TESTS = Path(__file__).parents[1]
 PLAYERS = TESTS.parent / "examples/players"
 VECTORS = PLAYERS / "pointer-vectors.json"
+# What a vector says where the signature itself is not to be believed.
+DOUBTS = {"not signed", "foreign key", "after it was signed", "damaged", "number"}
 TYPESCRIPT = TESTS / "node_modules/.bin/tsc"
 
 
@@ -36,16 +41,21 @@ def judge(said):
     assert len(said) == len(vectors())
     for vector, found in zip(vectors(), said, strict=True):
         if "error" in vector:
-            assert vector["error"] in found["error"], vector["name"]
-        else:
-            digest = {"v885": "a", "v886": "b"}[vector["version"]] * 64
-            assert found == {"version": vector["version"], "sha256": digest}, vector
+            assert vector["error"] in found.get("error", ""), (vector["name"], found)
+            continue
+        version = vector["version"]
+        assert found.pop("serial") == json.loads(vector["pointer"]).get("serial", 0)
+        if "files" in vector:
+            paths = [each["path"] for each in found.pop("files")]
+            assert paths == vector["files"], vector["name"]
+        digest = vector.get("sha256", {"v885": "a", "v886": "b"}[version] * 64)
+        assert found == {"version": version, "sha256": digest}, vector
 
 
-def said_by_node(reader):
+def said_by_node(reader, vectors=VECTORS):
     if not shutil.which("node"):
         pytest.skip("there is no node")
-    command = ["node", TESTS / "examples/players.mjs", reader, VECTORS]
+    command = ["node", TESTS / "examples/players.mjs", reader, vectors]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -54,10 +64,18 @@ def said_by_node(reader):
 def test_the_one_in_python_says_what_the_vectors_say(python_reader):
     said = []
     for vector in vectors():
-        given = (vector["pointer"], vector["player"], vector.get("lastSerial", 0))
+        asked = ("now", "trusted", "platform", "channel")
         try:
-            version, sha256 = python_reader.version_for(*given, vector.get("now"))
-            said.append({"version": version, "sha256": sha256})
+            found = python_reader.version_for(
+                vector["pointer"],
+                vector["player"],
+                vector.get("lastSerial", 0),
+                **{name: vector.get(name) for name in asked},
+            )._asdict()
+            if "manifest" in vector:
+                content = vector["manifest"].encode()
+                found["files"] = python_reader.files_of(content, found["sha256"])
+            said.append(found)
         except python_reader.PointerError as error:
             said.append({"error": str(error)})
     judge(said)
@@ -67,18 +85,71 @@ def test_the_one_for_browsers_says_what_the_vectors_say():
     judge(said_by_node(PLAYERS / "player-version.mjs"))
 
 
-def test_the_one_for_cocos_says_what_the_vectors_say(tmp_path):
+def compiled_for_cocos(folder):
     if not TYPESCRIPT.exists():
         pytest.skip("typescript is not installed: npm ci --prefix tests")
     # As strict as Cocos Creator 3 can be told to be.
     options = ["--strict", "--noUnusedLocals"]
     options += ["--target", "es2017", "--module", "es2020"]
     source = PLAYERS / "PlayerVersion.ts"
-    command = [TYPESCRIPT, *options, "--outDir", tmp_path, source]
+    command = [TYPESCRIPT, *options, "--outDir", folder, source]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
-    compiled = (tmp_path / "PlayerVersion.js").rename(tmp_path / "PlayerVersion.mjs")
-    judge(said_by_node(compiled))
+    return (folder / "PlayerVersion.js").rename(folder / "PlayerVersion.mjs")
+
+
+def test_the_one_for_cocos_says_what_the_vectors_say(tmp_path):
+    judge(said_by_node(compiled_for_cocos(tmp_path)))
+
+
+def test_the_engine_believes_the_signatures_that_they_believe():
+    judged = 0
+    for vector in vectors():
+        if "trusted" not in vector:
+            continue
+        keys = [PublicKey(bytes.fromhex(key)) for key in vector["trusted"]]
+        is_doubted = vector.get("error") in DOUBTS
+        judged += 1
+        try:
+            prove(json.loads(vector["pointer"]), keys)
+        except UntrustedError:
+            assert is_doubted, vector["name"]
+        else:
+            assert not is_doubted, vector["name"]
+    assert judged > 30
+
+
+def test_the_one_for_cocos_needs_somebody_to_verify(tmp_path):
+    compiled = compiled_for_cocos(tmp_path)
+    script = (
+        f"const {{ versionFor }} = await import({json.dumps(compiled.as_uri())});"
+        'versionFor(\'{"format": "release-pointer/2"}\', "p", {trusted: ["aa"]});'
+    )
+    command = ["node", "--input-type=module", "-e", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "trusted needs verify as well" in done.stderr
+
+
+@pytest.mark.parametrize("reader", ["python", "browsers"])
+def test_a_pointer_and_a_manifest_of_the_engine_s_are_proven(
+    reader, python_reader, tmp_path
+):
+    signer = PrivateKey(Ed25519PrivateKey.generate())
+    rollout = Rollout("v886", "b" * 64, 50, "5a", "2026-11-29T11:00:00.000Z")
+    pointer = Pointer("v885", "a" * 64, platform="ios", serial=3, rollout=rollout)
+    signature = Signature(**sign(pointer.values(), signer))
+    content = pointer._replace(signature=signature).encode().decode()
+    trusted = [signer.public.raw.hex()]
+    if reader == "python":
+        found = python_reader.version_for(content, "p", trusted=trusted)
+        assert found.version == "v885"
+        return
+    vector = {"pointer": content, "player": "p", "trusted": trusted}
+    path = tmp_path / "vectors.json"
+    path.write_text(json.dumps([vector]))
+    (found,) = said_by_node(PLAYERS / "player-version.mjs", path)
+    assert found["version"] == "v885"
 
 
 def test_what_the_engine_writes_is_what_they_read(python_reader):

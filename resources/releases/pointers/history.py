@@ -17,11 +17,14 @@ MAX_POINTERS = 1000  # the newest; about 250 bytes each, written at each move
 
 
 def note_replaced(pointer: Pointer, store: ReleaseStore) -> None:
-    """Add a pointer that is about to be replaced. Needs the lock."""
+    """Add a pointer that is about to be replaced, in place of one that it only renewed:
+    that served nothing else. Needs the lock."""
     pointers = read_history(store)
     if pointers is None:
         pointers = _guessed(pointer, store)
     if pointers[-1:] != [pointer]:  # else a move that was killed added it
+        if pointers and _is_renewed(pointers[-1], pointer):
+            del pointers[-1]
         pointers = [*pointers, pointer][-MAX_POINTERS:]
     values = {
         "format": FORMAT,
@@ -33,11 +36,14 @@ def note_replaced(pointer: Pointer, store: ReleaseStore) -> None:
 
 def next_serial(pointer: Pointer | None, store: ReleaseStore) -> int:
     """Return the number of the next move: above that of every pointer before, also of
-    one that was lost, or written when nobody counted."""
+    one that was lost or replaced by an old one, or written when nobody counted."""
     pointers = read_history(store) or []
+    highest = max((each.serial for each in pointers), default=0)
     if pointer is not None and pointers[-1:] != [pointer]:
         pointers = [*pointers, pointer]
-    return max([len(pointers), *(each.serial for each in pointers)]) + 1
+    is_lost = bool(pointers) and (pointer is None or pointer.serial < highest)
+    lost = highest + 1 if is_lost else 0  # which no list has: players may have seen it
+    return max([len(pointers), lost, *(each.serial for each in pointers)]) + 1
 
 
 def served_before(pointer: Pointer, store: ReleaseStore) -> list[Pointer]:
@@ -64,6 +70,15 @@ def read_history(store: ReleaseStore) -> list[Pointer] | None:
         ]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None  # a damaged list must not keep anybody from publishing
+
+
+def _is_renewed(old: Pointer, new: Pointer) -> bool:
+    """Return whether one pointer says what the other did, but for its end, number and
+    signature."""
+    renewed = old._replace(
+        serial=new.serial, expires=new.expires, signature=new.signature
+    )
+    return renewed == new and old.serial < new.serial
 
 
 def _guessed(pointer: Pointer, store: ReleaseStore) -> list[Pointer]:

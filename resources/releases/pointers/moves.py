@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 
+from resources.errors import InputError
+from resources.platforms import all_platforms
 from resources.releases.pointers.history import next_serial, note_replaced
-from resources.stores.pointer import LIVE, Pointer, Rollout
+from resources.stores.pointer import LIVE, Pointer, Rollout, Signature
 from resources.stores.release_store import ReleaseStore
 
 MAX_TASK_ID = 64  # characters; the service's are 36
@@ -37,10 +39,11 @@ def point_to(
     says so. Needs the lock.
 
     ``sha256`` is the digest that its manifest ends with. A version that is served
-    already stays so, since when and after which included. A rollout ends.
+    already stays so, since when and after which included. A rollout ends. Raises
+    InputError where the pointer can't be signed.
     """
     if expected is not None and expected[:2] == (version, sha256):
-        if expected.rollout is not None:
+        if expected.rollout is not None or is_to_renew(expected, store):
             return _move(platform, expected._replace(rollout=None), store, expected)
         return expected
     previous = expected.version if expected is not None else None
@@ -60,10 +63,37 @@ def point_some_to(
     return _move(platform, expected._replace(rollout=rollout), store, expected)
 
 
+def is_to_renew(pointer: Pointer, store: ReleaseStore) -> bool:
+    """Return whether a pointer that is served has to be written again though nothing
+    else is to be served: for another end, or another key."""
+    signing = store.signing
+    if signing.key is None or pointer.signature is None:
+        is_signed_so = signing.key is None
+    else:
+        is_signed_so = pointer.signature.key == signing.key.public.key_id
+    return not is_signed_so or signing.is_renewal or signing.lasts is not None
+
+
+def renewed_line(platform: str, store: ReleaseStore) -> str:
+    """Return what a pointer says that was written again."""
+    pointer = store.pointer()
+    assert pointer is not None  # noqa: S101 (it was written in this moment)
+    until = f"until {pointer.expires}" if pointer.expires else "without an end"
+    key = f", signed by {pointer.signature.key}" if pointer.signature else ""
+    return (
+        f"Renewed the pointer of {all_platforms()[platform]}: {pointer.version},"
+        f" {until}{key}."
+    )
+
+
 def now() -> str:
     """Return the time as pointers have it."""
-    moment = datetime.now(UTC).isoformat(timespec="milliseconds")
-    return moment.replace("+00:00", "Z")
+    return time_text(datetime.now(UTC))
+
+
+def time_text(moment: datetime) -> str:
+    """Return a moment as pointers have it: UTC, ISO 8601 with milliseconds."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def served_note(version: str, store: ReleaseStore) -> dict[str, str | None]:
@@ -100,9 +130,23 @@ def halted_line(platform: str, rollout: Rollout, version: str) -> str:
 def _move(
     platform: str, pointer: Pointer, store: ReleaseStore, expected: Pointer | None
 ) -> Pointer:
-    serial = next_serial(expected, store)
+    end = store.signing.end_of(datetime.now(UTC))
+    moved = pointer._replace(
+        platform=platform,
+        channel=store.channel,
+        serial=next_serial(expected, store),
+        expires=time_text(end) if end else None,
+        signature=None,
+    )
+    try:
+        signature = store.signing.signature(moved.values())
+    except ValueError as reason:  # a task's id, or the serial that was found there
+        raise InputError(
+            f"the pointer of {platform} can't be signed: it {reason}"
+        ) from None
     if expected is not None:
         note_replaced(expected, store)
-    moved = pointer._replace(platform=platform, channel=store.channel, serial=serial)
+    if signature is not None:
+        moved = moved._replace(signature=Signature(**signature))
     store.move_pointer(moved, expected)
     return moved

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from resources.errors import InputError
+from resources.errors import DifferenceError, InputError
 from resources.releases.pointers.publish import Checks, publish
+from resources.releases.published import open_published
+from resources.releases.safeguards.trust import require_vouched
 from resources.report import Report
+from resources.stores.pointer import Pointer
 from resources.stores.release_store import ReleaseStore
 
 
@@ -21,7 +24,8 @@ def promote(
     platform or none; ``version``, where it is given, is what that has to be.
 
     It is guarded as a publish is. Raises InputError where the channel serves nothing,
-    another version, or not the same one on all platforms; and as ``publish.serve``.
+    another version, or not the same one on all platforms; DifferenceError where the
+    store has another manifest by now; and as ``publish.serve``.
     """
     served = {}
     for platform, origin in origins.items():
@@ -36,6 +40,8 @@ def promote(
                 f"the channel {origin.channel} of {platform} serves {pointer.version},"
                 f" not {version}: what is promoted is what was tested there"
             )
+        require_vouched(platform, pointer, origin)
+        _require_as_tested(platform, pointer, origin)
         served[platform] = pointer.version
     if len(set(served.values())) > 1:
         each = ", ".join(f"{name} {served[name]}" for name in served)
@@ -44,3 +50,15 @@ def promote(
             " one after the other, by --platform"
         )
     publish(next(iter(served.values())), stores, report, checks)
+
+
+def _require_as_tested(platform: str, pointer: Pointer, origin: ReleaseStore) -> None:
+    """Raise DifferenceError where the manifest is not the one that the pointer names:
+    whoever has the keys of the store may have exchanged it."""
+    manifest = open_published(origin, platform, pointer.version).manifest
+    if manifest.sha256 != pointer.manifest_sha256:
+        raise DifferenceError(
+            f"the manifest of {pointer.version} of {platform} in {origin.name} has the"
+            f" digest {manifest.sha256}, but the pointer of {origin.channel} names"
+            f" {pointer.manifest_sha256}: it is not what was tested there"
+        )

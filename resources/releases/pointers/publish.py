@@ -14,9 +14,11 @@ from resources.releases.pointers.fixed_addresses import (
 )
 from resources.releases.pointers.moves import (
     all_locked,
+    is_to_renew,
     moved_note,
     point_to,
     published_line,
+    renewed_line,
     served_note,
 )
 from resources.releases.published import PublishedRelease, open_published
@@ -28,6 +30,7 @@ from resources.releases.safeguards.acceptance import (
 )
 from resources.releases.safeguards.budget import Budget, require_affordable
 from resources.releases.safeguards.guard import require_similar
+from resources.releases.safeguards.trust import require_replaceable
 from resources.report import Report
 from resources.stores.pointer import Pointer
 from resources.stores.release_store import ReleaseStore
@@ -54,7 +57,11 @@ def publish(
     ) -> None:
         if before is not None and before.version == version:
             report.note(platform, **served_note(version, store))
-            report.line(nothing_to_do(version))
+            if is_to_renew(before, store):
+                point_to(platform, version, digest, store, before)
+                report.line(renewed_line(platform, store))
+            else:
+                report.line(nothing_to_do(version))
             return
         moved = point_to(platform, version, digest, store, before)
         report.note(platform, **moved_note(version, before, store))
@@ -131,6 +138,7 @@ def require_servable(
     for name, store in stores.items():
         release = open_published(store, name, version)
         require_no_other_rollout(name, version, guarded_against[name])
+        require_replaceable(name, guarded_against[name], store)
         require_acceptable(release, store, guarded_against[name], rules)
         require_similar(
             release.manifest, store, checks.guard_percent, own_name=rules.manifest_name

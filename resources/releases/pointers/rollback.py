@@ -19,6 +19,7 @@ from resources.releases.pointers.moves import (
 )
 from resources.releases.pointers.publish import require_complete
 from resources.releases.published import open_published
+from resources.releases.safeguards.trust import require_replaceable
 from resources.report import Report
 from resources.stores.pointer import Pointer
 from resources.stores.release_store import ReleaseStore
@@ -54,6 +55,7 @@ def roll_back(
         }
         digests = {name: manifest.sha256 for name, manifest in manifests.items()}
         for name, store in stores.items():
+            require_replaceable(name, served[name], store)
             wanted = Pointer(version, digests[name])
             _require_served_before(name, wanted, served[name], store)
         addresses = ready_addresses(version, stores, report, manifest_name)

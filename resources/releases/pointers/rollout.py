@@ -13,14 +13,17 @@ from resources.platforms import all_platforms
 from resources.releases.pointers.moves import (
     all_locked,
     halted_line,
+    is_to_renew,
     moved_note,
     now,
     point_some_to,
     point_to,
     published_line,
+    renewed_line,
     served_note,
 )
 from resources.releases.pointers.publish import Checks, serve
+from resources.releases.safeguards.trust import require_replaceable
 from resources.report import Report
 from resources.stores.pointer import PARTS, Pointer, Rollout
 from resources.stores.release_store import ReleaseStore
@@ -49,6 +52,11 @@ def roll_out(
         platform: str, store: ReleaseStore, before: Pointer | None, digest: str
     ) -> None:
         rollout = _next_rollout(version, digest, before, parts)
+        is_share = before is not None and before.rollout == rollout
+        if before and rollout and is_share and is_to_renew(before, store):
+            point_some_to(platform, rollout, store, before)
+            report.line(renewed_line(platform, store))
+            return
         if share := _share(version, before, rollout):
             report.line(
                 f"Nothing to do: {share} % of the players on {platform} get {version}"
@@ -82,6 +90,8 @@ def halt(version: str, stores: dict[str, ReleaseStore], report: Report) -> None:
     publisher is at work.
     """
     with all_locked(stores) as served:
+        for platform, store in stores.items():
+            require_replaceable(platform, served[platform], store)
         halted = 0
         for platform, store in stores.items():
             before = served[platform]

@@ -10,6 +10,7 @@ import time
 import pytest
 from django.core.checks import run_checks
 
+from resources.signing.keys import make_key
 from tasks import patient_reader, releases
 from tests.tasks.api.answers import problem_of
 
@@ -207,6 +208,46 @@ def test_platforms_of_ones_own_are_shown_in_their_order(program, store, monkeypa
     found = entries(program)
     assert tuple(found) == ("wechat", "ios")
     assert found["wechat"]["version"] == "v7"
+
+
+def test_who_signed_is_said_where_a_trusted_key_proves_it(
+    program, store, tmp_path, monkeypatch
+):
+    keys = {name: make_key(tmp_path / name) for name in ("own", "other")}
+    key = str(tmp_path / "own")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "DATA_DIR": str(tmp_path),
+        "RESOURCE_SIGNING_KEY": key,
+    }
+    command = [sys.executable, "-m", "resources", "demo"]
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    # Nobody is trusted yet, whatever the pointer says.
+    assert entries(program)["ios"]["signedBy"] is None
+    monkeypatch.setenv("RESOURCE_TRUSTED_KEYS", f"{keys['other'].raw.hex()},{key}.pub")
+    path = store / "android/current.json"
+    path.write_text(path.read_text().replace('"v884"', '"v885"'))
+    releases.reader.cache_clear()
+    found = entries(program)
+    assert found["ios"]["signedBy"] == keys["own"].key_id
+    assert (found["android"]["version"], found["android"]["signedBy"]) == ("v885", None)
+    monkeypatch.setenv("RESOURCE_TRUSTED_KEYS", keys["other"].raw.hex())
+    releases.reader.cache_clear()
+    assert entries(program)["ios"]["signedBy"] is None
+
+
+def test_a_trusted_key_that_is_none_is_said_and_hides_no_release(
+    program, store, monkeypatch
+):
+    assert "tasks.W003" not in [error.id for error in run_checks()]
+    monkeypatch.setenv("RESOURCE_TRUSTED_KEYS", "/nowhere")
+    (warning,) = [error for error in run_checks() if error.id == "tasks.W003"]
+    assert warning.msg.startswith("RESOURCE_TRUSTED_KEYS: /nowhere can't be read")
+    signature = {"key": "21fe31dfa154a261", "ed25519": "0" * 128}
+    values = {"channel": "live", "serial": 1, "sha256": "a" * 64}
+    values |= {"format": "release-pointer/2", "signature": signature}
+    write_pointer(store, "ios", **values)
+    assert entries(program)["ios"]["version"] == "v885"
 
 
 def test_a_wrong_list_of_platforms_stops_the_start(monkeypatch):

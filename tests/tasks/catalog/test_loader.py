@@ -54,6 +54,7 @@ def test_the_built_in_types_are_those_promised():
         "full-sync",
         "check-store",
         "verify-public",
+        "verify",
         "repair",
         "publish",
         "promote",
@@ -64,7 +65,7 @@ def test_the_built_in_types_are_those_promised():
     ]
     asking = {"publish", "promote", "rollout", "halt-rollout", "rollback", "prune"}
     for name, kind in types.items():
-        given = {} if name == "prune" else {"version": "v885"}
+        given = {} if name in ("prune", "verify") else {"version": "v885"}
         assert kind.validated(given).items() >= given.items()
         assert kind.confirm == (name in asking)
         assert not kind.hidden

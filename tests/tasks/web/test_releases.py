@@ -12,11 +12,16 @@ from django.template.loader import render_to_string
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from resources.signing.keys import make_key, read_private_key
+from resources.signing.signatures import sign
+from resources.stores.pointer import Signature
 from tasks import changes
 from tasks.presenters import release_panels
+from tasks.releases import served_within
 from tests.factories import TaskFactory
 from tests.resources.conftest import NEW_FILES, OLD_FILES, Game
-from tests.tasks.served import served, write_pointers
+from tests.tasks.served import forget_readings, served, write_pointers
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
@@ -75,6 +80,24 @@ def test_a_panel_says_what_is_live_since_when_by_whom_and_what_was_before(
     text = section(staff.get("/releases"))
     assert "v885 live Since 1 h ago" in text
     assert "Published by Full sync v885 carol Previous v884" in text
+
+
+def test_who_signed_what_is_live_is_said_where_a_trusted_key_proves_it(
+    staff, store, tmp_path, monkeypatch
+):
+    key = make_key(tmp_path / "key")
+    pointer = served("v885", timezone.now() - HOUR)
+    signature = sign(pointer.values(), read_private_key(str(tmp_path / "key")))
+    pointer = pointer._replace(signature=Signature(**signature))
+    write_pointers(store, "ios", pointer)
+    monkeypatch.setenv("RESOURCE_TRUSTED_KEYS", f"{tmp_path}/key.pub")
+    # The page asks the store, and does not wait for it.
+    says = f"Signed by {key.key_id}"
+    wait_until(lambda: says in section(staff.get("/releases")), says)
+    monkeypatch.delenv("RESOURCE_TRUSTED_KEYS")
+    forget_readings()
+    served_within(10, ["ios"])
+    assert "Signed by" not in section(staff.get("/releases"))
 
 
 def test_the_moves_are_listed_newest_first_with_how_long_each_was_live(
