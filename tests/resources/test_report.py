@@ -136,6 +136,8 @@ def test_a_publish_and_a_rollout_tell_what_players_get(published_game):
     }
     some = {"rollout": "v885", "percent": 2.5, "served": "v884", "serial": 2, **size}
     assert told("rollout", "v885", "--percent", "2.5") == {"ios": some}
+    again = {"rollout": "v885", "percent": 2.5, **size}
+    assert told("rollout", "v885", "--percent", "2.5") == {"ios": again}
     halted = {"halted": "v885", "served": "v884", "serial": 3}
     assert told("rollout", "v885", "--halt") == {"ios": halted}
 

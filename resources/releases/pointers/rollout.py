@@ -58,6 +58,10 @@ def roll_out(
             report.line(renewed_line(platform, store))
             return
         if share := _share(version, before, rollout):
+            if share == 100:
+                report.note(platform, **served_note(version, store))
+            else:
+                report.note(platform, rollout=version, percent=share)
             report.line(
                 f"Nothing to do: {share} % of the players on {platform} get {version}"
                 " already."
