@@ -11,7 +11,7 @@ https://www.rfc-editor.org/rfc/rfc9112
 
 from __future__ import annotations
 
-import http.client
+import os
 import re
 import socket
 import ssl
@@ -86,16 +86,21 @@ class Client:
         """Return a new connection's socket, behind TLS if that is due. Raises
         NoAnswerError."""
         origin, proxy = self.origin, self._proxy
-        connection = self._connection(proxy or origin)
-        if proxy and origin.scheme == "https":
-            connection.set_tunnel(origin.host, origin.port)
+        opened: socket.socket | None = None
         try:
-            connection.connect()
-            connection.sock.settimeout(READ_SECONDS)
-            return connection.sock
-        except (OSError, http.client.HTTPException) as error:
-            connection.close()
+            if proxy is not None and origin.scheme == "https":
+                opened = _tunnel(proxy, origin)
+            else:
+                to = proxy or origin
+                opened = socket.create_connection((to.host, to.port), CONNECT_SECONDS)
+            if origin.scheme == "https":
+                opened = self._tls.wrap_socket(opened, server_hostname=origin.host)
+            opened.settimeout(READ_SECONDS)
+        except OSError as error:
+            if opened is not None:
+                opened.close()
             raise _no_connection(error, (proxy or origin).host) from None
+        return opened
 
     def request(self, target: str) -> bytes:
         """Return the request for what lies at a path of the origin."""
@@ -106,13 +111,6 @@ class Client:
             f"GET {target} HTTP/1.1\r\nHost: {self.origin.name}\r\n"
             "User-Agent: resource-sync\r\nAccept: */*\r\nAccept-Encoding: gzip\r\n\r\n"
         ).encode("ascii")
-
-    def _connection(self, to: Origin) -> http.client.HTTPConnection:
-        if self.origin.scheme == "http":
-            return http.client.HTTPConnection(to.host, to.port, CONNECT_SECONDS)
-        return http.client.HTTPSConnection(
-            to.host, to.port, timeout=CONNECT_SECONDS, context=self._tls
-        )
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
@@ -278,7 +276,21 @@ class _GoneError(NoAnswerError):
     """The connection ended before a byte of the answer came."""
 
 
-def _no_connection(error: Exception, host: str) -> NoAnswerError:
+def _tunnel(proxy: Origin, origin: Origin) -> socket.socket:
+    """Return a connection to an origin through a proxy. Raises OSError."""
+    import http.client  # slow to import, and seldom wanted
+
+    connection = http.client.HTTPConnection(proxy.host, proxy.port, CONNECT_SECONDS)
+    connection.set_tunnel(origin.host, origin.port)
+    try:
+        connection.connect()
+    except http.client.HTTPException as error:
+        connection.close()
+        raise OSError(f"the proxy {proxy.name} does not answer: {error}") from None
+    return connection.sock
+
+
+def _no_connection(error: OSError, host: str) -> NoAnswerError:
     if isinstance(error, ssl.SSLCertVerificationError):
         reason = f"the certificate is not valid: {error.verify_message}"
         return NoAnswerError(reason, is_passing=False)
@@ -289,8 +301,7 @@ def _no_connection(error: Exception, host: str) -> NoAnswerError:
         return NoAnswerError(f"the name {host} is not known", is_passing=is_passing)
     if isinstance(error, TimeoutError):
         return NoAnswerError(f"no connection within {CONNECT_SECONDS:.0f} s")
-    reason = getattr(error, "strerror", None) or str(error)
-    return NoAnswerError(f"no connection: {reason}")
+    return NoAnswerError(f"no connection: {error.strerror or error}")
 
 
 def _words(error: OSError) -> str:
@@ -299,7 +310,9 @@ def _words(error: OSError) -> str:
 
 def _proxy_for(origin: Origin) -> Origin | None:
     """Return the proxy that the environment names for an origin."""
-    from urllib import request
+    if not any(name.lower().endswith("_proxy") for name in os.environ):
+        return None
+    from urllib import request  # slow to import, and seldom wanted
 
     url = request.getproxies().get(origin.scheme)
     if not url or request.proxy_bypass(origin.host):

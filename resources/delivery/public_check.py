@@ -60,9 +60,10 @@ def check_public(
     """
     checks = [_Check(place, manifest_name) for place in places]
     try:
-        _wait_for_pointers(checks, report, wait_seconds)
+        end = time.monotonic() + wait_seconds
+        _wait_for_pointers(checks, report, end)
         for check in checks:
-            check.open(sample)
+            check.open(sample, end)
         report.expect(sum(check.count for check in checks))
         return [check.run(report) for check in checks]
     finally:
@@ -81,8 +82,9 @@ class _Check:
         self._documents: list[list[Finding]] = []
         self._entries: Iterable[Entry] = ()
 
-    def open(self, sample: int | None) -> None:
-        """Ask for what comes before the files."""
+    def open(self, sample: int | None, end: float) -> None:
+        """Ask for what comes before the files, until ``end`` where a cache may still
+        get over what is wrong."""
         release, version = self.release, self.release.place.version
         self._documents = [self.pointer_findings]
         if any(finding.kind == "UNREADABLE" for finding in self.pointer_findings):
@@ -96,7 +98,7 @@ class _Check:
             release.is_whole = True
             # While some players get it, the fixed addresses are the others'.
             if release.pointer is None or release.pointer.version == version:
-                self._documents += find_fixed(release, stated)
+                self._documents += self._fixed(stated, end)
         if sample is None or sample >= manifest.files:
             self._entries, self.count = manifest.entries(), manifest.files
         else:
@@ -112,7 +114,7 @@ class _Check:
         for findings in self._documents:
             problems.add(findings)
         files = 0
-        self.release.fetcher.close()  # see there
+        self.release.fetcher.close()  # a process must not share its connections
         for found in self._look():
             files += len(found)
             for findings in found:
@@ -136,6 +138,14 @@ class _Check:
             report.line(f"{who} get {place.version} on {title}: {looked_at} are right.")
         return Checked(place.platform, files, problems.failed, self.release.age)
 
+    def _fixed(self, stated: object, end: float) -> list[list[Finding]]:
+        for pause in _pauses(end):
+            found = find_fixed(self.release, stated)
+            if not any(map(_is_passing, found)) or pause is None:
+                return found
+            time.sleep(pause)
+        return []
+
     def _look(self) -> Iterator[list[list[Finding]]]:
         """Yield what is wrong with each file, for some files at a time.
 
@@ -158,27 +168,31 @@ class _Check:
         return [self.release.look_at(entry) for entry in piece]
 
 
-def _wait_for_pointers(
-    checks: list[_Check], report: Report, wait_seconds: float
-) -> None:
+def _wait_for_pointers(checks: list[_Check], report: Report, end: float) -> None:
     """Ask for each pointer until it is right, or the time is over."""
-    end = time.monotonic() + wait_seconds
-    pause, told = FIRST_PAUSE, False
     waiting = checks
-    while True:
+    told = False
+    for pause in _pauses(end):
         for check in waiting:
             check.pointer_findings = check.release.find_pointer()
         waiting = [check for check in waiting if _is_passing(check.pointer_findings)]
-        left = end - time.monotonic()
-        if not waiting or left <= 0:
+        if not waiting or pause is None:
             return
-        if not told:
-            for check in waiting:
-                line = check.pointer_findings[0].line
-                report.line(f"Waiting for {check.release.place.platform}: {line}")
-            told = True
-        time.sleep(min(pause, left))
+        for check in () if told else waiting:
+            line = check.pointer_findings[0].line
+            report.line(f"Waiting for {check.release.place.platform}: {line}")
+        told = True
+        time.sleep(pause)
+
+
+def _pauses(end: float) -> Iterator[float | None]:
+    """Yield how many seconds to wait before the next look, for as long as there is
+    time, and None then. The last look comes at the end."""
+    pause = FIRST_PAUSE
+    while (left := end - time.monotonic()) > 0:
+        yield min(pause, left)
         pause = min(2 * pause, LONGEST_PAUSE)
+    yield None
 
 
 def _is_passing(findings: list[Finding]) -> bool:

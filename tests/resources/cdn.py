@@ -34,6 +34,7 @@ http {{
         proxy_cache cdn;
         proxy_cache_valid 200 1h;
         add_header X-Cache $upstream_cache_status always;
+        access_log {folder}/requests;
         {settings}
         location / {{ proxy_pass http://127.0.0.1:{origin}; }}
     }}

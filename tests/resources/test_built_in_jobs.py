@@ -9,6 +9,7 @@ import pytest
 from django.conf import settings
 
 from tasks.catalog.loader import load
+from tests.resources.cdn import NGINX, cdn
 
 TYPES = load(settings.BASE_DIR / "task_types.toml")
 
@@ -42,6 +43,7 @@ def run(environment):
                 break
         return result.returncode, (result.stdout + result.stderr).splitlines()
 
+    run.environment = environment
     python = TYPES["prune"].placeholders("", {})["python"]
     assert start([python, "-m", "resources", "demo"]).returncode == 0
     return run
@@ -147,6 +149,22 @@ def test_what_lies_in_the_store_is_checked_as_deep_as_wanted(run, tmp_path):
     assert code == 1
     assert lines[1].startswith("MISMATCH assets/lobby/index.js: ")
     assert lines[2:] == ["1 of 1241 files failed.", "Total files checked: 1241"]
+
+
+@pytest.mark.nginx
+@pytest.mark.skipif(NGINX is None, reason="nginx is not there")
+def test_what_players_get_is_checked_through_their_address(run, tmp_path):
+    code, lines = run("verify-public", version="v884")
+    assert code == 2
+    assert lines[-1].startswith("error: RESOURCE_PUBLIC_URL is not set: ")
+    with cdn(tmp_path, tmp_path / "resources/store") as url:
+        run.environment["RESOURCE_PUBLIC_URL"] = url
+        for platforms, files, seen in (("all", "sample", 3), ("ios,android", "all", 2)):
+            code, lines = run(
+                "verify-public", version="v884", platforms=platforms, files=files
+            )
+            assert (code, len(lines)) == (0, 2 * seen), lines
+            assert f"{'all' if files == 'all' else '200 of'} 1241 files" in lines[1]
 
 
 def test_what_is_damaged_is_repaired(run, tmp_path):

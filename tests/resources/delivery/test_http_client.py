@@ -2,6 +2,7 @@
 
 import contextlib
 import socket
+import ssl
 import subprocess
 import threading
 
@@ -232,3 +233,39 @@ def test_a_proxy_of_the_environment_is_used(game, tmp_path):
         )  # fmt: skip
     assert (result.returncode, result.stderr) == (0, "")
     assert "the name cdn.invalid is not known" in refused.stdout
+
+
+def test_tls_goes_through_a_tunnel_of_the_proxy(certificate, monkeypatch):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    asked = []
+    with socket.create_server(("127.0.0.1", free_port())) as listening:
+
+        def serve():
+            connection, _ = listening.accept()
+            asked.append(connection.recv(4096).partition(b"\r\n")[0])
+            connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            with context.wrap_socket(connection, server_side=True) as inside:
+                inside.recv(4096)
+                inside.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+            connection, _ = listening.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(b"HTTP/1.1 403 Forbidden\r\n\r\n")
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        proxy = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        monkeypatch.setenv("https_proxy", proxy)
+        monkeypatch.setenv("no_proxy", "")
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+        origin = Origin("https", "127.0.0.1", 443)
+        with connected(origin) as connection:
+            assert answer(connection) == (200, b"ok")
+        with (
+            connected(origin) as connection,
+            pytest.raises(NoAnswerError, match="Tunnel connection failed: 403"),
+        ):
+            connection.get("/")
+        thread.join(30)
+    assert [line.rpartition(b" ")[0] for line in asked] == [b"CONNECT 127.0.0.1:443"]

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from tests.resources.cdn import NGINX, cdn
+from tests.waiting import wait_until
 
 pytestmark = [
     pytest.mark.nginx,
@@ -147,3 +148,20 @@ def test_their_files_are_looked_for_in_the_version_s_own_folder(cocos_game, tmp_
         6,
         ["MISSING versions/v2/res/a.png: 404 (X-Cache MISS)"],
     )
+
+
+def test_it_waits_for_fixed_addresses_as_for_the_pointer(cocos_game, tmp_path):
+    game = cocos_game
+    with cdn(tmp_path, game.store, site(game).replace("FIXED", NO_CACHE)) as url:
+        game.environment["RESOURCE_PUBLIC_URL"] = url
+        write_fixed(game, url, stated="1.0.0")
+        process = game.start("verify-public", "v2", "--platform", "ios", "--wait", "9m")
+        wait_until(lambda: asked_for_twice(tmp_path), "a second look")
+        write_fixed(game, url)
+        out, err = process.communicate()
+    assert (process.returncode, err) == (0, "")
+    assert out.splitlines()[-1].startswith("Players get v2 on iOS: ")
+
+
+def asked_for_twice(folder):
+    return (folder / "requests").read_text().count("GET /ios/version.manifest") > 1

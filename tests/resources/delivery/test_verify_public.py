@@ -9,6 +9,7 @@ import requests
 
 from resources.stores.headers import Headers
 from tests.resources.cdn import NGINX, cdn
+from tests.resources.conftest import entry_of, manifest_of
 from tests.resources.faulty_proxy import FaultyProxy, forward_to
 from tests.waiting import wait_until
 
@@ -165,6 +166,13 @@ A_YEAR = f'add_header Cache-Control "{IMMUTABLE}";'
             "location = /ios/current.json { proxy_pass ORIGIN;"
             " proxy_hide_header Cache-Control; add_header Cache-Control max-age=3600;}",
             ['CACHE current.json: expected "no-cache", got "max-age=3600"'],
+        ),
+        (
+            "location = /ios/current.json { proxy_pass ORIGIN; proxy_hide_header"
+            ' Cache-Control; add_header Cache-Control "max-age=0, s-maxage=900"; }',
+            [
+                'CACHE current.json: expected "no-cache", got "max-age=0, s-maxage=900"'
+            ],
         ),
         (
             "location = /ios/current.json { proxy_pass ORIGIN;"
@@ -493,14 +501,32 @@ def test_several_platforms_are_checked_each_at_its_address(game, tmp_path):
 
 
 def test_a_sample_is_looked_at_and_counted(game, tmp_path):
-    game.build("v2", {f"f{n}.png": b"%d" % n for n in range(300)})
+    game.build("v2", {f"f{n}.png": b"%d" % n for n in range(900)})
     game.lines("sync", "v2", "--platform", "ios")
     with cdn(tmp_path, game.store) as url:
-        for arguments, files in (((), "200 of"), (("--files", "10"), "10 of")):
+        for arguments, files in (
+            ((), "200 of"),
+            (("--files", "10"), "10 of"),
+            (("--files", "all"), "all"),
+        ):
             assert verify(game, url, *arguments).stdout.splitlines()[-1] == (
-                f"Players get v2 on iOS: pointer, manifest and {files} 300 files are"
+                f"Players get v2 on iOS: pointer, manifest and {files} 900 files are"
                 " right."
             )
+
+
+def test_a_manifest_that_was_exchanged_is_named(served, tmp_path):
+    folder = served.store / "ios" / "versions" / "v2"
+    content = b"boot(3)"
+    (folder / "src" / "main.js").write_bytes(content)
+    entries = [
+        entry_of(path, content if path == "src/main.js" else NEWER[path])
+        for path in sorted(NEWER)
+    ]
+    (folder / "manifest.jsonl").write_bytes(manifest_of(entries, "v2"))
+    with cdn(tmp_path, served.store) as url:
+        (line,) = problems(verify(served, url))
+    assert line.startswith("MISMATCH versions/v2/manifest.jsonl: the pointer names ")
 
 
 def test_many_problems_are_counted_and_not_all_written(game, tmp_path):
