@@ -15,8 +15,10 @@ rollout  serve a version to a share of the players first, to more of them, and t
 manifest write manifest.jsonl for a folder, or from another program's manifest
 repair   send again what is damaged of a version that lies in the store
 rollback serve again what was served before: only the pointers move, all or none
-prune    remove old versions from the store, of all platforms when none is named; the
-         one command that takes no VERSION
+prune    remove old versions from the store, of all platforms when none is named; it
+         takes no VERSION
+probe    try what a store does, and say how it has to be written; it takes a STORE
+         instead of a VERSION
 demo     make the demo releases v884 and v885, and serve v884
 
 Exit codes: 0 all is well; 1 files differ, or would be left behind; 2 wrong manifest,
@@ -118,6 +120,11 @@ def _run(options: argparse.Namespace, report: Report) -> int:
         rules = read_headers(os.environ.get("RESOURCE_HEADERS"))
         print(nginx_rules(rules), end="", flush=True)
         return 0
+    if options.command == "probe":
+        from resources.commands.probe import probe
+
+        settings = read_settings(os.environ, source=None, store=options.place)
+        return probe(settings, report)
     store = options.store if isinstance(options.store, str) else None
     settings = read_settings(os.environ, source=options.source, store=store)
     if options.command == "demo":
