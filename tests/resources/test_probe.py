@@ -267,6 +267,38 @@ def test_a_wrong_digest_that_is_refused_is_told(make_game):
     assert "x-amz-checksum-sha256 is taken, and a wrong one is refused." in lines
 
 
+def test_a_wrong_digest_that_could_not_be_tried_proves_nothing(make_game):
+    def answer(method, path, headers):
+        is_wrong = method == "PUT" and "wrong-checksum" in path
+        return error(503, "SlowDown") if is_wrong else None
+
+    assert (
+        "x-amz-checksum-sha256 is taken, but what becomes of a wrong one could not be"
+        " tried: 503 Service Unavailable."
+    ) in probe(make_game(answer))[1]
+
+
+def test_a_role_is_enough_for_all_but_a_wrong_digest(make_game):
+    keys = {"AccessKeyId": "x", "SecretAccessKey": "y", "Token": "z"}
+    role = json.dumps({**keys, "Expiration": "2099-01-01T00:00:00Z"}).encode()
+
+    def answer(method, path, headers):
+        return (200, {}, role) if path == "/role" else None
+
+    game = make_game(answer)
+    code, lines = probe(
+        game,
+        AWS_ACCESS_KEY_ID="",
+        AWS_SECRET_ACCESS_KEY="",
+        AWS_CONTAINER_CREDENTIALS_FULL_URI=f"{game.proxy.url}/role",
+        AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE=os.devnull,
+    )
+    assert code == 0
+    assert (
+        "x-amz-checksum-sha256 is taken; without keys a wrong one can't be tried."
+    ) in lines
+
+
 def test_headers_that_are_not_kept_are_named(make_game, moto):
     forward = forward_to(moto)
 

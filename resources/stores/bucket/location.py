@@ -46,6 +46,8 @@ class ObjectLocation(NamedTuple):
     def in_style(self, style: Style) -> ObjectLocation | None:
         """Return the location as requests in another style see it, None where the
         server has no name that the bucket could stand before."""
+        if style == self.abilities.style:
+            return self
         endpoint = self.endpoint
         bucket = urlsplit(self.url).netloc
         if endpoint and style == "path":

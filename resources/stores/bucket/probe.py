@@ -207,17 +207,23 @@ class BucketProbe:
             return Finding("checksums", True, text)
         of_other = base64.b64encode(hashlib.sha256(b"other").digest()).decode()
         prefix = self._location.url.split("/", 3)[3]
-        answer = requests.ask(
-            "PUT",
-            f"{prefix}/wrong-checksum",
-            headers={CHECKSUM: of_other, "content-type": "text/plain"},
-            content=CONTENT,
-        )
-        is_refused = answer.status in range(400, 500)
-        what = "a wrong one is taken, too: it proves nothing"
-        if is_refused:
-            what = "a wrong one is refused"
-        return Finding("checksums", True, f"{CHECKSUM} is taken, and {what}.")
+        try:
+            answer = requests.ask(
+                "PUT",
+                f"{prefix}/wrong-checksum",
+                headers={CHECKSUM: of_other, "content-type": "text/plain"},
+                content=CONTENT,
+            )
+            failure = f"{answer.status} {answer.reason}"
+        except StoreError as error:
+            answer, failure = None, str(error)
+        if answer is not None and answer.status < 300:
+            what = "and a wrong one is taken, too: it proves nothing"
+        elif answer is not None and answer.status < 500:
+            what = "and a wrong one is refused"
+        else:
+            what = f"but what becomes of a wrong one could not be tried: {failure}"
+        return Finding("checksums", True, f"{CHECKSUM} is taken, {what}.")
 
     def _try_parts(self) -> Finding:
         checksums = self._location.abilities.checksums and self._able.checksums

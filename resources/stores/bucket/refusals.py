@@ -15,6 +15,8 @@ _PATH_STYLE = (
 )
 _CONDITIONS = ("<Header>If-Match", "<Header>If-None-Match")
 _NO_DIGEST = ("MissingContentMD5", "<ArgumentName>Content-MD5")
+# What was sent is not what arrived: the header itself was taken.
+_DAMAGED = ("BadDigest", "InvalidDigest", "Mismatch")
 _NOT_KNOWN = ("<Code>NotImplemented", "<Code>MethodNotAllowed", "status code: 501")
 
 # What a server doesn't take, in words, and the option for a server that has no profile.
@@ -39,7 +41,7 @@ def advice(answer: str, location: ObjectLocation, *, conditional: bool) -> str:
     option = _refused(answer, location, conditional=conditional)
     if option == "":
         return ""
-    if service and dict(location.options).get("profile") != service:
+    if service and _helps(service, option, location):
         taken = _WORDS[option][0] if option else "takes not all that Amazon's S3 does"
         return f"; {named} {taken}: write the store as " + location.rewritten(
             profile=service
@@ -67,6 +69,8 @@ def _refused(answer: str, location: ObjectLocation, *, conditional: bool) -> str
     if any(code in answer for code in _CONDITIONS) and conditional:
         return "conditions"
     has_checksum = abilities.checksums and "POST " not in _request_of(answer)
+    if any(code in answer for code in _DAMAGED):
+        return ""
     if re.search(r"x-amz-[a-z-]*checksum", answer) and abilities.checksums:
         return "checksums"
     if not any(code in answer for code in _NOT_KNOWN):
@@ -76,6 +80,20 @@ def _refused(answer: str, location: ObjectLocation, *, conditional: bool) -> str
     if "?delete" in _request_of(answer):
         return "deletes"
     return "checksums" if has_checksum else ""
+
+
+def _helps(service: str, option: str | None, location: ObjectLocation) -> bool:
+    """Return whether a profile that isn't there yet avoids what was refused."""
+    if dict(location.options).get("profile") == service:
+        return False
+    without = PROFILES[service].abilities
+    return {
+        "style": without.style == "virtual",
+        "conditions": not without.conditions,
+        "checksums": not without.checksums,
+        "deletes": not without.bulk_delete,
+        None: not (without.conditions and without.checksums),
+    }[option]
 
 
 def _request_of(answer: str) -> str:

@@ -51,6 +51,12 @@ def test_the_bucket_stands_before_the_name_of_the_server(endpoint):
     assert location.in_style("path").in_style("virtual") == location
 
 
+def test_a_server_may_be_called_as_its_bucket_is():
+    location = read("s3://games/x", "https://games.example.com")
+    assert location.endpoint == "https://games.example.com"
+    assert location.in_style("path") == location
+
+
 def test_a_server_without_a_name_takes_path_style_only():
     for endpoint in ("http://192.0.2.1:9000", "https://[2001:db8::1]:9000"):
         with pytest.raises(InputError, match=r"write \?style=path for a server"):
