@@ -372,6 +372,7 @@ def test_a_cancelled_probe_clears_up(game_on_moto, number, part):
     assert (process.returncode, errors) == (128 + number, "error: cancelled\n")
     assert left_in(game) == []
     assert game.lines("prune", "--uploads")[0].startswith("Nothing to do")
+    assert game.proxy.sent("PUT", "/deletes/") == []  # it went no further
 
 
 def signal_was_taken(pid, number):

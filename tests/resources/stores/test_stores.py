@@ -820,6 +820,14 @@ def test_an_object_whose_etag_says_nothing_is_read_back(game_on_moto, monkeypatc
     assert len(game_on_moto.proxy.sent("PUT", "v1/b")) == object_store.UPLOAD_TRIES
 
 
+def test_an_etag_in_capitals_proves_an_upload(game_on_oss):
+    store = game_on_oss.open_store()
+    with store.lock():
+        put(store, "v1", "small", b"content")
+        put(store, "v1", "large", bytes(9 << 20))
+    assert game_on_oss.proxy.sent("GET", "/v1/") == []
+
+
 @pytest.mark.parametrize("in_order", [True, False])
 def test_a_listing_finds_what_was_listed_and_nothing_else(in_order):
     listed = sorted(
