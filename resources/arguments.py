@@ -21,6 +21,7 @@ from resources.argument_values import (
 from resources.defaults import GUARD_OFF, GUARD_PERCENT, KEPT_VERSIONS
 from resources.errors import InputError
 from resources.platforms import all_platforms
+from resources.probe_arguments import add_probe
 from resources.public_arguments import add_public_options
 from resources.signing_arguments import add_keygen, add_signing, add_verify
 from resources.stores.pointer import LIVE
@@ -164,6 +165,7 @@ def make_parser() -> argparse.ArgumentParser:
     _add_prune(commands)
     _add_manifest(commands)
     _add_places(commands.add_parser("demo", help="make the demo releases"))
+    _add_output(add_probe(commands))
     headers = commands.add_parser(
         "headers", help="print the headers of what is published", allow_abbrev=False
     )

@@ -23,8 +23,10 @@ verify   prove what is served by keys that are trusted: signature, manifest, and
 keygen   make a pair of keys for signatures, in the file that is named
 rollback serve again what was served before: no file is sent, and the pointers move,
          all or none
-prune    remove old versions from the store, of all platforms when none is named; the
-         one command that takes no VERSION
+prune    remove old versions from the store, of all platforms when none is named; it
+         takes no VERSION
+probe    try what a store does, and say how it has to be written; it takes a STORE
+         instead of a VERSION
 demo     make the demo releases v884 and v885, and serve v884
 
 Exit codes: 0 all is well; 1 files differ, or would be left behind; 2 wrong manifest,
@@ -133,6 +135,11 @@ def _run(options: argparse.Namespace, report: Report) -> int:
         from resources.commands.keygen import keygen
 
         return keygen(options, report)
+    if options.command == "probe":
+        from resources.commands.probe import probe
+
+        settings = read_settings(os.environ, source=None, store=options.place)
+        return probe(settings, report)
     store = options.store if isinstance(options.store, str) else None
     settings = read_settings(os.environ, source=options.source, store=store)
     if options.command in MOVES_POINTERS and not vars(options).get("no_pointer"):

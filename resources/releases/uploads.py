@@ -1,32 +1,24 @@
 """Uploads in parts that were begun and never ended.
 
 A killed sync leaves some in a bucket: nobody sees them, and they cost money. The
-library that does all else can't list them, so these two requests are signed here.
+library that does all else can't list them.
 Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListMultipartUploads.html
-and https://docs.aws.amazon.com/IAM/latest/UserGuide/create-signed-request.html
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from typing import NamedTuple
-from urllib.parse import quote, urlsplit
 from xml.etree import ElementTree as ET
 
 from resources.errors import InputError, StoreError
 from resources.platforms import all_platforms
 from resources.report import Report, counted
-from resources.stores.bucket.location import ObjectLocation, endpoint_of
+from resources.stores.bucket.location import ObjectLocation
+from resources.stores.bucket.signed import SignedRequests
 from resources.stores.release_store import ReleaseStore
 
-TIMEOUT_SECONDS = 60.0
 MAX_NAMED = 20  # in lines; the rest is counted
-MAX_ANSWER_BYTES = 16_000_000  # of at most 1,000 uploads
 
 
 class Upload(NamedTuple):
@@ -52,27 +44,15 @@ class Uploads:
                 " them after a week, Google by a lifecycle rule"
                 " (AbortIncompleteMultipartUpload)"
             )
-        self._key_id = environment.get("AWS_ACCESS_KEY_ID", "")
-        self._secret = environment.get("AWS_SECRET_ACCESS_KEY", "")
-        self._token = environment.get("AWS_SESSION_TOKEN", "")
-        if not (self._key_id and self._secret):
+        self._requests = SignedRequests(location, environment)
+        if not self._requests.can_sign:
             raise InputError(
                 f"unfinished uploads of {location.url} can be listed with"
                 " AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY only; for a role, let the"
                 " bucket delete them by a lifecycle rule (docs/how-to/stores.md)"
             )
         self.name = location.url
-        self._region = (
-            environment.get("AWS_REGION")
-            or environment.get("AWS_DEFAULT_REGION")
-            or "us-east-1"
-        )
-        bucket, _, prefix = location.url.removeprefix("s3://").partition("/")
-        self._prefix = f"{prefix}/"
-        self._endpoint = endpoint_of(location.url, environment).rstrip("/") or (
-            f"https://s3.{self._region}.amazonaws.com"
-        )
-        self._bucket = bucket
+        self._prefix = location.url.removeprefix("s3://").partition("/")[2] + "/"
 
     def found(self) -> Iterator[Upload]:
         """Yield them, in the order of their keys."""
@@ -103,52 +83,16 @@ class Uploads:
             raise StoreError(f"{self.name}: the list of uploads is no XML") from None
 
     def _ask(self, method: str, key: str, query: Mapping[str, str]) -> bytes:
-        path = quote(f"/{self._bucket}/{key}".rstrip("/"), safe="/-_.~")
-        base = urlsplit(self._endpoint)
-        path = base.path + path
-        text = "&".join(
-            f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}"
-            for name, value in sorted(query.items())
-        )
-        request = urllib.request.Request(  # noqa: S310 - read_location looked at it
-            f"{base.scheme}://{base.netloc}{path}?{text}",
-            method=method,
-            headers=self._signed(method, base.netloc, path, text),
-        )
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - the same
-                return bytes(answer.read(MAX_ANSWER_BYTES))
-        except urllib.error.HTTPError as error:
-            if method == "DELETE" and error.code == 404:
-                return b""
-            reason = f"{error.code} {error.reason}"
-        except OSError as error:
-            reason = str(getattr(error, "reason", error))
+            answer = self._requests.ask(method, key, query)
+            reason = f"{answer.status} {answer.reason}"
+            is_gone = method == "DELETE" and answer.status == 404
+            if answer.status < 300 or is_gone:
+                return answer.content
+        except StoreError as error:
+            reason = str(error)
         what = "list" if method == "GET" else "remove"
         raise StoreError(f"cannot {what} unfinished uploads in {self.name}: {reason}")
-
-    def _signed(self, method: str, host: str, path: str, query: str) -> dict[str, str]:
-        now = datetime.now(UTC)
-        stamp, day = now.strftime("%Y%m%dT%H%M%SZ"), now.strftime("%Y%m%d")
-        content = hashlib.sha256(b"").hexdigest()
-        headers = {"host": host, "x-amz-content-sha256": content, "x-amz-date": stamp}
-        if self._token:
-            headers["x-amz-security-token"] = self._token
-        names = ";".join(sorted(headers))
-        lines = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers))
-        asked = "\n".join([method, path, query, lines, names, content])
-        scope = f"{day}/{self._region}/s3/aws4_request"
-        digest = hashlib.sha256(asked.encode()).hexdigest()
-        to_sign = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, digest])
-        key = f"AWS4{self._secret}".encode()
-        for part in (day, self._region, "s3", "aws4_request"):
-            key = hmac.digest(key, part.encode(), "sha256")
-        signature = hmac.digest(key, to_sign.encode(), "sha256").hex()
-        headers["Authorization"] = (
-            f"AWS4-HMAC-SHA256 Credential={self._key_id}/{scope},"
-            f" SignedHeaders={names}, Signature={signature}"
-        )
-        return headers
 
 
 def prune_uploads(

@@ -39,7 +39,7 @@ def copying(source: BinaryIO, entry: Entry, finish: Finish) -> Make:
     """
 
     def fill(fd: int) -> None:
-        if _is_cloned(fd, source):
+        if is_cloned(fd, source):
             _require_size(entry, os.fstat(fd))
         else:
             _write(fd, verified(source, entry))
@@ -87,7 +87,7 @@ def _write(fd: int, chunks: Iterable[bytes | memoryview]) -> None:
             written += os.write(fd, memoryview(chunk)[written:])
 
 
-def _is_cloned(fd: int, source: BinaryIO) -> bool:
+def is_cloned(fd: int, source: BinaryIO) -> bool:
     """Let an empty file share all of another's blocks; False where that can't be.
 
     Every refusal is one: whether it was the file system or a full disk, a copy works or

@@ -30,7 +30,7 @@ from resources.stores.release_store import ReleaseStore
 from resources.workers import pool
 from tests.left_out import administrators_program, reason_against_disk
 from tests.ports import free_port
-from tests.resources import azure, google, s3
+from tests.resources import azure, google, oss, s3
 from tests.resources.faulty_proxy import FaultyProxy, forward_to
 
 PROJECT = Path(__file__).parents[2]
@@ -270,7 +270,7 @@ def azurite(tmp_path_factory):
         yield f"127.0.0.1:{port}"
 
 
-@pytest.fixture(params=["directory", "moto", "rclone", "azurite", "google"])
+@pytest.fixture(params=["directory", "moto", "rclone", "azurite", "google", "oss"])
 def any_game(request, tmp_path):
     """A game on each kind of store."""
     if request.param == "directory":
@@ -299,6 +299,14 @@ def game_on_google(moto, tmp_path, monkeypatch):
     """Moto's S3, told what was asked of Google; nothing else speaks its XML API."""
     forward = google.Google(moto).forward
     yield from game_behind(forward, tmp_path, monkeypatch, google, "?retry=2")
+
+
+@pytest.fixture
+def game_on_oss(moto, tmp_path, monkeypatch):
+    """Moto's S3, refusing what Alibaba Cloud OSS refuses."""
+    forward = oss.Oss(moto).forward
+    options = "?retry=2&profile=oss"
+    yield from game_behind(forward, tmp_path, monkeypatch, oss, options)
 
 
 def game_in_bucket(upstream, root, monkeypatch, kind, options):

@@ -11,12 +11,13 @@ _MD5 = re.compile(r'"?([0-9a-f]{32})"?')
 def md5_of_etag(etag: str | None) -> str:
     """Return the MD5 that an ETag seems to be, empty where it has another form.
 
-    Servers that encrypt with a key of their own give others of the same form.
+    Servers that encrypt with a key of their own give others of the same form. OSS
+    writes it in capitals.
 
     >>> md5_of_etag('"900150983cd24fb0d6963f7d28e17f72-3"')
     ''
     """
-    found = _MD5.fullmatch(etag or "")
+    found = _MD5.fullmatch((etag or "").lower())
     return found[1] if found else ""
 
 
@@ -53,7 +54,7 @@ class EtagDigest:
                 self._end_part()
             whole = hashlib.md5(b"".join(self._parts), usedforsecurity=False)
             expected = f"{whole.hexdigest()}-{len(self._parts)}"
-        return etag is not None and etag.strip('"') == expected
+        return etag is not None and etag.strip('"').lower() == expected
 
     def _end_part(self) -> None:
         self._parts.append(self._part.digest())

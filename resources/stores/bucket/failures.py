@@ -7,6 +7,8 @@ from types import ModuleType
 
 from resources.errors import EngineError, FullError, MissingFileError, StoreError
 from resources.stores.backend import LostRaceError
+from resources.stores.bucket.location import ObjectLocation
+from resources.stores.bucket.refusals import advice
 
 _FULL = ("QuotaExceeded", "StorageFull", "Insufficient Storage", "QuotaLimitExceeded")
 _NO_BUCKET = ("NoSuchBucket", "ContainerNotFound", "bucket does not exist")
@@ -29,15 +31,22 @@ class SlowDownError(PassingError):
 
 
 def failure_of(
-    error: Exception, obstore: ModuleType, action: str, place: str
+    error: Exception,
+    obstore: ModuleType,
+    action: str,
+    location: ObjectLocation,
+    *,
+    conditional: bool = False,
 ) -> Exception:
     """Return the engine's error for one of the library's.
 
     Parameters: ``action`` is what was asked for, e.g. ``write current.json``, and
-    ``place`` the bucket's URL.
-    Returns MissingFileError, LostRaceError, PassingError, FullError or StoreError.
+    ``conditional`` says that the request had a condition.
+    Returns MissingFileError, LostRaceError, PassingError, FullError or StoreError; for
+    what the server will never take it says how to write the store.
     """
     text = str(error)
+    place = location.url
     if isinstance(error, FileNotFoundError):
         if any(code in text for code in _NO_BUCKET):
             return StoreError(f"cannot {action} in {place}: there is no such bucket")
@@ -51,7 +60,11 @@ def failure_of(
     )
     if isinstance(error, conditions):
         return LostRaceError()
-    return _failure_of_server(text, reason)
+    failure = _failure_of_server(text, reason)
+    more = advice(text, location, conditional=conditional)
+    if more and type(failure) is StoreError:
+        return StoreError(reason.rstrip(".") + more)
+    return failure
 
 
 def _failure_of_server(text: str, reason: str) -> EngineError:

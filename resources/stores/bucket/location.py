@@ -5,32 +5,71 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from resources.errors import InputError
+from resources.stores.bucket.profiles import PROFILES, Abilities, Style
 
 SCHEMES = ("s3", "gs", "az")
 RETRY_SECONDS = 120.0  # how long a request that fails is tried again
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,221}")
 _SEGMENT = re.compile(r"[A-Za-z0-9._=-]+")
+_OPTIONS = ("conditions", "retry")
+_OPTIONS_OF_S3 = ("profile", "style", "checksums", "deletes")
+_VIRTUAL_STYLE = "AWS_VIRTUAL_HOSTED_STYLE_REQUEST"
+_TRUE = ("1", "true", "on", "yes", "y")
+_ADDRESS = re.compile(r"https?://(?:[0-9.]+|\[.*\])(?::\d+)?/?")
 
 
 class ObjectLocation(NamedTuple):
     """A prefix in a bucket.
 
-    ``url`` is scheme, bucket and prefix. ``conditions`` says that the server honours
-    conditional writes; ``retry_seconds`` how long a failing request is tried again.
+    ``url`` is scheme, bucket and prefix. ``endpoint`` is the address of its server,
+    with the bucket in it for virtual-hosted style, and empty for the provider's own.
+    ``abilities`` are what requests rely on; ``retry_seconds`` is how long a failing one
+    is tried again. ``store`` is the URL of the whole store, without the ``options``
+    that were written behind it.
     """
 
     url: str
-    conditions: bool = True
+    store: str
+    options: tuple[tuple[str, str], ...]
+    endpoint: str = ""
+    abilities: Abilities = Abilities()
     retry_seconds: float = RETRY_SECONDS
-    allow_http: bool = False
 
     def beneath(self, name: str) -> ObjectLocation:
         """Return the location of a folder beneath this one."""
         return self._replace(url=f"{self.url}/{name}")
+
+    def in_style(self, style: Style) -> ObjectLocation | None:
+        """Return the location as requests in another style see it, None where the
+        server has no name that the bucket could stand before."""
+        if style == self.abilities.style:
+            return self
+        endpoint = self.endpoint
+        bucket = urlsplit(self.url).netloc
+        if endpoint and style == "path":
+            endpoint = endpoint.replace(f"://{bucket}.", "://", 1)
+        elif endpoint:
+            endpoint = endpoint_with(bucket, endpoint)
+            if not endpoint:
+                return None
+        abilities = self.abilities._replace(style=style)
+        return self._replace(endpoint=endpoint, abilities=abilities)
+
+    def written(self, **options: str) -> str:
+        """Return the store's URL with these options beside those that it has."""
+        return self._with(dict(self.options) | options)
+
+    def rewritten(self, **options: str) -> str:
+        """Return the store's URL with these options for what it relies on."""
+        kept = {name: word for name, word in self.options if name == "retry"}
+        return self._with(options | kept)
+
+    def _with(self, options: Mapping[str, str]) -> str:
+        return self.store + (f"?{urlencode(options)}" if options else "")
 
 
 def read_location(url: str, environment: Mapping[str, str]) -> ObjectLocation:
@@ -53,28 +92,84 @@ def read_location(url: str, environment: Mapping[str, str]) -> ObjectLocation:
     if parts.fragment:
         raise InputError(f"{url}: a store has no #{parts.fragment}; {right}")
     options = dict(parse_qsl(parts.query, keep_blank_values=True))
-    conditions = _conditions(url, options.pop("conditions", "on"))
-    retry_seconds = _retry_seconds(url, options.pop("retry", str(RETRY_SECONDS)))
-    if options:
-        raise InputError(
-            f'{url}: "{next(iter(options))}" is not an option;'
-            " there are: conditions, retry"
-        )
+    known = _OPTIONS + (_OPTIONS_OF_S3 if parts.scheme == "s3" else ())
+    for name in options:
+        if name not in known:
+            raise InputError(
+                f'{url}: "{name}" is not an option; there are: {", ".join(known)}'
+            )
+    retry_seconds = _retry_seconds(url, options.get("retry", str(RETRY_SECONDS)))
+    abilities = _abilities(url, parts.netloc, options, environment)
     missing = _missing_credentials(parts.scheme, environment)
     if missing:
         raise InputError(f"no credentials for {url}: {missing}")
+    endpoint = endpoint_of(url, environment).rstrip("/")
+    if abilities.style == "virtual" and endpoint:
+        endpoint = endpoint_with(parts.netloc, endpoint)
+        if not endpoint:
+            raise InputError(
+                f"{url}: style=virtual needs an endpoint with a name, as the bucket"
+                " stands before it; write ?style=path for a server that has none"
+            )
+    store = f"{parts.scheme}://{parts.netloc}" + (f"/{prefix}" if prefix else "")
     return ObjectLocation(
-        url=f"{parts.scheme}://{parts.netloc}" + (f"/{prefix}" if prefix else ""),
-        conditions=conditions,
-        retry_seconds=retry_seconds,
-        allow_http=endpoint_of(url, environment).startswith("http://"),
+        store, store, tuple(options.items()), endpoint, abilities, retry_seconds
     )
 
 
-def _conditions(url: str, text: str) -> bool:
-    if text not in ("on", "off"):
-        raise InputError(f'{url}: conditions is "on" or "off", not "{text}"')
-    return text == "on"
+def endpoint_with(bucket: str, endpoint: str) -> str:
+    """Return the address of a bucket in virtual-hosted style, empty where the server
+    has no name that the bucket could stand before.
+
+    >>> endpoint_with("games", "https://oss-cn-hangzhou.aliyuncs.com")
+    'https://games.oss-cn-hangzhou.aliyuncs.com'
+    """
+    if _ADDRESS.fullmatch(endpoint):
+        return ""
+    scheme, _, host = endpoint.partition("://")
+    if host.startswith(f"{bucket}."):
+        return endpoint
+    return f"{scheme}://{bucket}.{host}"
+
+
+def _abilities(
+    url: str, bucket: str, options: Mapping[str, str], environment: Mapping[str, str]
+) -> Abilities:
+    """Return what requests rely on: what an option says, else the profile, else what
+    Amazon's servers take in path style."""
+    name = options.get("profile", "")
+    if "profile" in options and name not in PROFILES:
+        raise InputError(
+            f'{url}: "{name}" is not a profile; there are: {", ".join(PROFILES)}'
+        )
+    abilities = PROFILES[name].abilities if name else Abilities()
+    style = abilities.style
+    if name == "aws" and "." in bucket:
+        style = "path"  # Amazon's certificate is for one label before its own name
+    # The library's own variable, from before there were profiles.
+    elif not name and environment.get(_VIRTUAL_STYLE, "").lower() in _TRUE:
+        style = "virtual"
+    if "style" in options:
+        style = "virtual" if _says(url, options, "style", "virtual", "path") else "path"
+    conditions = _says(url, options, "conditions", "on", "off")
+    checksums = _says(url, options, "checksums", "on", "off")
+    bulk_delete = _says(url, options, "deletes", "many", "each")
+    return Abilities(
+        style,
+        abilities.conditions if conditions is None else conditions,
+        abilities.checksums if checksums is None else checksums,
+        abilities.bulk_delete if bulk_delete is None else bulk_delete,
+    )
+
+
+def _says(
+    url: str, options: Mapping[str, str], name: str, yes: str, no: str
+) -> bool | None:
+    """Return whether an option is ``yes`` or ``no``, None where it isn't there."""
+    word = options.get(name)
+    if word not in (yes, no, None):
+        raise InputError(f'{url}: {name} is "{yes}" or "{no}", not "{word}"')
+    return None if word is None else word == yes
 
 
 def _retry_seconds(url: str, text: str) -> float:

@@ -71,10 +71,11 @@ class Bucket:
 
     def __init__(self, location: ObjectLocation) -> None:
         self.name = location.url
-        self.conditions = location.conditions
+        self.conditions = location.abilities.conditions
         self._location = location
         self._requests = Requests(location)
         self._writes = 0
+        self._tried_parts = False
         self._lock = threading.Lock()
 
     def check_key(self, key: str) -> None:
@@ -201,7 +202,7 @@ class Bucket:
             )
             return _state(done["e_tag"], done["version"])
 
-        state = self._write(key, request)
+        state = self._write(key, request, conditional=mode != "overwrite")
         etag = EtagDigest()
         etag.update(content)
         return Stored(state, etag.matches(state.get("e_tag")))
@@ -221,6 +222,9 @@ class Bucket:
         requests = self._requests
 
         def request() -> Stored:
+            # The client that tries again by itself does so for two minutes where the
+            # server knows no parts, too; so the first try is by the other one.
+            client = requests.client_for_parts if self._tried_parts else requests.client
             etag = EtagDigest(part_bytes)
             reason: Exception | None = None
 
@@ -234,7 +238,7 @@ class Bucket:
 
             try:
                 done = requests.obstore.put(
-                    requests.client_for_parts,
+                    client,
                     key,
                     parts(),
                     attributes=headers,
@@ -248,6 +252,8 @@ class Bucket:
                 if reason is not None:
                     raise reason from None
                 raise
+            finally:
+                self._tried_parts = True
             state = _state(done["e_tag"], done["version"])
             return Stored(state, etag.matches(state.get("e_tag")))
 
@@ -305,11 +311,15 @@ class Bucket:
             raise StoreError(f"{key} in {self.name} was deleted by another program")
         return found.modified
 
-    def _write(self, key: str, request: Callable[[], T]) -> T:
+    def _write(
+        self, key: str, request: Callable[[], T], *, conditional: bool = False
+    ) -> T:
         check_key(self._location, key)
         with self.writing():
             try:
-                return self._requests.ask(request, f"write {key}")
+                return self._requests.ask(
+                    request, f"write {key}", conditional=conditional
+                )
             except MissingFileError:
                 raise StoreError(f"cannot write {key} in {self.name}") from None
 

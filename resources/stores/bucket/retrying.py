@@ -55,21 +55,26 @@ class Requests:
         the others need not be sent again."""
         return make_client(self._location, retrying=True)
 
-    def ask(self, request: Callable[[], T], action: str) -> T:
+    def ask(
+        self, request: Callable[[], T], action: str, *, conditional: bool = False
+    ) -> T:
         """Return what ``request`` returns, which may be called several times.
 
-        Raises what ``answers.failure_of`` makes of the last failure.
+        ``conditional`` says that it has a condition. Raises what
+        ``failures.failure_of`` makes of the last failure.
         """
         self.client  # noqa: B018 - made in the calling thread, before any other
         if threading.current_thread() is threading.main_thread():
-            return result_of(self._asking.submit(self._ask, request, action))
-        return self._ask(request, action)
+            return result_of(
+                self._asking.submit(self._ask, request, action, conditional)
+            )
+        return self._ask(request, action, conditional)
 
     def wait_for_turn(self) -> None:
         """Wait until a part may be sent."""
         self._pace.begin()
 
-    def _ask(self, request: Callable[[], T], action: str) -> T:
+    def _ask(self, request: Callable[[], T], action: str, conditional: bool) -> T:
         end: float | None = None
         pause = FIRST_PAUSE
         retries = 0
@@ -78,7 +83,13 @@ class Requests:
             try:
                 answer = request()
             except (FileNotFoundError, self.obstore.exceptions.BaseError) as error:
-                failure = failure_of(error, self.obstore, action, self._location.url)
+                failure = failure_of(
+                    error,
+                    self.obstore,
+                    action,
+                    self._location,
+                    conditional=conditional,
+                )
             else:
                 self._pace.succeeded()
                 return answer

@@ -24,7 +24,7 @@ from resources.errors import (
 )
 from resources.files.hashing import sha256_of
 from resources.manifests.format import Entry
-from resources.stores.backend import Backend, Copy, SmallFile
+from resources.stores.backend import Backend, Copy, LostRaceError, SmallFile
 from resources.stores.bucket.lease import Lease
 from resources.stores.bucket.listing import Listing
 from resources.stores.bucket.location import ObjectLocation
@@ -252,12 +252,19 @@ class BucketPrefix(Backend):
             self._forget(folder)
 
     def put_if(self, key: str, content: bytes, state: UpdateVersion | None) -> None:
-        """The server compares, in the moment of the write."""
+        """The server compares, in the moment of the write.
+
+        Without conditions the lease alone keeps others away, and it is looked whether
+        somebody has written all the same.
+        """
         self._require_lease()
         if self._bucket.conditions:
             self._bucket.put_if(key, content, state, CHANGING_HEADERS)
-        else:
-            self._bucket.put(key, content, headers=CHANGING_HEADERS)
+            return
+        self._bucket.put(key, content, headers=CHANGING_HEADERS)
+        found = self._bucket.get(key)
+        if found is None or found.content != content:
+            raise LostRaceError
 
     def settle(self, folder: str) -> None:
         """Nothing is left to do: an answered upload is stored."""

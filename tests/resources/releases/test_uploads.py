@@ -11,7 +11,7 @@ PRUNE = ("prune", "--uploads", *IOS)
 LARGE = b"x" * (PART_BYTES + 1)
 
 
-@pytest.fixture(params=["moto", "rclone"])
+@pytest.fixture(params=["moto", "rclone", "oss"])
 def game(request):
     return request.getfixturevalue(f"game_on_{request.param}")
 
