@@ -49,7 +49,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 # Each command imports what it needs: all of it takes as long as a small check.
-from resources.arguments import make_parser
+from resources.arguments.parser import make_parser
 from resources.errors import (
     AfterwardsError,
     CancelError,

@@ -6,7 +6,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING, Any
 
-from resources.arguments import THE_STORE
+from resources.arguments.options import THE_STORE
 from resources.errors import DamagedManifestError
 from resources.report import Report
 from resources.settings import Settings

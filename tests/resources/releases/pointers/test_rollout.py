@@ -5,7 +5,7 @@ from argparse import ArgumentTypeError
 
 import pytest
 
-from resources.argument_values import parts
+from resources.arguments.values import parts
 from resources.stores.pointer import PARTS, Pointer, Rollout
 
 IOS = ("--platform", "ios")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import re
 
-from resources.argument_values import at_least_one, channel
+from resources.arguments.options import add_yes_or_no
+from resources.arguments.values import at_least_one, channel
 from resources.defaults import PUBLIC_WAIT_SECONDS, SAMPLE_FILES
 from resources.stores.pointer import LIVE
 
@@ -34,6 +35,10 @@ def add_public_options(command: argparse.ArgumentParser) -> None:
         default=PUBLIC_WAIT_SECONDS,
         help="for how long a cache may go on serving what was served before: 90, 90s or"
         f" 5m ({PUBLIC_WAIT_SECONDS}s)",
+    )
+
+    add_yes_or_no(
+        command, "--allow-unset", "leave platforms out that have no RESOURCE_PUBLIC_URL"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from resources.argument_values import channel, count, version
+from resources.arguments.values import channel, count, version
 from resources.stores.pointer import LIVE
 
 
