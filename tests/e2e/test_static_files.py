@@ -17,13 +17,13 @@ HASHED = re.compile(r"\.[0-9a-f]{12}\.\w+$")
 # Most requests, and most KB over the wire with an empty cache. Lists are as long as the
 # tests before made them; half of the admin's is Django's.
 BUDGETS = {
-    "/": (8, 60),
-    "/releases": (8, 35),
-    "/history": (7, 50),
-    "/compare": (5, 20),
-    "/compare?a={task}&b={other}": (7, 25),
-    "/tasks/{task}": (6, 75),
-    "/tasks/{task}/export": (6, 25),
+    "/": (3, 60),
+    "/releases": (3, 35),
+    "/history": (3, 50),
+    "/compare": (3, 20),
+    "/compare?a={task}&b={other}": (3, 25),
+    "/tasks/{task}": (3, 75),
+    "/tasks/{task}/export": (3, 25),
     "/admin/tasks/task/{task}/change/": (26, 190),
 }
 
