@@ -1,9 +1,10 @@
-"""Record the moving pictures of the READMEs: a release, from its form to live.
+"""Record the pictures of the READMEs: pages, and a release from its form to live.
 
-    .venv/bin/python docs/images/record.py
+    .venv/bin/python docs/images/record.py [pages] [films]
 
-The product runs on data of its own, which is gone afterwards; what it does is filmed in
-Chromium, once for each language.
+The product runs on data of its own, which is gone afterwards; its pages are taken in
+Chromium, and a release is filmed once for each language. A film says how long things
+took, so the machine has to be quiet.
 """
 
 import shutil
@@ -11,7 +12,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
@@ -22,10 +24,15 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.e2e.conftest import CHROMIUM_ARGUMENTS, Service  # noqa: E402
+from tests.e2e.conftest import (  # noqa: E402
+    CHROMIUM_ARGUMENTS,
+    PATIENCE_MS,
+    Service,
+)
 
 FILMS = {"release.webp": "en-US", "release.zh-CN.webp": "zh-CN"}
 SIZE = {"width": 1200, "height": 750}
+SIZE_OF_PAGES = {"width": 1280, "height": 900}
 # Screenshots have no pointer, and without one nobody sees what was clicked.
 POINTER = """
   document.addEventListener("DOMContentLoaded", () => {
@@ -129,7 +136,52 @@ def film_release(browser: Browser, service: Service, locale: str) -> Film:
     return film
 
 
-def record(browser: Browser, name: str, locale: str) -> None:
+def take_pages(browser: Browser, service: Service) -> None:
+    """While v885 is with testers, goes to some players, and then to all."""
+
+    def done(kind: str, **params: str) -> str:
+        task_id = service.create(kind, **params)
+        service.wait_for(task_id)
+        return task_id
+
+    done("sync-native", version="v885", channel="beta")
+    done("rollout", version="v885", percent="5", platforms="ios,android")
+    done("full-sync", version="v883")  # which is not in the source
+    context = browser.new_context(
+        base_url=service.url,
+        locale="en-US",
+        color_scheme="light",
+        viewport=SIZE_OF_PAGES,
+    )
+    page = context.new_page()
+    page.goto(service.sign_in_link())
+    live = page.locator("[data-part=connection]")
+    expect(live).to_have_attribute("data-state", "live")
+
+    released = service.create("full-sync", version="v885")
+    service.create("promote", version="v885")
+    service.create("sync-facebook", version="v885")
+    checked = service.create("check-integrity", version="v884")
+    step = page.locator(f"[data-row='{released}'] [data-part=step]")
+    expect(step).to_contain_text("Step 2 of 6")
+    page.screenshot(path=HERE / "console.png")
+
+    service.wait_for(released)
+    service.wait_for(checked)
+    page.goto(f"/tasks/{released}")
+    expect(page.locator("[data-part=seal]")).to_be_visible()
+    page.screenshot(path=HERE / "task.png")
+    page.goto("/releases")
+    expect(live).to_have_attribute("data-state", "live")
+    page.screenshot(path=HERE / "releases.png")
+    page.goto("/admin/")
+    page.screenshot(path=HERE / "admin.png")
+    context.close()
+
+
+@contextmanager
+def product() -> Iterator[Service]:
+    """One that has published v884, and has v885 in its source."""
     with tempfile.TemporaryDirectory() as folder:
         types = str(ROOT / "task_types.toml")
         service = Service(Path(folder), "", TASK_TYPES_FILE=types)
@@ -140,19 +192,28 @@ def record(browser: Browser, name: str, locale: str) -> None:
             service.run()
             service.wait_for(service.create("full-sync", version="v884"))
             service.wait_for(service.create("check-integrity", version="v885"))
-            film_release(browser, service, locale).save(HERE / name)
+            yield service
         finally:
             service.stop()
 
 
 def main() -> None:
+    wanted = sys.argv[1:] or ["pages", "films"]
+    if unknown := set(wanted) - {"pages", "films"}:
+        sys.exit(f"{', '.join(unknown)}: expected pages, films, or nothing for both")
+    expect.set_options(timeout=PATIENCE_MS)
     program = shutil.which("chromium-headless-shell") or shutil.which("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=program, args=CHROMIUM_ARGUMENTS.split()
         )
-        for name, locale in FILMS.items():
-            record(browser, name, locale)
+        if "pages" in wanted:
+            with product() as service:
+                take_pages(browser, service)
+        if "films" in wanted:
+            for name, locale in FILMS.items():
+                with product() as service:
+                    film_release(browser, service, locale).save(HERE / name)
 
 
 if __name__ == "__main__":
