@@ -48,6 +48,6 @@ def test_each_page_runs_from_the_files_as_they_are_written(debugged, chromium):
         assert not errors, path
     page.goto("/")
     page.keyboard.press("Control+k")  # a part that is asked for later
-    expect(page.get_by_role("combobox")).to_be_visible()
+    expect(page.locator("#palette").get_by_role("combobox")).to_be_visible()
     context.close()
     assert not errors

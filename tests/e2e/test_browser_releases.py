@@ -98,29 +98,35 @@ def test_a_card_stays_while_other_releases_change(open_page, service, published)
     expect(page.locator(".ribbon-card#the-first")).to_contain_text("v885")
 
 
-@pytest.mark.parametrize("by", ["pointer", "keyboard"])
-def test_a_card_stays_with_a_segment_that_is_drawn_anew(
-    open_page, service, published, by
+def test_a_card_and_the_focus_stay_with_a_segment_that_is_drawn_anew(
+    open_page, service, published
 ):
     page = open_page("/releases")
     ios = panel_of(page, "iOS")
     link = ios.locator(".ribbon > ol a").first
     href = link.get_attribute("href")
-    if by == "keyboard":
-        link.focus()
-    else:
-        # It rests there from now on, which holds up nothing for long.
-        ios.locator(".ribbon-segment[data-tone=live]").hover()
+    link.focus()
     card = page.locator(".ribbon-card")
     expect(card.locator(".said-live")).to_have_count(1)
     service.create("rollback", version="v884", platforms="ios")
     expect(ios.locator(".release-version")).to_have_text("v884")
     expect(card).to_contain_text("v885")
     expect(card.locator(".said-live")).to_have_count(0)
-    if by == "keyboard":
-        # Two links lead to that task.
-        focused = ios.locator(".ribbon > ol a:focus")
-        expect(focused).to_have_attribute("href", href)
+    # Two links lead to that task.
+    expect(ios.locator(".ribbon > ol a:focus")).to_have_attribute("href", href)
+
+
+def test_a_pointer_that_rests_holds_nothing_up(open_page, service, published):
+    page = open_page("/releases")
+    ios = panel_of(page, "iOS")
+    ios.locator(".ribbon-segment[data-tone=live]").hover()
+    card = page.locator(".ribbon-card")
+    expect(card).to_contain_text("v885")
+    service.create("rollback", version="v884", platforms="ios")
+    expect(ios.locator(".release-version")).to_have_text("v884")
+    # What is live now lies where that was.
+    expect(card).to_contain_text("v884")
+    expect(card.locator(".said-live")).to_have_count(1)
 
 
 @pytest.mark.parametrize("by", ["pointer", "keyboard"])
