@@ -160,16 +160,18 @@ def film_release(browser: Browser, service: Service, locale: str) -> Film:
 
 
 def take_pages(browser: Browser, service: Service) -> None:
-    """While v885 is with testers, goes to some players, and then to all."""
+    """v885 was live and was taken back; now testers have it, and some players."""
 
     def done(kind: str, **params: str) -> str:
         task_id = service.create(kind, **params)
         service.wait_for(task_id)
         return task_id
 
+    released = done("full-sync", version="v885")
+    done("rollback", version="v884")
     done("sync-native", version="v885", channel="beta")
     done("rollout", version="v885", percent="5", platforms="ios,android")
-    done("full-sync", version="v883")  # which is not in the source
+    done("rollout", version="v885", percent="2", platforms="ios,android")  # is less
     context = browser.new_context(
         base_url=service.url,
         locale="en-US",
@@ -180,25 +182,28 @@ def take_pages(browser: Browser, service: Service) -> None:
     page.goto(service.sign_in_link())
     live = page.locator("[data-part=connection]")
     expect(live).to_have_attribute("data-state", "live")
-
     packing = service.create("pack-atlases", version="v886")
     row = page.locator(f"[data-row='{packing}']")
     expect(row).to_contain_text("Step 2 of 3")
-    released = service.create("full-sync", version="v885")
-    promoted = service.create("promote", version="v885")
+    waiting = [
+        service.create(kind, version="v885") for kind in ("promote", "full-sync")
+    ]
     expect(page.locator("details.queue")).to_contain_text("2 queued")
     page.screenshot(path=HERE / "console.png")
-
-    for task_id in (promoted, packing):
+    for task_id in (*reversed(waiting), packing):
         service.request("POST", f"/api/tasks/{task_id}/cancel")
-    service.wait_for(released)
+
     page.goto(f"/tasks/{released}")
     expect(page.locator("[data-part=seal]")).to_be_visible()
     page.screenshot(path=HERE / "task.png")
-    page.goto("/releases")
+
+    compared = "/releases?platform=ios&from=v884&to=v885"
+    page.goto(compared)
+    expect(page.locator(".changes")).to_be_visible()
     expect(live).to_have_attribute("data-state", "live")
     page.screenshot(path=HERE / "releases.png")
-    page.goto("/admin/")
+
+    page.goto("/admin/tasks/auditevent/")
     page.screenshot(path=HERE / "admin.png")
     context.close()
 

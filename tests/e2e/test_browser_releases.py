@@ -91,6 +91,7 @@ def test_a_segment_leads_to_the_task_that_published_it(open_page, service, publi
 def test_a_card_stays_while_other_releases_change(open_page, service, published):
     page = open_page("/releases")
     ios, android = panel_of(page, "iOS"), panel_of(page, "Android")
+    expect(ios.locator(".release-version")).to_have_text("v885")
     ios.locator(".ribbon-segment[data-tone=live]").hover()
     page.locator(".ribbon-card").evaluate("card => { card.id = 'the-first'; }")
     service.create("rollback", version="v884", platforms="android")
@@ -103,6 +104,7 @@ def test_a_card_and_the_focus_stay_with_a_segment_that_is_drawn_anew(
 ):
     page = open_page("/releases")
     ios = panel_of(page, "iOS")
+    expect(ios.locator(".release-version")).to_have_text("v885")
     link = ios.locator(".ribbon > ol a").first
     href = link.get_attribute("href")
     link.focus()
@@ -119,6 +121,7 @@ def test_a_card_and_the_focus_stay_with_a_segment_that_is_drawn_anew(
 def test_a_pointer_that_rests_holds_nothing_up(open_page, service, published):
     page = open_page("/releases")
     ios = panel_of(page, "iOS")
+    expect(ios.locator(".release-version")).to_have_text("v885")
     ios.locator(".ribbon-segment[data-tone=live]").hover()
     card = page.locator(".ribbon-card")
     expect(card).to_contain_text("v885")

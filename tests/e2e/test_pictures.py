@@ -47,17 +47,11 @@ WATCH_SHIFTS = """
   const shifts = [];
   const observer = new PerformanceObserver((list) => shifts.push(...list.getEntries()));
   observer.observe({ type: "layout-shift", buffered: true });
-  // What is painted while a page still comes in has moved nothing that was there.
-  let began = Infinity;
-  const begin = () => { began = Math.min(began, performance.now()); };
-  document.addEventListener("readystatechange", () => {
-    requestAnimationFrame(() => requestAnimationFrame(begin));
-  });
   window.whatMoved = () => {
     shifts.push(...observer.takeRecords());
     const differ = (one, other) => Math.abs(one - other) > 3; // as browsers count
     return shifts
-      .filter((shift) => !shift.hadRecentInput && shift.startTime > began)
+      .filter((shift) => !shift.hadRecentInput)
       .flatMap(({ sources }) => [...sources])
       .filter(({ node, previousRect: was, currentRect: is }) => {
         const element = node?.parentElement;

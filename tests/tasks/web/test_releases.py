@@ -365,6 +365,15 @@ def test_a_rollout_and_another_channel_have_their_ways_on(admin, tried):
     assert ways_on(answer, "android") == []
 
 
+def test_a_version_that_was_live_for_less_than_a_second_says_so(admin, store):
+    now = timezone.now()
+    first, then = now - HOUR, now - HOUR + timedelta(milliseconds=840)
+    moves = served("v885", first), served("v884", then, previous="v885")
+    write_pointers(store, "ios", *moves)
+    rows = panel_of(admin.get("/releases")).rows
+    assert [row.served_for for row in rows] == ["59 m 59 s", "840 ms"]
+
+
 def test_who_may_not_start_them_sees_the_channels_alone(person, tried):
     answer = person("viewer").get("/releases")
     assert "beta v885" in section(answer)
