@@ -24,6 +24,8 @@ def sheets(context: Context, *names: str) -> SafeString:
     if not _are_collected():
         links = [(staticfiles_storage.url(name),) for name in names]
         return format_html_join("\n", '<link rel="stylesheet" href="{}">', links)
+    if _is_for_a_part(context):
+        return SafeString("")
     return _element("style", context, "\n".join(map(_text, names)))
 
 
@@ -32,12 +34,20 @@ def script(context: Context, name: str) -> SafeString:
     """Return a script that runs before anything is painted, likewise."""
     if not _are_collected():
         return format_html('<script src="{}"></script>', staticfiles_storage.url(name))
+    if _is_for_a_part(context):
+        return SafeString("")
     return _element("script", context, _text(name))
 
 
 def _are_collected() -> bool:
     """Whether what is served was made from what is written, and so can't change."""
     return hasattr(staticfiles_storage, "stored_name") and not settings.DEBUG
+
+
+def _is_for_a_part(context: Context) -> bool:
+    """Whether a script of ours asks, which takes the page apart and has the sheets:
+    see static/js/session.js."""
+    return context["request"].headers.get("X-Requested-With") == "fetch"
 
 
 def _element(kind: str, context: Context, text: str) -> SafeString:

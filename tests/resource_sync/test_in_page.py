@@ -68,6 +68,11 @@ def test_a_page_that_has_none_allows_files_alone(client):
     assert "style-src 'self';" in f"{policy};"
 
 
+def test_a_script_that_takes_a_part_of_a_page_gets_none(client):
+    html = client.get("/page", headers={"X-Requested-With": "fetch"}).text
+    assert html.strip() == ""
+
+
 def test_with_debug_they_are_files_as_they_are_written(client, settings):
     settings.DEBUG = True
     html = client.get("/page").text
