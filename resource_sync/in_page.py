@@ -10,6 +10,7 @@ from functools import cache
 
 from django.conf import settings
 from django.contrib.staticfiles.storage import staticfiles_storage
+from django.http import HttpRequest
 from django.template import Context, Library
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -47,7 +48,8 @@ def _are_collected() -> bool:
 def _is_for_a_part(context: Context) -> bool:
     """Whether a script of ours asks, which takes the page apart and has the sheets:
     see static/js/session.js."""
-    return context["request"].headers.get("X-Requested-With") == "fetch"
+    request: HttpRequest = context["request"]
+    return request.headers.get("X-Requested-With") == "fetch"
 
 
 def _element(kind: str, context: Context, text: str) -> SafeString:
