@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from csp.constants import NONCE
+
 from resource_sync import private_files
 from resource_sync.database import database
 from resource_sync.environment import (
@@ -196,7 +198,10 @@ TEMPLATES = [
                 "csp.context_processors.nonce",
                 "tasks.access.rights.for_templates",
             ],
-            "libraries": {"names": "tasks.presenters.names"},
+            "libraries": {
+                "in_page": "resource_sync.in_page",
+                "names": "tasks.presenters.names",
+            },
         },
     },
 ]
@@ -275,8 +280,9 @@ STORAGES = {
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'none'"],
-        "script-src": ["'self'"],
-        "style-src": ["'self'"],
+        # The nonce is of what in_page puts into a page, and there only if it does.
+        "script-src": ["'self'", NONCE],
+        "style-src": ["'self'", NONCE],
         "img-src": ["'self'", "data:"],
         "font-src": ["'self'"],
         "connect-src": ["'self'"],

@@ -1,9 +1,10 @@
-"""Record the moving pictures of the READMEs: a release, from its form to live.
+"""Record the pictures of the READMEs: pages, and a release from its form to live.
 
-    .venv/bin/python docs/images/record.py
+    .venv/bin/python docs/images/record.py [pages] [films]
 
-The product runs on data of its own, which is gone afterwards; what it does is filmed in
-Chromium, once for each language.
+The product runs on data of its own, which is gone afterwards; its pages are taken in
+Chromium, and a release is filmed once for each language. A film says how long things
+took, so the machine has to be quiet.
 """
 
 import shutil
@@ -11,7 +12,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 
@@ -22,10 +24,38 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.e2e.conftest import CHROMIUM_ARGUMENTS, Service  # noqa: E402
+from tests.e2e.conftest import (  # noqa: E402
+    CHROMIUM_ARGUMENTS,
+    PATIENCE_MS,
+    Service,
+)
 
 FILMS = {"release.webp": "en-US", "release.zh-CN.webp": "zh-CN"}
 SIZE = {"width": 1200, "height": 750}
+SIZE_OF_PAGES = {"width": 1280, "height": 900}
+# A studio's own task: one that is under way while a picture is taken.
+PACKING = """
+[pack-atlases]
+title = {en = "Pack atlases", zh-hans = "打包图集"}
+group = {en = "Release", zh-hans = "发布"}
+lock = "publish"
+[pack-atlases.params.version]
+pattern = "v[0-9]+"
+[[pack-atlases.steps]]
+name = "Trim sprites"
+command = ["{python}", "-c", "print('4,310 sprites, 212 trimmed')", "{version}"]
+[[pack-atlases.steps]]
+name = "Pack"
+command = ["{python}", "-uc", '''
+import time
+for percent in range(100):
+    print("::progress::%d" % percent)
+    time.sleep(0.5)
+''']
+[[pack-atlases.steps]]
+name = "Write atlases"
+command = ["{python}", "-c", "print('36 atlases')"]
+"""
 # Screenshots have no pointer, and without one nobody sees what was clicked.
 POINTER = """
   document.addEventListener("DOMContentLoaded", () => {
@@ -129,10 +159,62 @@ def film_release(browser: Browser, service: Service, locale: str) -> Film:
     return film
 
 
-def record(browser: Browser, name: str, locale: str) -> None:
+def take_pages(browser: Browser, service: Service) -> None:
+    """v885 was live and was taken back; now testers have it, and some players."""
+
+    def done(kind: str, **params: str) -> str:
+        task_id = service.create(kind, **params)
+        service.wait_for(task_id)
+        return task_id
+
+    released = done("full-sync", version="v885")
+    done("rollback", version="v884")
+    done("sync-native", version="v885", channel="beta")
+    done("rollout", version="v885", percent="5", platforms="ios,android")
+    done("rollout", version="v885", percent="2", platforms="ios,android")  # is less
+    context = browser.new_context(
+        base_url=service.url,
+        locale="en-US",
+        color_scheme="light",
+        viewport=SIZE_OF_PAGES,
+    )
+    page = context.new_page()
+    page.goto(service.sign_in_link())
+    live = page.locator("[data-part=connection]")
+    expect(live).to_have_attribute("data-state", "live")
+    packing = service.create("pack-atlases", version="v886")
+    row = page.locator(f"[data-row='{packing}']")
+    expect(row).to_contain_text("Step 2 of 3")
+    waiting = [
+        service.create(kind, version="v885") for kind in ("promote", "full-sync")
+    ]
+    expect(page.locator("details.queue")).to_contain_text("2 queued")
+    page.screenshot(path=HERE / "console.png")
+    for task_id in (*reversed(waiting), packing):
+        service.request("POST", f"/api/tasks/{task_id}/cancel")
+
+    page.goto(f"/tasks/{released}")
+    expect(page.locator("[data-part=seal]")).to_be_visible()
+    page.screenshot(path=HERE / "task.png")
+
+    compared = "/releases?platform=ios&from=v884&to=v885"
+    page.goto(compared)
+    expect(page.locator(".changes")).to_be_visible()
+    expect(live).to_have_attribute("data-state", "live")
+    page.screenshot(path=HERE / "releases.png")
+
+    page.goto("/admin/tasks/auditevent/")
+    page.screenshot(path=HERE / "admin.png")
+    context.close()
+
+
+@contextmanager
+def product() -> Iterator[Service]:
+    """One that has published v884, and has v885 in its source."""
     with tempfile.TemporaryDirectory() as folder:
-        types = str(ROOT / "task_types.toml")
-        service = Service(Path(folder), "", TASK_TYPES_FILE=types)
+        types = Path(folder, "types.toml")
+        types.write_text((ROOT / "task_types.toml").read_text() + PACKING)
+        service = Service(Path(folder), "", TASK_TYPES_FILE=str(types))
         service.prepare()
         demo = [sys.executable, "-m", "resources", "demo"]
         subprocess.run(demo, cwd=ROOT, env=service.env, check=True)
@@ -140,19 +222,28 @@ def record(browser: Browser, name: str, locale: str) -> None:
             service.run()
             service.wait_for(service.create("full-sync", version="v884"))
             service.wait_for(service.create("check-integrity", version="v885"))
-            film_release(browser, service, locale).save(HERE / name)
+            yield service
         finally:
             service.stop()
 
 
 def main() -> None:
+    wanted = sys.argv[1:] or ["pages", "films"]
+    if unknown := set(wanted) - {"pages", "films"}:
+        sys.exit(f"{', '.join(unknown)}: expected pages, films, or nothing for both")
+    expect.set_options(timeout=PATIENCE_MS)
     program = shutil.which("chromium-headless-shell") or shutil.which("chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=program, args=CHROMIUM_ARGUMENTS.split()
         )
-        for name, locale in FILMS.items():
-            record(browser, name, locale)
+        if "pages" in wanted:
+            with product() as service:
+                take_pages(browser, service)
+        if "films" in wanted:
+            for name, locale in FILMS.items():
+                with product() as service:
+                    film_release(browser, service, locale).save(HERE / name)
 
 
 if __name__ == "__main__":

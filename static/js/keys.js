@@ -2,13 +2,10 @@
 
 import { mountPalette } from "./palette.js";
 
-// It has neither keys nor room in the head for the list of them.
-const isPhone = matchMedia("(max-width: 600px)");
-
 export function mountKeys(actions) {
   mountPalette();
   for (const button of document.querySelectorAll("[data-open]")) {
-    button.hidden = button.dataset.open === "keys" && isPhone.matches;
+    button.hidden = false;
     button.addEventListener("click", () => open(button.dataset.open));
   }
   const all = { "?": () => open("keys"), ...actions };

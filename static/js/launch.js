@@ -4,7 +4,7 @@
 import { answered } from "./api.js";
 import { mountPlan } from "./launch_plan.js";
 import { mountVersions } from "./launch_versions.js";
-import { isSignedOut } from "./session.js";
+import { FOR_A_PART, isSignedOut } from "./session.js";
 import { text } from "./text.js";
 
 export function mountLaunch() {
@@ -176,7 +176,7 @@ async function start(form) {
 async function send(form) {
   try {
     const body = new URLSearchParams(new FormData(form));
-    const sent = fetch(form.action, { method: "POST", body });
+    const sent = fetch(form.action, { method: "POST", body, headers: FOR_A_PART });
     const answer = await answered(sent, (words) => showProblem(form, words));
     showProblem(form, "");
     if (answer.status === 400) showRefusal(form, await answer.text());

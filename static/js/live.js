@@ -1,15 +1,19 @@
-// Keeps the parts of a page that change by themselves true, moving nothing that is
-// being pointed at and never the focus. The parts are HTML from the server.
+// Keeps the parts of a page that change by themselves true. Nothing moves under a pointer
+// that is about to click, and the focus stays where it is. The parts are HTML from the
+// server.
 
 import { fetchPart } from "./session.js";
 import { refreshTimes } from "./times.js";
 
 const REFRESH_MS = 10_000;
 const AT_MOST_EACH_MS = 1_000;
+const RESTS_MS = 8_000; // a pointer that has not moved for so long is not about to click
 const last = new Map();
 let path = () => "/live";
 let timer = 0;
 let refreshedAt = -Infinity;
+let movedAt = -Infinity;
+let resting = 0;
 
 // address: where the parts are; needed(): whether nobody else tells of changes.
 export function mountLive({ address = path, needed = () => true } = {}) {
@@ -20,6 +24,12 @@ export function mountLive({ address = path, needed = () => true } = {}) {
   document.addEventListener("visibilitychange", () => {
     if (!document.hidden) refreshLive();
   });
+  const moved = () => {
+    movedAt = performance.now();
+  };
+  for (const type of ["pointermove", "pointerdown"]) {
+    document.addEventListener(type, moved, { capture: true, passive: true });
+  }
 }
 
 // However often it is called, the server is asked once a second at most.
@@ -47,8 +57,10 @@ export async function refreshLive() {
 function swap(place, part) {
   const html = part.innerHTML;
   if (last.get(place.id) === html) return;
-  if (place.matches(":hover") && place.querySelector("a")) {
+  if (isPointedAt(place)) {
     place.addEventListener("pointerleave", refreshLive, { once: true });
+    clearTimeout(resting);
+    resting = setTimeout(refreshLive, RESTS_MS);
     return;
   }
   last.set(place.id, html);
@@ -60,7 +72,18 @@ function swap(place, part) {
   }
   refreshTimes(place);
   place.dispatchEvent(new Event("swapped"));
-  if (!focused) return;
-  const same = [...place.querySelectorAll("a")].find((link) => link.href === focused.href);
-  same?.focus({ preventScroll: true });
+  if (focused) twinOf(focused, place)?.focus({ preventScroll: true });
+}
+
+function isPointedAt(place) {
+  const isStill = performance.now() - movedAt >= RESTS_MS;
+  return !isStill && place.matches(":hover") && place.querySelector("a") !== null;
+}
+
+// What now stands where this stood. Two links may lead to one task.
+function twinOf(old, place) {
+  const kind = ({ localName, href = "", parentElement: { localName: parent, id } }) =>
+    [localName, href, parent, id].join(" ");
+  const all = [...place.querySelectorAll("a, button, summary")];
+  return all.find((element) => kind(element) === kind(old));
 }

@@ -9,7 +9,7 @@ export function mountPalette() {
   const dialog = document.getElementById("palette");
   if (!button || !dialog) return;
   button.hidden = false;
-  showKeys(button.querySelector("kbd"));
+  if (isMac) button.querySelector("kbd").textContent = "⌘K";
   button.addEventListener("click", () => open(dialog));
   document.addEventListener("keydown", (event) => {
     if (event.key.toLowerCase() !== "k" || !isAsked(event)) return;
@@ -19,12 +19,6 @@ export function mountPalette() {
     if (other) dialog.close();
     else open(dialog);
   });
-}
-
-// Where there are keys, and room to say which.
-function showKeys(hint) {
-  if (isMac) hint.textContent = "⌘K";
-  hint.hidden = !matchMedia("(min-width: 1101px) and (hover: hover)").matches;
 }
 
 function isAsked({ ctrlKey, metaKey, shiftKey, altKey }) {

@@ -1,6 +1,6 @@
 // Ribbons: days begin at the reader's own midnight, and a card beside the pointer, or
 // beside the segment that the keyboard is at, says of it what the list behind the ribbon
-// says.
+// says. It stays with its segment, also where the page draws that anew.
 
 import { showMoments } from "./moments.js";
 import { hintAt, mountPicking, showPicked } from "./ribbon_picking.js";
@@ -20,7 +20,10 @@ export function mountRibbons() {
     const segment = target.closest?.(SEGMENT) ?? null;
     if (segment === shown) return;
     if (segment) showCard(segment);
-    else hideCard();
+    else if (!isOfKeyboard()) hideCard();
+  });
+  document.documentElement.addEventListener("pointerleave", () => {
+    if (!isOfKeyboard()) hideCard();
   });
   document.addEventListener("focusin", ({ target }) => {
     if (target.matches(LINK)) showCard(segmentAt(target), { isPointed: true });
@@ -28,7 +31,7 @@ export function mountRibbons() {
   document.addEventListener("focusout", ({ target }) => {
     if (target.matches(LINK)) hideCard();
   });
-  document.addEventListener("scroll", scrolled, { capture: true, passive: true });
+  document.addEventListener("scroll", stayBeside, { capture: true, passive: true });
   mountPicking(segmentAt);
 }
 
@@ -44,17 +47,30 @@ function segmentAt(place) {
   return ribbon.querySelector(`.ribbon-segment[data-segment="${number}"]`);
 }
 
-// What has the focus may have come into sight by that.
-function scrolled() {
-  if (shown && "pointed" in shown.dataset) putBeside(shown.getBoundingClientRect());
-  else hideCard();
+function isOfKeyboard() {
+  return shown !== null && "pointed" in shown.dataset;
+}
+
+// Where the pointer has left it by scrolling, the browser says so a moment later.
+function stayBeside() {
+  if (shown) putBeside(shown.getBoundingClientRect());
 }
 
 function showRibbons(root) {
-  hideCard();
   showPicked(root);
   showMoments(root);
   for (const ribbon of root.querySelectorAll("[data-ribbon]")) showDays(ribbon);
+  if (shown?.isConnected === false) followSegment();
+  else stayBeside();
+}
+
+// The page has drawn the segment of the card anew.
+function followSegment() {
+  const { ribbon } = shown.closest("[data-ribbon]").dataset;
+  const same = `.${shown.classList[0]}[data-number="${shown.dataset.number}"]`;
+  const now = document.querySelector(`[data-ribbon="${ribbon}"] ${same}`);
+  if (now) showCard(now, { isPointed: isOfKeyboard() });
+  else hideCard();
 }
 
 function showDays(ribbon) {
@@ -80,7 +96,7 @@ function showCard(segment, { isPointed = false } = {}) {
   shown = segment;
   shown.toggleAttribute("data-pointed", isPointed);
   card = document.createElement("div");
-  card.className = "ribbon-card";
+  card.className = "ribbon-card hover-card";
   card.setAttribute("aria-hidden", "true"); // the list says it
   const said = item.querySelector("a") ?? item;
   card.append(...[...said.childNodes].map((node) => node.cloneNode(true)), hintAt(ribbon));

@@ -31,7 +31,7 @@ function pick(segment) {
   for (const [name, value] of Object.entries({ platform, from: from.version, to: to.version })) {
     query.set(name, value);
   }
-  location.assign(`${compare}?${query}`);
+  location.assign(`${compare}?${query}#compared`);
 }
 
 function take(one) {

@@ -1,6 +1,9 @@
 // Who else looks at this task, and at which lines; and what they ask to be looked at.
 // Nothing is heard of it over the stream: the page says where it is, and the answer says
 // where the others are. docs/decisions/0054 says why.
+//
+// Of several windows of one person the one that had the focus last says where they are;
+// the others repeat it.
 
 import { announce } from "./announce.js";
 import { post } from "./api.js";
@@ -15,6 +18,9 @@ export class TaskPeople {
   constructor({ root, log }) {
     this.log = log;
     this.path = `/live/tasks/${root.dataset.task}/presence`;
+    this.windows = new BroadcastChannel(this.path);
+    this.isInFront = document.hasFocus();
+    this.ahead = null; // the lines in the window in front, if that is another
     this.place = root.querySelector('[data-part="people"]');
     this.note = root.querySelector('[data-part="look"]');
     this.link = root.querySelector('[data-part="look-link"]');
@@ -24,15 +30,20 @@ export class TaskPeople {
     this.link.addEventListener("click", () => this.dismiss());
     this.log.bar.lookHere.addEventListener("click", () => this.askToLook());
     document.addEventListener("visibilitychange", () => this.say());
+    this.windows.addEventListener("message", ({ data }) => this.fallBehind(data));
+    addEventListener("focus", () => this.comeToFront());
+    addEventListener("pagehide", () => this.stepAside());
     setInterval(() => this.say(), SAY_MS);
     this.say();
   }
 
   // Only somebody who sees the page is there. Without an answer nobody knows who is.
   async say(look) {
-    if (document.hidden) return null;
+    if (document.hidden) return this.stepAside();
     const { first, last } = this.log.sight();
-    const sight = last ? { first, last } : { first: 0, last: 0 };
+    const own = last ? { first, last } : { first: 0, last: 0 };
+    const sight = this.ahead ?? own;
+    if (this.isInFront) this.windows.postMessage(sight);
     try {
       const { people } = await post(this.path, look ? { ...sight, look } : sight);
       this.show(people);
@@ -41,6 +52,23 @@ export class TaskPeople {
       this.show([]);
       return null;
     }
+  }
+
+  comeToFront() {
+    this.isInFront = true;
+    this.ahead = null;
+    this.say();
+  }
+
+  stepAside() {
+    if (this.isInFront) this.windows.postMessage(null);
+    return null;
+  }
+
+  // null: the window in front is gone, and nobody knows which is next.
+  fallBehind(sight) {
+    this.isInFront = false;
+    this.ahead = sight;
   }
 
   async askToLook() {

@@ -1,7 +1,7 @@
 // Running a task again: the question is a page of the server's, here in a dialog.
 
 import { Problem, answered } from "./api.js";
-import { showSignedOut } from "./session.js";
+import { FOR_A_PART, showSignedOut } from "./session.js";
 import { text } from "./text.js";
 
 export class TaskRerun {
@@ -75,7 +75,7 @@ export class TaskRerun {
 
 // The page that answers; throws Problem where that says no.
 async function pageOf(path, options) {
-  const answer = await fetch(path, options);
+  const answer = await fetch(path, { headers: FOR_A_PART, ...options });
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   if (new URL(answer.url).pathname.startsWith("/admin/login")) {
     showSignedOut(true);

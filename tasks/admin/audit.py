@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from tasks.admin.filters import ActionFilter, ActorFilter
 from tasks.admin.keyset_admin import LongList
-from tasks.admin.read_only import NOTHING, time_ago
+from tasks.admin.read_only import NOTHING, exact_time
 from tasks.models import AuditEvent
 from tasks.presenters.names import person
 from tasks.presenters.wording import said_action
@@ -54,8 +54,8 @@ class AuditEventAdmin(LongList):
         return queryset, False
 
     @admin.display(description=_("time"))
-    def when(self, event: AuditEvent) -> SafeString | str:
-        return time_ago(event.at)
+    def when(self, event: AuditEvent) -> SafeString:
+        return exact_time(event.at)
 
     @admin.display(description=_("who"))
     def who(self, event: AuditEvent) -> str:

@@ -1,5 +1,6 @@
 """Read-only admin pages, and how they show what is empty, a time or a state."""
 
+from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest
@@ -49,4 +50,15 @@ def time_ago(moment: Any) -> SafeString | str:
         moment.isoformat(),
         exact,
         ago_text(moment, timezone.now()),
+    )
+
+
+def exact_time(moment: datetime) -> SafeString:
+    """``2026-11-30 02:18:33 UTC``, as records are compared, with how long ago on
+    hover."""
+    return format_html(
+        '<time datetime="{}" title="{}">{} UTC</time>',
+        moment.isoformat(),
+        ago_text(moment, timezone.now()),
+        f"{moment:%Y-%m-%d %H:%M:%S}",
     )

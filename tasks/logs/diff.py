@@ -20,6 +20,7 @@ MOST_LINES = 10_000  # of each log: the last ones, where a task's end is explain
 MOST_BYTES = 2 * 1024 * 1024  # of each log, too
 MOST_EDITS = 1_000  # lines that only one of them has
 CONTEXT_LINES = 3
+ROWS_OF_A_PART = 50
 OPENED_LINES = 100  # of a gap, from both of its ends
 
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
@@ -73,6 +74,12 @@ class Difference:
     only_b: int
     left_out: tuple[int, int]
     given_up: tuple[int, int]
+
+    @property
+    def parts(self) -> list[Sequence[Shown]]:
+        """Return the lines in parts, of which a browser draws those in sight."""
+        starts = range(0, len(self.lines), ROWS_OF_A_PART)
+        return [self.lines[start : start + ROWS_OF_A_PART] for start in starts]
 
     @property
     def is_none(self) -> bool:

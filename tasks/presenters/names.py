@@ -1,7 +1,8 @@
-"""What people call a task, its type, and whoever acts on it."""
+"""What people call a task, its type, its lines, and whoever acts on it."""
 
 from django import template
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from tasks.access.authentication import BOOTSTRAP_OWNER
 from tasks.catalog.definitions import type_of
@@ -36,3 +37,9 @@ def person(name: str | None) -> str:
     """Return what people call whoever acted: who acts with the key in ``.env`` is
     stored as "bootstrap". static/js/text.js says the same."""
     return _("key in .env") if name == BOOTSTRAP_OWNER.name else name or ""
+
+
+@register.filter
+def lines(count: int) -> str:
+    """Return how many lines that are, as the page's script says it, too."""
+    return ngettext("%(n)s line", "%(n)s lines", count) % {"n": f"{count:,}"}

@@ -79,9 +79,10 @@ class SpanRow:
 
 
 def long_text(seconds: float) -> str:
-    """``3 d 4 h``; what is shorter than a day, to the second."""
+    """``3 d 4 h``; what is shorter than a day, to the second, and less than one to the
+    millisecond."""
     if seconds < DAY_SECONDS:
-        return duration_text(int(seconds))
+        return duration_text(seconds if seconds < 1 else int(seconds))
     days, rest = divmod(int(seconds), DAY_SECONDS)
     return _("%(d)s d %(h)s h") % {"d": days, "h": rest // 3600}
 

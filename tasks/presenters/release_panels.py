@@ -1,11 +1,13 @@
-"""Each platform's releases for people: what is live, what was, and the way back."""
+"""Each platform's releases for people: what is live, what was, and the ways on and
+back."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from tasks.access.actor import Actor
 from tasks.catalog.loader import catalog
@@ -21,7 +23,10 @@ from tasks.versions import versions_within
 
 CHOICES = 50  # versions that can be compared
 ROWS = 12  # of a platform's moves, until all are asked for
-ROLLBACK, FIRST = "rollback", "full-sync"  # types of the product's own
+# Types of the product's own.
+ROLLBACK, FIRST = "rollback", "full-sync"
+PROMOTE, ROLL_OUT, HALT = "promote", "rollout", "halt-rollout"
+SHARES = 5, 25, 50, 100  # percent of the players: what the form offers next
 
 
 class ChannelLine(NamedTuple):
@@ -31,6 +36,7 @@ class ChannelLine(NamedTuple):
     channel: str
     version: str
     percent: int | float | None  # None: all of the channel
+    acts: list[tuple[str, str]]  # what can be done with it: words and a form
 
 
 @dataclass(frozen=True)
@@ -96,7 +102,7 @@ def release_panels(actor: Actor, days: int, whole: str = "") -> list[ReleasePane
     return [
         ReleasePanel(
             history,
-            channel_lines(served[history.platform]),
+            channel_lines(history.platform, served[history.platform], actor),
             rows_of(
                 history.spans[: None if history.platform == whole else ROWS],
                 tasks,
@@ -112,24 +118,41 @@ def release_panels(actor: Actor, days: int, whole: str = "") -> list[ReleasePane
     ]
 
 
-def channel_lines(served: Served | None) -> list[ChannelLine]:
+def channel_lines(
+    platform: str, served: Served | None, actor: Actor
+) -> list[ChannelLine]:
     """Return what is said beneath the live version: the rollouts that are under way,
     and what other channels serve."""
     if served is None:
         return []
+    live = served.pointer and served.pointer.version
     lines = []
     for pointer in filter(None, [served.pointer, *served.others]):
-        if pointer.channel != LIVE:
-            lines.append(ChannelLine(pointer.channel, pointer.version, None))
+        channel = pointer.channel
+        on = {"platforms": platform, "channel": channel}
+        if channel != LIVE:
+            params = {"version": pointer.version, "platforms": platform}
+            promote = form_link(PROMOTE, {**params, "from": channel}, actor)
+            is_live = pointer.version == live
+            acts = _possible((_("Promote…"), "" if is_live else promote))
+            lines.append(ChannelLine(channel, pointer.version, None, acts))
         if rollout := pointer.rollout:
-            line = ChannelLine(pointer.channel, rollout.version, rollout.percent)
-            lines.append(line)
+            params = {"version": rollout.version, **on}
+            share = next(share for share in SHARES if share > rollout.percent)
+            more = form_link(ROLL_OUT, {**params, "percent": str(share)}, actor)
+            halt = form_link(HALT, params, actor)
+            acts = _possible((_("Roll out further…"), more), (_("Halt…"), halt))
+            lines.append(ChannelLine(channel, rollout.version, rollout.percent, acts))
     return lines
 
 
 def signer_of_live(served: Served | None) -> str:
     """Return the id of the trusted key that signed the live pointer; "" for none."""
     return served.signers.get(LIVE, "") if served else ""
+
+
+def _possible(*acts: tuple[str, str]) -> list[tuple[str, str]]:
+    return [(words, url) for words, url in acts if url]
 
 
 def _versions(platforms: Iterable[str]) -> dict[str, list[str]]:
@@ -149,15 +172,22 @@ def _with_served(versions: Iterable[str], history: History) -> list[str]:
 def rollback_link(platform: str, version: str | None, actor: Actor) -> str:
     """Return the form that makes an earlier version of one platform live again, filled
     in; "" where there is no such form, or they may not start it."""
-    kind = catalog().get(ROLLBACK)
-    if version is None or kind is None or kind.hidden or not actor.may_start(kind):
+    if version is None:
         return ""
-    params = {"version": version, "platforms": platform}
+    return form_link(ROLLBACK, {"version": version, "platforms": platform}, actor)
+
+
+def form_link(name: str, params: Mapping[str, str], actor: Actor) -> str:
+    """Return a type's form, filled in; "" where there is no such form, or they may not
+    start it."""
+    kind = catalog().get(name)
+    if kind is None or kind.hidden or not actor.may_start(kind):
+        return ""
     try:
         kind.validated(params)
-    except ParameterErrors:  # it has no such platform: it would roll back them all
+    except ParameterErrors:  # it has no such platform: it would be of them all
         return ""
-    return deep_link(ROLLBACK, params)
+    return deep_link(name, params)
 
 
 def first_release(actor: Actor) -> tuple[str, str] | None:

@@ -120,3 +120,21 @@ def test_when_the_server_does_not_answer_nobody_is_said_to_be_there(ana, li_at_1
     ana.unroute("**/presence")
     ana.evaluate(SAY)
     expect(chip(ana, "li.wei")).to_be_visible()
+
+
+def test_of_two_windows_the_one_that_had_the_focus_last_says_the_lines(
+    ana, li_at_1200, task
+):
+    page = li_at_1200.context.new_page()
+    page.goto(f"{task}#L20")
+    expect(page.locator("#L20")).to_be_in_viewport()
+    # Both say it again and again; now the second one is in front.
+    for each in (page, li_at_1200):
+        each.evaluate(SAY)
+    ana.evaluate(SAY)
+    expect(chip(ana, "li.wei")).to_contain_text(re.compile(r"line \d\d?$"))
+    # As a browser tells a window that is clicked; here all have the focus.
+    li_at_1200.evaluate("dispatchEvent(new Event('focus'))")
+    page.evaluate(SAY)
+    ana.evaluate(SAY)
+    expect(chip(ana, "li.wei")).to_contain_text(AROUND_1200)

@@ -5,8 +5,6 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.waiting import wait_until
-
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 
 
@@ -44,15 +42,9 @@ def test_a_rollback_shows_by_itself_and_another_is_one_form_away(
     expect(android.locator(".release-version")).to_have_text("v885")
 
     card = page.locator(".ribbon-card")
-
-    def tells_of_the_rollback():
-        # What else ends meanwhile draws the ribbon anew, and with it goes the card.
-        page.mouse.move(1, 1)
-        marks.last.locator(".ribbon-target").hover()
-        said = " ".join(card.all_text_contents())
-        return "v884" in said and "Rolled back" in said
-
-    wait_until(tells_of_the_rollback)
+    marks.last.locator(".ribbon-target").hover()
+    expect(card).to_contain_text("v884")
+    expect(card).to_contain_text("Rolled back")
     page.mouse.move(1, 1)
     expect(card).to_have_count(0)
 
@@ -86,19 +78,58 @@ def test_a_segment_leads_to_the_task_that_published_it(open_page, service, publi
     live = ios.locator(".ribbon-segment[data-tone=live]")
     card = page.locator(".ribbon-card")
 
-    def tells_who_published():
-        # What else ends meanwhile draws the ribbon anew, and with it goes the card.
-        link.blur()
-        link.focus()
-        said = " ".join(card.all_text_contents())
-        is_pointed = live.get_attribute("data-pointed") == ""
-        return is_pointed and "v885" in said and "key in .env" in said
-
-    wait_until(tells_who_published)
+    link.focus()
+    expect(card).to_contain_text("v885")
+    expect(card).to_contain_text("key in .env")
+    expect(live).to_have_attribute("data-pointed", "")
     page.keyboard.press("Tab")
     expect(live).not_to_have_attribute("data-pointed", "")
     live.click()
     expect(page).to_have_url(service.url + href)
+
+
+def test_a_card_stays_while_other_releases_change(open_page, service, published):
+    page = open_page("/releases")
+    ios, android = panel_of(page, "iOS"), panel_of(page, "Android")
+    expect(ios.locator(".release-version")).to_have_text("v885")
+    ios.locator(".ribbon-segment[data-tone=live]").hover()
+    page.locator(".ribbon-card").evaluate("card => { card.id = 'the-first'; }")
+    service.create("rollback", version="v884", platforms="android")
+    expect(android.locator(".release-version")).to_have_text("v884")
+    expect(page.locator(".ribbon-card#the-first")).to_contain_text("v885")
+
+
+def test_a_card_and_the_focus_stay_with_a_segment_that_is_drawn_anew(
+    open_page, service, published
+):
+    page = open_page("/releases")
+    ios = panel_of(page, "iOS")
+    expect(ios.locator(".release-version")).to_have_text("v885")
+    link = ios.locator(".ribbon > ol a").first
+    href = link.get_attribute("href")
+    link.focus()
+    card = page.locator(".ribbon-card")
+    expect(card.locator(".said-live")).to_have_count(1)
+    service.create("rollback", version="v884", platforms="ios")
+    expect(ios.locator(".release-version")).to_have_text("v884")
+    expect(card).to_contain_text("v885")
+    expect(card.locator(".said-live")).to_have_count(0)
+    # Two links lead to that task.
+    expect(ios.locator(".ribbon > ol a:focus")).to_have_attribute("href", href)
+
+
+def test_a_pointer_that_rests_holds_nothing_up(open_page, service, published):
+    page = open_page("/releases")
+    ios = panel_of(page, "iOS")
+    expect(ios.locator(".release-version")).to_have_text("v885")
+    ios.locator(".ribbon-segment[data-tone=live]").hover()
+    card = page.locator(".ribbon-card")
+    expect(card).to_contain_text("v885")
+    service.create("rollback", version="v884", platforms="ios")
+    expect(ios.locator(".release-version")).to_have_text("v884")
+    # What is live now lies where that was.
+    expect(card).to_contain_text("v884")
+    expect(card.locator(".said-live")).to_have_count(1)
 
 
 @pytest.mark.parametrize("by", ["pointer", "keyboard"])

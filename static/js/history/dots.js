@@ -36,7 +36,7 @@ function step(dots, event) {
 }
 
 const card = document.createElement("div");
-card.className = "dot-card";
+card.className = "dot-card hover-card";
 card.hidden = true;
 card.ariaHidden = "true"; // the dot has its words as its name
 document.body.append(card);

@@ -36,6 +36,11 @@ def test_not_even_a_superuser_adds_edits_or_deletes_an_event(root):
     assert AuditEvent.objects.get().actor == "alice"
 
 
+def test_it_says_the_time_to_the_second(root):
+    one = event()
+    assert f">{one.at:%Y-%m-%d %H:%M:%S} UTC</time>" in root.get(AUDIT).text
+
+
 def test_it_is_filtered_by_action_and_person(root):
     first, second = event("alice", "cancel"), event("bob", "rollback")
     assert found(root, "action=cancel") == [first]

@@ -437,7 +437,7 @@ def test_why_a_task_ended_is_said_in_the_readers_language(staff):
     assert "没有名为“format-disk”的任务类型" in page.text
 
 
-def test_no_page_has_inline_script_or_style(staff):
+def test_no_page_has_a_script_or_style_that_its_policy_refuses(staff):
     task = TaskFactory(status=Task.Status.RUNNING)
     for path in ("/", f"/tasks/{task.pk}", "/sign-in/MQ/wrong"):
         html = staff.get(path).text

@@ -2,9 +2,11 @@
 
 import os
 import re
+import subprocess
+import sys
 import time
 from datetime import timedelta
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import pytest
 from django.db import connection
@@ -345,3 +347,57 @@ def test_nothing_is_compared_unless_a_platform_and_a_version_are_named(
     answer = staff.get(f"/releases?{query}")
     assert answer.context["changes"] is None
     assert "compared-title" not in answer.text
+
+
+# --- Channels -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def tried(store, tmp_path):
+    """v884 is live, 2.5 percent get v885 on iOS, and so have all of its beta."""
+    environment = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path)}
+    for arguments in (
+        ("demo",),
+        ("sync", "v885", "--platform", "ios", "--channel", "beta"),
+        ("rollout", "v885", "--platform", "ios", "--percent", "2.5"),
+    ):
+        command = [sys.executable, "-m", "resources", *arguments]
+        subprocess.run(command, env=environment, check=True, capture_output=True)
+
+
+def ways_on(answer, platform="ios"):
+    """The links beside what channels serve, and what they fill in."""
+    return [
+        (words, dict(parse_qsl(urlsplit(url).query)))
+        for line in panel_of(answer, platform).channels
+        for words, url in line.acts
+        if url.replace("&", "&amp;") in answer.text
+    ]
+
+
+def test_a_rollout_and_another_channel_have_their_ways_on(admin, tried):
+    answer = admin.get("/releases")
+    some = {"version": "v885", "platforms": "ios"}
+    live = {**some, "channel": "live"}
+    assert "v885 for 2.5 % of players Roll out further… Halt…" in section(answer)
+    assert ways_on(answer) == [
+        ("Roll out further…", {**live, "type": "rollout", "percent": "5"}),
+        ("Halt…", {**live, "type": "halt-rollout"}),
+        ("Promote…", {**some, "type": "promote", "from": "beta"}),
+    ]
+    assert ways_on(answer, "android") == []
+
+
+def test_a_version_that_was_live_for_less_than_a_second_says_so(admin, store):
+    now = timezone.now()
+    first, then = now - HOUR, now - HOUR + timedelta(milliseconds=840)
+    moves = served("v885", first), served("v884", then, previous="v885")
+    write_pointers(store, "ios", *moves)
+    rows = panel_of(admin.get("/releases")).rows
+    assert [row.served_for for row in rows] == ["59 m 59 s", "840 ms"]
+
+
+def test_who_may_not_start_them_sees_the_channels_alone(person, tried):
+    answer = person("viewer").get("/releases")
+    assert "beta v885" in section(answer)
+    assert ways_on(answer) == []
