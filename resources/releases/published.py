@@ -46,16 +46,16 @@ class PublishedRelease:
 
     def open(self, entry: Entry) -> BinaryIO:
         """Open a file where it is held. Raises MissingFileError, RefusedFileError."""
-        return self._store.open(entry.held_in or self.version, entry.path)
+        return self._store.open(entry.held_in or self.version, entry.stored.path)
 
     def read_small(self, entries: Sequence[Entry]) -> Iterator[memoryview | None]:
         """Read files whole where that can be done at once; see ``base.Store``."""
-        wanted = ((entry.held_in or self.version, entry) for entry in entries)
+        wanted = ((entry.held_in or self.version, entry.stored) for entry in entries)
         return self._store.read_small(wanted)
 
     def size(self, entry: Entry) -> int:
         """Return a file's size in bytes; raises as ``open`` does."""
-        return self._store.size(entry.held_in or self.version, entry.path)
+        return self._store.size(entry.held_in or self.version, entry.stored.path)
 
 
 def damaged_manifests(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import compress
+from itertools import compress, count
 from typing import NamedTuple
 
 from resources.errors import DifferenceError, MissingFileError, RefusedFileError
@@ -70,12 +70,12 @@ def send_files(
             contents = release.read_small([entry for entry, _ in piece])
             for (entry, choice), content in zip(piece, contents, strict=True):
                 version = choice.held_in or plan.version
-                if choice.there and store.is_intact(version, entry):
+                if choice.there and store.is_intact(version, entry.stored):
                     continue
                 if content is None:
                     _send(entry, version, release, store)
                 else:
-                    yield version, entry, content
+                    yield version, entry.stored, content
                 sent_bytes += entry.size
 
         store.put_small(at_hand())
@@ -110,7 +110,10 @@ def published_lines(plan: Plan, manifest: Manifest) -> Iterator[bytes]:
     """Yield a manifest with the version that holds each file, as it is published."""
     entries = (
         manifest.lines_held(
-            block, [choice.held_in for choice in decided.choices], decided.codes
+            block,
+            [choice.held_in for choice in decided.choices],
+            decided.codes,
+            decided.held_at(),
         )
         for block, decided in plan.blocks(manifest)
     )
@@ -139,6 +142,12 @@ def _wanted(
     is_wanted = [plan.wants(choice) for choice in decided.choices]
     wanted = [is_wanted[code] for code in decided.codes]
     entries = release.manifest.selected(block, wanted)
+    if held_at := decided.held_at():
+        places = compress(count(), wanted)
+        entries = [
+            entry._replace(held_at=held_at.get(place))
+            for place, entry in zip(places, entries, strict=False)
+        ]
     choices = [decided.choices[code] for code in compress(decided.codes, wanted)]
     return list(zip(entries, choices, strict=True))
 
@@ -151,7 +160,7 @@ def _send(
 ) -> None:
     try:
         with release.open(entry) as source:
-            store.put(version, entry, source)
+            store.put(version, entry.stored, source)
     except MissingFileError:
         raise DifferenceError(
             f"{entry.path} is missing in the source of {release.platform}"

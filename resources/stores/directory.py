@@ -180,7 +180,7 @@ class Directory(Backend):
 
     def _copy(self, copy: Copy, made_folder: MadeFolder) -> bool:
         """Returns False where it is the same object already."""
-        entry, source, target = copy
+        entry, source, target = copy.entry, copy.source, copy.target
         tree = self._folder.tree()
         folder, _, name = target.rpartition("/")
 

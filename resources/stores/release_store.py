@@ -195,8 +195,9 @@ class ReleaseStore:
         def copies() -> Iterator[Copy]:
             nonlocal source
             for entry in entries:
-                source = _key(str(entry.held_in), entry.path)
-                yield Copy(entry, source, _key(version, entry.path))
+                folder, path = _folder(str(entry.held_in)), entry.stored.path
+                source = f"{folder}/{path}"
+                yield Copy(entry, folder, path, _key(version, entry.path))
 
         try:
             return self._backend.copy(copies())

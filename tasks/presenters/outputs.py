@@ -24,6 +24,8 @@ LABELS = {
     "failed": gettext_noop("failed"),
     "new": gettext_noop("new files"),
     "reused": gettext_noop("reused files"),
+    "moved": gettext_noop("moved files"),
+    "doubled": gettext_noop("duplicate files"),
     "bytes": gettext_noop("total size"),
     "bytesReused": gettext_noop("reused size"),
     "bytesUploaded": gettext_noop("uploaded"),

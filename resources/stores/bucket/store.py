@@ -180,13 +180,11 @@ class BucketPrefix(Backend):
     def copy(self, copies: Iterable[Copy]) -> int:
         """Let the server copy the objects."""
         count = 0
-        for entry, source, target in copies:
-            if self.size(source.removesuffix(f"/{entry.path}"), entry.path) != (
-                entry.size
-            ):
+        for copy in copies:
+            if self.size(copy.folder, copy.path) != copy.entry.size:
                 raise MissingFileError
             self._require_lease()
-            self._bucket.copy(source, target)
+            self._bucket.copy(copy.source, copy.target)
             count += 1
         return count
 
