@@ -54,6 +54,10 @@ _PATH_AND_SIZE = re.compile(r'\{"path": "([^"]++)", "size": ([0-9]++)')
 # A path has no quote, so nothing else is taken for these.
 _MD5 = re.compile(rb', "md5": "[^"]++"')
 _HELD_IN = re.compile(rb', "in": "([^"]++)"(?:, "at": "[^"]++")?+')
+_CONTENT = re.compile(rb'\{"path": "[^"]++", "size": [0-9]++, "sha256": "[^"]++"')
+_HOLDER = re.compile(
+    rb'"sha256": "[^"]++"(?:, "md5": "[^"]++")?+(?:, "in": "([^"]++)")?+'
+)
 _HELD_AT = re.compile(rb', "at": "([^"]++)"')
 _KEY = re.compile(rb', "sha256": "(.{16})')
 _FIXED_BYTES = len(b'{"path": "", "size": , "sha256": ""}\n') + 64
@@ -159,9 +163,8 @@ def plain_paths_and_sizes(data: bytes) -> tuple[list[str], list[int]]:
 
 def plain_content_lines(data: bytes) -> list[bytes]:
     """Read a harmless block as ``manifest.content_line`` has its entries."""
-    for part in (_MD5, _HELD_IN):
-        if part.search(data):
-            data = part.sub(b"", data)
+    if _MD5.search(data) or _HELD_IN.search(data):
+        return _CONTENT.findall(data)
     return data.split(b"}\n")[:-1]
 
 
@@ -169,8 +172,9 @@ def plain_holders(data: bytes) -> list[str | None]:
     """Read from a block that was proved to be harmless what holds each file."""
     if not _HELD_IN.search(data):
         return [None] * data.count(b"\n")
-    found = (_HELD_IN.search(line) for line in data.split(b"\n")[:-1])
-    return [holder and holder[1].decode() for holder in found]
+    found = _HOLDER.findall(data)
+    names = {holder: holder.decode() or None for holder in set(found)}
+    return [names[holder] for holder in found]
 
 
 def plain_held_at(data: bytes) -> dict[int, str]:

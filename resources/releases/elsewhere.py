@@ -48,6 +48,7 @@ def find_elsewhere(
     sought, found = _contents(decided)
     held = Records()
     held.fill_sorted(_held_rows(earlier, sought, store, found))
+    sought.clear()  # a million numbers, which no helper needs any more
     if found:
         new, taken = Records(), Records()
         new.fill_sorted(_new_rows(manifest, decided, found))

@@ -40,6 +40,10 @@ class SourceRelease:
         """Return a file's size in bytes; raises as ``open`` does."""
         return self.tree.size(entry.path)
 
+    def sizes(self, entries: Sequence[Entry]) -> list[int | None]:
+        """Return the sizes of many files in bytes; see ``rooted.Tree``."""
+        return self.tree.sizes("", [entry.path for entry in entries])
+
 
 class ForeignRelease(TreeFiles):
     """The same with another program's manifest, which knows less of the files."""
