@@ -49,10 +49,13 @@ class Sizes:
     entries: int
     sent_small: int
     sent_large_bytes: int
+    kept_in_bucket: int
 
 
-FULL = Sizes(100_000, 8, 256_000_000, 1245, 300_000_000, 1_000_000, 1000, 64_000_000)
-QUICK = Sizes(5_000, 2, 32_000_000, 300, 30_000_000, 50_000, 100, 8_000_000)
+FULL = Sizes(
+    100_000, 8, 256_000_000, 1245, 300_000_000, 1_000_000, 1000, 64_000_000, 10_000
+)
+QUICK = Sizes(5_000, 2, 32_000_000, 300, 30_000_000, 50_000, 100, 8_000_000, 300)
 
 
 @dataclass(frozen=True)
@@ -155,10 +158,16 @@ def game(sizes: Sizes) -> Iterator[tuple[str, bytes]]:
         yield f"res/{index:05}.png", random.Random(index).randbytes(size)
 
 
-def cocos(release: Path, target: Path) -> Path:
-    """The same release with a project.manifest, its files hard links."""
+def linked(release: Path, target: Path) -> Path:
+    """The same files by hard links, without a manifest."""
     shutil.copytree(release, target, copy_function=os.link)
     (target / "manifest.jsonl").unlink()
+    return target
+
+
+def cocos(release: Path, target: Path) -> Path:
+    """The same release with a project.manifest, its files hard links."""
+    linked(release, target)
     assets = {
         str(path.relative_to(target)): {
             "md5": hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
@@ -191,6 +200,8 @@ def checks_of_small_files(trees: Trees, _: str) -> list[Row]:
         "rclone checksum md5", [*RCLONE, "checksum", "md5", str(md5), str(release)]
     )
     cocos(release, trees.source / "ios" / "v101")
+    listed = linked(release, trees.source / "ios" / "v104")
+    shutil.copy(md5, listed / "files.md5")
     return [
         Row(
             "a",
@@ -221,6 +232,12 @@ def checks_of_small_files(trees: Trees, _: str) -> list[Row]:
                 md5sum,
                 Way(rclone.name, rclone.command, exit_codes=(0, 1)),
             ],
+        ),
+        Row(
+            "l",
+            "the same by a list of md5sum",
+            {"md5sum -c": "≥ 1.5"},
+            [Way(OURS, [*PYTHON, "check", "v104", "--platform", "ios"]), md5sum],
         ),
     ]
 
@@ -322,13 +339,16 @@ def syncs(trees: Trees, _: str) -> list[Row]:
         Row(
             "f",
             "the same with 1 % changed",
-            {"rsync -a": "≥ 1"},
+            {"rsync -a": "≥ 1", "rsync -a --checksum": "≥ 2"},
             [
                 Way(OURS, sync("v102"), filled(ours, sync("v100"))),
-                Way(
-                    "rsync -a",
-                    copy(["rsync", "-a"], "v102", rsync),
-                    filled(rsync, copy(["rsync", "-a"], "v100", rsync)),
+                *(
+                    Way(
+                        " ".join(program),
+                        copy(program, "v102", rsync),
+                        filled(rsync, copy(["rsync", "-a"], "v100", rsync)),
+                    )
+                    for program in (["rsync", "-a"], ["rsync", "-a", "--checksum"])
                 ),
             ],
         ),
@@ -419,9 +439,121 @@ def uploads(trees: Trees, url: str) -> list[Row]:
     return made
 
 
-def numbered(count: int, size: int) -> Iterator[tuple[str, bytes]]:
+def numbered(
+    count: int, size: int, changed_every: int = 0
+) -> Iterator[tuple[str, bytes]]:
     for index in range(count):
-        yield f"res/{index:05}.bin", random.Random(index).randbytes(size)
+        is_other = changed_every > 0 and index % changed_every == 0
+        dice = random.Random(index + is_other * count)
+        yield f"res/{index:05}.bin", dice.randbytes(size)
+
+
+def buckets(trees: Trees, url: str) -> list[Row]:
+    """What lies in a bucket already is brought in again, or 1 % of it changed."""
+    count = trees.sizes.kept_in_bucket
+    for version, every in (("v700", 0), ("v701", 100)):
+        trees.release(version, numbered(count, 4096, every))
+    server = ["--s3-provider", "Rclone", "--s3-endpoint", url, "--s3-env-auth"]
+    prefix = trees.folder / "prefix"  # a new one each time: the server caches folders
+
+    def ours(version: str) -> list[str]:
+        store = f'"s3://{BUCKET}/ours-$(cat "$0")?conditions=off"'
+        sync = [*PYTHON, "sync", version, "--platform", "ios", "--store"]
+        return ["sh", "-c", f'"$@" {store}', str(prefix), *sync]
+
+    def rclone(version: str) -> list[str]:
+        target = f'":s3:{BUCKET}/rclone-$(cat "$0")"'
+        sync = [*RCLONE, *server, "sync", "--checksum"]
+        source = f"{trees.source}/ios/{version}/"
+        return ["sh", "-c", f'"$@" {target}', str(prefix), *sync, source]
+
+    def filled(command: Callable[[str], list[str]]) -> Callable[[], None]:
+        def before() -> None:
+            prefix.write_text(str(time.time_ns()))
+            run(Way("", command("v700")), trees)
+
+        return before
+
+    other = "rclone sync --checksum"
+    goals = {"m": {other: "≥ 1"}, "n": {other: "≥ 2"}}
+    titles = {"m": "S3 with 1 % changed", "n": "S3 with nothing changed"}
+    return [
+        Row(
+            key,
+            titles[key],
+            goals[key],
+            [
+                Way(name, command(version), filled(command))
+                for name, command in ((OURS, ours), (other, rclone))
+            ],
+        )
+        for key, version in (("m", "v701"), ("n", "v700"))
+    ]
+
+
+def moves(trees: Trees, _: str) -> list[Row]:
+    """What differs between two versions, and pointers that move between them."""
+    for version, every in (("v100", 0), ("v102", 100)):
+        if not (trees.source / "ios" / version).exists():
+            trees.release(version, small(trees.sizes, changed_every=every))
+    store = trees.folder / "moves"
+
+    def ours(*arguments: str) -> list[str]:
+        where = ["--platform", "ios", "--store", str(store)]
+        return [*PYTHON, *arguments, *where]
+
+    def prepare(*commands: list[str]) -> Callable[[], None]:
+        def before() -> None:
+            for command in commands:
+                run(Way("", command), trees)
+
+        return before
+
+    both = [
+        ours("sync", "v100"),
+        ours("sync", "v102", "--channel", "beta"),
+    ]
+    live = ours("publish", "v102")
+    lists = [
+        str(trees.sums(trees.source / "ios" / version, "sha256sum"))
+        for version in ("v100", "v102")
+    ]
+    # The same look at each file as the engine takes before a pointer moves.
+    find = Way("find -size", ["find", str(store), "-type", "f", "-size", "+64k"])
+    return [
+        Row(
+            "o",
+            "what two versions differ by",
+            {OURS: "≤ 1 s"},
+            [
+                Way(
+                    OURS,
+                    ours("changes", "v102", "--from", "v100"),
+                    prepare(*both, live),
+                ),
+                Way("diff of two lists", ["diff", "-q", *lists], exit_codes=(1,)),
+            ],
+        ),
+        Row(
+            "p",
+            "promote from one channel to another",
+            {OURS: "≤ 0.5 s"},
+            [
+                Way(
+                    OURS,
+                    ours("promote", "--from", "beta"),
+                    prepare(live, ours("rollback", "v100")),
+                ),
+                find,
+            ],
+        ),
+        Row(
+            "q",
+            "rollback",
+            {OURS: "≤ 0.5 s"},
+            [Way(OURS, ours("rollback", "v100"), prepare(live)), find],
+        ),
+    ]
 
 
 NGINX = """
@@ -443,7 +575,7 @@ def public_checks(trees: Trees, _: str) -> list[Row]:
     """All files of a version, served by nginx until the benchmark ends."""
     nginx = shutil.which("nginx", path=f"/usr/sbin:{os.environ['PATH']}")
     if nginx is None:
-        print("No nginx: row l is left out.", file=sys.stderr)
+        print("No nginx: row r is left out.", file=sys.stderr)
         return []
     count = trees.sizes.small_files // 10
     trees.release("v700", islice(small(trees.sizes), count))
@@ -486,7 +618,7 @@ def public_checks(trees: Trees, _: str) -> list[Row]:
     curl = ["curl", "--silent", "--parallel", "--config", str(config)]
     return [
         Row(
-            "l",
+            "r",
             "verify-public of small files over loopback",
             {"curl --parallel": "≥ 1"},
             [Way(OURS, [*PYTHON, *check]), Way("curl --parallel", curl)],
@@ -563,7 +695,9 @@ MAKERS = {
     "e": syncs,
     "g": uploads,
     "i": manifests,
-    "l": public_checks,
+    "m": buckets,
+    "o": moves,
+    "r": public_checks,
 }
 RCLONE = [str(SCRIPTS / "rclone"), "--config", os.devnull, "-q"]
 AWS = os.environ.get("AWS_CLI") or shutil.which("aws")
@@ -718,7 +852,8 @@ def main() -> None:
     parser.add_argument(
         "--rows",
         default="",
-        help="only these: a (and b), c, d, e (and f, k), g (and h), i (and j), l",
+        help="only these: a (and b, l), c, d, e (and f, k), g (and h), i (and j),"
+        " m (and n), o (and p, q), r",
     )
     parser.add_argument("--folder", help="where the trees are made (TMPDIR)")
     options = parser.parse_args()

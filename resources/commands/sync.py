@@ -156,5 +156,10 @@ def count_plan(plan: Plan, report: Report) -> None:
     report.note(plan.platform, version=plan.version)
     report.count(plan.platform, "new", plan.new_files)
     report.count(plan.platform, "reused", plan.reused_files)
-    report.count(plan.platform, "bytes", plan.new_bytes + plan.reused_bytes)
+    if plan.moved_files:
+        report.count(plan.platform, "moved", plan.moved_files)
+    if plan.doubled_files:
+        report.count(plan.platform, "doubled", plan.doubled_files)
+    all_bytes = plan.new_bytes + plan.reused_bytes + plan.doubled_bytes
+    report.count(plan.platform, "bytes", all_bytes)
     report.count(plan.platform, "bytesReused", plan.reused_bytes)

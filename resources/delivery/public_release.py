@@ -114,8 +114,9 @@ class PublicRelease:
     def address_of(self, entry: Entry) -> str:
         """Return where players find a file, beneath the public address."""
         version = self.place.version
-        holder = version if self.is_whole else entry.held_in or version
-        return f"versions/{holder}/{entry.path}"
+        if self.is_whole:
+            return f"versions/{version}/{entry.path}"
+        return f"versions/{entry.held_in or version}/{entry.stored.path}"
 
     def look_at(self, entry: Entry) -> list[Finding]:
         """Fetch a file, and return what is wrong with it."""

@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import compress, islice
-from operator import lt
+from operator import eq, lt
 from typing import NamedTuple
 
 from resources.manifests.collisions import Folded, folded, may_meet
 from resources.manifests.fields import MAX_LINE_BYTES
-from resources.manifests.format import Entry, Header
+from resources.manifests.format import Entry, Header, at_field
 from resources.manifests.line_file import (
     Block,
     LineFile,
@@ -36,12 +37,13 @@ _BEGINNING = b'{"path": "'
 _PROOF = re.compile(
     rb'\{"path": "([^\x00-\x1f"\\\x7f]++)", "size": (0|[1-9][0-9]{0,14}+),'
     rb' "sha256": "(.{64})"(?:, "md5": "(.{32})")?+'
-    rb'(?:, "in": "([A-Za-z0-9._-]{1,64}+)")?+\}\n'
+    rb'(?:, "in": "([A-Za-z0-9._-]{1,64}+)"'
+    rb'(?:, "at": "([^\x00-\x1f"\\\x7f]++)")?+)?+\}\n'
 )
 # Of a line that was proved: no value has a quote.
 _FIELDS = re.compile(
     r'"path": "([^"]++)", "size": ([0-9]++), "sha256": "([^"]++)"'
-    r'(?:, "md5": "([^"]++)")?+(?:, "in": "([^"]++)")?+'
+    r'(?:, "md5": "([^"]++)")?+(?:, "in": "([^"]++)")?+(?:, "at": "([^"]++)")?+'
 )
 _HEX_DIGITS = b"0123456789abcdef"
 _END_LINE = re.compile(
@@ -51,7 +53,13 @@ _PATH = re.compile(rb'\{"path": "([^"]++)')
 _PATH_AND_SIZE = re.compile(r'\{"path": "([^"]++)", "size": ([0-9]++)')
 # A path has no quote, so nothing else is taken for these.
 _MD5 = re.compile(rb', "md5": "[^"]++"')
-_HELD_IN = re.compile(rb', "in": "([^"]++)"')
+_HELD_IN = re.compile(rb', "in": "([^"]++)"(?:, "at": "[^"]++")?+')
+_CONTENT = re.compile(rb'\{"path": "[^"]++", "size": [0-9]++, "sha256": "[^"]++"')
+_HOLDER = re.compile(
+    rb'"sha256": "[^"]++"(?:, "md5": "[^"]++")?+(?:, "in": "([^"]++)")?+'
+)
+_HELD_AT = re.compile(rb', "at": "([^"]++)"')
+_KEY = re.compile(rb', "sha256": "(.{16})')
 _FIXED_BYTES = len(b'{"path": "", "size": , "sha256": ""}\n') + 64
 
 
@@ -114,7 +122,7 @@ def prove_block(
     found = _PROOF.findall(data)
     if not found:
         return None
-    paths, sizes, sha256s, md5s, holders = zip(*found, strict=True)
+    paths, sizes, sha256s, md5s, holders, places = zip(*found, strict=True)
     if b"".join((*sha256s, *md5s)).translate(None, _HEX_DIGITS):
         return None
     joined = b"\n".join(paths)
@@ -128,7 +136,7 @@ def prove_block(
     for held_in in set(filter(None, holders)):
         if not published or not is_version(held_in.decode()):
             return None
-    if not are_harmless(paths, joined):
+    if not are_harmless(paths, joined) or not _are_places(places, paths):
         return None
     block = Block(
         offset,
@@ -155,9 +163,8 @@ def plain_paths_and_sizes(data: bytes) -> tuple[list[str], list[int]]:
 
 def plain_content_lines(data: bytes) -> list[bytes]:
     """Read a harmless block as ``manifest.content_line`` has its entries."""
-    for part in (_MD5, _HELD_IN):
-        if part.search(data):
-            data = part.sub(b"", data)
+    if _MD5.search(data) or _HELD_IN.search(data):
+        return _CONTENT.findall(data)
     return data.split(b"}\n")[:-1]
 
 
@@ -165,22 +172,58 @@ def plain_holders(data: bytes) -> list[str | None]:
     """Read from a block that was proved to be harmless what holds each file."""
     if not _HELD_IN.search(data):
         return [None] * data.count(b"\n")
-    found = (_HELD_IN.search(line) for line in data.split(b"\n")[:-1])
-    return [holder and holder[1].decode() for holder in found]
+    found = _HOLDER.findall(data)
+    names = {holder: holder.decode() or None for holder in set(found)}
+    return [names[holder] for holder in found]
+
+
+def plain_held_at(data: bytes) -> dict[int, str]:
+    """Read from such a block which files have another path in the store, by their
+    places in it."""
+    if not _HELD_AT.search(data):
+        return {}
+    found = map(_HELD_AT.search, data.split(b"\n")[:-1])
+    return {place: at[1].decode() for place, at in enumerate(found) if at}
+
+
+def plain_held(
+    data: bytes, lines: Iterable[bytes]
+) -> Iterator[tuple[bytes, str | None, str | None]]:
+    """Yield those of some content lines that such a block has, each with the version
+    that holds the file, and the path it has there."""
+    for line in lines:
+        start = data.find(line)  # only where a line begins, as none has a quote within
+        if start < 0:
+            continue
+        rest = data[start + len(line) : data.index(b"\n", start)]
+        held_in, held_at = _HELD_IN.search(rest), _HELD_AT.search(rest)
+        yield line, held_in and held_in[1].decode(), held_at and held_at[1].decode()
+
+
+def plain_keys(data: bytes) -> array[int]:
+    """Read the first 64 bits of each digest of such a block, as numbers."""
+    return array("Q", bytes.fromhex(b"".join(_KEY.findall(data)).decode()))
 
 
 def plain_lines_held(
-    data: bytes, holders: Sequence[str | None], codes: Iterable[int]
+    data: bytes,
+    holders: Sequence[str | None],
+    codes: Iterable[int],
+    held_at: Mapping[int, str],
 ) -> bytes:
     """Return the lines of a block whose entries name no version, each naming one.
 
-    ``codes`` has the place of each line's version in ``holders``.
+    ``codes`` has the place of each line's version in ``holders``; ``held_at`` the paths
+    of those that have another in there, by the lines' places in the block.
     """
     ends = [f', "in": "{held_in}"}}\n' if held_in else "}\n" for held_in in holders]
     encoded = [end.encode() for end in ends]
     lines = data.split(b"}\n")[:-1]
     pairs = zip(lines, codes, strict=True)
-    return b"".join([line + encoded[code] for line, code in pairs])
+    held = [line + encoded[code] for line, code in pairs]
+    for place, path in held_at.items():
+        held[place] = held[place][: -len(b"}\n")] + at_field(path).encode() + b"}\n"
+    return b"".join(held)
 
 
 def plain_selection(data: bytes, wanted: Iterable[bool]) -> bytes:
@@ -193,9 +236,18 @@ def plain_entries(data: bytes) -> list[Entry]:
     """Read a block that was proved to be harmless."""
     make = tuple.__new__  # a third of the time that Entry(…) takes
     return [
-        make(Entry, (path, int(size), sha256, md5 or None, held_in or None))
-        for path, size, sha256, md5, held_in in _FIELDS.findall(data.decode())
+        make(Entry, (path, int(size), sha256, md5 or None, held_in or None, at or None))
+        for path, size, sha256, md5, held_in, at in _FIELDS.findall(data.decode())
     ]
+
+
+def _are_places(places: Sequence[bytes], paths: Sequence[bytes]) -> bool:
+    """Return whether what stands under ``at`` may, if anything does."""
+    others = [place for place in places if place]
+    if not others:
+        return True
+    is_own = any(map(eq, places, paths))
+    return not is_own and are_harmless(others, b"\n".join(others))
 
 
 def _are_all_lines(data: bytes, matches: int) -> bool:

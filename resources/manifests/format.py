@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from array import array
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from json.encoder import encode_basestring
 from typing import NamedTuple
 
 FORMAT = "release-manifest/1"
+HEX_DIGITS = 16  # of a digest, in the number that a content is known by
 
 # Between the fields of a file's line.
 _SIZE = b'", "size": '
@@ -33,8 +35,9 @@ class Header(NamedTuple):
 class Entry(NamedTuple):
     """One file: its path, its size in bytes, its digest as 64 lower case hex digits.
 
-    ``held_in`` (key ``in``) names the earlier version whose folder in the store holds
-    the object; None means the manifest's own version.
+    ``held_in`` (key ``in``) names the version whose folder in the store holds the
+    object; None means the manifest's own. ``held_at`` (key ``at``) is the path that the
+    object has there; None means the file's own.
     """
 
     path: str
@@ -42,6 +45,14 @@ class Entry(NamedTuple):
     sha256: str
     md5: str | None = None
     held_in: str | None = None
+    held_at: str | None = None
+
+    @property
+    def stored(self) -> Entry:
+        """Return the entry under the path that the object has in the store."""
+        if self.held_at is None:
+            return self
+        return self._replace(path=self.held_at, held_at=None)
 
     @property
     def algorithm(self) -> str:
@@ -102,16 +113,26 @@ def entry_line(entry: Entry) -> bytes:
     # Several times faster than json.dumps, and the same.
     md5 = "" if entry.md5 is None else f', "md5": "{entry.md5}"'
     held_in = "" if entry.held_in is None else f', "in": "{entry.held_in}"'
+    held_at = "" if entry.held_at is None else at_field(entry.held_at)
     return (
         f'{{"path": {encode_basestring(entry.path)}, "size": {entry.size},'
-        f' "sha256": "{entry.sha256}"{md5}{held_in}}}\n'
+        f' "sha256": "{entry.sha256}"{md5}{held_in}{held_at}}}\n'
     ).encode()
+
+
+def at_field(path: str) -> str:
+    """Return what a line has of the path that an object has in the store.
+
+    >>> at_field("img/a.png")
+    ', "at": "img/a.png"'
+    """
+    return f', "at": {encode_basestring(path)}'
 
 
 def content_line(entry: Entry) -> bytes:
     """Return what the manifest's line says of the file itself: all but where it
     lies."""
-    return entry_line(entry._replace(md5=None, held_in=None))[:-2]
+    return entry_line(entry._replace(md5=None, held_in=None, held_at=None))[:-2]
 
 
 def path_of(line: bytes) -> bytes:
@@ -139,6 +160,13 @@ def digest_of(line: bytes) -> bytes:
     True
     """
     return line[-65:-1]
+
+
+def keys_of(lines: list[bytes]) -> array[int]:
+    """Return the contents of lines of ``content_line`` as numbers, the first 64 bits of
+    their digests: different ones are of different contents."""
+    digits = b"".join([digest_of(line)[:HEX_DIGITS] for line in lines])
+    return array("Q", bytes.fromhex(digits.decode()))
 
 
 def _line(values: dict[str, str | int]) -> bytes:

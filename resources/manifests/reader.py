@@ -6,17 +6,22 @@ Memory stays small at a million files: 64-bit hashes are kept of the paths, no t
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import compress, islice
 from operator import attrgetter
+from typing import NamedTuple
 
 from resources.errors import ManifestError
 from resources.manifests.collisions import Names
 from resources.manifests.fast_path import (
     plain_content_lines,
     plain_entries,
+    plain_held,
+    plain_held_at,
     plain_holders,
+    plain_keys,
     plain_lines_held,
     plain_paths,
     plain_paths_and_sizes,
@@ -32,12 +37,21 @@ from resources.manifests.strict_json import Value
 from resources.versions import is_version
 
 _ENTRY_KEYS = {"path", "size", "sha256"}
-_OPTIONAL_KEYS = {"md5", "in"}
+_OPTIONAL_KEYS = {"md5", "in", "at"}
 
+FEW_OF = 10  # files of a block: one of so many is found quicker than all are read
 BLOCKS_AT_ONCE = 4  # neighbours, which meet the same blocks of another manifest
 
 # In blocks of a manifest that is read line by line.
 LINES_A_BLOCK = 1000
+
+
+class Held(NamedTuple):
+    """Where the files of a block lie in a store, by their content lines: ``versions``
+    are those that hold them, ``paths`` those that are others there."""
+
+    versions: dict[bytes, str]
+    paths: dict[bytes, str]
 
 
 class Manifest:
@@ -115,17 +129,32 @@ class Manifest:
         data = self._content(block)
         return plain_entries(data) if self._plain else self._entries_of_lines(block)
 
-    def holders(self, block: Block) -> dict[bytes, str]:
-        """Read which version holds each file of a block, by its content line."""
+    def held(self, block: Block) -> Held:
+        """Read where each file of a block lies in a store."""
         own = self.header.version
         if self._plain:
             data = self._content(block)
-            held_in = plain_holders(data)
+            held_in, held_at = plain_holders(data), plain_held_at(data)
             lines = plain_content_lines(data)
         else:
-            held_in = [entry.held_in for entry in self.entries_of(block)]
+            entries = self.entries_of(block)
+            held_in = [entry.held_in for entry in entries]
+            held_at = {n: e.held_at for n, e in enumerate(entries) if e.held_at}
             lines = self.content_lines(block)
-        return dict(zip(lines, (holder or own for holder in held_in), strict=True))
+        versions = zip(lines, (holder or own for holder in held_in), strict=True)
+        return Held(dict(versions), {lines[n]: at for n, at in held_at.items()})
+
+    def held_of(self, block: Block, lines: Collection[bytes]) -> Held:
+        """Read where some files of a block lie in a store, if it has them: quickest of
+        a few content lines."""
+        if not self._plain or len(lines) * FEW_OF > block.files:
+            return self.held(block)
+        own, found = self.header.version, Held({}, {})
+        for line, held_in, held_at in plain_held(self._content(block), lines):
+            found.versions[line] = held_in or own
+            if held_at is not None:
+                found.paths[line] = held_at
+        return found
 
     def selected(self, block: Block, wanted: list[bool]) -> list[Entry]:
         """Read some entries of a block, and not the others."""
@@ -134,18 +163,26 @@ class Manifest:
         return list(compress(self.entries_of(block), wanted))
 
     def lines_held(
-        self, block: Block, holders: Sequence[str | None], codes: Iterable[int]
+        self,
+        block: Block,
+        holders: Sequence[str | None],
+        codes: Iterable[int],
+        held_at: Mapping[int, str],
     ) -> bytes:
         """Return the lines of a block for a published manifest.
 
         ``holders`` are the versions that hold files, None for the manifest's own;
-        ``codes`` has the place in there for each file.
+        ``codes`` has the place in there for each file; ``held_at`` the paths of files
+        that have another there, by their places in the block.
         """
         if self._plain:
-            return plain_lines_held(self._content(block), holders, codes)
+            return plain_lines_held(self._content(block), holders, codes, held_at)
+        pairs = zip(self.entries_of(block), codes, strict=True)
         return b"".join(
-            entry_line(entry._replace(held_in=holders[code]))
-            for entry, code in zip(self.entries_of(block), codes, strict=True)
+            entry_line(
+                entry._replace(held_in=holders[code], held_at=held_at.get(place))
+            )
+            for place, (entry, code) in enumerate(pairs)
         )
 
     def paths(self) -> Iterator[bytes]:
@@ -187,6 +224,14 @@ class Manifest:
     def has_md5(self, block: Block) -> bool:
         """Return whether a block's files may have that digest, too."""
         return not self._plain or b', "md5": "' in self._content(block)
+
+    def content_keys(self, block: Block) -> array[int]:
+        """Read the contents of a block's files as numbers, the first 64 bits of their
+        digests: different ones are of different contents."""
+        if self._plain:
+            return plain_keys(self._content(block))
+        digits = "".join(entry.sha256[:16] for entry in self.entries_of(block))
+        return array("Q", bytes.fromhex(digits))
 
     def content_lines(self, block: Block) -> list[bytes]:
         """Read what a block's lines say of the files themselves; files of the same path
@@ -256,7 +301,10 @@ class Manifest:
         held_in = lines.text(values, "in") if "in" in values else None
         if held_in is not None:
             self._check_held_in(lines, held_in)
-        return Entry(path, lines.number(values, "size"), sha256, md5, held_in)
+        held_at = lines.text(values, "at") if "at" in values else None
+        if held_at is not None:
+            _check_held_at(lines, held_at, path, held_in)
+        return Entry(path, lines.number(values, "size"), sha256, md5, held_in, held_at)
 
     def _check_held_in(self, lines: Lines, held_in: str) -> None:
         if not self._published:
@@ -284,6 +332,15 @@ class Manifest:
             if found == folded or found.startswith(folded + "/"):
                 return lines.line_number
         return None
+
+
+def _check_held_at(lines: Lines, held_at: str, path: str, held_in: str | None) -> None:
+    if held_in is None:
+        raise lines.error('"at" needs "in"')
+    if reason := reason_against(held_at):
+        raise lines.error(f'"at" {reason}: "{held_at}"')
+    if held_at == path:
+        raise lines.error('"at" is the path itself')
 
 
 class _NewBlock:

@@ -64,6 +64,10 @@ class TreeFiles:
         """Return a file's size in bytes; raises as ``open`` does."""
         return self.tree.size(entry.path)
 
+    def sizes(self, entries: Sequence[ForeignEntry]) -> list[int | None]:
+        """Return the sizes of many files in bytes; see ``rooted.Tree``."""
+        return self.tree.sizes("", [entry.path for entry in entries])
+
 
 class ForeignManifest:
     """The entries of a foreign manifest; its file isn't needed any more.

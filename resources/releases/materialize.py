@@ -1,14 +1,14 @@
 """Make a version's folder hold all of its files, for clients that can't follow ``in``.
 
-Nothing is sent: what earlier versions hold is linked, cloned or copied within the
-store. The manifest stays as it is, and ``prune`` takes the copies away with their
-version.
+Nothing is sent: what earlier versions hold, or the version itself under another path,
+is linked, cloned or copied within the store. The manifest stays as it is, and ``prune``
+takes the copies away with their version.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import compress
+from itertools import compress, count
 
 from resources.errors import InputError
 from resources.manifests.format import Entry
@@ -124,7 +124,8 @@ def _count_lacking(
 def _count(
     count_in: Callable[[list[Entry]], int], plan: Plan, release: SourceRelease
 ) -> int:
-    """Count among the files that earlier versions hold."""
+    """Count among the files that earlier versions hold, or the version itself under
+    another path."""
 
     def count(piece: tuple[Block, Decided] | list[Entry]) -> int:
         entries = _held(release, *piece) if isinstance(piece, tuple) else piece
@@ -145,12 +146,20 @@ def _pieces(
 
 
 def _held(release: SourceRelease, block: Block, decided: Decided) -> list[Entry]:
-    """Return those entries of a block that an earlier version holds, each naming it."""
+    """Return those entries of a block that an earlier version holds, or the version
+    itself under another path; each names its holder."""
     held_in = [decided.choices[code].held_in for code in decided.codes]
     is_held = [holder is not None for holder in held_in]
     entries = release.manifest.selected(block, is_held)
     make = tuple.__new__  # a third of the time that Entry(…) takes
-    return [
-        make(Entry, (*entry[:4], holder))
+    held = [
+        make(Entry, (*entry[:4], holder, None))
         for entry, holder in zip(entries, compress(held_in, is_held), strict=True)
     ]
+    if held_at := decided.held_at():
+        places = compress(count(), is_held)
+        held = [
+            entry._replace(held_at=held_at.get(place))
+            for place, entry in zip(places, held, strict=False)
+        ]
+    return held

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import BinaryIO
@@ -45,18 +45,23 @@ class SourceOrigin:
 
     def open(self, entry: Entry) -> BinaryIO:
         """Open a file; see ``repair.Origin``."""
-        for version in (self._version, entry.held_in or self._version):
+        places = {
+            (self._version, entry.path): None,
+            (entry.held_in or self._version, entry.stored.path): None,
+        }
+        for version, path in places:
             tree = self._tree(version)
             if tree is None:
                 continue
             try:
-                return tree.open_file(entry.path)
+                return tree.open_file(path)
             except MissingFileError:
                 continue
         raise MissingFileError
 
-    def manifest_lines(self, store: ReleaseStore) -> Iterable[bytes]:
-        """Decide anew which earlier versions hold the files of the build."""
+    def manifests(self, store: ReleaseStore) -> Iterator[Iterable[bytes]]:
+        """Decide anew which earlier versions hold the files of the build; then as up to
+        release 2.0, which did not know files by their content."""
         release = open_release(
             self._source,
             self._platform,
@@ -64,8 +69,11 @@ class SourceOrigin:
             manifest_name=self._manifest_name,
             report=self._report,
         )
-        plan = make_plan(release.manifest, store, sealed_anew=True)
-        return published_lines(plan, release.manifest)
+        for by_content in (True, False):
+            plan = make_plan(
+                release.manifest, store, sealed_anew=True, by_content=by_content
+            )
+            yield published_lines(plan, release.manifest)
 
     def _tree(self, version: str) -> Tree | None:
         if version not in self._trees:
@@ -106,11 +114,11 @@ class StoreOrigin:
         """Open a file; see ``repair.Origin``."""
         return self.release.open(self.held(entry))
 
-    def manifest_lines(self, store: ReleaseStore) -> Iterable[bytes]:
+    def manifests(self, store: ReleaseStore) -> Iterator[Iterable[bytes]]:
         """Yield the other store's own."""
         open_published(self._store, self._platform, self._version)
         with self._store.open_document(self._version, MANIFEST_NAME) as stream:
-            yield from stream
+            yield stream
 
     def _read_entries(self, block: Block) -> dict[str, Entry]:
         entries = self.release.manifest.entries_of(block)

@@ -2,8 +2,9 @@
 
 Nothing is touched here: a dry run, the reuse report and the sync itself all read the
 same decisions. A file is reused when an earlier version in the store has the same
-content under the same path; the entry then names the version whose folder really
-holds the object, never one that only refers to it.
+content, under the same path or under another (it was moved); the entry then names the
+version whose folder really holds the object, never one that only refers to it. Of new
+files with one content one is sent, and the others are doubled.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from resources.errors import ConflictError, DamagedManifestError
 from resources.manifests.line_file import Block
 from resources.manifests.reader import Manifest
 from resources.releases.choices import Choice, Decided, NewChoices, SealedChoices
+from resources.releases.elsewhere import find_elsewhere
 from resources.releases.pruned import require_same_content
 from resources.releases.published import open_published
 from resources.report import size_text
@@ -33,6 +35,7 @@ EARLIER_VERSIONS = 8
 class Plan:
     """What a sync will do: numbers of files and bytes, and what it rests on.
 
+    Each file is new, reused or doubled; of those reused some were moved.
     ``decided`` has the decisions for each block of the manifest; ``sealed_versions``
     and ``pointer`` are what they rest on: while a store's do not change, nor does
     anything that was decided. ``others`` are the manifests that were read for it, and
@@ -46,6 +49,9 @@ class Plan:
     new_bytes: int
     reused_files: int
     reused_bytes: int
+    moved_files: int
+    doubled_files: int
+    doubled_bytes: int
     there_files: int
     missing_files: int
     upload_bytes: int
@@ -80,15 +86,16 @@ class Plan:
     def wants(self, choice: Choice) -> bool:
         """Return whether a sync looks at files of this choice closely, or sends
         them."""
-        return not choice.there or not (self.sealed or choice.seen_in)
+        return not choice.there or (choice.is_new and not self.sealed)
 
     def seen_in(self, version: str) -> int:
-        """Count the files that were first found, unchanged, in an earlier version."""
+        """Count the files that were first found, unchanged and under the same path, in
+        an earlier version."""
         return sum(
             files
             for decided in self.decided
             for choice, files in zip(decided.choices, decided.files, strict=True)
-            if choice.seen_in == version
+            if choice.seen_in == version and not choice.is_moved
         )
 
     def line(self, how: str = "upload") -> str:
@@ -96,6 +103,10 @@ class Plan:
         reused = f"{self.reused_files} reused"
         if self.reused_files:
             reused += f" from {self.since}"
+        if self.moved_files:
+            reused += f" ({self.moved_files} moved)"
+        if self.doubled_files:
+            reused += f", {self.doubled_files} doubled"
         there = f" ({self.there_files} already there)" if self.there_files else ""
         return (
             f"Plan: {self.files} files, {self.new_files} new, {reused},"
@@ -122,11 +133,17 @@ class Plan:
 
 
 def make_plan(
-    manifest: Manifest, store: ReleaseStore, *, sealed_anew: bool = False
+    manifest: Manifest,
+    store: ReleaseStore,
+    *,
+    sealed_anew: bool = False,
+    by_content: bool = True,
 ) -> Plan:
     """Decide for every file, and add up.
 
-    With ``sealed_anew`` the version's own manifest in the store is not looked at.
+    With ``sealed_anew`` the version's own manifest in the store is not looked at;
+    without ``by_content`` contents are looked for under the files' own paths only, as
+    up to release 2.0.
     Raises ConflictError when the store has the version with other content,
     DamagedManifestError when that can't be told, and as ``pruned.require_same_content``
     does. An earlier version whose manifest is damaged is not compared.
@@ -147,14 +164,17 @@ def make_plan(
                 raise
             damaged.append(str(error))
     decided = list(_decide(manifest, store, others))
+    if version not in others and by_content:
+        decided = find_elsewhere(manifest, decided, list(others.values()), store)
     files: Counter[Choice] = Counter()
     sizes: Counter[Choice] = Counter()
     for part in decided:
         for place, choice in enumerate(part.choices):
             files[choice] += part.files[place]
             sizes[choice] += part.sizes[place]
-    new = [choice for choice in files if choice.seen_in is None]
+    new = [choice for choice in files if choice.is_new]
     reused = [choice for choice in files if choice.seen_in is not None]
+    doubled = [choice for choice in files if choice.is_doubled]
     missing = [choice for choice in files if not choice.there]
     since = {str(choice.seen_in) for choice in reused}
     return Plan(
@@ -165,6 +185,9 @@ def make_plan(
         new_bytes=sum(sizes[choice] for choice in new),
         reused_files=sum(files[choice] for choice in reused),
         reused_bytes=sum(sizes[choice] for choice in reused),
+        moved_files=sum(files[choice] for choice in reused if choice.is_moved),
+        doubled_files=sum(files[choice] for choice in doubled),
+        doubled_bytes=sum(sizes[choice] for choice in doubled),
         there_files=sum(files[choice] for choice in new if choice.there),
         missing_files=sum(files[choice] for choice in missing),
         upload_bytes=sum(sizes[choice] for choice in missing),

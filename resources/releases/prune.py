@@ -219,7 +219,7 @@ def _needed(
     if not going:
         return set()
     return {
-        hash((entry.held_in, entry.path))
+        hash((entry.held_in, entry.stored.path))
         for version in kept
         for entry in PublishedRelease(store, platform, version).manifest.entries()
         if entry.held_in in going

@@ -12,6 +12,7 @@ import json
 from resources.errors import ConflictError, MissingFileError, StoreError
 from resources.manifests.format import Entry
 from resources.manifests.reader import Manifest
+from resources.manifests.records import Records
 from resources.releases.published import PublishedRelease
 from resources.stores.release_store import ReleaseStore
 from resources.versions import is_version
@@ -19,6 +20,7 @@ from resources.versions import is_version
 FORMAT = "release-pruned/1"
 FOLDER = ".pruned"  # beside the versions' own folders; it never has a manifest
 NAME = "versions.json"
+GAP = b"\0"  # no path has it, and it sorts before all that one may have
 
 
 def pruned_versions(store: ReleaseStore) -> list[str]:
@@ -73,15 +75,22 @@ def _first_other(manifest: Manifest, user: Manifest) -> str | None:
     """Return the first path that ``user`` takes from the manifest's version, and that
     has other content in the manifest."""
     version = manifest.header.version
+    used = Records()
+    used.fill_sorted(
+        _row(entry.stored) for entry in user.entries() if entry.held_in == version
+    )
     entries = manifest.entries()
     entry: Entry | None = next(entries, None)
-    found = None
-    for used in user.entries():
-        if used.held_in != version or found is not None:
-            continue
-        key = used.path.encode()
-        while entry is not None and entry.path.encode() < key:
+    for row in used:
+        path = row.partition(GAP)[0]
+        while entry is not None and entry.path.encode() < path:
             entry = next(entries, None)
-        if entry is not None and entry.path == used.path and entry[:3] != used[:3]:
-            found = used.path
-    return found
+        if entry is not None and entry.path.encode() == path and _row(entry) != row:
+            return entry.path
+    return None
+
+
+def _row(entry: Entry) -> bytes:
+    """Return path and content, so that rows sort as their paths do."""
+    content = f"{entry.size} {entry.sha256}\n".encode()
+    return entry.path.encode() + GAP + content

@@ -46,16 +46,29 @@ class PublishedRelease:
 
     def open(self, entry: Entry) -> BinaryIO:
         """Open a file where it is held. Raises MissingFileError, RefusedFileError."""
-        return self._store.open(entry.held_in or self.version, entry.path)
+        return self._store.open(entry.held_in or self.version, entry.stored.path)
+
+    def sizes(self, entries: Sequence[Entry]) -> list[int | None]:
+        """Return the sizes of files where they are held; see ``check.Files``."""
+        places: dict[str, list[int]] = {}
+        for place, entry in enumerate(entries):
+            places.setdefault(entry.held_in or self.version, []).append(place)
+        found: list[int | None] = [None] * len(entries)
+        for holder, held in places.items():
+            paths = [entries[place].stored.path for place in held]
+            sizes = self._store.sizes(holder, paths)
+            for place, size in zip(held, sizes, strict=True):
+                found[place] = size
+        return found
 
     def read_small(self, entries: Sequence[Entry]) -> Iterator[memoryview | None]:
         """Read files whole where that can be done at once; see ``base.Store``."""
-        wanted = ((entry.held_in or self.version, entry) for entry in entries)
+        wanted = ((entry.held_in or self.version, entry.stored) for entry in entries)
         return self._store.read_small(wanted)
 
     def size(self, entry: Entry) -> int:
         """Return a file's size in bytes; raises as ``open`` does."""
-        return self._store.size(entry.held_in or self.version, entry.path)
+        return self._store.size(entry.held_in or self.version, entry.stored.path)
 
 
 def damaged_manifests(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from itertools import chain
+from itertools import chain, zip_longest
 from typing import BinaryIO, NamedTuple, Protocol
 
 from resources.errors import (
@@ -42,8 +42,9 @@ class Origin(Protocol):
         """Open a file by the path of its entry. Raises MissingFileError or
         RefusedFileError."""
 
-    def manifest_lines(self, store: ReleaseStore) -> Iterable[bytes]:
-        """Return the manifest of the version as it was published in ``store``.
+    def manifests(self, store: ReleaseStore) -> Iterator[Iterable[bytes]]:
+        """Yield the manifests of the version that may have been published in ``store``,
+        the likeliest first.
 
         Raises EngineError when there is none.
         """
@@ -118,7 +119,7 @@ def repair(
                 outcomes.append(outcome)
                 if not outcome.reason:
                     holder = outcome.entry.held_in or version
-                    mended.append(f"versions/{holder}/{outcome.entry.path}")
+                    mended.append(f"versions/{holder}/{outcome.entry.stored.path}")
             for holder in {damage.entry.held_in or version for damage in damaged}:
                 store.settle(holder)
     return _tell(outcomes, report, platform, dry_run=dry_run)
@@ -134,7 +135,7 @@ def _find_damaged(
         held = [entry for entry in entries if entry.held_in is not None]
         sizes = store.sizes(release.version, [entry.path for entry in held])
         copies = [
-            entry._replace(held_in=None)
+            entry._replace(held_in=None, held_at=None)
             for entry, size in zip(held, sizes, strict=True)
             if size is not None
         ]
@@ -158,21 +159,40 @@ def _find_damaged(
 def _mend(
     version: str, damaged: Sequence[Damaged], store: ReleaseStore, origin: Origin
 ) -> Iterator[Outcome]:
-    """Send damaged objects again. Needs the lock."""
+    """Send damaged objects again, each once, however many files are in it. Needs the
+    lock."""
+    objects: dict[tuple[str, str], list[Entry]] = {}
+    for entry, _ in damaged:
+        key = entry.held_in or version, entry.stored.path
+        objects.setdefault(key, []).append(entry)
 
-    def send(piece: list[Damaged]) -> list[Outcome]:
-        return [_send(damage.entry, version, store, origin) for damage in piece]
+    def send(piece: list[list[Entry]]) -> list[Outcome]:
+        outcomes = (_send(entries, version, store, origin) for entries in piece)
+        return list(chain.from_iterable(outcomes))
 
     with Workers(send) as workers:
-        for outcomes in workers.map(in_pieces(damaged, lambda item: item.entry.size)):
+        pieces = in_pieces(objects.values(), lambda entries: entries[0].size)
+        for outcomes in workers.map(pieces):
             yield from outcomes
 
 
-def _send(entry: Entry, version: str, store: ReleaseStore, origin: Origin) -> Outcome:
-    def put(stream: BinaryIO) -> None:
-        store.put(entry.held_in or version, entry, stream)
+def _send(
+    entries: Sequence[Entry], version: str, store: ReleaseStore, origin: Origin
+) -> Iterator[Outcome]:
+    """Send one object, which the origin may have by only one of its files' names."""
+    reasons: list[str] = []
+    for entry in entries:
 
-    return Outcome(entry, _reason_against(entry, origin, put))
+        def put(stream: BinaryIO, entry: Entry = entry) -> None:
+            store.put(entry.held_in or version, entry.stored, stream)
+
+        reason = _reason_against(entry, origin, put)
+        if reason is None:
+            reasons.clear()
+            break
+        reasons.append(reason)
+    for entry, reason in zip_longest(entries, reasons):
+        yield Outcome(entry, reason)
 
 
 def _look(entry: Entry, origin: Origin) -> Outcome:
@@ -224,9 +244,17 @@ def _lost_manifest(
     version: str, platform: str, store: ReleaseStore, origin: Origin
 ) -> Records:
     """Make a version's manifest again, and prove that it is the one that was lost."""
-    lost = Records()
-    lost.fill(origin.manifest_lines(store))
+    refusal = StoreError(
+        f"{MANIFEST_NAME} of {version} went from {store.name} meanwhile"
+    )
     with suppress(MissingFileError):
-        require_what_was_lost(lost, version, platform, store)
-        return lost
-    raise StoreError(f"{MANIFEST_NAME} of {version} went from {store.name} meanwhile")
+        for lines in origin.manifests(store):
+            lost = Records()
+            lost.fill(lines)
+            try:
+                require_what_was_lost(lost, version, platform, store)
+            except StoreError as error:
+                refusal = error
+            else:
+                return lost
+    raise refusal

@@ -48,6 +48,10 @@ class SourceRelease:
         """No store copies from a build: all is sent; see ``sync.Incoming``."""
         return [False] * len(files)
 
+    def sizes(self, entries: Sequence[Entry]) -> list[int | None]:
+        """Return the sizes of many files in bytes; see ``rooted.Tree``."""
+        return self.tree.sizes("", [entry.path for entry in entries])
+
 
 class ForeignRelease(TreeFiles):
     """The same with another program's manifest, which knows less of the files."""

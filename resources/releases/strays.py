@@ -42,7 +42,7 @@ def _used_by_others(release: PublishedRelease, store: ReleaseStore) -> Iterator[
             continue
         for entry in other.manifest.entries():
             if entry.held_in == release.version:
-                yield entry.path
+                yield entry.stored.path
 
 
 def _key(path: str) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from itertools import compress
+from itertools import compress, count
 from operator import add
 from typing import BinaryIO, NamedTuple, Protocol
 
@@ -94,13 +94,11 @@ def send_files(
     def send_piece(piece: tuple[Block, Decided] | list[_Wanted]) -> Sent:
         if isinstance(piece, tuple):
             piece = _wanted(plan, release, *piece)
-        lacking = [
-            (entry, choice.held_in or plan.version)
-            for entry, choice in piece
-            if not (
-                choice.there and store.is_intact(choice.held_in or plan.version, entry)
-            )
-        ]
+        lacking = []
+        for entry, choice in piece:
+            version = choice.held_in or plan.version
+            if not (choice.there and store.is_intact(version, entry.stored)):
+                lacking.append((entry, version))
         copied = release.copy_to(store, lacking)
         files = [file for file, done in zip(lacking, copied, strict=True) if not done]
 
@@ -110,7 +108,7 @@ def send_files(
                 if content is None:
                     _send(entry, version, release, store)
                 else:
-                    yield version, entry, content
+                    yield version, entry.stored, content
 
         store.put_small(at_hand())
         sent_bytes = sum(entry.size for entry, _ in files)
@@ -144,7 +142,10 @@ def published_lines(plan: Plan, manifest: Manifest) -> Iterator[bytes]:
     """Yield a manifest with the version that holds each file, as it is published."""
     entries = (
         manifest.lines_held(
-            block, [choice.held_in for choice in decided.choices], decided.codes
+            block,
+            [choice.held_in for choice in decided.choices],
+            decided.codes,
+            decided.held_at(),
         )
         for block, decided in plan.blocks(manifest)
     )
@@ -173,6 +174,12 @@ def _wanted(
     is_wanted = [plan.wants(choice) for choice in decided.choices]
     wanted = [is_wanted[code] for code in decided.codes]
     entries = release.manifest.selected(block, wanted)
+    if held_at := decided.held_at():
+        places = compress(count(), wanted)
+        entries = [
+            entry._replace(held_at=held_at.get(place))
+            for place, entry in zip(places, entries, strict=False)
+        ]
     choices = [decided.choices[code] for code in compress(decided.codes, wanted)]
     return list(zip(entries, choices, strict=True))
 
@@ -185,7 +192,7 @@ def _send(
 ) -> None:
     try:
         with release.open(entry) as source:
-            store.put(version, entry, source)
+            store.put(version, entry.stored, source)
     except MissingFileError:
         raise DifferenceError(f"{entry.path} is missing in {release.place}") from None
     except RefusedFileError as reason:

@@ -63,6 +63,10 @@ class StoredRelease:
         """Return a file's size in bytes; raises as ``open`` does."""
         return self._origin.release.size(self._origin.held(entry))
 
+    def sizes(self, entries: Sequence[Entry]) -> list[int | None]:
+        """Return the sizes of many files in bytes; see ``check.Files``."""
+        return self._origin.release.sizes(list(map(self._origin.held, entries)))
+
     def copy_to(
         self, store: ReleaseStore, files: Sequence[tuple[Entry, str]]
     ) -> list[bool]:
@@ -70,7 +74,8 @@ class StoredRelease:
         if not store.can_take(self.store):
             return [False] * len(files)
         wanted = [
-            Taken(entry, version, self._source_of(entry)) for entry, version in files
+            Taken(entry.stored, version, self._source_of(entry))
+            for entry, version in files
         ]
         done: list[bool] = []
         try:
@@ -85,7 +90,7 @@ class StoredRelease:
 
     def _source_of(self, entry: Entry) -> tuple[str, str]:
         held = self._origin.held(entry)
-        return held.held_in or self.version, held.path
+        return held.held_in or self.version, held.stored.path
 
 
 class Transfer(NamedTuple):

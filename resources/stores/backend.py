@@ -22,11 +22,18 @@ class LostRaceError(Exception):
 
 
 class Copy(NamedTuple):
-    """A copy that is asked for: of ``source``, which is what the entry says."""
+    """A copy that is asked for: of what lies under ``path`` beneath ``folder``, and is
+    what the entry says."""
 
     entry: Entry
-    source: str
+    folder: str
+    path: str
     target: str
+
+    @property
+    def source(self) -> str:
+        """The key of what is copied."""
+        return f"{self.folder}/{self.path}"
 
 
 class SmallFile(NamedTuple):
@@ -169,9 +176,9 @@ class Backend(ABC):
         weren't the same object. Raises MissingFileError, RefusedFileError or
         DifferenceError where the source is not what the entry says."""
         count = 0
-        for entry, source, target in copies:
-            with self.open(source) as stream:
-                self.put(target, entry, stream, is_served=True)
+        for copy in copies:
+            with self.open(copy.source) as stream:
+                self.put(copy.target, copy.entry, stream, is_served=True)
             count += 1
         return count
 

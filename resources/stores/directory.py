@@ -209,7 +209,7 @@ class Directory(Backend):
     def _copy(self, copy: Copy, made_folder: MadeFolder, tree: Tree) -> bool:
         """Make an object of what lies in ``tree``. Returns False where it is the same
         object already."""
-        entry, source, target = copy
+        entry, source, target = copy.entry, copy.source, copy.target
         folder, _, name = target.rpartition("/")
 
         def make(folder_fd: int, name: str) -> None:

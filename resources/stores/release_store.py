@@ -220,8 +220,9 @@ class ReleaseStore:
         def copies() -> Iterator[Copy]:
             nonlocal source
             for entry in entries:
-                source = _key(str(entry.held_in), entry.path)
-                yield Copy(entry, source, _key(version, entry.path))
+                folder, path = _folder(str(entry.held_in)), entry.stored.path
+                source = f"{folder}/{path}"
+                yield Copy(entry, folder, path, _key(version, entry.path))
 
         try:
             return self._backend.copy(copies())
@@ -240,8 +241,8 @@ class ReleaseStore:
         store's object is not what the entry says.
         """
         copies = (
-            Copy(entry, _key(*source), _key(version, entry.path))
-            for entry, version, source in files
+            Copy(entry, _folder(holder), path, _key(version, entry.path))
+            for entry, version, (holder, path) in files
         )
         return self._backend.take(origin._backend, copies)
 

@@ -71,6 +71,13 @@ class SyncPlanSerializer(serializers.Serializer[Any]):
     reusedFrom = serializers.CharField(
         allow_blank=True, help_text="versions, the newest first"
     )
+    movedFiles = serializers.IntegerField(
+        min_value=0, help_text="of those reused, which lie under another path"
+    )
+    doubledFiles = serializers.IntegerField(
+        min_value=0, help_text="with a content that another new file has: sent once"
+    )
+    doubledBytes = serializers.IntegerField(min_value=0)
     uploadBytes = serializers.IntegerField(
         min_value=0, help_text="of new files that don't lie in the store yet"
     )

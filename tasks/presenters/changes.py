@@ -95,10 +95,14 @@ def _planned_files(found: Mapping[str, Any]) -> str:
     if plan is None:
         return _("in the store already")
     if found["from"] is None:
-        files, size = f"{plan['newFiles']:,}", bytes_text(plan["newBytes"])
-        words = {"files": files, "size": size}
+        count = plan["newFiles"] + plan["doubledFiles"]
+        size = bytes_text(plan["newBytes"] + plan["doubledBytes"])
+        words = {"files": f"{count:,}", "size": size}
         return _("first version, %(files)s files, %(size)s") % words
     words = {"new": f"{plan['newFiles']:,}", "reused": f"{plan['reusedFiles']:,}"}
+    if plan["doubledFiles"]:
+        words["doubled"] = f"{plan['doubledFiles']:,}"
+        return _("%(new)s new, %(reused)s reused, %(doubled)s duplicates") % words
     return _("%(new)s new, %(reused)s reused") % words
 
 

@@ -307,6 +307,9 @@ def _plan(plan: Plan) -> dict[str, Any]:
         "reusedFiles": plan.reused_files,
         "reusedBytes": plan.reused_bytes,
         "reusedFrom": plan.since,
+        "movedFiles": plan.moved_files,
+        "doubledFiles": plan.doubled_files,
+        "doubledBytes": plan.doubled_bytes,
         "uploadBytes": plan.upload_bytes,
     }
 

@@ -187,13 +187,11 @@ class BucketPrefix(Backend):
     def copy(self, copies: Iterable[Copy]) -> int:
         """Let the server copy the objects."""
         count = 0
-        for entry, source, target in copies:
-            if self.size(source.removesuffix(f"/{entry.path}"), entry.path) != (
-                entry.size
-            ):
+        for copy in copies:
+            if self.size(copy.folder, copy.path) != copy.entry.size:
                 raise MissingFileError
             self._require_lease()
-            self._bucket.copy(source, target)
+            self._bucket.copy(copy.source, copy.target)
             count += 1
         return count
 
@@ -207,26 +205,25 @@ class BucketPrefix(Backend):
     def take(self, other: Backend, copies: Iterable[Copy]) -> Iterator[bool]:
         """Let the server copy the objects, and compare the ETags of both. Where these
         say nothing, as of an object that came in parts, the copy is read back."""
-        for entry, source, target in copies:
+        for copy in copies:
             yield (
                 isinstance(other, BucketPrefix)
                 and self.can_take(other)
-                and entry.size <= MAX_COPIED_BYTES
-                and self._take(other, Copy(entry, source, target))
+                and copy.entry.size <= MAX_COPIED_BYTES
+                and self._take(other, copy)
             )
 
     def _take(self, other: BucketPrefix, copy: Copy) -> bool:
-        entry, source, target = copy
-        folder = source.removesuffix(f"/{entry.path}")
-        if (size := other.size(folder, entry.path)) != entry.size:
+        entry, folder, path, target = copy
+        if (size := other.size(folder, path)) != entry.size:
             raise DifferenceError(
                 f"{entry.path} is not what its manifest says:"
                 f" expected {entry.size} bytes, got {size}"
             )
-        md5 = other._listed(folder).md5(entry.path)
+        md5 = other._listed(folder).md5(path)
         self._require_lease()
         with self._bucket.writing():
-            self._copies.copy(other._copies, source, target)
+            self._copies.copy(other._copies, copy.source, target)
         if md5 and md5 == (entry.md5 or md5) == self._copies.md5(target):
             return True
         if self._is_stored(target, entry.sha256):

@@ -10,8 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from resources.errors import ManifestError
-from resources.manifests import line_file
-from resources.manifests.format import Entry, Header, entry_line, manifest_lines
+from resources.manifests import line_file, reader
+from resources.manifests.format import (
+    Entry,
+    Header,
+    entry_line,
+    keys_of,
+    manifest_lines,
+)
 from resources.manifests.line_file import LineFile
 from resources.manifests.reader import Manifest
 
@@ -79,6 +85,7 @@ def by_line(entries):
         values = {"path": entry.path, "size": entry.size, "sha256": entry.sha256}
         values |= {"md5": entry.md5} if entry.md5 else {}
         values |= {"in": entry.held_in} if entry.held_in else {}
+        values |= {"at": entry.held_at} if entry.held_at is not None else {}
         compact = json.dumps(values, separators=(",", ":"), ensure_ascii=False)
         lines.append(compact.encode(errors="surrogatepass") + b"\n")
     return written(lines, len(entries), sum(entry.size for entry in entries))
@@ -146,6 +153,9 @@ def test_lines_that_are_right_but_not_those_that_were_sealed_are_refused(part, o
         b'{"path": "a", "size": 01, "sha256": "%s"}\n',
         b'{"path": "a", "size": 1, "sha256": "%s", "md5": "0"}\n',
         b'{"path": "a", "size": 1, "sha256": "%s", "in": ".."}\n',
+        b'{"path": "a", "size": 1, "sha256": "%s", "at": "b"}\n',
+        b'{"path": "a", "size": 1, "sha256": "%s", "at": "b", "in": ""}\n',
+        b'{"path": "a", "size": 1, "sha256": "%s", "in": "v1", "at": ""}\n',
         b'{"path": "a", "size": 9007199254740993, "sha256": "%s"}\n',
         b'{"path": "a", "size": 1, "sha256": "%s"}\r\n',
     ],
@@ -199,6 +209,8 @@ def mixed():
         entry_of("b/é.png", held_in="v1"),
         entry_of("b/名.png", md5="2" * 32, held_in="v0.9"),
         entry_of("c}.png"),
+        entry_of("d.png", held_in="v2", held_at="a.png"),
+        entry_of("e.png", md5="3" * 32, held_in="v1", held_at="b/旧}.png"),
     ]
 
 
@@ -206,7 +218,7 @@ def all_of(read):
     return [item for part in read for item in part]
 
 
-def test_both_forms_are_read_alike():
+def test_both_forms_are_read_alike(monkeypatch):
     quick, slow = (opened(form(mixed())) for form in (plain, by_line))
     assert list(quick.entries()) == list(slow.entries()) == mixed()
     assert list(quick.paths()) == list(slow.paths())
@@ -215,29 +227,42 @@ def test_both_forms_are_read_alike():
         for manifest in (quick, slow)
     ]
     assert lines[0] == lines[1]
-    holders = [
-        {
-            line: holder
-            for block in manifest.blocks()
-            for line, holder in manifest.holders(block).items()
-        }
-        for manifest in (quick, slow)
-    ]
-    assert holders[0] == holders[1]
-    assert list(holders[0].values()) == ["v2", "v1", "v0.9", "v2"]
+    held = [manifest.held(*manifest.blocks()) for manifest in (quick, slow)]
+    assert held[0] == held[1]
+    assert list(held[0].versions) == lines[0]
+    assert list(held[0].versions.values()) == ["v2", "v1", "v0.9", "v2", "v2", "v1"]
+    assert held[0].paths == {lines[0][4]: "a.png", lines[0][5]: "b/旧}.png"}
+    monkeypatch.setattr(reader, "FEW_OF", 1)
+    asked = [lines[0][0], lines[0][4], b'{"path": "x', *lines[0][5:]]
+    for manifest in (quick, slow):
+        found = manifest.held_of(*manifest.blocks(), asked)
+        assert found.paths == held[0].paths
+        assert {*asked} & {*found.versions} == {*asked} - {asked[2]}
+        assert found.versions.items() <= held[0].versions.items()
+    keys = [manifest.content_keys(*manifest.blocks()) for manifest in (quick, slow)]
+    assert keys[0] == keys[1] == keys_of(lines[0])
+
+
+@given(st.lists(st.sampled_from(SEGMENTS), min_size=1, max_size=4))
+def test_where_an_object_lies_is_taken_or_refused_as_paths_are(segments):
+    path = "/".join(segments)
+    own, held = entry_of("own"), entry_of("own", held_in="v1", held_at=path)
+    assert outcome(plain([held])) == outcome(by_line([held]))
+    is_path = isinstance(outcome(plain([own._replace(path=path)])), list)
+    assert isinstance(outcome(plain([held])), list) == (is_path and path != "own")
 
 
 def test_both_forms_give_the_same_published_lines_and_selections():
-    entries = [entry._replace(held_in=None) for entry in mixed()]
+    entries = [entry._replace(held_in=None, held_at=None) for entry in mixed()]
     quick, slow = (opened(form(entries)) for form in (plain, by_line))
-    choices, codes = [None, "v1"], [1, 0, 1, 1]
+    choices, codes, held_at = [None, "v1"], [1, 0, 1, 1, 0, 1], {3: "ü", 5: "o"}
     expected = b"".join(
-        entry_line(entry._replace(held_in=choices[code]))
-        for entry, code in zip(entries, codes, strict=True)
+        entry_line(entry._replace(held_in=choices[code], held_at=held_at.get(place)))
+        for place, (entry, code) in enumerate(zip(entries, codes, strict=True))
     )
     for manifest in (quick, slow):
         (block,) = manifest.blocks()
-        assert manifest.lines_held(block, choices, codes) == expected
+        assert manifest.lines_held(block, choices, codes, held_at) == expected
         wanted = [True, False, False, True]
         assert manifest.selected(block, wanted) == [entries[0], entries[3]]
 
@@ -258,7 +283,7 @@ def test_a_manifest_that_changes_after_it_was_verified_is_refused(tmp_path, form
 
 
 def test_what_is_written_line_by_line_is_the_plain_form():
-    entries = [*mixed(), entry_of('d"q.png')]
+    entries = [*mixed(), entry_of('f"q.png')]
     header = Header("ios", "v2", len(entries), sum(entry.size for entry in entries))
     assert b"".join(manifest_lines(header, entries)) == plain(entries)
     assert outcome(plain(entries)) == entries

@@ -236,9 +236,44 @@ def test_a_manifest_that_does_not_add_up_is_refused(content, reason):
     assert reason in refusal(content)
 
 
+@pytest.mark.parametrize(
+    ("held", "reason"),
+    [
+        ({"at": "b"}, '"at" needs "in"'),
+        ({"in": "v0", "at": 7}, '"at" is not a text'),
+        ({"in": "v0", "at": None}, '"at" is not a text'),
+        ({"in": "v0", "at": ""}, '"at" is empty'),
+        ({"in": "v0", "at": "a"}, '"at" is the path itself'),
+        ({"in": "v0", "at": "../../v1/a"}, '"at" has the segment ".."'),
+        ({"in": "v0", "at": "/etc/passwd"}, '"at" is absolute'),
+        ({"in": "v0", "at": "b\\c"}, '"at" has a backslash'),
+        ({"in": "v0", "at": "b\0c"}, '"at" has a NUL'),
+        ({"in": "v0", "at": "b//c"}, '"at" has an empty segment'),
+        ({"in": "v0", "at": "CON.txt"}, '"at" has a name that Windows reserves'),
+        ({"in": "v0", "at": "manifest.jsonl"}, '"at" is a name the engine keeps'),
+        ({"in": "v0", "at": "Reuse.JSON"}, '"at" is a name the engine keeps'),
+        ({"in": "v0", "at": "x" * 256}, '"at" has a segment longer than 255'),
+        ({"in": "v0", "at": "b/" * 600 + "b"}, '"at" is longer than 1024'),
+        ({"in": "v0", "at": "\ud800"}, '"at" has a lone surrogate'),
+    ],
+    ids=range(16),
+)
+def test_where_a_file_lies_in_the_store_is_looked_at_as_its_path_is(held, reason):
+    content = sealed([header(1), entry("a", **held)])
+    with pytest.raises(ManifestError) as caught:
+        read(content, published=True)
+    assert str(caught.value).startswith("M line 2: ")
+    assert reason in str(caught.value)
+
+
 def test_what_is_written_is_what_is_read():
-    entries = [Entry("a/é", 3, DIGEST, "0" * 32, "v0"), Entry("b", 4, DIGEST)]
-    lines = list(manifest_lines(Header("ios", "v1", 2, 7), entries))
+    entries = [
+        Entry("a/é", 3, DIGEST, "0" * 32, "v0"),
+        Entry("b", 4, DIGEST),
+        Entry("c", 4, DIGEST, None, "v1", "b"),
+    ]
+    lines = list(manifest_lines(Header("ios", "v1", 3, 11), entries))
+    assert lines[3].endswith(b'", "in": "v1", "at": "b"}\n')
     assert (
         lines[1]
         == (

@@ -113,6 +113,29 @@ def test_a_kill_between_any_two_writes_of_a_sync_leaves_a_version_whole(
     assert kills > 5
 
 
+def test_a_kill_while_moved_and_doubled_files_are_brought_in_sends_nothing_twice(
+    published_game,
+):
+    game = published_game
+    moved = {"art/b.png": b"picture", "n1.js": b"new", "n2.js": b"new", "n3.js": b"3"}
+    shutil.rmtree(game.source / "ios/v885")
+    game.build("v885", moved)
+    kills = 0
+    for code, _ in disturbed(game, "kill", *SYNC, "--reuse", "copy"):
+        kills += code == -signal.SIGKILL
+        assert game.served() in (("v884", OLD), ("v885", moved))
+        before = objects(game)
+        game.lines(*SYNC, "--reuse", "copy")
+        assert game.served() == ("v885", moved)
+        after = objects(game)
+        assert after.keys() == {"manifest.jsonl", *moved}
+        assert {path: after[path] for path in before} == before, "it was sent again"
+        assert after["n1.js"] == after["n2.js"]
+        assert after["art/b.png"] == objects(game, "v884")["img/b.png"]
+        assert is_whole(game, "v885")
+    assert kills > 5
+
+
 @pytest.mark.parametrize("disk", ["xfs"], indirect=True)
 def test_a_kill_between_any_two_steps_of_a_clone_leaves_nothing_half(disk):
     game = Game(disk)

@@ -76,6 +76,9 @@ SOME = {
         "reusedFiles": 1233,
         "reusedBytes": 21934836,
         "reusedFrom": "v884",
+        "movedFiles": 0,
+        "doubledFiles": 0,
+        "doubledBytes": 0,
         "uploadBytes": 231025,
     },
     "guard": {

@@ -75,6 +75,9 @@ def test_programs_get_all_of_it_as_one_object(published_game):
             "reusedFiles": 2,
             "reusedBytes": 20,
             "reusedFrom": "v884",
+            "movedFiles": 0,
+            "doubledFiles": 0,
+            "doubledBytes": 0,
             "uploadBytes": 15,
         },
         "guard": {
