@@ -214,6 +214,7 @@ def _move(row: Mapping[str, Any]) -> str:
     the platforms' names is left open."""
     words = {name: str(value) for name, value in row.items()}
     words["platforms"] = "{platforms}"
+    words["share"] = _("{n} %").format(n=row.get("percent"))
     words["served"] = str(row.get("served") or row.get("onChannel"))
     words["move"] = " → ".join(
         str(version) for version in (row.get("previous"), words["served"]) if version
@@ -221,9 +222,9 @@ def _move(row: Mapping[str, Any]) -> str:
     if row.keys() >= {"halted"}:
         text = _("Rollout of {halted} halted on {platforms}: all players get {served}")
     elif row.keys() >= {"rollout", "percent", "channel"}:
-        text = _("{rollout} for {percent} % of the players of {channel} on {platforms}")
+        text = _("{rollout} for {share} of the players of {channel} on {platforms}")
     elif row.keys() >= {"rollout", "percent"}:
-        text = _("{rollout} for {percent} % of the players on {platforms}")
+        text = _("{rollout} for {share} of the players on {platforms}")
     elif row.keys() >= {"onChannel", "previous", "channel"}:
         text = _("On {channel} of {platforms}: {move}")
     elif row.keys() >= MOVE:
