@@ -31,7 +31,7 @@ def act_figures(
     )
     return {
         "act": act.title + _disturbed(act),
-        "moves": " + ".join(f"{one.seconds:.2f}" for one in moves) or None,
+        "moves": _shown_seconds([command.seconds for command in moves]),
         "versions": _shown_versions(act.versions),
         "meant": meant or None,
         "half": _part(delays, 0.5),
@@ -84,6 +84,12 @@ def about() -> dict[str, str]:
         "python": platform.python_version(),
         "nginx": nginx.stderr.strip().rpartition("/")[2],
     }
+
+
+def _shown_seconds(seconds: list[float]) -> str | None:
+    if len(seconds) > 3:
+        return f"{min(seconds):.2f} to {max(seconds):.2f}"
+    return " + ".join(f"{one:.2f}" for one in seconds) or None
 
 
 def _moves(text: str) -> bool:

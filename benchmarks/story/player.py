@@ -14,6 +14,7 @@ import hashlib
 import json
 import random
 import sys
+import threading
 import time
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
@@ -145,6 +146,7 @@ class Player:
         """Poll the pointer once, and install what it says."""
         asked = time.monotonic()
         refusal = None
+        found = ("", "")
         try:
             await self._poll()
         except (OSError, EOFError) as error:
@@ -153,7 +155,7 @@ class Player:
         answered = time.monotonic()
         last = 0 if self.game.careless else self._serial
         try:
-            version, digest = reader.version_for(self._content, self.name, last)
+            found = reader.version_for(self._content, self.name, last)
         except reader.PointerError as error:
             refusal = str(error)
         write("poll", self.name, asked, answered, self._shown_serial, refusal,
@@ -161,6 +163,7 @@ class Player:
         if refusal:
             self._etag = None  # what was refused is no content to compare with
             return
+        version, digest = found[:2]
         self._serial = self._shown_serial
         if (version, digest) != (self.version, self._digest):
             try:
@@ -257,7 +260,14 @@ async def main(configuration: dict) -> None:
             player._digest = configuration["digest"]
         tasks.append(asyncio.create_task(player.play(configuration["interval"])))
     loop = asyncio.get_running_loop()
-    end = loop.run_in_executor(None, sys.stdin.read)
+    end = loop.create_future()
+
+    def read() -> None:
+        sys.stdin.read()
+        loop.call_soon_threadsafe(end.set_result, None)
+
+    # A daemon, so that a player that fails ends the process.
+    threading.Thread(target=read, daemon=True).start()
     while not end.done():
         await asyncio.wait([end, *tasks], timeout=0.1, return_when="FIRST_COMPLETED")
         for task in tasks:
