@@ -270,6 +270,23 @@ def test_a_version_is_made_whole_of_what_lies_elsewhere(two_versions):
     game.lines("check", "v885", "--store", "--strict-extra", *IOS)
 
 
+def test_copies_of_what_lies_elsewhere_are_repaired_under_their_own_names(folder_game):
+    game = folder_game
+    game.lines("sync", "v885", *IOS, "--reuse", "copy")
+    assert game.lines("repair", "v885", *IOS)[-1] == (
+        "Nothing to repair: all 8 files of v885 are intact."
+    )
+    for path in ("art/b.png", "snd/2.mp3"):  # moved, doubled
+        (game.store / "ios/versions/v885" / path).unlink()
+        damage(game, "v885", path, bytes(len(NEW[path])))
+    assert game.lines("repair", "v885", *IOS)[-1] == (
+        "Repaired 2 of 2 damaged files, 12 B."
+    )
+    assert game.lines("repair", "v885", *IOS)[-1] == (
+        "Nothing to repair: all 8 files of v885 are intact."
+    )
+
+
 def test_what_is_used_under_another_path_is_not_pruned(two_versions):
     game = two_versions
     game.lines("sync", "v885", *IOS)
