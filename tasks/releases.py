@@ -168,6 +168,16 @@ def releases_within(
     ]
 
 
+def channels_of_all_within(seconds: float) -> list[str]:
+    """Return the channels that any platform has, ``live`` first, as far as the stores
+    tell them within this time."""
+    found = served_within(seconds, list(all_platforms())).values()
+    others = {
+        pointer.channel for served in found if served for pointer in served.others
+    }
+    return [LIVE, *sorted(others)]
+
+
 def served_within(
     seconds: float, platforms: Sequence[str], fresh_seconds: float = FRESH_SECONDS
 ) -> dict[str, Served | None]:

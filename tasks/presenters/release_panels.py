@@ -41,14 +41,15 @@ class ChannelLine(NamedTuple):
 
 @dataclass(frozen=True)
 class ReleasePanel:
-    """One platform."""
+    """One platform, and what one of its channels served."""
 
+    channel: str
     history: History
     channels: list[ChannelLine]
     rows: list[SpanRow]  # the newest, or all
     ribbon: Ribbon
     versions: list[str]  # that can be compared, newest first
-    signed_by: str  # the id of a trusted key; "" where none signed what is live
+    signed_by: str  # the id of a trusted key; "" where none signed what is served
     back: str  # a form that rolls back, filled in; "" where the reader may not
     now: datetime
 
@@ -86,11 +87,14 @@ class ReleasePanel:
         return next(others, self.versions[-1] if self.versions else "")
 
 
-def release_panels(actor: Actor, days: int, whole: str = "") -> list[ReleasePanel]:
-    """Return a panel for each platform, with all moves of the one that is ``whole``."""
+def release_panels(
+    actor: Actor, days: int, whole: str = "", channel: str = LIVE
+) -> list[ReleasePanel]:
+    """Return a panel for each platform, with all moves of the one that is ``whole``.
+    ``channel`` is one that there is."""
     now = timezone.now()
     window = Window.ending(now, days)
-    histories = histories_within(PATIENCE_SECONDS).values()
+    histories = histories_within(PATIENCE_SECONDS, channel=channel).values()
     served = served_within(0.0, [history.platform for history in histories])
     there_are = _versions(history.platform for history in histories)
     tasks = tasks_of(
@@ -101,8 +105,15 @@ def release_panels(actor: Actor, days: int, whole: str = "") -> list[ReleasePane
     )
     return [
         ReleasePanel(
+            channel,
             history,
-            channel_lines(history.platform, served[history.platform], actor),
+            [
+                line
+                for line in channel_lines(
+                    history.platform, served[history.platform], actor
+                )
+                if (line.channel, line.percent) != (channel, None)
+            ],
             rows_of(
                 history.spans[: None if history.platform == whole else ROWS],
                 tasks,
@@ -110,8 +121,8 @@ def release_panels(actor: Actor, days: int, whole: str = "") -> list[ReleasePane
             ),
             ribbon_of(history, window, tasks, now),
             _with_served(there_are.get(history.platform, []), history),
-            signer_of_live(served[history.platform]),
-            rollback_link(history.platform, history.goes_back_to, actor),
+            signer_of(served[history.platform], channel),
+            rollback_link(history.platform, history.goes_back_to, actor, channel),
             now,
         )
         for history in histories
@@ -146,9 +157,9 @@ def channel_lines(
     return lines
 
 
-def signer_of_live(served: Served | None) -> str:
-    """Return the id of the trusted key that signed the live pointer; "" for none."""
-    return served.signers.get(LIVE, "") if served else ""
+def signer_of(served: Served | None, channel: str) -> str:
+    """Return the id of the trusted key that signed a channel's pointer; "" for none."""
+    return served.signers.get(channel, "") if served else ""
 
 
 def _possible(*acts: tuple[str, str]) -> list[tuple[str, str]]:
@@ -169,12 +180,17 @@ def _with_served(versions: Iterable[str], history: History) -> list[str]:
     return list(dict.fromkeys([*versions, *served]))[:CHOICES]
 
 
-def rollback_link(platform: str, version: str | None, actor: Actor) -> str:
-    """Return the form that makes an earlier version of one platform live again, filled
-    in; "" where there is no such form, or they may not start it."""
+def rollback_link(
+    platform: str, version: str | None, actor: Actor, channel: str = LIVE
+) -> str:
+    """Return the form that serves an earlier version of one platform again, filled in;
+    "" where there is no such form, or they may not start it."""
     if version is None:
         return ""
-    return form_link(ROLLBACK, {"version": version, "platforms": platform}, actor)
+    params = {"version": version, "platforms": platform}
+    if channel != LIVE:
+        params["channel"] = channel
+    return form_link(ROLLBACK, params, actor)
 
 
 def form_link(name: str, params: Mapping[str, str], actor: Actor) -> str:

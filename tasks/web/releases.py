@@ -10,7 +10,9 @@ from django.views.decorators.http import require_GET
 from tasks.access.staff import actor, staff_page
 from tasks.presenters.changes import ShownChanges, shown_changes
 from tasks.presenters.release_panels import first_release, release_panels
+from tasks.presenters.releases import PATIENCE_SECONDS
 from tasks.presenters.ribbon import DAYS, LABEL_DAYS
+from tasks.releases import LIVE, channels_of_all_within
 from tasks.web.live import live_parts
 
 
@@ -29,10 +31,16 @@ def releases_live(request: HttpRequest) -> HttpResponse:
 
 def _parts(request: HttpRequest) -> dict[str, Any]:
     days = _days(request)
+    channels = channels_of_all_within(PATIENCE_SECONDS)
+    chosen = request.GET.get("channel")
+    channel = chosen if chosen in channels else LIVE
+    whole = request.GET.get("all", "")
     return {
         "days": days,
         "choices": list(LABEL_DAYS),
-        "panels": release_panels(actor(request), days, request.GET.get("all", "")),
+        "channels": channels,
+        "channel": channel,
+        "panels": release_panels(actor(request), days, whole, channel),
         "first_release": first_release(actor(request)),
         "compared": (compared := _compared(request)),
         "changes": _changes(compared),

@@ -12,15 +12,20 @@ def served(version, since=None, *, previous=None, task_id=None):
     return Pointer(version, "a" * 64, previous, iso(since), task_id and str(task_id))
 
 
-def write_pointers(store, platform, *pointers):
-    """Write what a platform served, oldest first, the last of which is live."""
+def write_pointers(store, platform, *pointers, channel="live"):
+    """Write what a platform served on a channel, oldest first, the last one until
+    now."""
     folder = store / platform
-    folder.mkdir(parents=True, exist_ok=True)
+    name, of_before = "current.json", "history.json"
+    if channel != "live":
+        name, of_before = f"channels/{channel}.json", f"channels/history/{channel}.json"
+        pointers = [pointer._replace(channel=channel) for pointer in pointers]
+    (folder / of_before).parent.mkdir(parents=True, exist_ok=True)
     *before, live = pointers
     before = [json.loads(pointer.encode()) for pointer in before]
     history = {"format": "release-history/1", "pointers": before}
-    (folder / "history.json").write_text(json.dumps(history))
-    (folder / "current.json").write_bytes(live.encode())
+    (folder / of_before).write_text(json.dumps(history))
+    (folder / name).write_bytes(live.encode())
 
 
 def forget_readings():

@@ -39,7 +39,7 @@ def task():
     return TaskFactory(type="full-sync", status="completed", created_by="carol")
 
 
-def publish(store, *versions, platform="ios", task_id=None):
+def publish(store, *versions, platform="ios", task_id=None, channel="live"):
     """Serve these versions for a day each, the last of them for an hour so far."""
     now = timezone.now()
     times = [now - HOUR - n * DAY for n in range(len(versions))][::-1]
@@ -48,7 +48,7 @@ def publish(store, *versions, platform="ios", task_id=None):
         served(version, at, previous=before[n], task_id=task_id)
         for n, (version, at) in enumerate(zip(versions, times, strict=True))
     ]
-    write_pointers(store, platform, *pointers)
+    write_pointers(store, platform, *pointers, channel=channel)
 
 
 def panel_of(answer, platform="ios"):
@@ -148,6 +148,37 @@ def test_it_offers_to_go_back_to_the_version_before(admin, store):
         "platforms": "ios",
         "channel": "live",
     }
+
+
+def test_a_channel_has_its_own_history_and_way_back(admin, store, task):
+    publish(store, "v884")
+    publish(store, "v885", "v886", task_id=task.pk, channel="beta")
+    publish(store, "v884", platform="android")
+    live = admin.get("/releases")
+    assert [row.span.version for row in panel_of(live).rows] == ["v884"]
+    assert "beta v886" in section(live)
+    link = re.search(r'href="(\?channel=beta)"', live.text)[1]
+    beta = admin.get(f"/releases{link}")
+    assert [row.span.version for row in panel_of(beta).rows] == ["v886", "v885"]
+    says = section(beta)
+    assert "v886 beta Since 1 h ago Published by Full sync v885 carol" in says
+    assert "beta v886" not in says.replace("v886 beta", "")  # it is said above
+    assert back_of(beta) == {
+        "type": "rollback",
+        "version": "v885",
+        "platforms": "ios",
+        "channel": "beta",
+    }
+    assert "Nothing is published on beta yet." in section(beta, "android")
+    assert "Start Full sync" not in section(beta, "android")
+
+
+@pytest.mark.parametrize("channel", ["", "qa", "../x", "live"])
+def test_a_channel_that_there_is_not_is_as_if_none_was_named(staff, store, channel):
+    publish(store, "v884")
+    answer = staff.get("/releases", {"channel": channel})
+    assert "v884 live" in section(answer)
+    assert 'aria-label="Channel"' not in answer.text
 
 
 def test_after_a_rollback_the_way_back_is_to_one_that_is_older_still(admin, store):
