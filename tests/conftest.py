@@ -57,6 +57,7 @@ from tests.factories import ApiKeyFactory, UserFactory  # noqa: E402
 
 # What takes several web processes is tested with the database that is meant for them.
 WITH_POSTGRESQL_ALONE = {"test_web_processes.py"}
+REASON_LINES = 8  # of a failure, when it happens
 
 
 def pytest_collection_modifyitems(config, items):
@@ -83,9 +84,11 @@ def pytest_configure(config):
     class AtOnce:
         def pytest_runtest_logreport(self, report):
             if report.failed:
-                said = report.longreprtext.strip().splitlines()[-1:]
+                lines = report.longreprtext.strip().splitlines()
+                why = [line for line in lines if line.startswith("E  ")][:REASON_LINES]
                 terminal.ensure_newline()
-                terminal.write_line(f"FAILED {report.nodeid} {' '.join(said)}")
+                for line in (f"FAILED {report.nodeid} {' '.join(lines[-1:])}", *why):
+                    terminal.write_line(line)
 
     config.pluginmanager.register(AtOnce())
 

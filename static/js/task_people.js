@@ -18,7 +18,8 @@ export class TaskPeople {
   constructor({ root, log }) {
     this.log = log;
     this.path = `/live/tasks/${root.dataset.task}/presence`;
-    this.windows = new BroadcastChannel(this.path);
+    // Without it, each window speaks for itself.
+    this.windows = window.BroadcastChannel && new BroadcastChannel(this.path);
     this.isInFront = document.hasFocus();
     this.ahead = null; // the lines in the window in front, if that is another
     this.place = root.querySelector('[data-part="people"]');
@@ -30,7 +31,7 @@ export class TaskPeople {
     this.link.addEventListener("click", () => this.dismiss());
     this.log.bar.lookHere.addEventListener("click", () => this.askToLook());
     document.addEventListener("visibilitychange", () => this.say());
-    this.windows.addEventListener("message", ({ data }) => this.fallBehind(data));
+    this.windows?.addEventListener("message", ({ data }) => this.fallBehind(data));
     addEventListener("focus", () => this.comeToFront());
     addEventListener("pagehide", () => this.stepAside());
     setInterval(() => this.say(), SAY_MS);
@@ -43,7 +44,7 @@ export class TaskPeople {
     const { first, last } = this.log.sight();
     const own = last ? { first, last } : { first: 0, last: 0 };
     const sight = this.ahead ?? own;
-    if (this.isInFront) this.windows.postMessage(sight);
+    if (this.isInFront) this.windows?.postMessage(sight);
     try {
       const { people } = await post(this.path, look ? { ...sight, look } : sight);
       this.show(people);
@@ -61,7 +62,7 @@ export class TaskPeople {
   }
 
   stepAside() {
-    if (this.isInFront) this.windows.postMessage(null);
+    if (this.isInFront) this.windows?.postMessage(null);
     return null;
   }
 
