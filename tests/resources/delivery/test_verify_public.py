@@ -430,6 +430,19 @@ def test_platforms_with_an_address_are_looked_at_beside_those_without(served, tm
     assert result.stdout.endswith(" files are right.\n")
 
 
+def test_a_moved_or_doubled_file_is_asked_for_where_it_lies(game, tmp_path):
+    game.build("v1", {"a.png": b"picture", "b.json": b"{}"})
+    game.lines("sync", "v1", "--platform", "ios")
+    game.build("v2", {"new/a.png": b"picture", "1.js": b"new", "2.js": b"new"})
+    game.lines("sync", "v2", "--platform", "ios", "--guard", "100")
+    lies_in = {path.name for path in (game.store / "ios/versions/v2").rglob("*.*")}
+    assert lies_in == {"1.js", "manifest.jsonl"}
+    with cdn(tmp_path, game.store) as url:
+        result = verify(game, url)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "pointer, manifest and all 3 files are right." in result.stdout
+
+
 def test_a_version_without_files_is_no_success(game, tmp_path):
     game.build("v2", {})
     game.lines("sync", "v2", "--platform", "ios", "--allow-empty")

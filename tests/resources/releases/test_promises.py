@@ -196,6 +196,40 @@ def test_a_kill_while_a_rollout_grows_leaves_the_old_share_or_the_new(published_
         assert pointer.serial == before.serial + 1
 
 
+def test_a_kill_between_any_two_writes_of_a_repair_leaves_each_file_mended_or_not(
+    published_game,
+):
+    game = published_game
+    game.lines(*SYNC)
+    folder = game.store / "ios/versions"
+    names = {
+        folder / "v884/img/b.png",
+        folder / "v885/a.json",
+        folder / "v885/snd/d.mp3",
+    }
+    right = {path: path.read_bytes() for path in names}
+    damaged = {path: bytes(len(content)) for path, content in right.items()}
+    for path, content in damaged.items():
+        path.unlink()
+        path.write_bytes(content)
+    manifest = folder / "v885/manifest.jsonl"
+    whole = manifest.read_bytes()
+    manifest.write_bytes(whole[:-30])
+    repair = ("repair", "v885", "--platform", "ios")
+    kills = 0
+    for code, _ in disturbed(game, "kill", *repair):
+        kills += code == -signal.SIGKILL
+        assert code in (-signal.SIGKILL, 0)
+        assert manifest.read_bytes() in (whole, whole[:-30])
+        for path in names:
+            assert path.read_bytes() in (right[path], damaged[path])
+        game.lines(*repair)
+        assert manifest.read_bytes() == whole
+        assert game.served() == ("v885", NEW)
+        assert {path: path.read_bytes() for path in names} == right
+    assert kills > 5
+
+
 def test_a_kill_between_any_two_writes_of_a_prune_leaves_nothing_half(published_game):
     game = published_game
     game.lines(*SYNC)
