@@ -37,14 +37,16 @@ def live_now() -> list[dict[str, Any]]:
 def consequence_of(
     kind: TaskType, params: Mapping[str, str], live: Sequence[Mapping[str, Any]]
 ) -> str:
-    """Return what a task will do, and what is live now, in one sentence."""
+    """Return what a task will do, and what is live now, in one sentence. Where steps
+    are for other channels, and others for all players, the latter count."""
     commands = [_engine_command(step, kind, params) for step in kind.steps]
     platforms = [str(entry["platform"]) for entry in live]
-    touched = {
-        verb: _platforms_of(commands, verb, platforms)
-        for verb in DOES
-        if any(_verb_of(command) == verb for command in commands if command)
-    }
+    for_all = [command for command in commands if not _other_channels([command])]
+    touched = _touched(for_all, platforms)
+    if touched:
+        commands = for_all
+    else:
+        touched = _touched(commands, platforms)
     if touched:
         verb, on = next(iter(touched.items()))
         names = _listed(map(title_of, on))
@@ -86,6 +88,16 @@ def published_platforms(
     return [name for name in platforms if name in on]
 
 
+def _touched(
+    commands: Sequence[Sequence[str]], platforms: Sequence[str]
+) -> dict[str, list[str]]:
+    """Return what commands do, with the platforms on which they do it."""
+    verbs = {_verb_of(command) for command in commands if command}
+    return {
+        verb: _platforms_of(commands, verb, platforms) for verb in DOES if verb in verbs
+    }
+
+
 def _engine_command(
     step: Step, kind: TaskType, params: Mapping[str, str]
 ) -> Sequence[str]:
@@ -104,6 +116,8 @@ def _engine_command(
 def _verb_of(command: Sequence[str]) -> str:
     if command[0] == "sync":
         return "upload" if "--no-pointer" in command else "publish"
+    if command[0] == "rollout" and "100" in _values_of(command, "--percent"):
+        return "publish"  # to all of the players
     return command[0]
 
 

@@ -89,6 +89,18 @@ LIVE = [
             "Android: nothing.",
         ),
         (
+            "full-sync",
+            {"version": "v887"},
+            "It publishes to iOS, Android, Facebook; live now: iOS v886, "
+            "Android: nothing, Facebook: not known.",
+        ),
+        (
+            "full-sync",
+            {"version": "v887", "percent": "5"},
+            "It changes what is live on iOS, Android, Facebook; live now: iOS v886, "
+            "Android: nothing, Facebook: not known.",
+        ),
+        (
             "promote",
             {"version": "v887", "platforms": "ios"},
             "It changes what is live on iOS; live now: v886.",
