@@ -1,6 +1,7 @@
 """What a task does to what players get, in words, before it is started."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -145,7 +146,7 @@ def _other_channels(commands: Iterable[Sequence[str]]) -> set[str]:
 def _values_of(command: Sequence[str], option: str) -> set[str]:
     values = [
         following if word == option else word.partition("=")[2]
-        for word, following in zip(command, [*command[1:], ""], strict=True)
+        for word, following in pairwise([*command, ""])
         if word == option or word.startswith(f"{option}=")
     ]
     return {name for value in values for name in value.split(",")}

@@ -140,6 +140,13 @@ def test_another_program_is_named_by_its_steps(use_task_types):
     assert said == "It runs: Upload, Switch; live now: v886."
 
 
+def test_steps_of_other_programs_stand_beside_those_that_publish(use_task_types):
+    publish = '[[deploy.steps]]\nname = "P"\ncommand = ["{python}", "-m", "resources", '
+    use_task_types(f'{DEPLOY}{publish}"publish", "{{version}}"]\n')
+    said = consequence_of(catalog()["deploy"], {"version": "v1"}, LIVE[:1])
+    assert said == "It publishes to iOS; live now: v886."
+
+
 # --- Who is asked -------------------------------------------------------------------
 
 
