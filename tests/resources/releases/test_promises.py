@@ -336,7 +336,7 @@ def small_disk(published_game, tmp_path):
 @pytest.mark.parametrize("sizes", [[400_000], [50_000] * 8])
 def test_a_full_disk_leaves_the_old_version_served(published_game, small_disk, sizes):
     game = published_game
-    large = {f"f{number}": b"x" * size for number, size in enumerate(sizes)}
+    large = {f"f{n}": bytes([n]) * size for n, size in enumerate(sizes)}
     shutil.rmtree(game.source / "ios/v885")
     game.build("v885", {**OLD, **large})
     result = game.run(*SYNC)
