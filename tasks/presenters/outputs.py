@@ -211,7 +211,8 @@ def _moves(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
 
 def _move(row: Mapping[str, Any]) -> str:
     """Return what became of one platform's pointer, "" where it stayed; the place of
-    the platforms' names is left open."""
+    the platforms' names is left open. Of a task that moved several, that of ``live``
+    counts."""
     words = {name: str(value) for name, value in row.items()}
     words["platforms"] = "{platforms}"
     words["share"] = _("{n} %").format(n=row.get("percent"))
@@ -221,14 +222,14 @@ def _move(row: Mapping[str, Any]) -> str:
     )
     if row.keys() >= {"halted"}:
         text = _("Rollout of {halted} halted on {platforms}: all players get {served}")
-    elif row.keys() >= {"rollout", "percent", "channel"}:
+    elif row.keys() >= {"rollout", "percent", "channel"} and "served" not in row:
         text = _("{rollout} for {share} of the players of {channel} on {platforms}")
     elif row.keys() >= {"rollout", "percent"}:
         text = _("{rollout} for {share} of the players on {platforms}")
-    elif row.keys() >= {"onChannel", "previous", "channel"}:
-        text = _("On {channel} of {platforms}: {move}")
     elif row.keys() >= MOVE:
         text = _("Live on {platforms}: {move}")
+    elif row.keys() >= {"onChannel", "previous", "channel"}:
+        text = _("On {channel} of {platforms}: {move}")
     else:
         return ""
     return text.format(**words)

@@ -493,6 +493,11 @@ def test_only_outputs_of_the_built_in_jobs_are_called_otherwise_than_they_are():
     assert found == [("total size", False), ("mine", True)]
 
 
+# What a task puts out that serves testers first.
+ON_BETA = {"channel": "beta", "onChannel": "v885", "previous": None}
+MOVED = {"served": "v885", "previous": "v884"}
+
+
 @pytest.mark.parametrize(
     ("rows", "sentence"),
     [
@@ -528,6 +533,14 @@ def test_only_outputs_of_the_built_in_jobs_are_called_otherwise_than_they_are():
         (
             {"ios": {"channel": "beta", "onChannel": "v885", "previous": "v884"}},
             "On beta of iOS: v884 → v885",
+        ),
+        (
+            {"ios": {"channel": "beta", "onChannel": "v885", **MOVED}},
+            "Live on iOS: v884 → v885",
+        ),
+        (
+            {"ios": {**ON_BETA, "rollout": "v885", "percent": 5, "served": "v884"}},
+            "v885 for 5 % of the players on iOS",
         ),
         ({"ios": {"served": "v885", "files": 4}}, "v885 was served on iOS already"),
         (
