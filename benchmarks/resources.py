@@ -578,7 +578,7 @@ def public_checks(trees: Trees, _: str) -> list[Row]:
         print("No nginx: row r is left out.", file=sys.stderr)
         return []
     count = trees.sizes.small_files // 10
-    trees.release("v700", islice(small(trees.sizes), count))
+    trees.release("v750", islice(small(trees.sizes), count))
     rules, _ = (
         subprocess.run(
             [*PYTHON, *arguments], cwd=ROOT, env=trees.env, check=True,
@@ -586,7 +586,7 @@ def public_checks(trees: Trees, _: str) -> list[Row]:
         ).stdout
         for arguments in (
             ("headers", "--nginx"),
-            ("sync", "v700", "--platform", "ios", "--guard", "100"),
+            ("sync", "v750", "--platform", "ios", "--guard", "100"),
         )
     )  # fmt: skip
     port = free_port()
@@ -605,16 +605,16 @@ def public_checks(trees: Trees, _: str) -> list[Row]:
     trees.env["RESOURCE_PUBLIC_URL"] = url
     wait_for(port)
     config = trees.folder / "curl"
-    folder = trees.source / "ios" / "v700"
+    folder = trees.source / "ios" / "v750"
     config.write_text(
         "".join(
-            f'url = "{url}/ios/versions/v700/{path.relative_to(folder)}"\n'
+            f'url = "{url}/ios/versions/v750/{path.relative_to(folder)}"\n'
             'output = "/dev/null"\n'
             for path in sorted(folder.rglob("*"))
             if path.is_file()
         )
     )
-    check = ["verify-public", "v700", "--platform", "ios", "--files", "all"]
+    check = ["verify-public", "v750", "--platform", "ios", "--files", "all"]
     curl = ["curl", "--silent", "--parallel", "--config", str(config)]
     return [
         Row(
