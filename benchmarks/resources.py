@@ -510,7 +510,7 @@ def moves(trees: Trees, _: str) -> list[Row]:
         return before
 
     both = [
-        ours("sync", "v100"),
+        ours("sync", "v100", "--allow-older"),
         ours("sync", "v102", "--channel", "beta"),
     ]
     live = ours("publish", "v102")
