@@ -154,7 +154,7 @@ def shown(value: object) -> str:
 
 
 def say(text: str) -> None:
-    """Say on standard error what is going on."""
+    """Progress, on standard error."""
     print(f"{time.monotonic() - BEGAN:6.1f} s  {text}", file=sys.stderr, flush=True)
 
 

@@ -449,7 +449,7 @@ def numbered(
 
 
 def buckets(trees: Trees, url: str) -> list[Row]:
-    """What lies in a bucket already is brought in again, or 1 % of it changed."""
+    """Return the rows of syncs into a bucket that has all of it, or all but 1 %."""
     count = trees.sizes.kept_in_bucket
     for version, every in (("v700", 0), ("v701", 100)):
         trees.release(version, numbered(count, 4096, every))
@@ -492,7 +492,8 @@ def buckets(trees: Trees, url: str) -> list[Row]:
 
 
 def moves(trees: Trees, _: str) -> list[Row]:
-    """What differs between two versions, and pointers that move between them."""
+    """Return the rows of what two versions differ by, and of pointers that move between
+    them."""
     for version, every in (("v100", 0), ("v102", 100)):
         if not (trees.source / "ios" / version).exists():
             trees.release(version, small(trees.sizes, changed_every=every))

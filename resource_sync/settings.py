@@ -280,8 +280,7 @@ STORAGES = {
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": ["'none'"],
-        # The nonce is of what in_page puts into a page, and there only if it does.
-        "script-src": ["'self'", NONCE],
+        "script-src": ["'self'", NONCE],  # there only where in_page puts something
         "style-src": ["'self'", NONCE],
         "img-src": ["'self'", "data:"],
         "font-src": ["'self'"],

@@ -15,8 +15,8 @@ LEAST_BUILDS = 6  # of a whole story
 
 @dataclass
 class Act:
-    """What happened between two moments (time.time()): the commands, the pointer that
-    moved last, and how many players had each version at the end."""
+    """A record of what happened between two moments (time.time()): the commands, the
+    pointer that moved last, and how many players had each version at the end."""
 
     title: str
     began: float

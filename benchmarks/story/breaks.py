@@ -17,8 +17,8 @@ from .stage import Options, Stage, alone
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a broken edge: who had the new version while it was broken, and the
-    verdict on all of it, the time after included."""
+    """The outcome of a broken edge: who had the new version while it was broken, and
+    the verdict on all of it, the time after included."""
 
     had_new: int
     verdict: Verdict

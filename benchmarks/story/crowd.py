@@ -47,7 +47,7 @@ class Switch:
 
 @dataclass
 class Diary:
-    """What one player did."""
+    """A record of what one player did."""
 
     name: str
     channel: str

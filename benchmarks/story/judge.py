@@ -27,7 +27,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was looked at, and what was wrong with it."""
+    """A verdict: what was looked at, and what was wrong with it."""
 
     players: int
     polls: int
@@ -125,7 +125,7 @@ class _Court:
             before, last = switch.version, switch.serial
 
     def _seen(self, poll: Poll) -> Iterator[Fault]:
-        """Say whether a pointer was served when it came."""
+        """Return whether a pointer was served when it came."""
         move = self._moves.get(poll.serial)
         if move is None:
             yield self._fault("unknown pointer", f"nobody published {poll.serial}")

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NoReturn
 
-from resources.arguments.values import descriptor, percent, platforms, version
+from resources.arguments.values import channel, descriptor, percent, platforms, version
 from resources.defaults import GUARD_PERCENT
 from resources.errors import InputError
 from resources.platforms import all_platforms
+from resources.stores.pointer import LIVE
 
 YES_OR_NO = ("yes", "no")
 THE_STORE = object()  # what a bare --store names: the one of the settings
@@ -105,4 +106,11 @@ def add_output(command: Parser) -> None:
 def add_guard(command: Parser, text: str) -> None:
     command.add_argument(
         "--guard", metavar="PERCENT", type=percent, default=GUARD_PERCENT, help=text
+    )
+
+
+def add_channel(command: argparse.ArgumentParser, text: str) -> None:
+    """Add the option for one channel of the platforms; ``text`` says what it is for."""
+    command.add_argument(
+        "--channel", metavar="NAME", type=channel, default=LIVE, help=f"{text} ({LIVE})"
     )

@@ -8,6 +8,7 @@ from resources.arguments.options import (
     THE_STORE,
     Parser,
     add_allow_empty,
+    add_channel,
     add_command,
     add_guard,
     add_output,
@@ -120,13 +121,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     rolling_back = add_command(commands, "rollback", "serve an earlier version again")
     for command in (sync, publishing, rolling_out, rolling_back):
-        command.add_argument(
-            "--channel",
-            metavar="NAME",
-            type=channel,
-            default=LIVE,
-            help=f"which players get it: those of this channel ({LIVE})",
-        )
+        add_channel(command, "which players get it: those of this channel")
     for command in (*serving, rolling_back):
         add_signing(command)
     verifying = commands.add_parser(

@@ -5,22 +5,15 @@ from __future__ import annotations
 import argparse
 import re
 
-from resources.arguments.options import add_yes_or_no
-from resources.arguments.values import at_least_one, channel
+from resources.arguments.options import add_channel, add_yes_or_no
+from resources.arguments.values import at_least_one
 from resources.defaults import PUBLIC_WAIT_SECONDS, SAMPLE_FILES
-from resources.stores.pointer import LIVE
 
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600}
 
 
 def add_public_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument(
-        "--channel",
-        metavar="NAME",
-        type=channel,
-        default=LIVE,
-        help=f"which players get it: those of this channel ({LIVE})",
-    )
+    add_channel(command, "which players get it: those of this channel")
     command.add_argument(
         "--files",
         metavar="WHICH",
@@ -36,7 +29,6 @@ def add_public_options(command: argparse.ArgumentParser) -> None:
         help="for how long a cache may go on serving what was served before: 90, 90s or"
         f" 5m ({PUBLIC_WAIT_SECONDS}s)",
     )
-
     add_yes_or_no(
         command, "--allow-unset", "leave platforms out that have no RESOURCE_PUBLIC_URL"
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
-from resources.arguments.values import channel, count, version
-from resources.stores.pointer import LIVE
+from resources.arguments.options import add_channel
+from resources.arguments.values import count, version
 
 
 def add_signing(command: argparse.ArgumentParser) -> None:
@@ -46,13 +46,7 @@ def add_verify(command: argparse.ArgumentParser) -> None:
         help="a public key: a file, or 64 hex digits; may be given several times;"
         " instead of RESOURCE_TRUSTED_KEYS",
     )
-    command.add_argument(
-        "--channel",
-        metavar="NAME",
-        type=channel,
-        default=LIVE,
-        help=f"whose pointer is proven ({LIVE})",
-    )
+    add_channel(command, "whose pointer is proven")
     command.add_argument(
         "--last-serial",
         metavar="SERIAL",

@@ -15,8 +15,6 @@ from resources.delivery.http_client import NoAnswerError
 from resources.delivery.verdicts import (
     Finding,
     content_of,
-    of_document,
-    of_headers,
     served_instead,
 )
 from resources.manifests.cocos import (
@@ -71,14 +69,9 @@ def find_fixed(release: PublicRelease, version: object) -> list[list[Finding]]:
 
 
 def _of_fixed(release: PublicRelease, path: str, version: object) -> list[Finding]:
-    try:
-        answer = release.fetcher.fetch(path, Content, MAX_FILE_BYTES)
-    except NoAnswerError as error:
-        return [Finding("UNREADABLE", path, str(error))]
-    findings = list(of_document(answer))
-    if answer.status != 200:
+    answer, findings = release.ask_for(path, Content, MAX_FILE_BYTES, CHANGING_HEADERS)
+    if answer is None:
         return findings
-    findings += of_headers(answer, CHANGING_HEADERS)
     values = _values(content_of(answer).sink.content)
     if not values:
         return [Finding("MISMATCH", path, "it is no JSON object"), *findings]

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from resources.delivery.bodies import Content, Digest
+from resources.delivery.bodies import Content, Digest, Sink
 from resources.delivery.fetching import Answer, Fetcher
 from resources.delivery.http_client import NoAnswerError
 from resources.delivery.verdicts import (
@@ -24,10 +24,12 @@ from resources.stores.headers import CHANGING_HEADERS
 from resources.stores.pointer import Pointer, pointer_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from resources.manifests.format import Entry
     from resources.stores.headers import Headers
+
+S = TypeVar("S", bound=Sink)
 
 ASKED = 2  # times for the pointer, over a connection of its own each
 MAX_DOCUMENT_BYTES = 1 << 16  # of a pointer and what may come instead
@@ -85,14 +87,10 @@ class PublicRelease:
     def find_manifest(self) -> list[Finding]:
         """Ask for the manifest, and return what is wrong with it."""
         path = f"versions/{self.place.version}/{MANIFEST_NAME}"
-        try:
-            answer = self.fetcher.fetch(path, _InFile, MAX_MANIFEST_BYTES)
-        except NoAnswerError as error:
-            return [Finding("UNREADABLE", path, str(error))]
-        findings = list(of_document(answer))
-        if answer.status != 200:
+        headers = self.place.headers.of(MANIFEST_NAME)
+        answer, findings = self.ask_for(path, _InFile, MAX_MANIFEST_BYTES, headers)
+        if answer is None:
             return findings
-        findings += of_headers(answer, self.place.headers.of(MANIFEST_NAME))
         try:
             manifest = Manifest(
                 "the manifest",
@@ -110,6 +108,25 @@ class PublicRelease:
             return [*findings, Finding("MISMATCH", path, reason)]
         self.manifest = manifest
         return findings
+
+    def ask_for(
+        self,
+        path: str,
+        make: Callable[[], S],
+        at_most: int,
+        headers: Mapping[str, str],
+    ) -> tuple[Answer[S] | None, list[Finding]]:
+        """Fetch a document, and return it with what is wrong with how it came; None
+        where there is nothing to look into. ``headers`` are those it should have;
+        ``make`` and ``at_most`` as for ``Fetcher.fetch``."""
+        try:
+            answer = self.fetcher.fetch(path, make, at_most)
+        except NoAnswerError as error:
+            return None, [Finding("UNREADABLE", path, str(error))]
+        findings = list(of_document(answer))
+        if answer.status != 200:
+            return None, findings
+        return answer, [*findings, *of_headers(answer, headers)]
 
     def address_of(self, entry: Entry) -> str:
         """Return where players find a file, beneath the public address."""
@@ -131,14 +148,11 @@ class PublicRelease:
 
     def _ask_for_pointer(self, stored: Pointer | None) -> list[Finding]:
         path = pointer_name(self.place.channel)
-        try:
-            answer = self.fetcher.fetch(path, Content, MAX_DOCUMENT_BYTES)
-        except NoAnswerError as error:
-            return [Finding("UNREADABLE", path, str(error))]
-        findings = list(of_document(answer))
-        if answer.status != 200:
+        answer, findings = self.ask_for(
+            path, Content, MAX_DOCUMENT_BYTES, CHANGING_HEADERS
+        )
+        if answer is None:
             return findings
-        findings += of_headers(answer, CHANGING_HEADERS)
         self.age = age_of(answer.headers)
         content = content_of(answer).sink.content
         try:

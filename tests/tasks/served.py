@@ -1,6 +1,9 @@
 """Stores that served something, as the engine writes it down."""
 
 import json
+import os
+import subprocess
+import sys
 
 from resources.stores.pointer import Pointer
 from tasks import release_history, releases, versions
@@ -33,3 +36,16 @@ def forget_readings():
     for module in (releases, versions):
         module.reader.cache_clear()
     release_history.history_reader.cache_clear()
+
+
+def roll_out_demo(folder):
+    """Serve the demo's v884 in this DATA_DIR, and v885 to 2.5 percent of iOS and to all
+    of its beta."""
+    environment = {"PATH": os.environ["PATH"], "DATA_DIR": str(folder)}
+    for arguments in (
+        ("demo",),
+        ("sync", "v885", "--platform", "ios", "--channel", "beta"),
+        ("rollout", "v885", "--platform", "ios", "--percent", "2.5"),
+    ):
+        command = [sys.executable, "-m", "resources", *arguments]
+        subprocess.run(command, env=environment, check=True, capture_output=True)

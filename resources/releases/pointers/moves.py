@@ -74,10 +74,8 @@ def is_to_renew(pointer: Pointer, store: ReleaseStore) -> bool:
     return not is_signed_so or signing.is_renewal or signing.lasts is not None
 
 
-def renewed_line(platform: str, store: ReleaseStore) -> str:
+def renewed_line(platform: str, pointer: Pointer) -> str:
     """Return what a pointer says that was written again."""
-    pointer = store.pointer()
-    assert pointer is not None  # noqa: S101 (it was written in this moment)
     until = f"until {pointer.expires}" if pointer.expires else "without an end"
     key = f", signed by {pointer.signature.key}" if pointer.signature else ""
     return (

@@ -58,8 +58,8 @@ def publish(
         if before is not None and before.version == version:
             report.note(platform, **served_note(version, store))
             if is_to_renew(before, store):
-                point_to(platform, version, digest, store, before)
-                report.line(renewed_line(platform, store))
+                moved = point_to(platform, version, digest, store, before)
+                report.line(renewed_line(platform, moved))
             else:
                 report.line(nothing_to_do(version))
             return

@@ -54,8 +54,8 @@ def roll_out(
         rollout = _next_rollout(version, digest, before, parts)
         is_share = before is not None and before.rollout == rollout
         if before and rollout and is_share and is_to_renew(before, store):
-            point_some_to(platform, rollout, store, before)
-            report.line(renewed_line(platform, store))
+            moved = point_some_to(platform, rollout, store, before)
+            report.line(renewed_line(platform, moved))
             return
         if share := _share(version, before, rollout):
             if share == 100:

@@ -1,6 +1,5 @@
 """What is published in a bucket is served with types and for as long as it holds."""
 
-import shutil
 import socket
 import subprocess
 import time
@@ -22,6 +21,7 @@ from resources.stores.headers import (
     read_headers,
 )
 from tests.ports import free_port
+from tests.resources.cdn import NGINX
 from tests.resources.stores.test_stores import put, sync
 
 IOS = ("--platform", "ios")
@@ -158,7 +158,6 @@ def test_a_file_that_is_not_there_is_refused(game):
     )
 
 
-NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/bin")
 SITE = """
 daemon off; master_process off; pid {folder}/pid; error_log {folder}/errors;
 events {{ }}

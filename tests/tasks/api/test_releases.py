@@ -13,6 +13,7 @@ from django.core.checks import run_checks
 from resources.signing.keys import make_key
 from tasks import patient_reader, releases
 from tests.tasks.api.answers import problem_of
+from tests.tasks.served import roll_out_demo
 
 PLATFORMS = ("ios", "android", "facebook")
 NAMES = (
@@ -94,14 +95,7 @@ def test_what_the_engine_publishes_is_what_is_shown(program, store, tmp_path):
 def test_live_channels_come_first_with_their_rollouts_and_then_the_others(
     program, store, tmp_path
 ):
-    environment = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path)}
-    for arguments in (
-        ("demo",),
-        ("sync", "v885", "--platform", "ios", "--channel", "beta"),
-        ("rollout", "v885", "--platform", "ios", "--percent", "2.5"),
-    ):
-        command = [sys.executable, "-m", "resources", *arguments]
-        subprocess.run(command, env=environment, check=True, capture_output=True)
+    roll_out_demo(tmp_path)
     found = program.get("/api/releases").json()["releases"]
     assert [(each["platform"], each["channel"]) for each in found] == [
         ("ios", "live"),

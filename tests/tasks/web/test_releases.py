@@ -2,8 +2,6 @@
 
 import os
 import re
-import subprocess
-import sys
 import time
 from datetime import timedelta
 from urllib.parse import parse_qs, parse_qsl, urlsplit
@@ -22,7 +20,7 @@ from tasks.presenters import release_panels
 from tasks.releases import served_within
 from tests.factories import TaskFactory
 from tests.resources.conftest import NEW_FILES, OLD_FILES, Game
-from tests.tasks.served import forget_readings, served, write_pointers
+from tests.tasks.served import forget_readings, roll_out_demo, served, write_pointers
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db
@@ -386,14 +384,7 @@ def test_nothing_is_compared_unless_a_platform_and_a_version_are_named(
 @pytest.fixture
 def tried(store, tmp_path):
     """v884 is live, 2.5 percent get v885 on iOS, and so have all of its beta."""
-    environment = {"PATH": os.environ["PATH"], "DATA_DIR": str(tmp_path)}
-    for arguments in (
-        ("demo",),
-        ("sync", "v885", "--platform", "ios", "--channel", "beta"),
-        ("rollout", "v885", "--platform", "ios", "--percent", "2.5"),
-    ):
-        command = [sys.executable, "-m", "resources", *arguments]
-        subprocess.run(command, env=environment, check=True, capture_output=True)
+    roll_out_demo(tmp_path)
 
 
 def ways_on(answer, platform="ios"):
