@@ -4,7 +4,7 @@ import re
 
 from django.utils.translation import gettext as _
 
-from tasks.own_lines import OWN_LINES
+from tasks.logs.own_lines import OWN_LINES
 from tasks.reasons import SENTENCES
 
 # Of the reasons with which a log ends those that are one sentence, without another

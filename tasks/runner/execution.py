@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from tasks.catalog.task_type import NoValue, Step, TaskType
+from tasks.logs.own_lines import own_line
 from tasks.logs.store import Row
-from tasks.own_lines import own_line
 from tasks.reasons import Reason
 from tasks.runner import sentences
 from tasks.runner.output.causes import Cause, Output, was_ended_by_others

@@ -4,7 +4,7 @@ which are English for programs and people alike."""
 import signal
 
 from tasks.catalog.task_type import Step
-from tasks.own_lines import own_line
+from tasks.logs.own_lines import own_line
 from tasks.reasons import Reason
 
 LONGEST_TEXT = 4_000  # characters of an error, or of a command in the result

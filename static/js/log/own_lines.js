@@ -1,5 +1,5 @@
 // What a runner wrote into a log, in the page's language. What is stored is English, and
-// stays in the row, for who copies or searches it; tasks/own_lines.py has the texts.
+// stays in the row, for who copies or searches it; tasks/logs/own_lines.py has the texts.
 
 import { localName } from "./step_title.js";
 

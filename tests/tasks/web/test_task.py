@@ -16,8 +16,8 @@ from tasks.estimates import (
     usual_silences,
     usual_step_times,
 )
+from tasks.logs.own_lines import OWN_LINES
 from tasks.models import AuditEvent, Task
-from tasks.own_lines import OWN_LINES
 from tasks.presenters.outputs import Cell, Label, Table, outcome_of
 from tasks.presenters.own_lines import own_lines
 from tasks.presenters.steps import Bar, StepRow, with_bars
