@@ -112,8 +112,7 @@ def _startable(type_name: str, actor: Actor) -> TaskType:
     """Return the type of that name. Raises ScopeTooSmall and UnknownTaskType."""
     actor.needs(Scope.START, has_it=actor.rights.starts_something)
     kind = task_type(type_name)
-    needed = Scope.ADMIN if kind.confirm else Scope.START
-    actor.needs(needed, has_it=actor.may_start(kind))
+    actor.needs_start_of(kind)
     return kind
 
 

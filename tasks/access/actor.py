@@ -22,7 +22,14 @@ class Actor:
     rights: Rights = EVERYTHING
 
     def may_start(self, kind: TaskType) -> bool:
-        return self.rights.may_start(kind.name, asks_first=kind.confirm)
+        return self.rights.may_start(kind)
+
+    def needs_start_of(self, kind: TaskType) -> None:
+        """Raise NotAllowed or ScopeTooSmall unless they may start a type."""
+        if kind.allow and not self.may_start(kind):
+            raise NotAllowed(kind, self.rights)
+        needed = Scope.ADMIN if kind.confirm else Scope.START
+        self.needs(needed, has_it=self.may_start(kind))
 
     def may_cancel(self, task: Task) -> bool:
         return self.rights.may_cancel(is_own=self.owns(task))
@@ -59,6 +66,29 @@ class ScopeTooSmall(PermissionDenied):
             return text % {"needed": GROUP_OF[self.needed], "had": self.had.group}
         text = _("This needs a key with the scope “%(needed)s”; yours has “%(had)s”.")
         return text % {"needed": self.needed.value, "had": self.had}
+
+
+class NotAllowed(ScopeTooSmall):
+    """Somebody is in none of the groups that a type allows to start it."""
+
+    def __init__(self, kind: TaskType, had: Rights) -> None:
+        self.kind = kind
+        super().__init__(Scope.START, had)
+
+    def _text(self) -> str:
+        title = self.kind.local(self.kind.title)
+        if not self.had.group:
+            text = _(
+                "“%(type)s” takes a key that names it, with the scope "
+                "“start:%(name)s”; yours has “%(had)s”."
+            )
+            names = {"type": title, "name": self.kind.name, "had": self.had}
+            return text % names
+        text = _(
+            "Only people in these groups start “%(type)s”: %(groups)s. Someone in the "
+            "group “admin” can add you to one."
+        )
+        return text % {"type": title, "groups": ", ".join(self.kind.allow)}
 
 
 def record(actor: Actor, action: str, target: object, **details: Any) -> None:

@@ -5,7 +5,7 @@ its key. Pages, API, streams and the admin ask here, and nothing else: a permiss
 Django's tables hold beside this gives nobody anything.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.apps import apps as installed
@@ -17,6 +17,8 @@ from django.http import HttpRequest
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext as _
 
+from tasks.catalog.loader import catalog
+from tasks.catalog.task_type import TaskType
 from tasks.models import ApiKey
 
 Scope = ApiKey.Scope
@@ -24,10 +26,12 @@ Scope = ApiKey.Scope
 
 @dataclass(frozen=True)
 class Rights:
-    """What somebody may do, as scopes; a person's have the ``group`` they come from."""
+    """What somebody may do, as scopes; a person's have the ``group`` they come from,
+    and ``groups``, the names of all that the person is in."""
 
     scopes: frozenset[str] = frozenset()
     group: str = ""
+    groups: frozenset[str] = frozenset()
 
     @classmethod
     def of_key(cls, scope: str) -> "Rights":
@@ -48,14 +52,21 @@ class Rights:
     @property
     def starts_something(self) -> bool:
         kinds = (scope.partition(":")[0] for scope in self.scopes)
-        return self.is_admin or Scope.START in kinds
+        return self.is_admin or Scope.START in kinds or self._is_allowed_something
 
-    def may_start(self, type_name: str, *, asks_first: bool) -> bool:
-        """Return whether they start a type; one that ``asks_first`` takes admin, or a
-        key that was made for it by name."""
-        if self.is_admin or f"{Scope.START}:{type_name}" in self.scopes:
+    @property
+    def _is_allowed_something(self) -> bool:
+        return any(not self.groups.isdisjoint(k.allow) for k in catalog().values())
+
+    def may_start(self, kind: TaskType) -> bool:
+        """Return whether they start a type: one that ``allow``s groups, who is in one
+        of them; another that asks first, admin. A key that was made for a type by name
+        starts it in any case."""
+        if self.is_admin or f"{Scope.START}:{kind.name}" in self.scopes:
             return True
-        return Scope.START in self.scopes and not asks_first
+        if kind.allow:
+            return not self.groups.isdisjoint(kind.allow)
+        return Scope.START in self.scopes and not kind.confirm
 
     def may_pin(self, *, is_own: bool) -> bool:
         """Return whether they pin one's own tasks, or those of others."""
@@ -91,7 +102,7 @@ def rights_of(user: Any) -> Rights:
     prefetch_related_objects([user], "groups")
     names = {group.name for group in user.groups.all()}
     had = [rights for name, rights in GROUPS.items() if name in names]
-    return had[-1] if had else NOTHING
+    return replace(had[-1], groups=frozenset(names)) if had else NOTHING
 
 
 def may_come_in(user: Any) -> bool:
@@ -155,7 +166,8 @@ APPS = {"user": "auth", "group": "auth"}  # the others are ours
 
 def permissions_of(rights: Rights) -> set[str]:
     """Return what Django calls permissions (``tasks.view_task``) of rights."""
-    names = PERMISSIONS[rights.group]
+    started = _OPERATED if rights.starts_something else set()
+    names = PERMISSIONS[rights.group] | started
     return {f"{APPS.get(name.partition('_')[2], 'tasks')}.{name}" for name in names}
 
 

@@ -41,7 +41,8 @@ SCOPES = (
     "to start tasks and run them again, and to cancel and pin those that it started. "
     "`admin`: also to cancel and pin anybody's, and to start types with `confirm` "
     "(rollback, prune). "
-    "`start:TYPE`: as `start`, but only that type, also where it has `confirm`. "
+    "`start:TYPE`: as `start`, but only that type, also where it has `confirm` or "
+    "`allow`. "
     "`cancel`: also to cancel anybody's. `approve`: as `read`, so far."
 )
 EVERYWHERE = (400, 401, 403, 429, 503)

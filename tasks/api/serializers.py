@@ -288,6 +288,10 @@ class TaskTypeSerializer(serializers.Serializer[Any]):
     timeoutSeconds = serializers.FloatField(allow_null=True)  # noqa: N815
     idempotent = serializers.BooleanField()
     confirm = serializers.BooleanField(help_text="people are asked before it starts")
+    allow = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="the groups whose people start it; none: whoever may start tasks",
+    )
     hidden = serializers.BooleanField(help_text="the pages don't offer it")
     createUrl = serializers.URLField()  # noqa: N815
 

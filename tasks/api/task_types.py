@@ -37,6 +37,7 @@ def _described_type(kind: TaskType, base: str) -> dict[str, Any]:
         "timeoutSeconds": kind.timeout_seconds,
         "idempotent": kind.idempotent,
         "confirm": kind.confirm,
+        "allow": list(kind.allow),
         "hidden": kind.hidden,
         "createUrl": f"{base}/api/tasks/{kind.name}",
     }

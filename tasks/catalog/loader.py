@@ -39,6 +39,7 @@ INTERPRETER = re.compile(
 )
 OPTIONS_WITH_A_VALUE = {"-X", "-W", "-o", "+o", "-O", "-r", "-I", "--require"}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+GROUP_NAME = re.compile(r"(?! )[^\x00-\x1f\x7f]{1,150}(?<! )")  # as Django takes them
 OWN_PLACEHOLDERS = ("python", "task_id", "project")
 
 
@@ -128,6 +129,7 @@ def _task_type(table: Table) -> TaskType:
         "title", "description", "timeout", "lock", "max_running", "params", "steps",
         "idempotent", "hidden", "confirm", "stop_grace", "stall_after",
         "max_log_lines", "max_log_bytes", "on_log_limit", "env", "user", "group",
+        "allow",
     )  # fmt: skip
     texts: Translations = {}
     params_table = Table(table.source, (name, "params"), table.data.get("params", {}))
@@ -156,6 +158,7 @@ def _task_type(table: Table) -> TaskType:
         idempotent=table.flag("idempotent"),
         hidden=table.flag("hidden"),
         confirm=table.flag("confirm"),
+        allow=_groups(table, "allow"),
         stop_grace_seconds=table.seconds("stop_grace") or STOP_GRACE_SECONDS,
         stall_seconds=table.seconds("stall_after"),
         max_log_lines=table.count("max_log_lines"),
@@ -166,6 +169,18 @@ def _task_type(table: Table) -> TaskType:
         group=table.local_text("group", "", texts),
         translations=texts,
     )
+
+
+def _groups(table: Table, key: str) -> tuple[str, ...]:
+    """Return the names of groups of people; whether there is such a group only the
+    database knows, and it may be made later."""
+    names = table.texts(key)
+    if key in table.data and not names:
+        raise table.wrong(key, "expected at least one group")
+    for name in names:
+        if not GROUP_NAME.fullmatch(name):
+            raise table.wrong(key, f'"{name}" can\'t name a group')
+    return names
 
 
 def _max_running(table: Table) -> int | None:

@@ -173,6 +173,7 @@ class TaskType:
     idempotent: bool = False
     hidden: bool = False
     confirm: bool = False
+    allow: tuple[str, ...] = ()  # groups whose people start it, and besides admin none
     stop_grace_seconds: float = STOP_GRACE_SECONDS
     stall_seconds: float | None = None
     max_log_lines: int | None = None

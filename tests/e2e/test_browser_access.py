@@ -107,7 +107,7 @@ def test_every_place_is_reached_by_the_tab_key_and_seen(visit, path):
     }"""
     unseen = """() => window.wanted.filter(place => !place.dataset.seen)
       .map(place => place.outerHTML)"""
-    # A date has four places, and what scrolls is one, too: nobody knows how many in all.
+    # A date has four places, and what scrolls is one, too.
     for _ in range(4 * wanted):
         page.keyboard.press("Tab")
         assert page.evaluate(outlined), page.evaluate(

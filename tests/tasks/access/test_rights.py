@@ -237,6 +237,106 @@ def test_who_starts_what_is_the_same_at_every_door(person, group, kind, expected
     assert set(starts(person(group), kind)) == {expected}
 
 
+OF_LEADS = """
+[publish]
+allow = ["leads", "ios"]
+confirm = true
+[publish.params.version]
+pattern = "v[0-9]+"
+[[publish.steps]]
+command = ["true"]
+
+[count]
+[count.params.version]
+[[count.steps]]
+command = ["true"]
+"""
+
+
+def among(user, *groups):
+    for name in groups:
+        user.groups.add(Group.objects.get_or_create(name=name)[0])
+    return user
+
+
+@pytest.mark.parametrize(
+    ("groups", "publish", "count"),
+    [
+        (["operator"], False, True),
+        (["operator", "art"], False, True),
+        (["operator", "leads"], True, True),
+        (["viewer"], False, False),
+        (["viewer", "ios"], True, False),
+        (["leads"], False, False),
+        (["admin"], True, True),
+    ],
+)
+def test_a_type_is_started_by_the_groups_that_it_allows(
+    person, use_task_types, groups, publish, count
+):
+    use_task_types(OF_LEADS)
+    client = person(None, "me")
+    among(User.objects.get(username="me"), *groups)
+    assert set(starts(client, "publish")) == {publish}
+    assert set(starts(client, "count")) == {count}
+
+
+@pytest.mark.parametrize(
+    ("scope", "publish", "count"),
+    [
+        ("start", False, True),
+        ("start:publish", True, False),
+        ("start:count", False, True),
+        ("admin", True, True),
+    ],
+)
+def test_a_key_starts_such_a_type_where_it_names_it(
+    use_task_types, scope, publish, count
+):
+    use_task_types(OF_LEADS)
+    key = {"X-API-Key": ApiKeyFactory(scope=scope).secret}
+    for kind, params, expected in (
+        ("publish", VERSION, publish),
+        ("count", VERSION, count),
+    ):
+        answer = Client(headers=key).post(
+            f"/api/tasks/{kind}", params, content_type=JSON
+        )
+        assert answer.status_code == (202 if expected else 403)
+
+
+def test_a_key_that_does_not_name_it_is_told_which_scope_does(use_task_types):
+    use_task_types(OF_LEADS)
+    client = Client(headers={"X-API-Key": ApiKeyFactory(scope="start").secret})
+    answer = client.post("/api/tasks/publish", VERSION, content_type=JSON)
+    assert "“start:publish”; yours has “start”" in problem_of(answer, 403)["detail"]
+
+
+def test_who_is_in_none_of_its_groups_is_told_which_they_are(person, use_task_types):
+    use_task_types(OF_LEADS)
+    answer = person("operator").post("/api/tasks/publish", VERSION, content_type=JSON)
+    detail = problem_of(answer, 403)["detail"]
+    assert "“publish”: leads, ios." in detail
+
+
+def test_what_somebody_of_a_group_started_is_his_to_cancel(person, use_task_types):
+    use_task_types(OF_LEADS)
+    client = person("viewer", "me")
+    among(User.objects.get(username="me"), "leads")
+    assert set(changes(client, "me", None)) == {True}
+    assert set(changes(client, "you", None)) == {False}
+
+
+def test_a_type_is_offered_to_its_groups_alone(person, use_task_types):
+    use_task_types(OF_LEADS)
+    client = person("viewer", "me")
+    assert "type=publish" not in client.get("/").text
+    among(User.objects.get(username="me"), "leads")
+    page = client.get("/").text
+    assert "type=publish" in page
+    assert "type=count" not in page
+
+
 def changes(client, whose, is_done):
     """Whether each door cancels and pins a task of somebody."""
     base = "/api/tasks/{0}"

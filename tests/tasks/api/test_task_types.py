@@ -44,6 +44,7 @@ def test_each_has_its_title_description_schema_and_steps(program, own_types):
         "timeoutSeconds": 90.0,
         "idempotent": False,
         "confirm": True,
+        "allow": [],
         "hidden": False,
         "createUrl": "http://testserver/api/tasks/shown",
     }

@@ -146,6 +146,9 @@ STEP = '[[job.steps]]\ncommand = ["true"]\n'
         ("[job]\ntitel = 'x'\n" + STEP, "line 2: job.titel: unknown key"),
         ("[job]\ntimeout = '5 min'\n" + STEP, "line 2: job.timeout: expected a dur"),
         ("[job]\ntimeout = '0s'\n" + STEP, "line 2: job.timeout"),
+        ("[job]\nallow = 'leads'\n" + STEP, "line 2: job.allow: expected a list of"),
+        ("[job]\nallow = []\n" + STEP, "line 2: job.allow: expected at least one"),
+        ("[job]\nallow = [' x']\n" + STEP, 'line 2: job.allow: " x" can'),
         (
             "[job]\nmax_running = 0\n" + STEP,
             "line 2: job.max_running: expected a whole",
