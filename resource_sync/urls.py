@@ -6,6 +6,7 @@ from django.urls import URLPattern, URLResolver, include, path
 
 from tasks.access import sign_in
 from tasks.web import (
+    account,
     compare,
     console,
     design,
@@ -33,6 +34,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
         presence.PresenceView.as_view(),
         name="presence",
     ),
+    path("account", account.account, name="account"),
     path("design", design.design, name="design"),
     path("live/releases", releases.releases_live, name="releases-live"),
     path("releases", releases.releases, name="releases"),

@@ -23,6 +23,7 @@ PAGES: tuple[tuple[str, object, list[str]], ...] = (
     ("releases", _("Releases"), []),
     ("history", _("History"), []),
     ("admin:index", _("Keys and people"), ["Admin"]),
+    ("account", _("Your account"), ["Rights"]),
     ("api-docs", "API", ["Swagger", "OpenAPI"]),
     ("design", _("Design"), []),
 )

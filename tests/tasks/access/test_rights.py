@@ -319,6 +319,34 @@ def test_who_is_in_none_of_its_groups_is_told_which_they_are(person, use_task_ty
     assert "“publish”: leads, ios." in detail
 
 
+def test_the_account_page_says_what_somebody_may_start_and_who_else(
+    person, use_task_types
+):
+    use_task_types(OF_LEADS)
+    client = person("viewer", "me")
+    among(User.objects.get(username="me"), "leads")
+    page = " ".join(client.get("/account").text.split())
+    assert "Your groups: leads, viewer." in page
+    assert 'href="/?type=publish">publish</a>' in page
+    assert "leads, ios, admin" in page
+    assert "type=count" not in page
+    assert "operator, admin" in page
+
+
+@pytest.mark.parametrize(
+    ("group", "has", "lacks"),
+    [
+        ("viewer", "See tasks", "Start tasks"),
+        ("operator", "Start tasks", "Start everything"),
+        ("admin", "Start everything", "Your groups: operator"),
+    ],
+)
+def test_the_account_page_says_what_a_group_may(person, group, has, lacks):
+    page = person(group).get("/account").text
+    assert has in page
+    assert lacks not in page
+
+
 def test_what_somebody_of_a_group_started_is_his_to_cancel(person, use_task_types):
     use_task_types(OF_LEADS)
     client = person("viewer", "me")
