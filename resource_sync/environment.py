@@ -167,3 +167,21 @@ CIDRS = "addresses or CIDRs with commas between, e.g. 10.0.0.0/8,192.168.1.7"
 RATE = "COUNT/PERIOD with s, m, h or d, e.g. 30/m, or 0 for no limit"
 FOLDER = "a folder's path"
 LONG_ENOUGH = "at least 32 random characters"
+
+
+def make_own_folder(name: str, path: Path) -> None:
+    """Make a folder that the variable ``name`` says, for this account alone. Raises
+    SettingError where it can't be made, or written to."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingError(
+            f"{name}: {str(path)!r} cannot be made ({error.strerror}); "
+            f"expected {FOLDER} that can be written."
+        ) from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise SettingError(
+            f"{name}: {str(path)!r} can't be written by this account "
+            f"({private_files.account(os.geteuid())}); expected {FOLDER} that can be."
+        )
+    private_files.make_private(path)

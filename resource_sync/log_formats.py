@@ -44,7 +44,9 @@ def without_secrets(text: str) -> str:
 
 @cache
 def _own_secrets() -> tuple[str, ...]:
-    known = (settings.API_KEY, settings.SECRET_KEY)
+    known = [settings.API_KEY, settings.SECRET_KEY]
+    if settings.OIDC:
+        known.append(settings.OIDC.client_secret)
     return tuple(secret for secret in known if len(secret) >= 8)
 
 

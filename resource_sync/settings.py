@@ -4,7 +4,6 @@ The table of variables is in README.md and ``.env.example``.
 """
 
 import hashlib
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -30,6 +29,7 @@ from resource_sync.environment import (
     duration,
     folder,
     log_level,
+    make_own_folder,
     name_list,
     names_read,
     one_to,
@@ -46,6 +46,7 @@ from resource_sync.environment import (
     HOST_TZ as HOST_TZ,
 )
 from resource_sync.log_formats import rotated_file
+from resource_sync.single_sign_on import provider
 
 VERSION = "2.0.0"
 
@@ -73,22 +74,8 @@ TASK_TYPES_FILE = setting(
     path_list,
     "paths of TOML files, or of folders of them, with commas between",
 )
-for path in (DATA_DIR, LOG_DIR):
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        name = "DATA_DIR" if path == DATA_DIR else "LOG_DIR"
-        raise SettingError(
-            f"{name}: {str(path)!r} cannot be made ({error.strerror}); "
-            f"expected {FOLDER} that can be written."
-        ) from error
-    if not os.access(path, os.W_OK | os.X_OK):
-        name = "DATA_DIR" if path == DATA_DIR else "LOG_DIR"
-        raise SettingError(
-            f"{name}: {str(path)!r} can't be written by this account "
-            f"({private_files.account(os.geteuid())}); expected {FOLDER} that can be."
-        )
-    private_files.make_private(path)
+make_own_folder("DATA_DIR", DATA_DIR)
+make_own_folder("LOG_DIR", LOG_DIR)
 
 SECRET_KEY = setting("SECRET_KEY", "", secret, LONG_ENOUGH)
 if not SECRET_KEY:
@@ -108,6 +95,7 @@ ALLOWED_HOSTS = setting(
 )
 if HOST not in {"0.0.0.0", "::", *ALLOWED_HOSTS}:  # noqa: S104 (compared, not bound)
     ALLOWED_HOSTS.append(HOST)
+OIDC = provider()
 IP_ALLOWLIST = setting("IP_ALLOWLIST", "", cidr_list, CIDRS)
 METRICS_ALLOWLIST = setting("METRICS_ALLOWLIST", "127.0.0.0/8,::1", cidr_list, CIDRS)
 TRUSTED_PROXIES = setting("TRUSTED_PROXIES", "", cidr_list, CIDRS)

@@ -1,5 +1,6 @@
 """Which room answers which path."""
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, URLResolver, include, path
@@ -54,6 +55,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("admin/", admin.site.urls),
     path("", include("tasks.api.urls")),
 ]
+
+if settings.OIDC:  # only then, because what it imports takes 11 MB
+    urlpatterns.append(path("oidc/", include("tasks.web.single_sign_on")))
 
 # Problem details for programs, pages for people.
 handler400 = "tasks.web.failures.bad_request"

@@ -57,7 +57,9 @@ PLATFORM_STORES = {f"RESOURCE_STORE_{name}" for name in ("IOS", "ANDROID", "FACE
 
 
 def settings_names():
-    found = set(SETTING.findall((ROOT / "resource_sync/settings.py").read_text()))
+    modules = ("settings.py", "single_sign_on.py")
+    texts = ((ROOT / "resource_sync" / name).read_text() for name in modules)
+    found = {name for text in texts for name in SETTING.findall(text)}
     assert len(found) > 10, "the pattern no longer finds the settings"
     return found | ELSEWHERE
 

@@ -4,6 +4,7 @@ import functools
 from http import HTTPStatus
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.http import HttpRequest
 from django.shortcuts import redirect
@@ -20,6 +21,13 @@ UNUSED = {"autocomplete", "view_on_site"}
 
 class AdminSite(admin.AdminSite):
     login_form = SignInForm
+
+    def login(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> Any:
+        """Django's, with the way to the OpenID provider, where there is one."""
+        name = settings.OIDC.name if settings.OIDC else ""
+        return super().login(request, {"provider_name": name, **(extra_context or {})})
 
     def has_permission(self, request: HttpRequest) -> bool:
         return bool(rights_of(request.user))

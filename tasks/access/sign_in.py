@@ -20,7 +20,7 @@ from django.utils.http import (
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 
-from tasks.access.sign_in_audit import note_bad_link
+from tasks.access.sign_in_audit import note_refusal
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def sign_in(request: HttpRequest, uidb64: str, token: str) -> HttpResponse:
         return _unlogged(HttpResponseNotAllowed(["GET"]))
     user = _use(uidb64, token)
     if user is None:
-        note_bad_link(request)
+        note_refusal(request, by="link")
         return _unlogged(render(request, "sign_in_failed.html", status=403))
     login(request, user)
     return redirect("console")

@@ -79,11 +79,11 @@ def note_failure(
     _note(request, AuditEvent.Action.SIGN_IN_FAILED, known.first())
 
 
-def note_bad_link(request: HttpRequest) -> None:
-    """Not each of very many: strangers must not fill a table from which nothing is
-    ever deleted."""
+def note_refusal(request: HttpRequest, **details: Any) -> None:
+    """Of a sign-in without a password. Not each of very many: strangers must not fill a
+    table from which nothing is ever deleted."""
     if not Attempt().count_address(request):
-        _note(request, AuditEvent.Action.SIGN_IN_FAILED, None, by="link")
+        _note(request, AuditEvent.Action.SIGN_IN_FAILED, None, **details)
 
 
 def _note(request: HttpRequest | None, action: str, user: Any, **details: Any) -> None:

@@ -8,6 +8,7 @@ from tasks.models.api_key import ApiKey, parse_networks, parse_scopes
 from tasks.models.audit import AuditEvent, AuditIsFinal
 from tasks.models.definition import TaskDefinition
 from tasks.models.idempotency import IdempotencyKey
+from tasks.models.identity import Identity
 from tasks.models.ids import ids_beginning_with, task_id_of
 from tasks.models.presence import Lines, Presence
 from tasks.models.pruned_log import PrunedLog
@@ -46,6 +47,7 @@ __all__ = [
     "AuditEvent",
     "AuditIsFinal",
     "IdempotencyKey",
+    "Identity",
     "Lines",
     "LogLine",
     "Presence",
