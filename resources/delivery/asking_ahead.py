@@ -150,7 +150,12 @@ class Asker:
             place = pipe.asked[0]
             at_most = self._wanted[place].at_most
             body = Layer(Digest, at_most)
-            is_kept = yield from _into(body, pipe.incoming.body(head), at_most)
+            if (content := pipe.incoming.whole_body(head)) is not None:
+                body.add(content)
+                body.close()
+                is_kept = head.is_kept
+            else:
+                is_kept = yield from _into(body, pipe.incoming.body(head), at_most)
             pipe.asked.popleft()
             pipe.answered += 1
             yield Came(place, head, body)

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterable
 
 BUFFER_BYTES = 1 << 17  # a connection's; most files of a game fit
 LEAST_ROOM_BYTES = BUFFER_BYTES // 4  # to receive into
@@ -107,6 +107,20 @@ class Incoming:
             return False
         return head.is_kept
 
+    def whole_body(self, head: Head) -> memoryview | None:
+        """Read the body of an answer, if it is there to its last byte and not in
+        chunks: much quicker than ``body``. It holds until more is received."""
+        headers = head.headers
+        length = headers.get("content-length", "")
+        if "transfer-encoding" in headers or not _LENGTH.fullmatch(length):
+            return None
+        start = self._start
+        end = start + int(length)
+        if end > self._end:
+            return None
+        self._start = end
+        return self._view[start:end]
+
     def _bytes(self, length: int) -> Generator[memoryview | None, None, None]:
         left = length
         while left:
@@ -162,12 +176,20 @@ class Incoming:
 def _head_of(content: bytes) -> Head:
     lines = content.split(b"\r\n")
     version, status = _status_of(lines[0])
-    headers: dict[str, str] = {}
-    for line in lines[1:]:
-        name, value = _field_of(line)
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    fields = lines[1:]
+    headers = dict(map(_field_of, fields))
+    if len(headers) < len(fields):
+        headers = _joined(map(_field_of, fields))
     is_kept = version == "1" and "close" not in headers.get("connection", "").lower()
     return Head(status, headers, is_kept)
+
+
+def _joined(fields: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return fields by their names, of which some are there several times."""
+    headers: dict[str, str] = {}
+    for name, value in fields:
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
 
 
 @lru_cache(16)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from resources.delivery.public_release import Place
     from resources.delivery.verdicts import Finding
     from resources.manifests.format import Entry
+    from resources.manifests.line_file import Block
 
 FORK_FILES = 400  # beyond that, several processes ask
 PIECE_FILES = 100  # after which one that asks alone says how far it is
@@ -158,7 +159,10 @@ class _Check:
             yield from map(self._look_at, _pieces(entries, PIECE_FILES))
         elif is_all:
             read = manifest.entries_of
-            with Workers(lambda block: self._look_at(read(block))) as workers:
+            looked_at: Workers[Block, list[list[Finding]]] = Workers(
+                lambda block: self._look_at(read(block))
+            )
+            with looked_at as workers:
                 yield from workers.map(manifest.blocks())
         else:
             with Workers(self._look_at) as workers:
