@@ -34,7 +34,7 @@ PROVEN = 8  # answers, after which a server may end a connection for other reaso
 
 class Wanted(NamedTuple):
     """What to ask for: a path as a request has it, and how many bytes of an answer are
-    read, which is no more then what one piece has more."""
+    read at most, but for what one piece has more."""
 
     target: str
     at_most: int
