@@ -139,7 +139,7 @@ def _run(options: argparse.Namespace, report: Report) -> int:
         from resources.commands.probe import probe
 
         settings = read_settings(os.environ, source=None, store=options.place)
-        return probe(settings, report)
+        return probe(settings, options.platform or list(all_platforms()), report)
     store = options.store if isinstance(options.store, str) else None
     settings = read_settings(os.environ, source=options.source, store=store)
     if options.command in MOVES_POINTERS and not vars(options).get("no_pointer"):

@@ -139,7 +139,9 @@ def make_parser() -> argparse.ArgumentParser:
     _add_prune(commands)
     _add_manifest(commands)
     add_places(commands.add_parser("demo", help="make the demo releases"))
-    add_output(add_probe(commands))
+    probing = add_probe(commands)
+    add_platform(probing)
+    add_output(probing)
     headers = commands.add_parser(
         "headers", help="print the headers of what is published", allow_abbrev=False
     )

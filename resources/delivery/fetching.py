@@ -7,12 +7,14 @@ from random import uniform
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 from urllib.parse import quote, urljoin, urlsplit
 
-from resources.delivery.bodies import Layer, Sink
-from resources.delivery.http_client import Client, NoAnswerError, Origin
+from resources.delivery.asking_ahead import Asker, Wanted
+from resources.delivery.bodies import Digest, Layer, Sink
+from resources.delivery.http_answers import NoAnswerError
+from resources.delivery.http_client import Client, Origin
 from resources.workers.pool import check_alive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from resources.delivery.http_client import Connection
 
@@ -50,6 +52,7 @@ class Fetcher:
         self.url = url
         self._client = Client(Origin.of(url))
         self._folder = urlsplit(url).path.rstrip("/")
+        self._asker = Asker(self._client)
         self._idle: list[Connection] = []
         # Threads count these together; about right is enough.
         self._retries_left = MAX_RETRIES
@@ -65,7 +68,7 @@ class Fetcher:
         """
         if self._failed >= GIVE_UP:
             raise NoAnswerError("not asked for, since many before gave no answer")
-        target = f"{self._folder}/{quote(path)}"
+        target = self._target(path)
         pause = FIRST_PAUSE
         for tries_left in reversed(range(TRIES)):
             try:
@@ -75,19 +78,40 @@ class Fetcher:
                     self._failed += 1
                     raise
             else:
-                is_passing = answer.status == 429 or answer.status >= 500
-                if not (is_passing and self._may_retry(tries_left)):
+                if not (_is_passing(answer.status) and self._may_retry(tries_left)):
                     self._failed = 0
                     return answer
             time.sleep(uniform(pause / 2, pause))  # noqa: S311 - no secret
             pause *= 3
         raise NoAnswerError("no try was left")
 
+    def fetch_many(
+        self, wanted: Sequence[tuple[str, int]]
+    ) -> Iterator[tuple[int, Answer[Digest]]]:
+        """Yield answers as they come, each with its place in ``wanted``, which has
+        paths and how many bytes are read at most.
+
+        Left out is what ``fetch`` has to be asked for: where no whole answer came, a
+        redirect, or what another try may mend. For one thread.
+        """
+        if self._failed >= GIVE_UP:
+            return
+        asked = [Wanted(self._target(path), at_most) for path, at_most in wanted]
+        for place, head, body in self._asker.answers(asked):
+            is_passing = _is_passing(head.status) and self._retries_left > 0
+            if head.status not in REDIRECTS and not is_passing:
+                path = wanted[place][0]
+                yield place, Answer(path, head.status, head.headers, body)
+
     def close(self) -> None:
         """End all connections that wait for a request; the next ones are new, and may
         lead to other servers of a CDN."""
+        self._asker.close()
         while self._idle:
             self._idle.pop().close()
+
+    def _target(self, path: str) -> str:
+        return f"{self._folder}/{quote(path)}"
 
     def _fetch(
         self, path: str, target: str, make: Callable[[], S], at_most: int
@@ -133,3 +157,8 @@ class Fetcher:
     def _may_retry(self, tries_left: int) -> bool:
         self._retries_left -= 1
         return tries_left > 0 and self._retries_left > 0
+
+
+def _is_passing(status: int) -> bool:
+    """Return whether another try may have another status."""
+    return status == 429 or status >= 500

@@ -12,41 +12,20 @@ https://www.rfc-editor.org/rfc/rfc9112
 from __future__ import annotations
 
 import os
-import re
 import socket
-import ssl
 from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple, Self
 from urllib.parse import urlsplit
 
+from resources.delivery.http_answers import GoneError, Head, Incoming, NoAnswerError
+
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Iterator
 
 CONNECT_SECONDS = 10.0
 READ_SECONDS = 30.0  # without a byte
-BUFFER_BYTES = 1 << 17  # a connection's; most files of a game fit
-MAX_HEAD_BYTES = 1 << 16
-_STATUS = re.compile(r"HTTP/1\.([01]) ([1-5][0-9]{2})(?: |$)")
-_LENGTH = re.compile("[0-9]{1,18}")
-_CHUNK = re.compile(rb"[0-9A-Fa-f]{1,15}")
-
-
-class NoAnswerError(Exception):
-    """No whole answer came; the message is the reason. ``is_passing`` says whether
-    another try may have one."""
-
-    def __init__(self, reason: str, *, is_passing: bool = True) -> None:
-        super().__init__(reason)
-        self.is_passing = is_passing
-
-
-class Head(NamedTuple):
-    """An answer's status, and its headers by their names in lower case; what stands
-    there several times has commas between."""
-
-    status: int
-    headers: dict[str, str]
 
 
 class Origin(NamedTuple):
@@ -114,6 +93,8 @@ class Client:
 
     @cached_property
     def _tls(self) -> ssl.SSLContext:
+        import ssl  # slow to import
+
         context = ssl.create_default_context()
         context.set_alpn_protocols(["http/1.1"])
         return context
@@ -125,155 +106,96 @@ class Connection:
     def __init__(self, client: Client) -> None:
         self._client = client
         self._socket: socket.socket | None = None
-        self._buffer = bytearray(BUFFER_BYTES)
-        self._view = memoryview(self._buffer)
-        self._start = self._end = 0  # of what was received and not yet read
-        self._is_kept = False
-        self._head = Head(0, {})
+        self._incoming = Incoming()
+        self._head: Head | None = None
 
     def get(self, target: str) -> Head:
         """Ask for what lies at a path, and return the head of the answer; its ``body``
         has to be read before the next request. Raises NoAnswerError."""
         is_kept = self._socket is not None
         try:
-            self._ask(target)
-        except _GoneError:
+            self._head = self._ask(target)
+        except GoneError:
             if not is_kept:
                 raise
             # A server may end a connection that nobody used: RFC 9112, 9.3.1.
-            self._ask(target)
+            self._head = self._ask(target)
         return self._head
 
     def body(self) -> Iterator[memoryview]:
         """Yield the body as it came, in pieces that hold until the next one is taken.
         Raises NoAnswerError where it ends before its end."""
-        headers = self._head.headers
-        if "chunked" in headers.get("transfer-encoding", "").lower():
-            yield from self._chunks()
-        elif (length := headers.get("content-length")) is not None:
-            if not _LENGTH.fullmatch(length):
-                raise self._broken(f"its Content-Length is no length: {length[:40]}")
-            yield from self._bytes(int(length))
-        elif self._head.status not in (204, 304):
-            self._is_kept = False
-            yield from self._rest()
-        if not self._is_kept:
+        if self._socket is None or self._head is None:
+            return
+        reading = self._incoming.body(self._head)
+        try:
+            while True:
+                try:
+                    piece = next(reading)
+                except StopIteration as end:
+                    if not end.value:
+                        self.close()
+                    return
+                if piece is None:
+                    receive(self._socket, self._incoming)
+                else:
+                    yield piece
+        except NoAnswerError:
             self.close()
+            raise
 
     def close(self) -> None:
         """End the connection, also in the midst of an answer."""
         if self._socket is not None:
             with suppress(OSError):
                 self._socket.close()
+            self._incoming = Incoming()
         self._socket = None
-        self._start = self._end = 0
 
-    def _ask(self, target: str) -> None:
-        if self._socket is None:
-            self._socket = self._client.opened()
+    def _ask(self, target: str) -> Head:
         try:
-            self._socket.sendall(self._client.request(target))
-        except OSError as error:
+            if self._socket is None:
+                self._socket = self._client.opened()
+            try:
+                self._socket.sendall(self._client.request(target))
+            except OSError as error:
+                raise GoneError(_words(error)) from None
+            reading = self._incoming.head()
+            while True:
+                try:
+                    next(reading)
+                except StopIteration as end:
+                    head: Head = end.value
+                    return head
+                receive(self._socket, self._incoming)
+        except NoAnswerError:
             self.close()
-            raise _GoneError(_words(error)) from None
-        self._head, self._is_kept = self._read_head()
-        while self._head.status < 200:
-            self._head, self._is_kept = self._read_head()
-
-    def _read_head(self) -> tuple[Head, bool]:
-        end = -1
-        while (end := self._buffer.find(b"\r\n\r\n", self._start, self._end)) < 0:
-            if self._end - self._start > MAX_HEAD_BYTES:
-                raise self._broken("its headers have no end")
-            if not self._fill():
-                is_begun = self._end > self._start
-                self.close()
-                reason = "the connection ended before an answer came"
-                raise NoAnswerError(reason) if is_begun else _GoneError(reason)
-        lines = str(self._view[self._start : end], "latin-1").split("\r\n")
-        self._start = end + 4
-        status = _STATUS.match(lines[0])
-        if status is None:
-            raise self._broken("the answer is not HTTP/1.1")
-        headers: dict[str, str] = {}
-        for line in lines[1:]:
-            name, _, value = line.partition(":")
-            name, value = name.lower(), value.strip(" \t")
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        connection = headers.get("connection", "").lower()
-        is_kept = status[1] == "1" and "close" not in connection
-        return Head(int(status[2]), headers), is_kept
-
-    def _bytes(self, length: int) -> Iterator[memoryview]:
-        left = length
-        while left:
-            if self._start == self._end and not self._fill():
-                came = length - left
-                self.close()
-                raise NoAnswerError(
-                    f"the connection ended after {came:,} of {length:,} bytes"
-                )
-            piece = self._view[self._start : min(self._end, self._start + left)]
-            self._start += len(piece)
-            left -= len(piece)
-            yield piece
-
-    def _chunks(self) -> Iterator[memoryview]:
-        while True:
-            size = _CHUNK.match(self._line())
-            if size is None:
-                raise self._broken("a chunk of its body has no size")
-            if not (length := int(size[0], 16)):
-                break
-            yield from self._bytes(length)
-            if self._line():
-                raise self._broken("a chunk of its body has no end")
-        while self._line():  # what comes after the body
-            pass
-
-    def _rest(self) -> Iterator[memoryview]:
-        while self._start < self._end or self._fill():
-            yield self._view[self._start : self._end]
-            self._start = self._end
-
-    def _line(self) -> bytes:
-        while (end := self._buffer.find(b"\r\n", self._start, self._end)) < 0:
-            if self._end - self._start > MAX_HEAD_BYTES:
-                raise self._broken("its body has a line without an end")
-            if not self._fill():
-                raise self._broken("the connection ended before the body did")
-        line = bytes(self._view[self._start : end])
-        self._start = end + 2
-        return line
-
-    def _fill(self) -> bool:
-        """Receive more, and return whether there was any."""
-        if self._start == self._end:
-            self._start = self._end = 0
-        elif self._end == BUFFER_BYTES:
-            rest = bytes(self._view[self._start : self._end])
-            self._view[: len(rest)] = rest
-            self._start, self._end = 0, len(rest)
-        if self._socket is None:
-            return False
-        try:
-            received = self._socket.recv_into(self._view[self._end :])
-        except TimeoutError:
-            raise self._broken(f"no byte came within {READ_SECONDS:.0f} s") from None
-        except ConnectionError:
-            return False
-        except OSError as error:
-            raise self._broken(_words(error)) from None
-        self._end += received
-        return received > 0
-
-    def _broken(self, reason: str) -> NoAnswerError:
-        self.close()
-        return NoAnswerError(reason)
+            raise
 
 
-class _GoneError(NoAnswerError):
-    """The connection ended before a byte of the answer came."""
+def receive(opened: socket.socket, incoming: Incoming) -> None:
+    """Take what came over a connection, or its end. Raises NoAnswerError, and
+    BlockingIOError where nothing is there and the socket does not wait for it."""
+    try:
+        count = opened.recv_into(incoming.room())
+    except BlockingIOError:
+        raise
+    except TimeoutError:
+        raise NoAnswerError(f"no byte came within {READ_SECONDS:.0f} s") from None
+    except ConnectionError:
+        count = 0
+    except OSError as error:
+        if _wants_to_wait(error):
+            raise BlockingIOError from None
+        raise NoAnswerError(_words(error)) from None
+    incoming.received(count)
+
+
+def _wants_to_wait(error: OSError) -> bool:
+    """Return whether TLS has no whole record yet, of a socket that does not wait."""
+    import ssl
+
+    return isinstance(error, ssl.SSLWantReadError | ssl.SSLWantWriteError)
 
 
 def _tunnel(proxy: Origin, origin: Origin) -> socket.socket:
@@ -291,6 +213,8 @@ def _tunnel(proxy: Origin, origin: Origin) -> socket.socket:
 
 
 def _no_connection(error: OSError, host: str) -> NoAnswerError:
+    import ssl
+
     if isinstance(error, ssl.SSLCertVerificationError):
         reason = f"the certificate is not valid: {error.verify_message}"
         return NoAnswerError(reason, is_passing=False)

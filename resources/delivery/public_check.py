@@ -14,18 +14,16 @@ from resources.report import Report, counted
 from resources.workers.pool import Workers, may_fork
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from resources.delivery.public_release import Place
     from resources.delivery.verdicts import Finding
     from resources.manifests.format import Entry
+    from resources.manifests.line_file import Block
 
-# Connections at a time. Over loopback 8 are as fast as 32; a round trip of 30 ms alone
-# makes 38 s of ten thousand files by 8, and 19 s by 16.
-THREADS = 16
-PIECE_FILES = 8  # that a thread takes at a time
-FORK_THREADS = 8  # of each process
-FORK_FILES = 400  # that a process takes at a time
+FORK_FILES = 400  # beyond that, several processes ask
+PIECE_FILES = 100  # after which one that asks alone says how far it is
+PATIENT_THREADS = 8  # for what did not come at once
 MAX_PROBLEM_LINES = 100  # a platform; the rest is only counted
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 5.0  # seconds between two looks at a pointer
 
@@ -80,7 +78,7 @@ class _Check:
         self.pointer_findings: list[Finding] = []
         self._manifest_name = manifest_name
         self._documents: list[list[Finding]] = []
-        self._entries: Iterable[Entry] = ()
+        self._sample: list[Entry] = []
 
     def open(self, sample: int | None, end: float) -> None:
         """Ask for what comes before the files, until ``end`` where a cache may still
@@ -100,9 +98,9 @@ class _Check:
             if release.pointer is None or release.pointer.version == version:
                 self._documents += self._fixed(stated, end)
         if sample is None or sample >= manifest.files:
-            self._entries, self.count = manifest.entries(), manifest.files
+            self.count = manifest.files
         else:
-            self._entries = sample_of(manifest, sample)
+            self._sample = sample_of(manifest, sample)
             self.count = sample
 
     def run(self, report: Report) -> Checked:
@@ -149,23 +147,33 @@ class _Check:
     def _look(self) -> Iterator[list[list[Finding]]]:
         """Yield what is wrong with each file, for some files at a time.
 
-        Threads wait for the network; processes around them, where the engine may fork,
-        because what is done with an answer takes as long as the answer over a fast one.
+        In several processes, where the engine may fork, because what is done with an
+        answer takes as long as the answer over a fast network.
         """
-        if may_fork() and self.count > FORK_FILES:
-            with Workers(self._look_at_many) as workers:
-                yield from workers.map(_pieces(self._entries, FORK_FILES))
+        manifest = self.release.manifest
+        if manifest is None:
+            return
+        is_all = not self._sample
+        if not may_fork() or self.count <= FORK_FILES:
+            entries = manifest.entries() if is_all else iter(self._sample)
+            yield from map(self._look_at, _pieces(entries, PIECE_FILES))
+        elif is_all:
+            read = manifest.entries_of
+            looked_at: Workers[Block, list[list[Finding]]] = Workers(
+                lambda block: self._look_at(read(block))
+            )
+            with looked_at as workers:
+                yield from workers.map(manifest.blocks())
         else:
-            with Workers(self._look_at, threads=THREADS) as workers:
-                yield from workers.map(_pieces(self._entries, PIECE_FILES))
+            with Workers(self._look_at) as workers:
+                yield from workers.map(_pieces(iter(self._sample), FORK_FILES))
 
-    def _look_at_many(self, entries: list[Entry]) -> list[list[Finding]]:
-        with Workers(self._look_at, threads=FORK_THREADS) as workers:
-            pieces = _pieces(entries, PIECE_FILES)
-            return [found for some in workers.map(pieces) for found in some]
-
-    def _look_at(self, piece: list[Entry]) -> list[list[Finding]]:
-        return [self.release.look_at(entry) for entry in piece]
+    def _look_at(self, entries: list[Entry]) -> list[list[Finding]]:
+        found = self.release.look_at_many(entries)
+        left = [entry for entry, one in zip(entries, found, strict=True) if one is None]
+        with Workers(self.release.look_at, threads=PATIENT_THREADS) as workers:
+            again = workers.map(left)
+            return [next(again) if one is None else one for one in found]
 
 
 def _wait_for_pointers(checks: list[_Check], report: Report, end: float) -> None:
@@ -199,9 +207,8 @@ def _is_passing(findings: list[Finding]) -> bool:
     return any(finding.kind in PASSING for finding in findings)
 
 
-def _pieces(entries: Iterable[Entry], count: int) -> Iterator[list[Entry]]:
-    rest = iter(entries)
-    return iter(lambda: list(islice(rest, count)), [])
+def _pieces(entries: Iterator[Entry], count: int) -> Iterator[list[Entry]]:
+    return iter(lambda: list(islice(entries, count)), [])
 
 
 class _Problems:

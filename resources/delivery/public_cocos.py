@@ -11,7 +11,7 @@ import json
 from typing import TYPE_CHECKING
 
 from resources.delivery.bodies import Content
-from resources.delivery.http_client import NoAnswerError
+from resources.delivery.http_answers import NoAnswerError
 from resources.delivery.verdicts import (
     Finding,
     content_of,

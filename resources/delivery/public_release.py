@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from resources.delivery.bodies import Content, Digest, Sink
 from resources.delivery.fetching import Answer, Fetcher
-from resources.delivery.http_client import NoAnswerError
+from resources.delivery.http_answers import NoAnswerError
 from resources.delivery.verdicts import (
     Finding,
     age_of,
@@ -24,7 +24,7 @@ from resources.stores.headers import CHANGING_HEADERS
 from resources.stores.pointer import Pointer, pointer_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from resources.manifests.format import Entry
     from resources.stores.headers import Headers
@@ -139,12 +139,21 @@ class PublicRelease:
         """Fetch a file, and return what is wrong with it."""
         path = self.address_of(entry)
         try:
-            # What is compressed, though it can't be, is a little larger.
-            most = entry.size + entry.size // 100 + MAX_DOCUMENT_BYTES
-            answer = self.fetcher.fetch(path, Digest, most)
+            answer = self.fetcher.fetch(path, Digest, _most_bytes(entry))
         except NoAnswerError as error:
             return [Finding("UNREADABLE", path, str(error))]
         return list(of_file(answer, entry, self.place.headers.of(entry.path)))
+
+    def look_at_many(self, entries: Sequence[Entry]) -> list[list[Finding] | None]:
+        """Fetch files, and return what is wrong with each; None for those that have to
+        be looked at one by one, as what came may be passing."""
+        found: list[list[Finding] | None] = [None] * len(entries)
+        wanted = [(self.address_of(entry), _most_bytes(entry)) for entry in entries]
+        for place, answer in self.fetcher.fetch_many(wanted):
+            entry = entries[place]
+            headers = self.place.headers.of(entry.path)
+            found[place] = list(of_file(answer, entry, headers))
+        return found
 
     def _ask_for_pointer(self, stored: Pointer | None) -> list[Finding]:
         path = pointer_name(self.place.channel)
@@ -208,6 +217,12 @@ class _InFile:
     def add(self, data: memoryview | bytes) -> None:
         self.size += len(data)
         write_temporary(self.file, [bytes(data)])
+
+
+def _most_bytes(entry: Entry) -> int:
+    """Return how much of an answer is read for a file; what is compressed, though it
+    can't be, is a little larger."""
+    return entry.size + entry.size // 100 + MAX_DOCUMENT_BYTES
 
 
 def _serves(pointer: Pointer, version: str) -> bool:

@@ -24,7 +24,7 @@ DOES = {
     "repair": gettext_noop("It repairs files in the store of {platforms}"),
     "upload": gettext_noop("It uploads files for {platforms}"),
 }
-ONLY_LOOKS = {"check", "reuse", "changes", "verify", "verify-public"}
+ONLY_LOOKS = {"check", "reuse", "changes", "verify", "verify-public", "probe"}
 
 
 def live_now() -> list[dict[str, Any]]:

@@ -50,6 +50,9 @@ LABELS = {
     "damaged": gettext_noop("damaged files"),
     "repaired": gettext_noop("repaired files"),
     "age": gettext_noop("age of the pointer in caches"),
+    "store": gettext_noop("store"),
+    "tried": gettext_noop("things tried"),
+    "unfit": gettext_noop("unfit stores"),
 }
 
 # Numbers of files that a sentence names, where there are any.
@@ -167,7 +170,7 @@ def _is_built_in(objects: Iterable[str]) -> bool:
 def _sentence(rows: Mapping[str, Mapping[str, Any]]) -> str:
     """Return what the built-in jobs did, in the reader's language: each platform's
     part of it is in the table."""
-    parts = list(_moves(rows))
+    parts = [*_moves(rows), *_fits(rows)]
     totals: dict[str, int] = {}
     for row in rows.values():
         for name, value in row.items():
@@ -207,6 +210,17 @@ def _moves(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         for version, on in already.items():
             text = _("{version} was served on {platforms} already")
             yield text.format(version=version, platforms=_(", ").join(on))
+
+
+def _fits(rows: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """Yield on which platforms a store that was probed works, and on which not."""
+    for unfit, text in (
+        (1, gettext_noop("The store of {platforms} will not work as it is set")),
+        (0, gettext_noop("The store of {platforms} works")),
+    ):
+        on = [title_of(name) for name, row in rows.items() if row.get("unfit") == unfit]
+        if on:
+            yield _(text).format(platforms=_(", ").join(on))
 
 
 def _move(row: Mapping[str, Any]) -> str:

@@ -167,6 +167,24 @@ def test_what_players_get_is_checked_through_their_address(run, tmp_path):
             assert f"{'all' if files == 'all' else '200 of'} 1241 files" in lines[1]
 
 
+def test_the_store_is_probed_and_nothing_of_that_stays(run, tmp_path):
+    store = tmp_path / "resources/store"
+    before = sorted(store.rglob("*"))
+    run.environment["TASK_ID"] = "a-task"
+    code, lines = run("probe", platforms="ios")
+    assert code == 0, lines
+    assert lines[0] == f"Probing {store}..."
+    assert f"{store} fits." in lines
+    put_out = dict(line[18:].split("::", 1) for line in lines if "set-output" in line)
+    tried = int(put_out["tried"])
+    assert json.loads(put_out["ios,type=json"]) == {
+        "tried": tried, "unfit": 0, "store": str(store),
+    }  # fmt: skip
+    assert tried > 3
+    assert "android,type=json" not in put_out
+    assert sorted(store.rglob("*")) == before
+
+
 def test_what_is_damaged_is_repaired(run, tmp_path):
     damaged = tmp_path / "resources/store/ios/versions/v884/assets/lobby/index.js"
     content = damaged.read_bytes()

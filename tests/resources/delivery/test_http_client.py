@@ -9,7 +9,8 @@ import threading
 import pytest
 
 from resources.delivery import http_client
-from resources.delivery.http_client import Client, NoAnswerError, Origin
+from resources.delivery.http_answers import NoAnswerError
+from resources.delivery.http_client import Client, Origin
 from tests.ports import free_port
 from tests.resources.cdn import NGINX, cdn
 

@@ -55,6 +55,7 @@ def test_the_built_in_types_are_those_promised():
         "check-store",
         "verify-public",
         "verify",
+        "probe",
         "repair",
         "publish",
         "promote",
@@ -65,7 +66,7 @@ def test_the_built_in_types_are_those_promised():
     ]
     asking = {"publish", "promote", "rollout", "halt-rollout", "rollback", "prune"}
     for name, kind in types.items():
-        given = {} if name in ("prune", "verify") else {"version": "v885"}
+        given = {} if name in ("prune", "verify", "probe") else {"version": "v885"}
         assert kind.validated(given).items() >= given.items()
         assert kind.confirm == (name in asking)
         assert not kind.hidden

@@ -476,6 +476,20 @@ def test_outputs_are_values_and_a_table_of_platforms():
     ]
 
 
+def test_a_probed_store_is_said_to_work_or_not():
+    fit, unfit = {"tried": 9, "unfit": 0, "store": "/a"}, {"tried": 9, "unfit": 1}
+    outcome = outcome_of({"outputs": {"ios": fit, "android": fit, "facebook": unfit}})
+    assert outcome.sentence == (
+        "The store of Facebook will not work as it is set"
+        " · The store of iOS, Android works"
+    )
+    assert in_words(outcome.table.rows) == [
+        ("things tried", ["9", "9", "9"]),
+        ("unfit stores", ["0", "0", "1"]),
+        ("store", ["/a", "/a", "–"]),
+    ]
+
+
 def in_words(rows):
     return [
         (str(name), [*map(str, cell)] if isinstance(cell, list) else str(cell))
