@@ -47,12 +47,12 @@ class TakenOver(TypedDict):
     outputs: dict[str, Any]
 
 
-def last_step(task: Task) -> int:
-    """Return the last step from which a rerun may start: the one behind those that the
-    task did, 1 where it did none."""
-    if not task.has_ended:
-        return 1
-    return min(len(_done(task)) + 1, max(task.step_count, 1))
+def rerun_step(task: Task) -> int:
+    """Return the step from which people are offered to run a failed task again, the
+    one that failed; 0 where that is the first, or it did not fail."""
+    if task.status != Task.Status.FAILED or not (done := _done(task)):
+        return 0
+    return len(done) + 1 if len(done) < task.step_count else 0
 
 
 def taken_over(

@@ -99,7 +99,8 @@ class WaitingForSerializer(serializers.Serializer[Any]):
     reason = serializers.ChoiceField(
         ["paused", "runner", "lock", "limit", "turn"],
         help_text="the queue or its type is paused; no living runner takes its type; "
-        "another task holds its lock, or is before it for the same; as many of its type run as may; it is not its turn",
+        "another task holds its lock, or is before it for the same; as many of its "
+        "type run as may; it is not its turn",
     )
     position = serializers.IntegerField(min_value=1, help_text="1 is next")
     taskId = serializers.UUIDField(  # noqa: N815

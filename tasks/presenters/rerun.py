@@ -87,7 +87,7 @@ def _question(task: Task, actor: Actor, live: Sequence[dict[str, Any]]) -> Quest
 
 
 def run_again(
-    questions: Sequence[Question], request: HttpRequest
+    questions: Sequence[Question], request: HttpRequest, from_step: int = 1
 ) -> tuple[list[Task], list[Question]]:
     """Run again what was asked about, as the form says: all of it, or, where something
     that was typed is wrong, nothing. Return the new tasks and the questions that are
@@ -113,6 +113,7 @@ def run_again(
                     each.task,
                     actor(request),
                     confirmed=typed,
+                    from_step=from_step,
                     idempotency_key=key and key[:255],
                 )
             )

@@ -117,3 +117,15 @@ def test_a_body_that_is_not_understood_is_refused(failed, program, body, field):
     answer = program.post(f"/api/tasks/{failed.pk}/rerun", body, "application/json")
     assert (answer.status_code, list(answer.json()["errors"])) == (400, [field])
     assert Task.objects.count() == 1
+
+
+def test_the_page_offers_it_and_asks_first(failed, staff):
+    page = staff.get(f"/tasks/{failed.pk}").content.decode()
+    path = f"/tasks/{failed.pk}/rerun"
+    assert f"{path}?from=3" in page
+    question = staff.get(f"{path}?from=3").content.decode()
+    assert "It starts at step 3; the steps before are taken over." in question
+    staff.post(path, {"sure": "yes", "from": "3"})
+    again = run(Task.objects.get(rerun_of=failed))
+    assert [entry["name"] for entry in again.result["results"]][2:] == ["Check"]
+    assert "taken over" in staff.get(f"/tasks/{again.pk}").content.decode()
