@@ -95,7 +95,7 @@ def submit(
     task_id = uuid.uuid4()
     with transaction.atomic():
         if idempotency_key is not None:
-            request = [kind.name, params, rerun_of and str(rerun_of.pk)]
+            request: list[Any] = [kind.name, params, rerun_of and str(rerun_of.pk)]
             request += [from_step] if from_step != 1 else []
             first = IdempotencyKey.objects.claim(
                 actor.name, idempotency_key, request, task_id

@@ -71,4 +71,4 @@ class PauseSerializer(serializers.Serializer[Any]):
 
 @extend_schema_serializer(many=False)
 class QueueStateSerializer(QueueSerializer):
-    paused = PauseSerializer(many=True)  # type: ignore[assignment]
+    paused = PauseSerializer(many=True)
