@@ -17,6 +17,7 @@ from tasks.web import (
     palette,
     plan,
     presence,
+    queue,
     releases,
     rerun,
     task,
@@ -29,6 +30,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", console.console, name="console"),
     path("live", live.live, name="live"),
     path("live/console", console.console_live, name="console-live"),
+    path("queue/resume", queue.resume_queue, name="queue-resume"),
     path("live/plan", plan.plan, name="plan"),
     path(
         "live/tasks/<uuid:task_id>/presence",

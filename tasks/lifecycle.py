@@ -21,10 +21,14 @@ from tasks.catalog.task_type import ParameterErrors, TaskType
 from tasks.localized import localized
 from tasks.models import AuditEvent, IdempotencyKey, Task, TaskQuerySet, next_ended
 from tasks.notifications import announce
+from tasks.queue import order
+from tasks.queue.freezes import Window, check_frozen
 from tasks.reaper import is_gone, take_from_its_runner
 from tasks.reasons import Reason
 from tasks.representation import shown_params
+from tasks.reruns import taken_over
 from tasks.secrets.encryption import sealed
+from tasks.timestamps import iso
 
 CONFIRM = "confirm"  # the field in which a type that asks is confirmed
 
@@ -70,24 +74,36 @@ def submit(
     *,
     idempotency_key: str | None = None,
     rerun_of: Task | None = None,
+    override_freeze: str | None = None,
+    from_step: int = 1,
 ) -> Task:
     """Put a task into the queue; a repeated Idempotency-Key returns the first one.
 
-    Raises ScopeTooSmall, UnknownTaskType, ParameterErrors, IdempotencyConflict or
-    TaskDeleted.
+    ``override_freeze``: the reason for which it starts though its type is frozen.
+    ``from_step``: where a rerun starts, taking over the steps before.
+
+    Raises ScopeTooSmall, UnknownTaskType, ParameterErrors, Frozen, IdempotencyConflict
+    or TaskDeleted.
     """
     kind = _startable(type_name, actor)
     params = kind.validated(given)
     shown = kind.without_secrets(params)
+    lock = kind.lock_for(params)
+    taken = None
+    if rerun_of is not None and from_step != 1:
+        taken = taken_over(rerun_of, kind, params, from_step)
     task_id = uuid.uuid4()
     with transaction.atomic():
         if idempotency_key is not None:
-            request = [kind.name, params, rerun_of and str(rerun_of.pk)]
+            request: list[Any] = [kind.name, params, rerun_of and str(rerun_of.pk)]
+            request += [from_step] if from_step != 1 else []
             first = IdempotencyKey.objects.claim(
                 actor.name, idempotency_key, request, task_id
             )
             if first.task_id != task_id:
                 return _task_of(first, request)
+        frozen = check_frozen(kind.name, actor, override_freeze)
+        order.hold_place(kind, lock)
         task = Task.objects.create(
             id=task_id,
             type=kind.name,
@@ -96,16 +112,30 @@ def submit(
             definition_id=definitions.keep(kind),
             types_changed_at=catalog().changed_at,
             version=shown.get("version", "")[:100],
-            lock=kind.lock_for(params),
+            lock=lock,
+            from_step=from_step,
+            taken_over=taken,
+            progress=_progress_at(kind, from_step),
             step_count=len(kind.steps),
             created_by=actor.name,
             created_from=actor.address,
             rerun_of=rerun_of,
         )
         details = {} if rerun_of is None else _as_rerun(task, rerun_of)
+        if frozen is not None:
+            details["overrideFreeze"] = _as_override(frozen, override_freeze)
         _audit(actor, _action_of(kind, rerun_of), task, **details)
         announce([task.pk], queue=True)
+        for older in order.take_places(task, kind):
+            action = AuditEvent.Action.CANCEL
+            _audit(actor, action, older, supersededBy=str(task.pk))
     return task
+
+
+def _progress_at(kind: TaskType, step: int) -> int:
+    """Return the progress of a task that starts at a step, in percent."""
+    weights = [one.weight for one in kind.steps]
+    return min(99, int(100 * sum(weights[: step - 1]) / sum(weights) + 0.5))
 
 
 def _startable(type_name: str, actor: Actor) -> TaskType:
@@ -133,9 +163,11 @@ def rerun(
     *,
     confirmed: str | None = None,
     idempotency_key: str | None = None,
+    override_freeze: str | None = None,
+    from_step: int = 1,
 ) -> Task:
     """Return a new task of the same type, linked to the first, with its parameters;
-    those given take their place. Raises what ``submit`` raises.
+    those given take their place. Takes and raises what ``submit`` does.
 
     ``confirmed``: what somebody typed who was asked before it starts, as a type with
     ``confirm`` wants it; None for a program, which nobody asks. Secret parameters have
@@ -151,6 +183,8 @@ def rerun(
         actor,
         idempotency_key=idempotency_key,
         rerun_of=task,
+        override_freeze=override_freeze,
+        from_step=from_step,
     )
 
 
@@ -269,7 +303,19 @@ def _as_rerun(task: Task, first: Task) -> dict[str, Any]:
     parameters that are others."""
     names = task.params.keys() | first.params.keys()
     changed = [n for n in sorted(names) if task.params.get(n) != first.params.get(n)]
-    return {"rerunOf": str(first.pk), **({"changed": changed} if changed else {})}
+    details: dict[str, Any] = {"rerunOf": str(first.pk)}
+    if changed:
+        details["changed"] = changed
+    return details if task.from_step == 1 else {**details, "fromStep": task.from_step}
+
+
+def _as_override(frozen: Window, reason: str | None) -> dict[str, Any]:
+    """Return what the audit trail has of a start in spite of a freeze."""
+    return {
+        "reason": reason,
+        "frozenBecause": frozen.reason,
+        "until": iso(frozen.ends_at),
+    }
 
 
 def _audit(actor: Actor, action: str, task: Task, **details: Any) -> None:

@@ -33,7 +33,9 @@ from tasks.databases.sqlite3.base import DatabaseReplaced
 from tasks.disk import is_full
 from tasks.lifecycle import IdempotencyConflict, TaskDeleted, UnknownTaskType
 from tasks.models import StatusConflict, Task
+from tasks.queue.freezes import Frozen, NoSuchFreeze
 from tasks.releases import UnknownPlatform
+from tasks.timestamps import iso
 
 logger = logging.getLogger(__name__)
 
@@ -55,14 +57,17 @@ def problem(
     headers: Mapping[str, str] | None = None,
     *,
     kind: str = BLANK,
+    members: Mapping[str, Any] | None = None,
 ) -> HttpResponse:
-    """An error answer. Without a title it is the status code's own."""
+    """An error answer. Without a title it is the status code's own; ``members``: what
+    it says to programs beside what all say."""
     body = {
         "type": kind,
         "title": title or HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
         "errors": dict(errors or {}),
+        **(members or {}),
     }
     response = HttpResponse(json.dumps(body), content_type=CONTENT_TYPE, status=status)
     response["Cache-Control"] = "no-store"
@@ -131,6 +136,17 @@ def _conflict(exc: StatusConflict) -> HttpResponse:
         how = ended[Task.Status(str(exc.found))] % {"id": exc.task_id}
         detail = _("%(how)s; it cannot be cancelled.") % {"how": how}
     return problem(409, _("Status conflict"), detail, kind=KIND + "status-conflict")
+
+
+def _frozen(exc: Frozen) -> HttpResponse:
+    until = iso(exc.window.ends_at)
+    members = {"until": until, "reason": exc.window.reason}
+    return problem(409, _("Frozen"), str(exc), kind=KIND + "frozen", members=members)
+
+
+def _no_such_freeze(exc: NoSuchFreeze) -> HttpResponse:
+    detail = _("There is no such freeze; one that repeats stands in task_types.toml.")
+    return problem(404, _("No such freeze"), detail, kind=KIND + "no-such-freeze")
 
 
 def _idempotency(exc: IdempotencyConflict) -> HttpResponse:
@@ -290,6 +306,8 @@ ANSWERS: list[
     (Task.DoesNotExist, lambda exc: no_such_task()),
     (ScopeTooSmall, _scope),
     (StatusConflict, _conflict),
+    (Frozen, _frozen),
+    (NoSuchFreeze, _no_such_freeze),
     (IdempotencyConflict, _idempotency),
     (TaskDeleted, _task_deleted),
     (UnknownVersion, _unknown_version),

@@ -38,6 +38,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         gettext_noop("Cancelled by %(by)s."),
     ),
     "cancelled-before-start": (gettext_noop("Cancelled by %(by)s before it started."),),
+    "superseded": (gettext_noop("A newer one took its place: %(task)s (%(id)s)."),),
     "runner-shut-down": (gettext_noop("Cancelled because the runner shut down."),),
     "runner-lost": (
         gettext_noop("The runner %(runner)s stopped at about %(at)s; %(keptLines)s"),

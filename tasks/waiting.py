@@ -11,14 +11,15 @@ from django.db.models import Window
 from django.db.models.functions import RowNumber
 
 from tasks.catalog.loader import catalog
-from tasks.models import Runner, Task
+from tasks.models import ALL_TYPES, QueuePause, Runner, Task
 
-Reason = Literal["runner", "lock", "limit", "turn"]
+Reason = Literal["paused", "runner", "lock", "limit", "turn"]
 
 
 class WaitingFor(NamedTuple):
     """Why a task does not run yet, the first of these that holds:
 
+    paused  somebody paused the queue, or its type: ``pause`` says who
     runner  no living runner takes its type
     lock    another task (``task_id``) holds its lock, or is before it for the same
     limit   as many tasks of its type run as may
@@ -35,6 +36,7 @@ class WaitingFor(NamedTuple):
     message: str
     task: Task | None = None
     most: int | None = None
+    pause: QueuePause | None = None
 
 
 def waiting_for(task: Task) -> WaitingFor | None:
@@ -52,7 +54,7 @@ def would_wait_for(type_name: str, lock: str | None) -> WaitingFor | None:
 
 
 def waiting_for_all(tasks: Iterable[Task]) -> Mapping[uuid.UUID, WaitingFor]:
-    """Return what each waiting task among these waits for: five queries at most,
+    """Return what each waiting task among these waits for: six queries at most,
     and none where none of them waits."""
     waiting = [task for task in tasks if task.status == Task.Status.PENDING]
     if not waiting:
@@ -66,6 +68,7 @@ class _Queue:
 
     def __init__(self, waiting: list[Task]) -> None:
         self._positions = _positions(waiting)
+        self._pauses = {pause.type: pause for pause in QueuePause.objects.all()}
         columns = ("concurrency", "types", "known_types")
         self._runners = list(Runner.objects.alive().only(*columns))
         running = Task.objects.running().only("type", "version", "lock", "created_by")
@@ -77,6 +80,12 @@ class _Queue:
 
     def explain(self, task: Task) -> WaitingFor:
         position = self._positions.get(task.pk, 1)  # it may have started meanwhile
+        pause = self._pauses.get(ALL_TYPES) or self._pauses.get(task.type)
+        if pause is not None:
+            what = "The type" if pause.type else "The queue"
+            why = f": {pause.reason}" if pause.reason else "."
+            message = f"{what} is paused by {pause.paused_by}{why}"
+            return WaitingFor("paused", position, None, message, pause=pause)
         if not self._runners:
             message = "Waiting: no runner is active."
             return WaitingFor("runner", position, None, message)

@@ -31,8 +31,9 @@ from tasks.api.serializers import HealthSerializer, LiveSerializer
 from tasks.databases.errors import outage_errors
 from tasks.databases.sqlite3.base import DatabaseReplaced
 from tasks.disk import database_bytes, database_is_full, free_bytes, full_disks
-from tasks.models import CRASH_MINUTES, Runner, Task
+from tasks.models import CRASH_MINUTES, QueuePause, Runner, Task
 from tasks.problems import database_replaced, disk_full
+from tasks.timestamps import iso
 
 METRICS_SECONDS = 1.0
 CRASH_LOOP = 5  # so many crashes in CRASH_MINUTES
@@ -46,6 +47,9 @@ class Queue(TypedDict):
     oldestPendingSeconds: int
 
 
+NOTHING_QUEUED = Queue(pending=0, running=0, oldestPendingSeconds=0)
+
+
 def queue_now() -> Queue:
     """Return how much waits and runs: two queries, each on an index of few rows."""
     waiting: dict[str, Any] = Task.objects.pending().aggregate(
@@ -56,6 +60,14 @@ def queue_now() -> Queue:
         "running": Task.objects.running().count(),
         "oldestPendingSeconds": _seconds_since(waiting["oldest"]),
     }
+
+
+def _paused() -> list[dict[str, Any]]:
+    """Return what is paused since when; not by whom, because everybody may ask."""
+    return [
+        {"type": one.type or None, "since": iso(one.paused_at)}
+        for one in QueuePause.objects.all()
+    ]
 
 
 def _seconds_since(moment: datetime | None) -> int:
@@ -99,12 +111,12 @@ class HealthView(OpenView):
             "database": "ok",
             "runners": 0,
             "runnerCrashes": 0,
-            "queue": Queue(pending=0, running=0, oldestPendingSeconds=0),
+            "queue": {**NOTHING_QUEUED, "paused": []},
         }
         try:
             body["runners"] = Runner.objects.alive().count()
             body["runnerCrashes"] = Runner.objects.crashed_lately().count()
-            body["queue"] = queue_now()
+            body["queue"] = {**queue_now(), "paused": _paused()}
         except DatabaseReplaced:
             body["database"] = "unavailable"
             body["reason"] = database_replaced()

@@ -26,8 +26,9 @@ PROBLEMS = {
     "the reason; `detail` and `WWW-Authenticate` name what is needed.",
     404: "There is no such task, type, platform or version; those there are are named, "
     "but for tasks.",
-    409: "The task is not in a state in which this can be done; or it was started by "
-    "this Idempotency-Key and has been deleted since; or a version can't be compared.",
+    409: "The task is not in a state in which this can be done; its type is frozen, "
+    "which `until` and `reason` explain; or it was started by this Idempotency-Key and "
+    "has been deleted since; or a version can't be compared.",
     413: "The body is too large.",
     415: "The body is not `application/json`.",
     422: "The Idempotency-Key came before with another type or other parameters.",

@@ -48,6 +48,15 @@ class StepResultSerializer(serializers.Serializer[Any]):
     longestSilenceMs = serializers.IntegerField(  # noqa: N815
         required=False, help_text="between two lines, or one and the step's ends"
     )
+    outputs = serializers.ListField(
+        required=False,
+        child=serializers.CharField(),
+        help_text="the names of what it put out",
+    )
+    takenFrom = serializers.UUIDField(  # noqa: N815
+        required=False,
+        help_text="the task that did it, where a rerun started at a later step",
+    )
     maxRssBytes = serializers.IntegerField(  # noqa: N815
         required=False,
         allow_null=True,
@@ -88,9 +97,10 @@ class TaskResultSerializer(serializers.Serializer[Any]):
 
 class WaitingForSerializer(serializers.Serializer[Any]):
     reason = serializers.ChoiceField(
-        ["runner", "lock", "limit", "turn"],
-        help_text="no living runner takes its type; another task holds its lock, or is "
-        "before it for the same; as many of its type run as may; it is not its turn",
+        ["paused", "runner", "lock", "limit", "turn"],
+        help_text="the queue or its type is paused; no living runner takes its type; "
+        "another task holds its lock, or is before it for the same; as many of its "
+        "type run as may; it is not its turn",
     )
     position = serializers.IntegerField(min_value=1, help_text="1 is next")
     taskId = serializers.UUIDField(  # noqa: N815
@@ -181,6 +191,17 @@ RERUN_BODY = {
             "type": "string",
             "description": "the version once more (or the type's name, where it has "
             "none), of a type with confirm; needed with a session, not with a key",
+        },
+        "fromStep": {
+            "type": "integer",
+            "minimum": 1,
+            "description": "where it starts, 1 is the first step; those before are "
+            "taken over from the first task, which has to have done them",
+        },
+        "overrideFreeze": {
+            "type": "string",
+            "minLength": 1,
+            "description": "why it starts though its type is frozen; needs `admin`",
         },
     },
     "additionalProperties": False,
@@ -306,6 +327,17 @@ class QueueSerializer(serializers.Serializer[Any]):
     oldestPendingSeconds = serializers.IntegerField(min_value=0)  # noqa: N815
 
 
+class PausedSerializer(serializers.Serializer[Any]):
+    type = serializers.CharField(allow_null=True, help_text="null: the whole queue")
+    since = serializers.DateTimeField()
+
+
+class HealthQueueSerializer(QueueSerializer):
+    paused = PausedSerializer(
+        many=True, help_text="what is paused; `GET /api/queue` says by whom and why"
+    )
+
+
 class HealthSerializer(serializers.Serializer[Any]):
     status = serializers.CharField(help_text="ok, degraded, or unavailable")
     version = serializers.CharField()
@@ -314,7 +346,7 @@ class HealthSerializer(serializers.Serializer[Any]):
     runnerCrashes = serializers.IntegerField(  # noqa: N815
         min_value=0, help_text="within the last ten minutes"
     )
-    queue = QueueSerializer()
+    queue = HealthQueueSerializer()
     reason = serializers.CharField(required=False, help_text="why it is not ok")
 
 
@@ -334,6 +366,8 @@ class ProblemSerializer(serializers.Serializer[Any]):
         child=serializers.ListField(child=serializers.CharField()),
         help_text="field to messages; empty where no field is to blame",
     )
+    until = serializers.DateTimeField(required=False, help_text="of `frozen`: its end")
+    reason = serializers.CharField(required=False, help_text="of `frozen`: why")
 
 
 class RootSerializer(serializers.Serializer[Any]):

@@ -5,8 +5,10 @@ from django.urls import path, re_path
 from tasks.api import about
 from tasks.api.events import EventsView, StreamsView
 from tasks.api.export import ExportView
+from tasks.api.freezes import FreezesView, FreezeView
 from tasks.api.health import HealthView, LiveView, MetricsView, ReadyView
 from tasks.api.logs import LogViewSet
+from tasks.api.queue import PauseView, QueueView, ResumeView
 from tasks.api.release_history import ReleaseHistoryView
 from tasks.api.releases import ChangesView, ReleasesView
 from tasks.api.task_types import TaskTypesView
@@ -31,6 +33,11 @@ urlpatterns = [
     path("api/releases/<str:platform>/history", ReleaseHistoryView.as_view()),
     path("api/releases/<str:platform>/changes", ChangesView.as_view()),
     path("api/versions", VersionsView.as_view(), name="api-versions"),
+    path("api/freezes", FreezesView.as_view(), name="api-freezes"),
+    path("api/freezes/<str:id>", FreezeView.as_view()),
+    path("api/queue", QueueView.as_view(), name="api-queue"),
+    path("api/queue/pause", PauseView.as_view()),
+    path("api/queue/resume", ResumeView.as_view()),
     path("api/tasks", task({"get": "list"}), name="api-tasks"),
     # A GET names a task here, a POST a type.
     path("api/tasks/<str:type>", task({"get": "retrieve", "post": "create"})),

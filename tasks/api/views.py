@@ -41,12 +41,15 @@ from tasks.api.serializers import (
     TaskSerializer,
     TaskStartedSerializer,
 )
+from tasks.catalog.loader import OVERRIDE_FREEZE
 from tasks.catalog.task_type import ParameterErrors
 from tasks.keyset import Position
 from tasks.logs import store as log_store
 from tasks.logs.store import LineJson
 from tasks.models import Task, task_id_of
+from tasks.queue.freezes import checked_override
 from tasks.representation import NEWEST_LINES, describe, summary_of, urls_of
+from tasks.reruns import FROM_STEP
 from tasks.search import MAX_TEXT_LENGTH
 from tasks.waiting import WaitingFor, waiting_for_all
 
@@ -102,15 +105,15 @@ def is_forced(request: Request) -> bool:
     return force
 
 
-def rerun_of(request: Request) -> tuple[dict[str, Any], str | None]:
-    """Return what the body of a rerun says: the parameters that it gives anew, and the
-    confirmation. Raises ParameterErrors.
+def rerun_of(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what the body of a rerun says: the parameters that it gives anew, and what
+    else ``lifecycle.rerun`` takes. Raises ParameterErrors.
 
     A key's owner is a program, which nobody asks; a session's is a person, so that for
     one nothing is confirmed unless it is said.
     """
     body = body_of(request._request)
-    check_names(body, "params", lifecycle.CONFIRM)
+    check_names(body, "params", lifecycle.CONFIRM, FROM_STEP, OVERRIDE_FREEZE)
     params = body.get("params", {})
     if not isinstance(params, dict):
         text = _("Must be a JSON object of parameters: {…}.")
@@ -120,7 +123,19 @@ def rerun_of(request: Request) -> tuple[dict[str, Any], str | None]:
     if lifecycle.CONFIRM in body and not isinstance(confirmed, str):
         text = _("Must be a string.")
         raise ParameterErrors({lifecycle.CONFIRM: [text]})
-    return params, confirmed
+    from_step = body.get(FROM_STEP, 1)
+    if isinstance(from_step, bool) or not isinstance(from_step, int):
+        raise ParameterErrors({FROM_STEP: [_("Must be a whole number from 1.")]})
+    more = {"confirmed": confirmed, "from_step": from_step}
+    return params, {**more, "override_freeze": override_of(body)}
+
+
+def override_of(body: dict[str, Any]) -> str | None:
+    """Take the reason for which a freeze is overridden out of a body, and return it;
+    None where there is none. Raises ParameterErrors."""
+    if OVERRIDE_FREEZE not in body:
+        return None
+    return checked_override(body.pop(OVERRIDE_FREEZE))
 
 
 def started(request: Request, task: Task) -> Response:
@@ -203,10 +218,13 @@ class TaskViewSet(ViewSetMixin, ApiView):
         examples=(OpenApiExample("A version", {"version": "v885"}, request_only=True),),
     )
     def create(self, request: Request, type: str) -> Response:  # noqa: A002 (the path's word)
+        params = body_of(request._request)
+        override = override_of(params)
         task = lifecycle.submit(
             type,
-            body_of(request._request),
+            params,
             actor_of(request),
+            override_freeze=override,
             idempotency_key=idempotency_key(request),
         )
         return started(request, task)
@@ -236,13 +254,13 @@ class TaskViewSet(ViewSetMixin, ApiView):
         ),
     )
     def rerun(self, request: Request, id: str) -> Response:  # noqa: A002
-        params, confirmed = rerun_of(request)
+        params, more = rerun_of(request)
         task = lifecycle.rerun(
             task_of(id),
             actor_of(request),
             params,
-            confirmed=confirmed,
             idempotency_key=idempotency_key(request),
+            **more,
         )
         return started(request, task)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from django.conf import settings
 
+from tasks.catalog.freezes import FREEZE, RepeatingFreeze, freezes_of
 from tasks.catalog.patterns import Pattern, PatternError, compiled
 from tasks.catalog.task_type import (
     STOP_GRACE_SECONDS,
@@ -29,6 +30,7 @@ PARAMETER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,49}")
 PLATFORM_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 PLACES = ("any", "source", "store")
 TAKES_SUGGEST = '"versions", or a table: {versions = "store", platforms = ["ios"]}'
+LOCK_ORDERS = ("fifo", "newest", "latest-only")
 ON_LOG_LIMIT = ("fail", "cut")
 MOST_RUNNING = 10_000  # a place has to fit into its column
 MOST_COLUMNS = 10_000
@@ -41,16 +43,21 @@ OPTIONS_WITH_A_VALUE = {"-X", "-W", "-o", "+o", "-O", "-r", "-I", "--require"}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 GROUP_NAME = re.compile(r"(?! )[^\x00-\x1f\x7f]{1,150}(?<! )")  # as Django takes them
 OWN_PLACEHOLDERS = ("python", "task_id", "project")
+# What a request to start a task may say beside its parameters.
+OVERRIDE_FREEZE = "overrideFreeze"
+OWN_PARAMETERS = (*OWN_PLACEHOLDERS, OVERRIDE_FREEZE)
 
 
 class Catalog(dict[str, TaskType]):
     """The task types of some files by their names.
 
-    ``changed_at``: since when the files have been as they were read. By the inode's
-    time, because copying a file may keep that of its content.
+    ``freezes``: those of their types that repeat. ``changed_at``: since when the files
+    have been as they were read. By the inode's time, because copying a file may keep
+    that of its content.
     """
 
     changed_at = datetime.min.replace(tzinfo=UTC)
+    freezes: tuple[RepeatingFreeze, ...] = ()
 
 
 def load(places: Path | Iterable[Path]) -> Catalog:
@@ -63,12 +70,15 @@ def load(places: Path | Iterable[Path]) -> Catalog:
     found.changed_at = changed_at([*listed(places), *files])
     sources = [Source(file) for file in files]
     for source in sources:
+        found.freezes += freezes_of(source)
         for name in source.data:
+            if name == FREEZE:
+                continue
             if name in origins:
                 raise defined_twice(name, origins[name], source)
             origins[name] = source
             found[name] = _task_type(Table(source, (name,), source.data[name]))
-    if not found:
+    if not found and not found.freezes:
         where = ", ".join(source.name for source in sources) or "TASK_TYPES_FILE"
         raise CatalogError(f"{where}: there is no task type in it.")
     return found
@@ -129,7 +139,7 @@ def _task_type(table: Table) -> TaskType:
         "title", "description", "timeout", "lock", "max_running", "params", "steps",
         "idempotent", "hidden", "confirm", "stop_grace", "stall_after",
         "max_log_lines", "max_log_bytes", "on_log_limit", "env", "user", "group",
-        "allow",
+        "allow", "lock_order",
     )  # fmt: skip
     texts: Translations = {}
     params_table = Table(table.source, (name, "params"), table.data.get("params", {}))
@@ -166,6 +176,7 @@ def _task_type(table: Table) -> TaskType:
         on_log_limit=table.choice("on_log_limit", ON_LOG_LIMIT),
         env=table.env(known),
         user=table.text("user"),
+        lock_order=_lock_order(table),
         group=table.local_text("group", "", texts),
         translations=texts,
     )
@@ -183,6 +194,12 @@ def _groups(table: Table, key: str) -> tuple[str, ...]:
     return names
 
 
+def _lock_order(table: Table) -> str:
+    if "lock_order" in table.data and "lock" not in table.data:
+        raise table.wrong("lock_order", "it needs a lock, in which it is the order")
+    return table.choice("lock_order", LOCK_ORDERS)
+
+
 def _max_running(table: Table) -> int | None:
     takes = f"a whole number from 1 to {MOST_RUNNING}"
     number: int | None = table.take("max_running", int, None, takes)
@@ -193,7 +210,7 @@ def _max_running(table: Table) -> int | None:
 
 def _parameter(table: Table, texts: Translations) -> Parameter:
     name = str(table.path[-1])
-    if not PARAMETER_NAME.fullmatch(name) or name in OWN_PLACEHOLDERS:
+    if not PARAMETER_NAME.fullmatch(name) or name in OWN_PARAMETERS:
         raise table.wrong(None, "a parameter's name is letters, digits and _")
     table.only(
         "title", "description", "pattern", "choices", "labels", "required", "default",

@@ -181,6 +181,7 @@ class TaskType:
     on_log_limit: str = "fail"
     env: Mapping[str, str] = field(default_factory=dict)
     user: str | None = None
+    lock_order: str = "fifo"
     group: str = ""  # the heading that the console lists it under
     # Language code to English text to the text in that language.
     translations: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -7,9 +7,11 @@ else (API, admin, runner, commands) asks these and translates.
 from tasks.models.api_key import ApiKey, parse_networks, parse_scopes
 from tasks.models.audit import AuditEvent, AuditIsFinal
 from tasks.models.definition import TaskDefinition
+from tasks.models.freeze import LONGEST_REASON, Freeze
 from tasks.models.idempotency import IdempotencyKey
 from tasks.models.identity import Identity
 from tasks.models.ids import ids_beginning_with, task_id_of
+from tasks.models.pause import ALL_TYPES, QueuePause
 from tasks.models.presence import Lines, Presence
 from tasks.models.pruned_log import PrunedLog
 from tasks.models.runner import (
@@ -36,22 +38,26 @@ from tasks.models.trail import (
 )
 
 __all__ = [
+    "ALL_TYPES",
     "CRASH_MINUTES",
     "HEARTBEAT_SECONDS",
     "LEASE_SECONDS",
     "LINES_AT_ONCE",
+    "LONGEST_REASON",
     "PATIENCE_SECONDS",
     "TRAIL_COLUMNS",
     "WATCHED",
     "ApiKey",
     "AuditEvent",
     "AuditIsFinal",
+    "Freeze",
     "IdempotencyKey",
     "Identity",
     "Lines",
     "LogLine",
     "Presence",
     "PrunedLog",
+    "QueuePause",
     "Runner",
     "StatusConflict",
     "Task",

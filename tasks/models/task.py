@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from tasks.models.definition import TaskDefinition
+from tasks.models.pause import claimable, same
 from tasks.models.pruned_log import PrunedLog
 from tasks.models.results import ShortResult
 from tasks.models.runner import Runner
@@ -58,16 +59,20 @@ class TaskQuerySet(models.QuerySet["Task"]):
         found.sort(key=lambda task: (task.completed_at, task.number), reverse=True)
         return found[:count]
 
-    def next_in_queue(self, types: Sequence[str], full: Sequence[str] = ()) -> Self:
-        """Pending tasks that may start now, oldest first: of these types (or any,
-        where there are none), but of none that is full, and no one holds their lock."""
-        held = self.model.objects.running().filter(lock=models.OuterRef("lock"))
+    def next_in_queue(
+        self,
+        types: Sequence[str],
+        full: Sequence[str] = (),
+        newest: Sequence[str] = (),
+    ) -> Self:
+        """Pending tasks that may start now, oldest first: see ``claimable()``."""
+        held = self.model.objects.running().filter(**same("lock"))
         ready = self.pending().exclude(models.Exists(held))
-        if types:
-            ready = ready.filter(type__in=types)
-        if full:
-            ready = ready.exclude(type__in=full)
-        return ready.order_by("number", "id")
+        later = self.model.objects.pending().filter(
+            **same("lock", "type"), number__gt=models.OuterRef("number")
+        )
+        conditions = claimable(types, full, newest, later)
+        return ready.filter(*conditions).order_by("number", "id")
 
     def move(self, task_id: uuid.UUID, old: str, new: str, **fields: Any) -> None:
         """Move one task from a status to the next, or change nothing at all.
@@ -132,10 +137,10 @@ AllOfTasks = models.Manager.from_queryset(TaskQuerySet)
 
 
 class TaskManager(AllOfTasks["Task"]):
-    """Tasks without their summaries, which may be long: who shows one reads it."""
+    """Tasks without what may be long: who shows a summary reads it."""
 
     def get_queryset(self) -> models.QuerySet["Task"]:
-        return super().get_queryset().defer("summary")
+        return super().get_queryset().defer("summary", "taken_over")
 
 
 class Task(models.Model):
@@ -238,6 +243,8 @@ class Task(models.Model):
         on_delete=models.SET_NULL,
         related_name="tasks",
     )
+    from_step = models.PositiveSmallIntegerField(default=1, db_default=1)
+    taken_over = models.JSONField(null=True, blank=True, editable=False)
     cancel_requested_at = models.DateTimeField(
         _("cancel requested"), null=True, blank=True
     )

@@ -10,15 +10,18 @@ from tasks.access.staff import actor
 from tasks.catalog.loader import catalog
 from tasks.models import StatusConflict, Task
 from tasks.presenters.names import full_name_of
+from tasks.reruns import rerun_step
 
 
-def acts(actor: Actor, task: Task) -> dict[str, bool]:
-    """Return which buttons of a task somebody is offered."""
+def acts(actor: Actor, task: Task) -> dict[str, bool | int]:
+    """Return which buttons of a task somebody is offered, and ``from_step``: the step
+    from which it may be run again."""
     kind = catalog().get(task.type)
     return {
         "cancel": actor.may_cancel(task),
         "pin": actor.may_pin(task),
         "rerun": kind is not None and actor.may_start(kind),
+        "from_step": rerun_step(task),
     }
 
 

@@ -19,6 +19,7 @@ from tasks.models import Task
 from tasks.presenters.consequence import consequence_of, live_now
 from tasks.presenters.links import change_link
 from tasks.presenters.names import name_of
+from tasks.queue.freezes import Frozen, freeze_of
 from tasks.representation import shown_params
 
 # What can be wrong with running a task again, each with a sentence that says it.
@@ -28,6 +29,7 @@ REFUSALS = (
     lifecycle.IdempotencyConflict,
     lifecycle.TaskDeleted,
     ParameterErrors,
+    Frozen,
 )
 
 
@@ -69,6 +71,9 @@ def questions_of(tasks: Iterable[Task], actor: Actor) -> list[Question]:
 def _question(task: Task, actor: Actor, live: Sequence[dict[str, Any]]) -> Question:
     try:
         kind, params = lifecycle.planned_rerun(task, actor)
+        if (window := freeze_of(task.type)) is not None:
+            # With changes, because that form has the field for an override.
+            raise Frozen(task.type, window)
     except REFUSALS as error:
         can_change = not isinstance(error, ScopeTooSmall)
         link = change_link(task) if can_change else ""
@@ -82,7 +87,7 @@ def _question(task: Task, actor: Actor, live: Sequence[dict[str, Any]]) -> Quest
 
 
 def run_again(
-    questions: Sequence[Question], request: HttpRequest
+    questions: Sequence[Question], request: HttpRequest, from_step: int = 1
 ) -> tuple[list[Task], list[Question]]:
     """Run again what was asked about, as the form says: all of it, or, where something
     that was typed is wrong, nothing. Return the new tasks and the questions that are
@@ -108,6 +113,7 @@ def run_again(
                     each.task,
                     actor(request),
                     confirmed=typed,
+                    from_step=from_step,
                     idempotency_key=key and key[:255],
                 )
             )

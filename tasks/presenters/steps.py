@@ -55,6 +55,7 @@ class StepRow:
     bar: Bar | None = None
     usual: Usual | None = None  # where it ran often enough
     band: Band | None = None
+    is_taken: bool = False  # over from the task that this one is a rerun of
 
     @property
     def attempt_label(self) -> str:
@@ -269,4 +270,5 @@ def _step_row(
         seconds=None if milliseconds is None else milliseconds / 1000,
         attempt=attempt,
         line=line,
+        is_taken="takenFrom" in entry,
     )

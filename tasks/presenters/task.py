@@ -28,6 +28,7 @@ from tasks.presenters.names import name_of, person
 from tasks.presenters.outputs import Outcome, outcome_of
 from tasks.presenters.own_lines import own_lines
 from tasks.presenters.params import titled_params
+from tasks.presenters.queue.pauses import said_pause
 from tasks.presenters.rerun_chain import Link, links_of
 from tasks.presenters.steps import StepRow, rows_of, with_bars
 from tasks.presenters.summary import html_of
@@ -369,6 +370,8 @@ def said_place(waiting: WaitingFor) -> str:
 
 def said_cause(waiting: WaitingFor) -> str:
     """Return what a task, or several, wait for, without the place in the queue."""
+    if waiting.pause is not None:
+        return said_pause(waiting.pause)
     if waiting.task is not None:
         link = format_html(
             '<a href="{}">{}</a>',

@@ -16,8 +16,9 @@ from django.db import IntegrityError, connection, transaction
 from tasks.catalog.definitions import type_of
 from tasks.catalog.loader import catalog
 from tasks.logs import store as log_store
-from tasks.models import Runner, Task, TaskDefinition
+from tasks.models import QueuePause, Runner, Task, TaskDefinition
 from tasks.notifications import CHANNELS, announce
+from tasks.queue.order import newest_first
 from tasks.runner.trail import first_change
 
 Statement = tuple[str, tuple[Any, ...]]  # and its values
@@ -26,7 +27,9 @@ TASKS = Task._meta.db_table
 LOADED = (
     *("id", "type", "params", "attempt", "last_seq", "progress", "trail"),
     *("definition_id", "types_changed_at", "secret_values"),
+    *("from_step", "taken_over"),
 )
+PAUSES = QueuePause._meta.db_table
 DEFINITIONS = TaskDefinition._meta.db_table
 # One way to the server and back, and one task locked: runners that look at the same
 # time pass over what another one is about to take. {queue}: see _queue.
@@ -39,7 +42,9 @@ CLAIM_AT_ONCE = f"""
             CASE
                 WHEN definition_id IS NULL THEN coalesce(%s::jsonb -> type, %s::jsonb)
                 ELSE jsonb_set(
-                    %s::jsonb, '{{{{2}}}}', content #> '{{{{steps,0,name}}}}'
+                    jsonb_set(%s::jsonb, '{{{{1}}}}', to_jsonb(from_step)),
+                    '{{{{2}}}}',
+                    content -> 'steps' -> (from_step - 1) -> 'name'
                 )
             END AS first,
             (%s::jsonb ->> type)::int AS place
@@ -62,7 +67,9 @@ MOVE = f"""
         status = 'running', runner_id = %s, slot = %s,
         started_at = strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now'),
         step_index = %s, step_name = %s, trail = %s
-    WHERE id = %s AND status = 'pending' AND attempt = %s
+    WHERE id = %s AND status = 'pending' AND attempt = %s AND NOT EXISTS (
+        SELECT 1 FROM {PAUSES} AS pause WHERE pause.type IN ('', {TASKS}.type)
+    )
 """  # noqa: S608 (constants only)
 
 
@@ -78,7 +85,7 @@ def claim(runner: Runner) -> Task | None:
     while True:
         places = free_places(types)
         full = tuple(name for name, place in places.items() if place is None)
-        queue = _queue(tuple(types), full)
+        queue = _queue(tuple(types), full, newest_first(types))
         # The other runner that took the task's lock or place meanwhile has won.
         with suppress(IntegrityError):
             if connection.features.has_select_for_update_skip_locked:
@@ -130,8 +137,8 @@ def _claim_at_once(
 
 
 def _moves(task: Task, place: int | None, runner: Runner) -> bool:
-    """Move it, unless another runner was faster."""
-    first: list[Any] = list(first_change(type_of(task)))
+    """Move it, unless another runner was faster, or the queue is paused by now."""
+    first: list[Any] = list(first_change(type_of(task), task.from_step))
     first[0], first[3] = task.last_seq, task.progress
     _, step_index, step_name, *_ = first
     task.trail = [*task.trail, first]
@@ -159,9 +166,11 @@ def _next(statement: str, values: Sequence[Any]) -> Task | None:
 
 
 @lru_cache(maxsize=64)
-def _queue(types: tuple[str, ...], full: tuple[str, ...]) -> Statement:
+def _queue(
+    types: tuple[str, ...], full: tuple[str, ...], newest: tuple[str, ...]
+) -> Statement:
     """The statement that finds the next task, and its values."""
-    queue = Task.objects.next_in_queue(types, full).only(*LOADED)[:1]
+    queue = Task.objects.next_in_queue(types, full, newest).only(*LOADED)[:1]
     return queue.query.sql_with_params()
 
 

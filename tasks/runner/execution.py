@@ -14,6 +14,7 @@ from tasks.catalog.task_type import NoValue, Step, TaskType
 from tasks.logs.own_lines import own_line
 from tasks.logs.store import Row
 from tasks.reasons import Reason
+from tasks.reruns import TakenOver
 from tasks.runner import sentences
 from tasks.runner.output.causes import Cause, Output, was_ended_by_others
 from tasks.runner.output.log import Log
@@ -54,10 +55,13 @@ class Execution:
         first_seq: int = 0,
         trail: list[Any] | None = None,
         progress: int = 0,
+        from_step: int = 1,
+        taken_over: TakenOver | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``first_seq``, ``trail``, ``progress``: where it goes on, if it ran before:
-        behind that line, with the trail that the claim left, never back."""
+        behind that line, with the trail that the claim left, never back. ``from_step``:
+        where it starts, with what it takes over of the steps before."""
         self.task_id, self.kind, self._fork_server = task_id, kind, fork_server
         self._clock = clock
         self.values = kind.placeholders(task_id, params)
@@ -71,9 +75,9 @@ class Execution:
         self._silence = Silence(clock)
         self.outcome: Outcome | None = None
         self.reason: Reason | None = None
-        self.results: list[dict[str, Any]] = []
+        self.results = list(taken_over["results"]) if taken_over else []
         self.child: Child | None = None
-        self._step_index = 0  # of the step that runs or comes next, from 0
+        self._step_index = from_step - 1  # of the step that runs or comes next, from 0
         self._attempt = 1
         self._retry_at: float | None = None
         self._started_at = self._step_started_at = self._clock()
@@ -82,6 +86,7 @@ class Execution:
         self.has_spoken = False  # any program of it
         self._output = Output()  # of the attempt that runs
         self._spoken = Spoken(self.log, self._set_progress, self._fail_at_once)
+        self._spoken.outputs.take_over(taken_over["outputs"] if taken_over else {})
 
     # --- What the runner calls ------------------------------------------------------
 
@@ -256,6 +261,7 @@ class Execution:
                 "attempt": self._attempt,
                 "maxRssBytes": usage.get("maxRssBytes"),
                 "cpuSeconds": usage.get("cpuSeconds"),
+                "outputs": self._spoken.outputs.of_attempt(),
             }
         )
         if self._stop is not None:

@@ -65,6 +65,8 @@ class Run:
             first_seq=task.last_seq,
             trail=task.trail,
             progress=task.progress,
+            from_step=task.from_step,
+            taken_over=task.taken_over,
         )
         digest = log_store.digest(task.pk) if task.last_seq else hashlib.sha256()
         return cls(execution, task.last_seq, len(task.trail), digest)

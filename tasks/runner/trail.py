@@ -10,9 +10,11 @@ from tasks.catalog.task_type import TaskType
 Change = tuple[int, int, str, int, int | None]
 
 
-def first_change(kind: TaskType | None) -> Change:
-    """Return where a task stands when it starts to run, as in ``Task.trail``."""
-    return (0, 1, kind.steps[0].name if kind and kind.steps else "", 0, None)
+def first_change(kind: TaskType | None, step: int = 1) -> Change:
+    """Return where a task stands when it starts to run, as in ``Task.trail``; ``step``:
+    at which one, 1 is the first."""
+    steps = kind.steps if kind else ()
+    return (0, step, steps[step - 1].name if step <= len(steps) else "", 0, None)
 
 
 class Trail:

@@ -12,9 +12,11 @@ from tasks import lifecycle
 from tasks.access.staff import actor, staff_form, staff_page
 from tasks.catalog.task_type import ParameterErrors
 from tasks.models import Task
+from tasks.presenters.queue.pauses import shown_pauses
 from tasks.presenters.release_panels import release_panels
 from tasks.presenters.ribbon import DAYS
 from tasks.presenters.task import Shown
+from tasks.queue.freezes import Frozen, active_freezes
 from tasks.web.filters import Filters
 from tasks.web.launch import grouped, launch_forms, link_back, start
 from tasks.web.live import live_parts
@@ -30,7 +32,7 @@ def console(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         try:
             return redirect("task", start(request.POST, actor(request)).pk)
-        except lifecycle.UnknownTaskType as error:
+        except (lifecycle.UnknownTaskType, Frozen) as error:
             messages.error(request, str(error))
         except ParameterErrors as error:
             errors = error.errors
@@ -63,6 +65,8 @@ def parts(request: HttpRequest) -> dict[str, Any]:
         "recent": [Shown(task, now) for task in recent],
         "releases": release_panels(actor(request), DAYS),
         "failures": recent_failures(now),
+        "pauses": shown_pauses(actor(request)),
+        "freezes": active_freezes(now),
         **now_parts(),
         **live_parts(),
     }

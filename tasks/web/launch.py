@@ -2,25 +2,27 @@
 that open one filled in."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from tasks import lifecycle
 from tasks.catalog.loader import catalog
 from tasks.catalog.task_type import ParameterErrors, TaskType
 from tasks.lifecycle import Actor
-from tasks.models import Task
+from tasks.models import LONGEST_REASON, Task
 from tasks.presenters.links import RERUN_OF, deep_link
-from tasks.presenters.names import name_of
+from tasks.presenters.names import name_of, person
+from tasks.queue.freezes import Window, active_freezes, freeze_of
 from tasks.representation import shown_params
 
 # No parameter's name has a hyphen, so this can't be taken for one.
-TYPED_AGAIN = "typed-again"
+TYPED_AGAIN, OVERRIDE = "typed-again", "override-freeze"
 FEW_CHOICES = 3  # are shown side by side
 FEW_TYPES = 5
 MOST_RECENT, LOOKED_AT = 3, 30  # types; tasks that are looked at for them
@@ -82,6 +84,12 @@ class LaunchForm:
     is_chosen: bool
     rerun_of: Task | None = None
     confirm_errors: tuple[str, ...] = ()
+    frozen: Window | None = None  # what keeps it from being started now
+    may_override: bool = False
+
+    @property
+    def frozen_by(self) -> str:
+        return person(self.frozen.by) if self.frozen else ""
 
     @property
     def title(self) -> str:
@@ -123,11 +131,20 @@ def launch_forms(
     kinds = [
         kind for kind in catalog().values() if not kind.hidden and actor.may_start(kind)
     ]
-    return [
+    freezes = active_freezes(timezone.now())
+    forms = (
         _chosen_form(kind, given, errors)
         if kind.name == chosen
         else LaunchForm(kind, _fields(kind, given, {}), is_chosen=False)
         for kind in kinds
+    )
+    return [
+        replace(
+            form,
+            frozen=freeze_of(form.kind.name, freezes),
+            may_override=actor.rights.is_admin,
+        )
+        for form in forms
     ]
 
 
@@ -209,20 +226,27 @@ def _fields(
 def start(form: QueryDict, actor: Actor) -> Task:
     """Start what a posted form asks for.
 
-    Raises UnknownTaskType, and ParameterErrors, in which TYPED_AGAIN stands for the
-    confirmation.
+    Raises UnknownTaskType, Frozen, and ParameterErrors, in which TYPED_AGAIN stands for
+    the confirmation.
     """
     kind = lifecycle.task_type(form.get("type", ""))
     params = _params(form)
     if kind.confirm:
         _check_confirmed(kind, params, form.get(TYPED_AGAIN, ""))
     first = _task_of(kind, form.get(RERUN_OF, ""))
-    return lifecycle.submit(kind.name, params, actor, rerun_of=first)
+    override = form.get(OVERRIDE, "").strip()[:LONGEST_REASON]
+    return lifecycle.submit(
+        kind.name,
+        params,
+        actor,
+        rerun_of=first,
+        override_freeze=override or None,
+    )
 
 
 def _params(given: QueryDict) -> dict[str, str]:
     """The parameters among a form's fields; an input left empty is one left out."""
-    others = {"type", "csrfmiddlewaretoken", TYPED_AGAIN, RERUN_OF}
+    others = {"type", "csrfmiddlewaretoken", TYPED_AGAIN, RERUN_OF, OVERRIDE}
     return {
         name: value
         for name, value in given.dict().items()

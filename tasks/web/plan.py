@@ -17,6 +17,7 @@ from tasks.models import Task
 from tasks.presenters.changes import Planned, planned_sentences
 from tasks.presenters.consequence import published_platforms
 from tasks.presenters.names import name_of
+from tasks.presenters.queue.pauses import said_pause
 from tasks.presenters.wording import duration_text
 from tasks.versions import known_platforms
 from tasks.waiting import WaitingFor, would_wait_for
@@ -64,6 +65,8 @@ def _start_of(kind: TaskType, params: Mapping[str, str]) -> str:
     waiting = would_wait_for(kind.name, lock)
     if waiting is None:
         return _("Starts at once")
+    if waiting.pause is not None:
+        return said_pause(waiting.pause)
     if waiting.reason == "runner":
         return _("Waits until a runner that accepts this type is active")
     if waiting.task is None:

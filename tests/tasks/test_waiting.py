@@ -125,7 +125,7 @@ def test_many_cost_no_more_than_one(django_assert_num_queries):
     RunnerFactory()
     tasks = [in_line(n, lock=f"v{n % 3}", type="narrow") for n in range(12)]
     for count in (1, 12):
-        with django_assert_num_queries(5):
+        with django_assert_num_queries(6):
             assert len(waiting_for_all(tasks[:count])) == count
 
 

@@ -9,6 +9,7 @@ from tasks.catalog.task_type import ParameterErrors
 from tasks.lifecycle import UnknownTaskType, submit
 from tasks.management.commands.follow import Command as Follow
 from tasks.management.options import actor
+from tasks.queue.freezes import Frozen
 from tasks.representation import describe, urls_of
 from tasks.waiting import waiting_for
 
@@ -29,6 +30,11 @@ class Command(Follow):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("type", metavar="TYPE", help=", ".join(sorted(catalog())))
+        parser.add_argument(
+            "--override-freeze",
+            metavar="REASON",
+            help="start it though its type is frozen, for a reason that is recorded",
+        )
         parser.add_argument("--follow", action="store_true", help="print its log")
         parser.add_argument(
             "--json", action="store_true", help="one JSON object a line"
@@ -41,8 +47,13 @@ class Command(Follow):
             if name.startswith("param_") and value is not None
         }
         try:
-            task = submit(options["type"], given, actor())
-        except UnknownTaskType as error:
+            task = submit(
+                options["type"],
+                given,
+                actor(),
+                override_freeze=options["override_freeze"],
+            )
+        except (UnknownTaskType, Frozen) as error:
             raise CommandError(str(error)) from error
         except ParameterErrors as error:
             problems = [f"--{name}: {texts[0]}" for name, texts in error.errors.items()]

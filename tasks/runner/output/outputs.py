@@ -2,6 +2,7 @@
 list and a page can carry."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 MOST_BYTES_EACH = 64 * 1024
@@ -19,6 +20,19 @@ class Outputs:
         self._sizes: dict[str, int] = {}
         self._total = 0
         self._full: set[str] = set()  # keys whose objects take no more
+        self._new: dict[str, None] = {}  # keys of the attempt that runs
+
+    def take_over(self, outputs: Mapping[str, Any]) -> None:
+        """Begin with outputs of a task that this one is a rerun of."""
+        for key, value in outputs.items():
+            self.put(key, value)
+        self._new.clear()
+
+    def of_attempt(self) -> list[str]:
+        """Return the keys that were put since this was asked last."""
+        keys = list(self._new)
+        self._new.clear()
+        return keys
 
     def put(self, key: str, value: Any) -> str:
         """Keep an output; an object adds to the one that was put under the same key.
@@ -36,6 +50,7 @@ class Outputs:
             return self._refuse(key, problem)
         self._total += size - self._sizes.get(key, 0)
         self.values[key], self._sizes[key] = value, size
+        self._new[key] = None
         return ""
 
     def _problem(self, key: str, size: int) -> str:

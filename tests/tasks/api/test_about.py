@@ -75,6 +75,12 @@ def test_the_schema_has_every_endpoint(schema):
     assert set(operations(schema)) == {
         "GET /api",
         "GET /api/events",
+        "GET /api/freezes",
+        "POST /api/freezes",
+        "DELETE /api/freezes/{}",
+        "GET /api/queue",
+        "POST /api/queue/pause",
+        "POST /api/queue/resume",
         "GET /api/releases",
         "GET /api/releases/{}/history",
         "GET /api/releases/{}/changes",

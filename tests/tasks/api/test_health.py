@@ -22,7 +22,7 @@ def test_it_is_healthy_while_a_runner_is_alive(stranger):
         "database": "ok",
         "runners": 1,
         "runnerCrashes": 0,
-        "queue": {"pending": 0, "running": 0, "oldestPendingSeconds": 0},
+        "queue": {"pending": 0, "running": 0, "oldestPendingSeconds": 0, "paused": []},
     }
 
 
@@ -84,8 +84,8 @@ def test_runners_that_crash_again_and_again_are_told(stranger, crashes, status):
     )
 
 
-def test_it_costs_four_queries(stranger, django_assert_num_queries):
-    with django_assert_num_queries(4):
+def test_it_costs_five_queries(stranger, django_assert_num_queries):
+    with django_assert_num_queries(5):
         stranger.get("/health")
 
 

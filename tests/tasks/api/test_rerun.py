@@ -90,7 +90,7 @@ def test_a_body_that_gives_nothing_changes_nothing(program, body):
     ("body", "field", "says"),
     [
         ('{"version": "v900"}', "version", "there are: params"),
-        ('{"params": {}, "fromStep": 3}', "fromStep", "there are: params"),
+        ('{"params": {}, "fromstep": 3}', "fromstep", "there are: params"),
         ('{"params": ["v900"]}', "params", "object"),
         ('{"params": null}', "params", "object"),
         ('{"params": "v900"}', "params", "object"),

@@ -231,7 +231,7 @@ def test_of_a_long_queue_the_first_are_listed_and_the_rest_is_counted(
     staff, django_assert_max_num_queries
 ):
     TaskFactory.create_batch(60)
-    with django_assert_max_num_queries(15):
+    with django_assert_max_num_queries(19):
         answer = staff.get("/")
     assert len(texts_of(answer.text, "now")) == 50
     assert "10 more tasks are queued behind these." in answer.text
@@ -282,7 +282,7 @@ def test_the_newest_twenty_that_have_ended_are_listed_without_their_results(
 ):
     TaskFactory.create_batch(25, status=Task.Status.COMPLETED)
     TaskFactory(status=Task.Status.RUNNING)
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(17):
         answer = staff.get("/")
     assert len(texts_of(answer.text, "recent")) == 20
     shown = answer.context["recent"][0].task

@@ -1,0 +1,1 @@
+"""Freezes and pauses as people read them."""
