@@ -28,17 +28,19 @@ def paths(tmp_path: Path) -> list[str]:
     return sorted(made, key=os.fsencode)
 
 
-def test_a_walk_goes_by_the_bytes_of_the_paths(tmp_path: Path, paths: list[str]):
+def test_a_walk_goes_by_the_bytes_of_the_paths(
+    tmp_path: Path, paths: list[str]
+) -> None:
     assert list(Tree(tmp_path).walk()) == paths
 
 
 def test_runs_are_short_and_of_one_folder(
     tmp_path: Path, paths: list[str], monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     monkeypatch.setattr(rooted, "RUN_FILES", 3)
 
     runs = list(Tree(tmp_path).walk_in_runs())
 
     assert [path for run in runs for path in run] == paths
     assert max(map(len, runs)) == 3
-    assert all(len({os.path.dirname(path) for path in run}) == 1 for run in runs)
+    assert all(len({Path(path).parent for path in run}) == 1 for run in runs)
