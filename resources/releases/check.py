@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain, islice
@@ -225,14 +226,23 @@ def find_extra(
     out."""
     manifest = release.manifest
     listed = manifest.paths()
-    wanted = next(listed, None)
-    for path in tree.walk():
-        key = os.fsencode(path)
-        while wanted is not None and wanted < key:
-            wanted = next(listed, None)
-        if key == wanted or path in manifest.documents or leaves_out(path):
+    wanted: deque[bytes] = deque()  # what the manifest lists next
+    for paths in tree.walk_in_runs():
+        # Many at once, because a sync looks at all files in this way.
+        wanted.extend(islice(listed, max(0, len(paths) - len(wanted))))
+        keys = os.fsencode("\0".join(paths)).split(b"\0")  # no name has a NUL
+        if list(islice(wanted, len(keys))) == keys:  # as nearly always
+            for _ in keys:
+                wanted.popleft()
             continue
-        yield path
+        for path, key in zip(paths, keys, strict=True):
+            while wanted and wanted[0] < key:
+                wanted.popleft()
+                wanted.extend(islice(listed, 1))
+            is_listed = bool(wanted) and wanted[0] == key
+            if is_listed or path in manifest.documents or leaves_out(path):
+                continue
+            yield path
 
 
 def check_release(
