@@ -18,7 +18,8 @@ from tasks.models.runner import (
     PATIENCE_SECONDS,
     Runner,
 )
-from tasks.models.sequences import next_ended
+from tasks.models.schedule import FAILURES_TOLD, Schedule, ScheduleRun
+from tasks.models.sequences import next_ended, next_numbers
 from tasks.models.task import (
     LINES_AT_ONCE,
     LogLine,
@@ -36,6 +37,7 @@ from tasks.models.trail import (
 
 __all__ = [
     "CRASH_MINUTES",
+    "FAILURES_TOLD",
     "HEARTBEAT_SECONDS",
     "LEASE_SECONDS",
     "LINES_AT_ONCE",
@@ -51,6 +53,8 @@ __all__ = [
     "Presence",
     "PrunedLog",
     "Runner",
+    "Schedule",
+    "ScheduleRun",
     "StatusConflict",
     "Task",
     "TaskDefinition",
@@ -59,6 +63,7 @@ __all__ = [
     "ids_beginning_with",
     "moment",
     "next_ended",
+    "next_numbers",
     "parse_networks",
     "parse_scopes",
     "step_starts",
