@@ -24,6 +24,11 @@ class ScheduleQuerySet(models.QuerySet["Schedule"]):
         active = self.filter(paused_at=None, retired_at=None)
         return active.filter(next_run_at__lte=now).order_by("next_run_at", "pk")
 
+    def after(self, last: "Schedule") -> Self:
+        """Return those behind one in the order of names."""
+        same = models.Q(name=last.name, pk__gt=last.pk)
+        return self.filter(models.Q(name__gt=last.name) | same)
+
     def for_update(self) -> Self:
         """Lock the rows, passing over those that another runner is at."""
         return self.select_for_update(skip_locked=True)

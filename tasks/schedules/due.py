@@ -175,8 +175,8 @@ def _make_task(turn: Turn, digests: _Digests) -> None:
 
 def _store(due: Sequence[Schedule], turns: Sequence[Turn]) -> None:
     tasks = [turn.task for turn in turns if turn.task]
-    for task, number in zip(tasks, next_numbers(len(tasks)), strict=True):
-        task.number = number
+    for new, number in zip(tasks, next_numbers(len(tasks)), strict=True):
+        new.number = number
     Task.objects.bulk_create(tasks)
     ScheduleRun.objects.bulk_create([run for turn in turns for run in _runs(turn)])
     Schedule.objects.bulk_update(due, ["next_run_at"])

@@ -2,6 +2,7 @@
 
 from tasks.catalog.loader import catalog
 from tasks.catalog.task_type import ParameterErrors, TaskType
+from tasks.localized import localized
 from tasks.models import Schedule
 from tasks.reasons import Reason
 
@@ -11,7 +12,10 @@ class Unstartable(Exception):
 
     def __init__(self, reason: Reason) -> None:
         self.reason = reason
-        super().__init__(str(reason))
+        super().__init__(reason.code)
+
+    def __str__(self) -> str:
+        return localized(self.reason)
 
 
 def startable_now(schedule: Schedule) -> tuple[TaskType, dict[str, str]]:
