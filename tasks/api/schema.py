@@ -27,7 +27,8 @@ PROBLEMS = {
     404: "There is no such task, schedule, type, platform or version; those there are "
     "are named, but for tasks and schedules.",
     409: "The task, or the schedule, is not in a state in which this can be done; or a "
-    "task was started by this Idempotency-Key and has been deleted since; or a version can't be compared.",
+    "task was started by this Idempotency-Key and has been deleted since; or a version "
+    "can't be compared.",
     413: "The body is too large.",
     415: "The body is not `application/json`.",
     422: "The Idempotency-Key came before with another type or other parameters.",
