@@ -11,7 +11,6 @@ from django.utils.translation import gettext as _
 
 from tasks.access.actor import Actor, Scope, record
 from tasks.catalog.cron import NotCron, UnknownZone, cron_of
-from tasks.catalog.loader import catalog
 from tasks.lifecycle import new_task, startable
 from tasks.models import AuditEvent, Schedule, ScheduleRun, Task, next_numbers
 from tasks.notifications import announce
@@ -33,12 +32,6 @@ class ScheduleRetired(Exception):
         return _("The schedule %(name)s is retired: its file has it no more.") % {
             "name": self.schedule.name
         }
-
-
-def may_run(actor: Actor, schedule: Schedule) -> bool:
-    """Return whether they start what the schedule starts."""
-    kind = catalog().get(schedule.type)
-    return actor.may_start(kind) if kind else actor.rights.is_admin
 
 
 def may_pause(actor: Actor, schedule: Schedule) -> bool:
@@ -145,14 +138,6 @@ def change(schedule: Schedule, actor: Actor) -> None:
             schedule.next_run_at = next_run(schedule, timezone.now())
         schedule.save(update_fields=[*TOLD, "next_run_at"])
         note(actor, Action.SCHEDULE_CHANGED, schedule, **_differing(before, after))
-
-
-def delete(schedule: Schedule, actor: Actor) -> None:
-    """Delete one with its runs; their tasks stay. Raises ScopeTooSmall."""
-    actor.needs(Scope.ADMIN, has_it=actor.rights.is_admin)
-    with transaction.atomic():
-        note(actor, Action.SCHEDULE_DELETED, schedule, before=told_of(schedule))
-        schedule.delete()
 
 
 def told_of(schedule: Schedule) -> dict[str, Any]:
