@@ -6,7 +6,7 @@ place.
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.db import transaction
@@ -85,10 +85,8 @@ def submit(
     Raises ScopeTooSmall, UnknownTaskType, ParameterErrors, Frozen, IdempotencyConflict
     or TaskDeleted.
     """
-    kind = _startable(type_name, actor)
+    kind = startable(type_name, actor)
     params = kind.validated(given)
-    shown = kind.without_secrets(params)
-    lock = kind.lock_for(params)
     taken = None
     if rerun_of is not None and from_step != 1:
         taken = taken_over(rerun_of, kind, params, from_step)
@@ -103,24 +101,11 @@ def submit(
             if first.task_id != task_id:
                 return _task_of(first, request)
         frozen = check_frozen(kind.name, actor, override_freeze)
-        order.hold_place(kind, lock)
-        task = Task.objects.create(
-            id=task_id,
-            type=kind.name,
-            params=shown,
-            secret_values=sealed(task_id, kind.secrets(params)),
-            definition_id=definitions.keep(kind),
-            types_changed_at=catalog().changed_at,
-            version=shown.get("version", "")[:100],
-            lock=lock,
-            from_step=from_step,
-            taken_over=taken,
-            progress=_progress_at(kind, from_step),
-            step_count=len(kind.steps),
-            created_by=actor.name,
-            created_from=actor.address,
-            rerun_of=rerun_of,
-        )
+        task = new_task(kind, params, actor, task_id=task_id)
+        task.rerun_of, task.from_step, task.taken_over = rerun_of, from_step, taken
+        task.progress = _progress_at(kind, from_step)
+        order.hold_place(kind, task.lock)
+        task.save(force_insert=True)
         details = {} if rerun_of is None else _as_rerun(task, rerun_of)
         if frozen is not None:
             details["overrideFreeze"] = _as_override(frozen, override_freeze)
@@ -138,7 +123,34 @@ def _progress_at(kind: TaskType, step: int) -> int:
     return min(99, int(100 * sum(weights[: step - 1]) / sum(weights) + 0.5))
 
 
-def _startable(type_name: str, actor: Actor) -> TaskType:
+def new_task(
+    kind: TaskType,
+    params: Mapping[str, str],
+    actor: Actor,
+    *,
+    task_id: uuid.UUID | None = None,
+    definition_of: Callable[[TaskType], str] = definitions.keep,
+) -> Task:
+    """Return a task that is not stored yet; its definition is, in the transaction of
+    the caller. ``params``: as ``kind.validated()`` returns them."""
+    shown = kind.without_secrets(params)
+    task_id = task_id or uuid.uuid4()
+    return Task(
+        id=task_id,
+        type=kind.name,
+        params=shown,
+        secret_values=sealed(task_id, kind.secrets(params)),
+        definition_id=definition_of(kind),
+        types_changed_at=catalog().changed_at,
+        version=shown.get("version", "")[:100],
+        lock=kind.lock_for(params),
+        step_count=len(kind.steps),
+        created_by=actor.name,
+        created_from=actor.address,
+    )
+
+
+def startable(type_name: str, actor: Actor) -> TaskType:
     """Return the type of that name. Raises ScopeTooSmall and UnknownTaskType."""
     actor.needs(Scope.START, has_it=actor.rights.starts_something)
     kind = task_type(type_name)
@@ -195,7 +207,7 @@ def planned_rerun(
 
     Raises ScopeTooSmall, UnknownTaskType or ParameterErrors where it could not.
     """
-    kind = _startable(task.type, actor)
+    kind = startable(task.type, actor)
     given = given or {}
     known = {parameter.name for parameter in kind.params}
     secret = definitions.secret_names(task) & task.params.keys()

@@ -32,9 +32,11 @@ from tasks.databases.errors import outage_errors
 from tasks.databases.sqlite3.base import DatabaseReplaced
 from tasks.disk import is_full
 from tasks.lifecycle import IdempotencyConflict, TaskDeleted, UnknownTaskType
-from tasks.models import StatusConflict, Task
+from tasks.models import Schedule, StatusConflict, Task
 from tasks.queue.freezes import Frozen, NoSuchFreeze
 from tasks.releases import UnknownPlatform
+from tasks.schedules.acts import ScheduleRetired
+from tasks.schedules.validity import Unstartable
 from tasks.timestamps import iso
 
 logger = logging.getLogger(__name__)
@@ -123,6 +125,16 @@ def no_such_task() -> HttpResponse:
     return problem(
         404, _("No such task"), _("There is no such task."), kind=KIND + "no-such-task"
     )
+
+
+def no_such_schedule() -> HttpResponse:
+    title, detail = _("No such schedule"), _("There is no such schedule.")
+    return problem(404, title, detail, kind=KIND + "no-such-schedule")
+
+
+def _not_startable(exc: Unstartable | ScheduleRetired) -> HttpResponse:
+    title = _("The schedule can't start its task")
+    return problem(409, title, str(exc), kind=KIND + "not-startable")
 
 
 def _conflict(exc: StatusConflict) -> HttpResponse:
@@ -304,6 +316,8 @@ ANSWERS: list[
     (UnknownTaskType, _unknown_type),
     (UnknownPlatform, _unknown_platform),
     (Task.DoesNotExist, lambda exc: no_such_task()),
+    (Schedule.DoesNotExist, lambda exc: no_such_schedule()),
+    ((Unstartable, ScheduleRetired), _not_startable),
     (ScopeTooSmall, _scope),
     (StatusConflict, _conflict),
     (Frozen, _frozen),

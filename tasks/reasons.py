@@ -85,6 +85,18 @@ SENTENCES: dict[str, tuple[str, ...]] = {
             "not understand; update the runner."
         ),
     ),
+    # Why a schedule did not start what was due
+    "schedule-overlap": (gettext_noop("The run before, task %(task)s, was not over."),),
+    "schedule-one-queued": (
+        gettext_noop("The run before, task %(task)s, was still in the queue."),
+    ),
+    "schedule-frozen": (
+        gettext_noop("Its type was frozen until %(until)s: %(reason)s"),
+    ),
+    "schedule-missed": (gettext_noop("No runner was there to start it in time."),),
+    "schedule-not-understood": (
+        gettext_noop("This runner does not understand its cron text or time zone."),
+    ),
     # What is wrong with a parameter's value
     "not-a-string": (gettext_noop("Must be a string."),),
     "too-long": (gettext_noop("Too long: at most %(limit)s characters."),),

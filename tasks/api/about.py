@@ -40,6 +40,7 @@ LINKS = {
     "releaseHistory": "/api/releases/{platform}/history",
     "changes": "/api/releases/{platform}/changes",
     "versions": "/api/versions",
+    "schedules": "/api/schedules",
     "events": "/api/events",
     "streams": "/api/streams",
     "schema": "/api/schema",

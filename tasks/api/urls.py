@@ -11,11 +11,13 @@ from tasks.api.logs import LogViewSet
 from tasks.api.queue import PauseView, QueueView, ResumeView
 from tasks.api.release_history import ReleaseHistoryView
 from tasks.api.releases import ChangesView, ReleasesView
+from tasks.api.schedules import ScheduleViewSet
 from tasks.api.task_types import TaskTypesView
 from tasks.api.versions import VersionsView
 from tasks.api.views import TaskViewSet
 
 task, log = TaskViewSet.as_view, LogViewSet.as_view
+schedule = ScheduleViewSet.as_view
 
 urlpatterns = [
     path("health", HealthView.as_view(), name="health"),
@@ -32,6 +34,11 @@ urlpatterns = [
     path("api/releases", ReleasesView.as_view(), name="api-releases"),
     path("api/releases/<str:platform>/history", ReleaseHistoryView.as_view()),
     path("api/releases/<str:platform>/changes", ChangesView.as_view()),
+    path("api/schedules", schedule({"get": "list"}), name="api-schedules"),
+    path("api/schedules/<str:id>", schedule({"get": "retrieve"})),
+    path("api/schedules/<str:id>/pause", schedule({"post": "pause"})),
+    path("api/schedules/<str:id>/resume", schedule({"post": "resume"})),
+    path("api/schedules/<str:id>/run-now", schedule({"post": "run_now"})),
     path("api/versions", VersionsView.as_view(), name="api-versions"),
     path("api/freezes", FreezesView.as_view(), name="api-freezes"),
     path("api/freezes/<str:id>", FreezeView.as_view()),

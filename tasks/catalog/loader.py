@@ -6,6 +6,7 @@ What such a file may say is in docs/reference/task-types.md.
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,7 @@ from django.conf import settings
 
 from tasks.catalog.freezes import FREEZE, RepeatingFreeze, freezes_of
 from tasks.catalog.patterns import Pattern, PatternError, compiled
+from tasks.catalog.schedules import check_names, schedules_of
 from tasks.catalog.task_type import (
     STOP_GRACE_SECONDS,
     Parameter,
@@ -81,6 +83,7 @@ def load(places: Path | Iterable[Path]) -> Catalog:
     if not found and not found.freezes:
         where = ", ".join(source.name for source in sources) or "TASK_TYPES_FILE"
         raise CatalogError(f"{where}: there is no task type in it.")
+    check_names(found.values())
     return found
 
 
@@ -139,7 +142,7 @@ def _task_type(table: Table) -> TaskType:
         "title", "description", "timeout", "lock", "max_running", "params", "steps",
         "idempotent", "hidden", "confirm", "stop_grace", "stall_after",
         "max_log_lines", "max_log_bytes", "on_log_limit", "env", "user", "group",
-        "allow", "lock_order",
+        "allow", "lock_order", "schedules",
     )  # fmt: skip
     texts: Translations = {}
     params_table = Table(table.source, (name, "params"), table.data.get("params", {}))
@@ -153,7 +156,7 @@ def _task_type(table: Table) -> TaskType:
         raise table.wrong("steps", "there must be at least one [[…steps]]")
     lock = table.text("lock")
     table.check_placeholders("lock", lock or "", known - set(OWN_PLACEHOLDERS))
-    return TaskType(
+    kind = TaskType(
         name=name,
         title=table.local_text("title", name, texts),
         description=table.local_text("description", "", texts),
@@ -180,6 +183,7 @@ def _task_type(table: Table) -> TaskType:
         group=table.local_text("group", "", texts),
         translations=texts,
     )
+    return replace(kind, schedules=schedules_of(table, kind))
 
 
 def _groups(table: Table, key: str) -> tuple[str, ...]:

@@ -161,6 +161,18 @@ class Step:
 
 
 @dataclass(frozen=True)
+class PlannedRuns:
+    """One ``[[TYPE.schedules]]``: when a type starts by itself, and with what."""
+
+    name: str
+    cron: str
+    timezone: str = "UTC"
+    params: Mapping[str, str] = field(default_factory=dict)
+    overlap: str = "skip"
+    catch_up: str = "none"
+
+
+@dataclass(frozen=True)
 class TaskType:
     name: str
     title: str
@@ -185,6 +197,7 @@ class TaskType:
     group: str = ""  # the heading that the console lists it under
     # Language code to English text to the text in that language.
     translations: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    schedules: tuple[PlannedRuns, ...] = ()
 
     def local(self, text: str) -> str:
         """Return a title, a description or a step's name in the reader's language."""

@@ -21,7 +21,8 @@ from tasks.models.runner import (
     PATIENCE_SECONDS,
     Runner,
 )
-from tasks.models.sequences import next_ended
+from tasks.models.schedule import FAILURES_TOLD, Schedule, ScheduleRun
+from tasks.models.sequences import next_ended, next_numbers
 from tasks.models.task import (
     LINES_AT_ONCE,
     LogLine,
@@ -40,6 +41,7 @@ from tasks.models.trail import (
 __all__ = [
     "ALL_TYPES",
     "CRASH_MINUTES",
+    "FAILURES_TOLD",
     "HEARTBEAT_SECONDS",
     "LEASE_SECONDS",
     "LINES_AT_ONCE",
@@ -59,6 +61,8 @@ __all__ = [
     "PrunedLog",
     "QueuePause",
     "Runner",
+    "Schedule",
+    "ScheduleRun",
     "StatusConflict",
     "Task",
     "TaskDefinition",
@@ -67,6 +71,7 @@ __all__ = [
     "ids_beginning_with",
     "moment",
     "next_ended",
+    "next_numbers",
     "parse_networks",
     "parse_scopes",
     "step_starts",

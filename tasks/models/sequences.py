@@ -6,7 +6,7 @@ there is, and one more, is read and written by the same statement.
 
 from typing import Any
 
-from django.db import models
+from django.db import connection, models
 from django.db.models.expressions import DatabaseDefault, Expression
 
 
@@ -30,6 +30,18 @@ class NextNumber(Expression):
 def next_number() -> NextNumber:
     """Return the number of a new task, for the statement that writes it."""
     return NextNumber("tasks_task", "number")
+
+
+def next_numbers(count: int) -> list[Any]:
+    """Return the numbers of several new tasks, for one statement that writes them all;
+    within the transaction that does."""
+    if connection.vendor == "postgresql":
+        return [next_number()] * count
+    # Asked in the statement itself, they would all be the same.
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT COALESCE(MAX(number), 0) FROM tasks_task")
+        (greatest,) = cursor.fetchone()
+    return list(range(greatest + 1, greatest + 1 + count))
 
 
 def next_ended() -> NextNumber:

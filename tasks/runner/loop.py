@@ -28,10 +28,10 @@ from tasks.runner.claim import claim, unheard_claim
 from tasks.runner.events import Events
 from tasks.runner.execution import Outcome
 from tasks.runner.output.pipes import MOST_BYTES, Piece
-from tasks.runner.pruner import Pruner
 from tasks.runner.registration import beat, deregister, longest_grace, register
 from tasks.runner.run import Run
 from tasks.runner.shutdown import Shutdown
+from tasks.runner.side_jobs import SideJobs
 from tasks.runner.writer import settle, store, words_of
 from tasks.shim.client import ForkServer, LeaseLost
 
@@ -80,7 +80,7 @@ class TaskRunner:
         self._shutdown.catch_signals()
         self._events.wake_by_signals()
         self.row = register(row_id, name, concurrency, types or [], patience_seconds)
-        self._pruner = Pruner(self.row.name)
+        self._side_jobs = SideJobs(self.row.name, self._attempts.attempt)
 
     # --- The loop -------------------------------------------------------------------
 
@@ -126,17 +126,15 @@ class TaskRunner:
         self._advance_those_awake(now)
         self._flush_if_due()
         has_time = not self._shutdown.is_asked and self._not_stored_since is None
-        if has_time and self._pruner.is_due(now):
-            self._attempts.attempt(self._pruner.prune)
+        if has_time and self._side_jobs.do(now):
+            self._look_for_work = True
 
     def _wait(self) -> None:
         """Until a pipe, a signal or news, or the next thing that is due."""
         due = [self._beat_at, self._poll_at, self._reap_at]
         is_storing = self._not_stored_since is None
-        if self._pruner.due_at is not None and is_storing:
-            due.append(self._pruner.due_at)
-        if self._look_for_work and is_storing and not self._shutdown.is_asked:
-            due.append(0.0)
+        if is_storing and not self._shutdown.is_asked:
+            due.append(0.0 if self._look_for_work else self._side_jobs.due_at)
         due += [run.due_at for run in self.runs.values()]
         if self._dirty:
             due.append(self._flush_at)
@@ -332,7 +330,7 @@ class TaskRunner:
             logger.info("task=%s %s", run.execution.task_id, run.execution.outcome)
             self._drop(run)
             self._look_for_work = True
-            self._pruner.ask()
+            self._side_jobs.ask()
 
     def _drop(self, run: Run) -> None:
         self._events.watch(run)

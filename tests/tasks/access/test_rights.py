@@ -128,7 +128,11 @@ FOR_SOME = {  # who may start, cancel and pin is tested below; presence is only 
 STREAMS = {"api/events", "api/streams", "api/tasks/<str:id>/stream"}  # before Django
 # It takes two versions: tests/tasks/api/test_changes.py.
 OF_VERSIONS = {"api/releases/<str:platform>/changes"}
-NOT_READ = FOR_ALL | FOR_SOME | STREAMS | OF_VERSIONS
+# tests/tasks/api/test_schedules.py asks these of a schedule.
+OF_SCHEDULES = {
+    f"api/schedules/<str:id>{act}" for act in ("", "/pause", "/resume", "/run-now")
+}
+NOT_READ = FOR_ALL | FOR_SOME | STREAMS | OF_VERSIONS | OF_SCHEDULES
 
 
 def routes(patterns, before=""):

@@ -26,7 +26,8 @@ def test_it_is_a_schema():
 
 
 def test_it_has_every_key_that_is_read_and_no_other():
-    source = (ROOT / "tasks/catalog/loader.py").read_text()
+    files = ("tasks/catalog/loader.py", "tasks/catalog/schedules.py")
+    source = "".join((ROOT / file).read_text() for file in files)
     read = [
         set(found)
         for keys in re.findall(r"\.only\(([^)]+)\)", source)
@@ -36,7 +37,7 @@ def test_it_has_every_key_that_is_read_and_no_other():
     terminal = defined["step"]["properties"]["pty"]["anyOf"][1]
     suggest = defined["parameter"]["properties"]["suggest"]["anyOf"][1]
     tables = [*(defined["type"], defined["parameter"], suggest), defined["step"]]
-    tables.append(terminal)
+    tables += [terminal, defined["schedule"]]
     assert read == [set(table["properties"]) for table in tables]
 
 

@@ -541,9 +541,9 @@ def test_a_prune_that_failed_is_tried_again(new_runner, lines_table, settings):
     runner = new_runner()
     work(runner, until=PrunedLog.objects.exists)
     lines_table.take_away()
-    work(runner, until=lambda: runner._pruner.due_at is None)
+    work(runner, until=lambda: runner._side_jobs._pruner.due_at is None)
     lines_table.bring_back()
-    runner._pruner._rests_until = 0.0
+    runner._side_jobs._pruner._rests_until = 0.0
     work(runner, until=lambda: not PrunedLog.objects.exists())
     assert not old.lines.exists()
 

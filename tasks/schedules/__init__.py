@@ -1,0 +1,1 @@
+"""What starts by itself: schedules of the file and of people, and their runs."""
