@@ -122,6 +122,8 @@ FOR_ALL = {
 }  # fmt: skip
 FOR_SOME = {  # who may start, cancel and pin is tested below; presence is only posted
     "live/tasks/<uuid:task_id>/presence",
+    # tests/tasks/queue
+    "api/queue/pause", "api/queue/resume", "api/freezes/<str:id>", "queue/resume",
     "live/plan", "tasks/<uuid:task_id>/rerun", "tasks/<uuid:task_id>/cancel",
     "api/tasks/<str:id>/cancel", "api/tasks/<str:id>/rerun", "api/tasks/<str:id>/pin",
 }  # fmt: skip
