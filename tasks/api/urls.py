@@ -3,6 +3,7 @@
 from django.urls import path, re_path
 
 from tasks.api import about
+from tasks.api.client_file import ClientDigestView, ClientView
 from tasks.api.events import EventsView, StreamsView
 from tasks.api.export import ExportView
 from tasks.api.health import HealthView, LiveView, MetricsView, ReadyView
@@ -20,6 +21,8 @@ urlpatterns = [
     path("health/live", LiveView.as_view(), name="health-live"),
     path("health/ready", ReadyView.as_view(), name="health-ready"),
     path("metrics", MetricsView.as_view(), name="metrics"),
+    path("client", ClientView.as_view(), name="client"),
+    path("client.sha256", ClientDigestView.as_view()),
     path("api", about.RootView.as_view(), name="api"),
     path("api/", about.RootView.as_view(schema=None)),
     path("api/schema", about.SchemaView.as_view(), name="api-schema"),
