@@ -10,6 +10,7 @@ from tasks.api.health import HealthView, LiveView, MetricsView, ReadyView
 from tasks.api.logs import LogViewSet
 from tasks.api.release_history import ReleaseHistoryView
 from tasks.api.releases import ChangesView, ReleasesView
+from tasks.api.shares import ShareView, TaskSharesView, TaskShareView
 from tasks.api.task_types import TaskTypesView
 from tasks.api.versions import VersionsView
 from tasks.api.views import TaskViewSet
@@ -47,6 +48,9 @@ urlpatterns = [
     path("api/tasks/<str:id>/export.html", ExportView.as_view(), name="api-export"),
     path("api/tasks/<str:id>/cancel", task({"post": "cancel"})),
     path("api/tasks/<str:id>/rerun", task({"post": "rerun"})),
+    path("api/tasks/<str:id>/share", TaskShareView.as_view()),
+    path("api/tasks/<str:id>/shares", TaskSharesView.as_view()),
+    path("api/shares/<str:id>", ShareView.as_view()),
     path("api/tasks/<str:id>/pin", task({"put": "pin", "delete": "unpin"})),
     re_path(r"^api/", about.UnknownView.as_view()),
 ]

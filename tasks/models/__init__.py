@@ -7,6 +7,7 @@ else (API, admin, runner, commands) asks these and translates.
 from tasks.models.api_key import ApiKey, parse_networks, parse_scopes
 from tasks.models.audit import AuditEvent, AuditIsFinal
 from tasks.models.definition import TaskDefinition
+from tasks.models.hand_over_link import HandOverLink
 from tasks.models.idempotency import IdempotencyKey
 from tasks.models.ids import ids_beginning_with, task_id_of
 from tasks.models.presence import Lines, Presence
@@ -45,6 +46,7 @@ __all__ = [
     "ApiKey",
     "AuditEvent",
     "AuditIsFinal",
+    "HandOverLink",
     "IdempotencyKey",
     "Lines",
     "LogLine",

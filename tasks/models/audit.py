@@ -40,6 +40,8 @@ class AuditEvent(models.Model):
         FORGET = "tasks.prune", _("old tasks deleted")
         KEY_MADE = "key.create", _("key created")
         KEY_REVOKED = "key.revoke", _("key revoked")
+        LINK_MADE = "link.create", _("hand-over link created")
+        LINK_WITHDRAWN = "link.withdraw", _("hand-over link withdrawn")
         SIGN_IN = "sign-in", _("sign-in")
         SIGN_IN_FAILED = "sign-in.failed", _("sign-in failed")
         SIGN_OUT = "sign-out", _("sign-out")

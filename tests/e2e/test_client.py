@@ -1,4 +1,4 @@
-"""The client as it is handed out, run by a Python of the machine, not of the product."""
+"""The client as it is handed out, run by the system's Python."""
 
 import hashlib
 import json
@@ -72,7 +72,7 @@ def client(service, tmp_path):
 
 def lines_of(output):
     """The messages that the client printed, without time and level."""
-    return [line.split(None, 2)[2] for line in output.splitlines()]
+    return [line[17:] for line in output.splitlines()]
 
 
 def ended(process, code):
@@ -177,7 +177,7 @@ def test_json_is_one_event_a_line(client):
     assert events[0]["type"] == "connected"
     assert events[-1]["type"] == "end"
     logs = [event["log"]["seq"] for event in events if event["type"] == "log"]
-    assert logs == [1, 2, 3, 4]
+    assert logs == [1, 2, 3, 4, 5]
 
 
 def test_json_of_a_wait_is_the_ended_task(client):
@@ -217,7 +217,7 @@ def cutting(port, each):
 
 def test_no_line_is_lost_or_doubled_when_the_connection_is_cut(client):
     task_id = client.service.create("slowly", n="60", pause="0.05")
-    with cutting(client.service.port, each=5000) as (port, cuts):
+    with cutting(client.service.port, each=2500) as (port, cuts):
         client.env["RESOURCE_SYNC_URL"] = f"http://127.0.0.1:{port}"
         done = client.run("follow", task_id)
     assert cuts.count(True) > 1
@@ -234,7 +234,7 @@ def test_no_line_is_lost_or_doubled_when_the_service_restarts(new_service, tmp_p
     task_id = re.search(r"/tasks/(\S+)", following.stderr.readline())[1]
     first = [following.stdout.readline() for _ in range(5)]
     service.kill("web")
-    assert "Cannot reach" in following.stderr.readline() + following.stderr.readline()
+    assert "Trying again…" in following.stderr.readline()
     service.start("web")
     output, errors = ended(following, 0)
     assert lines_of("".join(first) + output) == service.messages(task_id)
@@ -253,7 +253,7 @@ def test_a_start_that_is_sent_twice_starts_one_task(client):
     text = os.urandom(8).hex()
     with cutting(client.service.port, each=20) as (port, cuts):
         client.env["RESOURCE_SYNC_URL"] = f"http://127.0.0.1:{port}"
-        client.run("start", "say", f"text={text}", "--patience", "2", code=3)
+        client.run("start", "say", f"text={text}", "--patience", "5", code=3)
         assert len(cuts) > 1
     found = client.service.request("GET", "/api/tasks?type=say&limit=100").json()
     assert [one["params"]["text"] for one in found["tasks"]].count(text) == 1
@@ -355,7 +355,7 @@ def test_no_color_is_heard(client):
 
 @pytest.mark.parametrize("command", ["follow", "logs"])
 def test_a_terminal_obeys_nothing_that_a_job_prints(client, command):
-    task_id = client.service.create("say", text="a\x1b]0;title\x07b\x1b[31mred")
+    task_id = client.service.create("rude")
     client.service.wait_for(task_id)
     got = on_a_terminal(client, command, task_id)
     assert "\x1b]" not in got
@@ -382,7 +382,7 @@ def test_logs_are_every_byte(client):
         client.run("logs", task_id).stdout == client.service.request("GET", path).text
     )
     lines = client.run("logs", task_id, "--json").stdout.splitlines()
-    assert [json.loads(line)["seq"] for line in lines] == list(range(1, 5002))
+    assert [json.loads(line)["seq"] for line in lines] == list(range(1, 5003))
 
 
 def test_a_rerun_takes_other_parameters(client):
