@@ -1,6 +1,7 @@
 """The client as it is handed out, run by the system's Python."""
 
 import hashlib
+import http.server
 import json
 import os
 import pty
@@ -16,7 +17,7 @@ from contextlib import closing, contextmanager
 import pytest
 import requests
 
-from tests.e2e.conftest import Service
+from tests.e2e.conftest import ROOT, Service
 from tests.ports import free_port
 from tests.waiting import PATIENCE_SECONDS
 
@@ -134,6 +135,30 @@ def test_a_file_that_others_may_read_is_refused(client):
     del client.env["RESOURCE_SYNC_KEY"]
     client.config.chmod(0o644)
     assert "chmod 600" in client.run("types", code=2).stderr
+
+
+class Elsewhere(http.server.BaseHTTPRequestHandler):
+    """Sends everybody to another address, and keeps what came there."""
+
+    def do_GET(self):
+        self.server.paths.append(self.path)
+        self.send_response(302)
+        self.send_header("Location", "/elsewhere")
+        self.end_headers()
+
+    def log_message(self, *arguments):
+        pass
+
+
+def test_no_redirect_gets_the_key(client):
+    with http.server.HTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        server.paths = []
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        done = client.run("types", code=3, env={"RESOURCE_SYNC_URL": url})
+        server.shutdown()
+    assert "/elsewhere" in done.stderr
+    assert server.paths == ["/api/task-types"]
 
 
 # --- Starting and following ----------------------------------------------------------
@@ -465,3 +490,36 @@ def test_a_shell_completes(client, shell, script):
         [shell, "-c", script], env=client.env, capture_output=True, text=True
     )
     assert done.stdout.split() == ["version="], done.stderr
+
+
+# --- The snippets of the how-to ------------------------------------------------------
+
+HOW_TO = ROOT / "docs/how-to/client.md"
+VARIABLES = {"CI_JOB_ID": "7", "BUILD_TAG": "b-7", "GITHUB_RUN_ID": "7"}
+
+
+def commands_of(heading):
+    """The shell lines of a snippet, as its CI system would run them."""
+    text = HOW_TO.read_text().split(f"## {heading}\n")[1].split("\n## ")[0]
+    lines = [line.strip().removeprefix("- ") for line in text.splitlines()]
+    return [line for line in lines if line.startswith(("curl ", "python3 "))]
+
+
+@pytest.mark.parametrize("heading", ["GitLab CI", "Jenkins", "GitHub Actions"])
+def test_a_snippet_of_the_how_to_runs(client, demo, heading):
+    commands = commands_of(heading)
+    assert len(commands) == 2
+    client.program.unlink()
+    done = subprocess.run(
+        ["bash", "-e", "-c", "\n".join(commands)],
+        cwd=client.home,
+        env={**client.env, **VARIABLES, "GITHUB_RUN_ATTEMPT": "1"},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+    )
+    task_id = re.search(r"/tasks/(\S+)", done.stderr)[1]
+    task = client.service.task(task_id)
+    assert (task["type"], task["status"]) == ("check-integrity", "completed")
+    assert done.returncode == 0, done.stderr
+    assert lines_of(done.stdout) == client.service.messages(task_id)
