@@ -132,8 +132,9 @@ class Service:
                 if answer.status not in AWAY:
                     raise Stop(sentence) from None
             except ValueError:
+                # Another's page, or an answer that was cut.
                 text = words("{url} answers, but is no Resource Sync.")
-                raise Stop(text.format(url=self.url)) from None
+                sentence, wait = text.format(url=self.url), 0.0
             except CUT as error:
                 sentence, wait = self.away(error), 0.0
             pause = max(wait, min(pause * 2, LONGEST_PAUSE_SECONDS))
