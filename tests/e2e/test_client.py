@@ -262,8 +262,9 @@ def test_no_line_is_lost_or_doubled_when_the_service_restarts(new_service, tmp_p
     assert "Trying again…" in following.stderr.readline()
     service.start("web")
     # Not communicate(), which does not know of lines that were read ahead.
-    output, errors = following.stdout.read(), following.stderr.read()
-    assert following.wait(PATIENCE_SECONDS) == 0, errors
+    with following:
+        output, errors = following.stdout.read(), following.stderr.read()
+    assert following.returncode == 0, errors
     assert lines_of("".join(first) + output) == service.messages(task_id)
     assert "differ" not in errors
     assert "Connected again." in errors
