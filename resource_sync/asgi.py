@@ -40,8 +40,10 @@ def unless_preflight(app: Any) -> Any:
 
 
 STREAM = r"^api/tasks/(?P<task_id>[^/]+)/stream$"
+BY_LINK = r"^shared/(?P<token>[^/]+)/stream$"
 http = URLRouter(
     [
+        re_path(BY_LINK, unless_preflight(stream)),
         re_path(STREAM, unless_preflight(stream)),
         re_path(r"^api/events$", unless_preflight(events)),
         re_path(r"^api/streams$", unless_preflight(several), {"several": True}),

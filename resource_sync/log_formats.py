@@ -26,7 +26,7 @@ SECRETS = re.compile(
     | \b[0-9a-z]{6,7}-[0-9a-f]{32,64}\b   # their tokens, wherever else
     | (?<=[?&;](?:token|state|nonce)=)[^\s"'\\&]+
     | (?<=[?&;]code=)[^\s"'\\&]+
-    | \brs_[\w-]{20,}                     # API keys
+    | \brsl?_[\w-]{20,}                   # API keys, tokens of hand-over links
     # Signed tokens: time and signature, in URLs with escaped colons.
     | (?:(?<![\w-])|(?<=%3A))[\w-]{6}(?::|%3A)[\w-]{43}(?![\w-])
     """,

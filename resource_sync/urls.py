@@ -20,6 +20,7 @@ from tasks.web import (
     queue,
     releases,
     rerun,
+    shared,
     task,
 )
 
@@ -51,6 +52,10 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("tasks/<uuid:task_id>/rerun", rerun.rerun, name="task-rerun"),
     path("tasks/<uuid:task_id>/cancel", task.cancel, name="task-cancel"),
     path("tasks/<uuid:task_id>/export", export.check, name="task-export"),
+    path("shared/<str:token>", shared.page, name="shared"),
+    path("shared/<str:token>/parts", shared.parts),
+    path("shared/<str:token>/logs", shared.logs),
+    path("shared/<str:token>/logs.txt", shared.logs_text),
     path("sign-in/<str:uidb64>/<str:token>", sign_in.sign_in, name="sign-in"),
     path("sign-out", LogoutView.as_view(), name="sign-out"),
     path("i18n/", include("django.conf.urls.i18n")),

@@ -33,9 +33,9 @@ from streaming.refusals import redirect_to_https, with_common_headers
 from streaming.sse import connected_event, encoded
 from streaming.task_state import Version, version_of_newcomer
 from tasks import problems
-from tasks.access import admission
+from tasks.access import admission, hand_over
 from tasks.access.credentials import BOOTSTRAP, Credential
-from tasks.models import Task, task_id_of
+from tasks.models import HandOverLink, Task, task_id_of
 from tasks.representation import describe
 from tasks.waiting import WaitingFor, waiting_for_all
 
@@ -240,6 +240,8 @@ def _result(
         return _only_get()
     request.get_host()  # checks it
     route = scope["url_route"]["kwargs"]
+    if "token" in route:
+        return _admit_by_link(request, route["token"])
     if "several" in route:
         return _admit_to_several(request, scope, tasks, waiting)
     if "task_id" not in route:
@@ -272,10 +274,30 @@ def _admit(
             response.is_ahead = True  # type: ignore[attr-defined]
         return response
     if cursor is None:
-        response = HttpResponse(status=204)
-        del response["Content-Type"]
-        return response
+        return _nothing_more()
     return _admitted(request, task, cursor, waiting)
+
+
+def _admit_by_link(request: HttpRequest, token: str) -> Admitted | HttpResponse:
+    """Whoever has a hand-over link: to that task's lines, with nothing of others."""
+    try:
+        link = hand_over.link_for(request, token)
+        task = hand_over.task_of_link(link)
+    except (hand_over.LinkEnded, HandOverLink.DoesNotExist):
+        return problems.no_such_task()
+    try:
+        cursor = _position(request, task)
+    except BadPosition as error:
+        return problems.problem(400, None, str(error), error.errors)
+    if cursor is None:
+        return _nothing_more()
+    return _admitted(request, task, cursor, {}, Credential(link_id=link.pk))
+
+
+def _nothing_more() -> HttpResponse:
+    response = HttpResponse(status=204)
+    del response["Content-Type"]
+    return response
 
 
 def _admitted(
@@ -283,11 +305,12 @@ def _admitted(
     task: Task,
     cursor: int,
     waiting: Mapping[uuid.UUID, WaitingFor],
+    credential: Credential | None = None,
 ) -> Admitted:
     shown = describe(task, waiting=waiting)
     first = encoded(connected_event(shown))
     version = version_of_newcomer(task)
-    credential = admission.credential_of(request)
+    credential = credential or admission.credential_of(request)
     return Admitted(task.pk, cursor, version, first, credential)
 
 

@@ -1,6 +1,7 @@
 """Forgets what is old: finished tasks, their lines, runners that nothing names,
 idempotency keys after a day,
-definitions that no task has, and who looked at a task a while ago.
+definitions that no task has, hand-over links that ended long ago, and who looked at a
+task a while ago.
 
 In small transactions with rests between, so that no stream waits. What is left to do
 is in the database, so whoever prunes next goes on where this was ended, however.
@@ -16,6 +17,7 @@ from tasks.access.actor import Actor, record
 from tasks.models import (
     LINES_AT_ONCE,
     AuditEvent,
+    HandOverLink,
     IdempotencyKey,
     LogLine,
     Presence,
@@ -40,7 +42,7 @@ def prune(keep: int | None, actor: Actor) -> Iterator[int]:
     for task_id in PrunedLog.objects.values_list("pk", flat=True):
         for _ in _forget_lines(task_id):
             yield 0
-    kinds = (Runner, IdempotencyKey, TaskDefinition, Presence)
+    kinds = (Runner, IdempotencyKey, TaskDefinition, Presence, HandOverLink)
     while any(kind.objects.forget() for kind in kinds):
         yield 0
 

@@ -37,12 +37,21 @@ export async function answered(request, say) {
 
 // Resolves to the answer's JSON; throws Problem where the server says no, and
 // TypeError where it can't be reached.
-export async function post(path, body) {
+export function post(path, body) {
+  return send("POST", path, body);
+}
+
+// The same, for what is to be taken away.
+export function remove(path) {
+  return send("DELETE", path);
+}
+
+async function send(method, path, body) {
   const token = document.querySelector('input[name="csrfmiddlewaretoken"]').value;
   const headers = { Accept: "application/json", "X-CSRFToken": token };
   if (body !== undefined) headers["Content-Type"] = "application/json";
   const answer = await fetch(path, {
-    method: "POST",
+    method,
     headers,
     body: body === undefined ? undefined : JSON.stringify(body),
   });

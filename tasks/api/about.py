@@ -45,6 +45,7 @@ LINKS = {
     "streams": "/api/streams",
     "schema": "/api/schema",
     "docs": "/api/docs",
+    "client": "/client",
     "health": "/health",
     "metrics": "/metrics",
     "console": "/",

@@ -3,6 +3,7 @@
 from django.urls import path, re_path
 
 from tasks.api import about
+from tasks.api.client_file import ClientDigestView, ClientView
 from tasks.api.events import EventsView, StreamsView
 from tasks.api.export import ExportView
 from tasks.api.freezes import FreezesView, FreezeView
@@ -12,6 +13,7 @@ from tasks.api.queue import PauseView, QueueView, ResumeView
 from tasks.api.release_history import ReleaseHistoryView
 from tasks.api.releases import ChangesView, ReleasesView
 from tasks.api.schedules import ScheduleViewSet
+from tasks.api.shares import ShareView, TaskSharesView, TaskShareView
 from tasks.api.task_types import TaskTypesView
 from tasks.api.versions import VersionsView
 from tasks.api.views import TaskViewSet
@@ -24,6 +26,8 @@ urlpatterns = [
     path("health/live", LiveView.as_view(), name="health-live"),
     path("health/ready", ReadyView.as_view(), name="health-ready"),
     path("metrics", MetricsView.as_view(), name="metrics"),
+    path("client", ClientView.as_view(), name="client"),
+    path("client.sha256", ClientDigestView.as_view()),
     path("api", about.RootView.as_view(), name="api"),
     path("api/", about.RootView.as_view(schema=None)),
     path("api/schema", about.SchemaView.as_view(), name="api-schema"),
@@ -58,6 +62,9 @@ urlpatterns = [
     path("api/tasks/<str:id>/export.html", ExportView.as_view(), name="api-export"),
     path("api/tasks/<str:id>/cancel", task({"post": "cancel"})),
     path("api/tasks/<str:id>/rerun", task({"post": "rerun"})),
+    path("api/tasks/<str:id>/share", TaskShareView.as_view()),
+    path("api/tasks/<str:id>/shares", TaskSharesView.as_view()),
+    path("api/shares/<str:id>", ShareView.as_view()),
     path("api/tasks/<str:id>/pin", task({"put": "pin", "delete": "unpin"})),
     re_path(r"^api/", about.UnknownView.as_view()),
 ]

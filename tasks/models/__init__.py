@@ -8,6 +8,7 @@ from tasks.models.api_key import ApiKey, parse_networks, parse_scopes
 from tasks.models.audit import AuditEvent, AuditIsFinal
 from tasks.models.definition import TaskDefinition
 from tasks.models.freeze import LONGEST_REASON, Freeze
+from tasks.models.hand_over_link import HandOverLink
 from tasks.models.idempotency import IdempotencyKey
 from tasks.models.identity import Identity
 from tasks.models.ids import ids_beginning_with, task_id_of
@@ -53,6 +54,7 @@ __all__ = [
     "AuditEvent",
     "AuditIsFinal",
     "Freeze",
+    "HandOverLink",
     "IdempotencyKey",
     "Identity",
     "Lines",

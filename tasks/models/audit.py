@@ -50,6 +50,8 @@ class AuditEvent(models.Model):
         SCHEDULE_PAUSED = "schedule.pause", _("schedule paused")
         SCHEDULE_RESUMED = "schedule.resume", _("schedule resumed")
         SCHEDULE_RUN = "schedule.run-now", _("schedule run by hand")
+        LINK_MADE = "link.create", _("hand-over link created")
+        LINK_WITHDRAWN = "link.withdraw", _("hand-over link withdrawn")
         SIGN_IN = "sign-in", _("sign-in")
         SIGN_IN_FAILED = "sign-in.failed", _("sign-in failed")
         SIGN_OUT = "sign-out", _("sign-out")

@@ -21,7 +21,8 @@ SERVICE_VARIABLES = re.compile(
     "SECRET_KEY|API_KEY|DATA_DIR|LOG_DIR|PORT|HOST|ADMIN_PASSWORD|MAKELEVEL"
     "|DATABASE_URL|RESOURCE_.*|WEB_PROCESSES|RUNNER.*|TASK_TYPES_FILE"
 )
-ROOMS = ("resource_sync", "tasks", "streaming", "resources", "templates", "static")
+CODE = ("resource_sync", "tasks", "streaming", "resources", "client")
+ROOMS = (*CODE, "templates", "static")
 FILES = ("manage.py", "requirements.txt", "task_types.toml")
 
 

@@ -74,6 +74,11 @@ def operations(schema):
 def test_the_schema_has_every_endpoint(schema):
     assert set(operations(schema)) == {
         "GET /api",
+        "GET /client",
+        "GET /client.sha256",
+        "POST /api/tasks/{}/share",
+        "GET /api/tasks/{}/shares",
+        "DELETE /api/shares/{}",
         "GET /api/events",
         "GET /api/freezes",
         "POST /api/freezes",
