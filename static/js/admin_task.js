@@ -1,5 +1,15 @@
-// A task's live log inside Django's admin.
+// A task's page in Django's admin: its live log, with the keys of the task's own page.
 
+import { showExactTimes } from "./exact_times.js";
+import { mountKeys, panelKeys } from "./keys.js";
 import { TaskPanel } from "./task_panel.js";
+import { mountThemeSwitch } from "./theme_switch.js";
+import { mountTimes } from "./times.js";
 
-new TaskPanel(document.querySelector("[data-task]"));
+mountThemeSwitch();
+mountTimes();
+showExactTimes();
+
+const panel = new TaskPanel(document.querySelector("[data-task]"));
+const { c, r, ...keys } = panelKeys(() => panel);
+mountKeys(keys);

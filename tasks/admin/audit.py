@@ -1,23 +1,21 @@
 """The audit trail in the admin: searched, filtered, exported; changed by nobody."""
 
 import json
-import uuid
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
+from tasks.admin.audit_words import object_kind, said_object, said_verb, verb
 from tasks.admin.filters import ActionFilter, ActorFilter
 from tasks.admin.keyset_admin import LongList
 from tasks.admin.read_only import NOTHING, exact_time
 from tasks.models import AuditEvent
 from tasks.presenters.names import person
-from tasks.presenters.wording import said_action
 from tasks.search import holding
 from tasks.timestamps import iso
 
@@ -26,6 +24,8 @@ COLUMNS = (
     ("actor", lambda event: event.actor),
     ("address", lambda event: event.address),
     ("action", lambda event: event.action),
+    ("verb", verb),
+    ("object", object_kind),
     ("target", lambda event: event.target),
     ("details", lambda event: json.dumps(event.details, ensure_ascii=False)),
 )
@@ -40,7 +40,7 @@ class AuditEventAdmin(LongList):
     newest_by = None  # nothing is ever put in between
     search_fields = ("actor", "target")
     search_help_text = _("Part of a name, task ID or key")
-    fields = ("at", "who", "address", "did", "what", "all_details")
+    fields = ("whole_time", "who", "address", "did", "what", "all_details")
     export_columns = COLUMNS
 
     def get_search_results(
@@ -61,18 +61,17 @@ class AuditEventAdmin(LongList):
     def who(self, event: AuditEvent) -> str:
         return person(event.actor)
 
+    @admin.display(description=_("time"))
+    def whole_time(self, event: AuditEvent) -> SafeString:
+        return format_html("{} · {}", exact_time(event.at), iso(event.at))
+
     @admin.display(description=_("action"))
     def did(self, event: AuditEvent) -> str:
-        return said_action(event.action)
+        return said_verb(event)
 
     @admin.display(description=_("object"))
     def what(self, event: AuditEvent) -> SafeString | str:
-        try:
-            task = uuid.UUID(event.target)
-        except ValueError:
-            return event.target
-        url = reverse("admin:tasks_task_change", args=[task])
-        return format_html('<a class="code" href="{}">{}</a>', url, event.target[:8])
+        return said_object(event)
 
     @admin.display(description=_("details"))
     def about(self, event: AuditEvent) -> str:

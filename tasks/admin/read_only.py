@@ -21,7 +21,7 @@ class LookedAt(OwnFilters):
     empty_value_display = NOTHING
 
     class Media:
-        css = {"all": ["css/tokens.css", "css/task.css", "css/log.css"]}
+        css = {"all": ["css/task.css", "css/log.css"]}
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -54,11 +54,12 @@ def time_ago(moment: Any) -> SafeString | str:
 
 
 def exact_time(moment: datetime) -> SafeString:
-    """``2026-11-30 02:18:33 UTC``, as records are compared, with how long ago on
-    hover."""
+    """``2026-11-30 02:18:33 UTC``, as records are compared. The page's script says it
+    in the reader's zone, with its name, and keeps this one on hover."""
+    utc = f"{moment:%Y-%m-%d %H:%M:%S} UTC"
     return format_html(
-        '<time datetime="{}" title="{}">{} UTC</time>',
+        '<time datetime="{}" title="{}" data-exact>{}</time>',
         moment.isoformat(),
         ago_text(moment, timezone.now()),
-        f"{moment:%Y-%m-%d %H:%M:%S}",
+        utc,
     )

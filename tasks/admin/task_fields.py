@@ -11,11 +11,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from tasks.admin.read_only import NOTHING, marked, time_ago
+from tasks.admin.read_only import NOTHING, exact_time, marked, time_ago
 from tasks.models import AuditEvent, Task
 from tasks.presenters.names import person
 from tasks.presenters.task import Shown
-from tasks.presenters.wording import said_action
 from tasks.reruns import chain_of
 
 SELF = format_html(' aria-current="{}"', "true")
@@ -159,8 +158,8 @@ class TaskFields:
         """Return what people and programs did to this task."""
         found = AuditEvent.objects.filter(target=str(task.pk)).order_by("pk")
         rows = [
-            (time_ago(event.at), person(event.actor), event.address or NOTHING,
-             said_action(event.action))
+            (exact_time(event.at), person(event.actor), event.address or NOTHING,
+             event.label)
             for event in found[:MOST_EVENTS]
         ]  # fmt: skip
         if not rows:

@@ -86,7 +86,7 @@ class AuditEvent(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.action} {self.target}"
+        return f"{self.label} · {self.target[:40]}"
 
     def save(self, *args: Any, **options: Any) -> None:
         if not self._state.adding:
@@ -95,3 +95,17 @@ class AuditEvent(models.Model):
 
     def delete(self, *_args: Any, **_options: Any) -> NoReturn:
         raise AuditIsFinal
+
+    @property
+    def kind(self) -> str:
+        """What was done, as an Action: a start, or a rerun, also of a type that asks
+        before it starts. Unknown where it is none of ours."""
+        if self.action in self.Action.values or "type" not in self.details:
+            return self.action
+        return self.Action.RERUN if "rerunOf" in self.details else self.Action.CREATE
+
+    @property
+    def label(self) -> str:
+        """The same in the reader's words."""
+        known = self.kind in self.Action.values
+        return str(self.Action(self.kind).label) if known else self.action

@@ -6,7 +6,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, ngettext
 
 from tasks.estimates import Usual
-from tasks.models import AuditEvent, LogLine, Task
+from tasks.models import LogLine, Task
 
 SHAPES = {
     Task.Status.PENDING: "◌",
@@ -82,9 +82,3 @@ def ago_text(moment: datetime, now: datetime) -> str:
         return ngettext("%(n)s h ago", "%(n)s h ago", count) % {"n": count}
     count = seconds // 86400
     return ngettext("%(n)s day ago", "%(n)s days ago", count) % {"n": count}
-
-
-def said_action(action: str) -> str:
-    """As people say it; types that ask before they start by their own names."""
-    known = action in AuditEvent.Action.values
-    return str(AuditEvent.Action(action).label) if known else action

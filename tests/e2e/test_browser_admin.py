@@ -108,6 +108,47 @@ def test_the_theme_of_the_console_is_that_of_the_admin(open_page):
     assert ground == "rgb(13, 16, 19)"
 
 
+def test_the_palette_and_the_keys_work_in_the_admin_as_elsewhere(open_page, history):
+    page = open_page("/admin/")
+    page.keyboard.press("Control+k")
+    palette = page.get_by_role("dialog", name="Quick find")
+    expect(palette.get_by_role("option").first).to_be_visible()
+    page.keyboard.type("history")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/history")
+    page.goto(TASKS)
+    page.get_by_role("button", name="Keyboard").click()
+    expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    expect(page.locator("#searchbar")).to_be_focused()
+    page.goto(f"{TASKS}{history}/change/")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog", name="Keyboard")).to_be_visible()
+
+
+def test_no_word_of_the_admin_is_in_capitals_and_its_icons_are_ours(open_page, history):
+    for path in ("/admin/auth/user/", f"{TASKS}{history}/change/", f"{KEYS}add/"):
+        page = open_page(path)
+        upper = page.evaluate(
+            """() => [...document.querySelectorAll("#container *")].filter(node =>
+                getComputedStyle(node).textTransform === "uppercase"
+            ).map(node => node.outerHTML.slice(0, 80))"""
+        )
+        assert upper == []
+    page = open_page("/admin/auth/user/")
+    drawn = page.get_by_role("img", name="True").first.get_attribute("src")
+    picture = page.request.get(drawn).text()
+    assert 'stroke-linecap="round"' in picture  # Lucide's are lines, Django's are areas
+
+
+def test_an_event_has_its_time_in_the_reader_s_zone_and_in_utc(open_page, history):
+    page = open_page(f"{AUDIT}?q={history}", timezone_id="Asia/Shanghai")
+    time = rows(page).first.locator("time")
+    expect(time).to_have_text(re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d GMT\+8$"))
+    expect(time).to_have_attribute("title", re.compile(r"\d\d:\d\d:\d\d UTC · "))
+
+
 def rows(page):
     return page.locator("#result_list tbody tr")
 

@@ -29,7 +29,7 @@ BUDGETS = {
 
 # What only a failed request's page loads (the tests of outages open that page), and
 # what pages have in themselves.
-OF_NO_FILE = {"js/failure_page.js", "js/theme.js"}
+OF_NO_FILE = {"js/admin_page.js", "js/failure_page.js", "js/theme.js"}
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,6 @@ from tasks.models import AuditEvent, Task
 from tasks.presenters.export.pictures import pictured
 from tasks.presenters.names import person
 from tasks.presenters.task import Shown
-from tasks.presenters.wording import said_action
 
 NOTHING = "–"
 
@@ -142,7 +141,7 @@ def _trail(task: Task, *, with_trail: bool) -> Table:
             event.at,
             person(event.actor),
             event.address,
-            said_action(event.action),
+            event.label,
             json.dumps(event.details, ensure_ascii=False),
         )
         for event in events

@@ -2,10 +2,13 @@
 
 import csv
 import io
+import re
+import uuid
 
 import pytest
 
 from tasks.models import AuditEvent
+from tasks.timestamps import iso
 from tests.factories import TaskFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
@@ -62,8 +65,51 @@ def test_it_links_to_the_task_and_says_what_was_done(root):
     event(action="rerun", target=str(task.pk), details={"type": "full-sync"})
     page = root.get(AUDIT).text
     assert f'href="/admin/tasks/task/{task.pk}/change/"' in page
-    for text in ("task rerun", "full-sync", "10.1.2.3"):
+    for text in (">rerun<", "Full sync", "full-sync", "10.1.2.3"):
         assert text in page
+
+
+def said(client, one):
+    """What the list says of an event: the verb, and the object's text."""
+    row = client.get(f"{AUDIT}?q={one.target}").text
+    cells = re.findall(r'<td class="field-(?:did|what)">(.*?)</td>', row)
+    return [re.sub("<[^>]*>", "", cell) for cell in cells]
+
+
+def test_what_was_done_stands_apart_from_what_it_was_done_to(root):
+    task = str(uuid.uuid4())
+    release = {"type": "rollback", "params": {"version": "v884"}}
+    started = event(action="rollback", target=task, details=release)
+    assert said(root, started) == ["start", f"Roll back v884 {task[:8]}"]
+    assert started.label == "task started"
+    again = event(action="rollback", target="x", details={**release, "rerunOf": task})
+    assert again.label == "task rerun"
+    assert said(root, event(action="user.change", target="carol")) == [
+        "change",
+        "account carol",
+    ]
+    assert said(root, event(action="strange", target="thing")) == ["strange", "thing"]
+
+
+def test_a_key_is_linked_by_its_name(root):
+    one = event(action="key.create", target="wall display (1a2b3c4d…)")
+    page = root.get(f"{AUDIT}?q=wall").text
+    assert 'href="/admin/tasks/apikey/?q=wall+display"' in page
+    assert root.get(f"{AUDIT}{one.pk}/change/").context["subtitle"] == (
+        "key created · wall display (1a2b3c4d…)"
+    )
+
+
+def test_its_titles_are_in_the_reader_s_language(root):
+    one = event(action="cancel", target=str(uuid.uuid4()))
+    root.cookies["django_language"] = "zh-hans"
+    page = root.get(f"{AUDIT}{one.pk}/change/", headers={"Accept-Language": "zh-hans"})
+    assert page.context["subtitle"].startswith("取消任务")
+
+
+def test_one_event_has_its_time_in_utc_to_the_millisecond(root):
+    one = event()
+    assert iso(one.at) in root.get(f"{AUDIT}{one.pk}/change/").text
 
 
 def test_it_is_exported(root):
@@ -76,6 +122,7 @@ def test_it_is_exported(root):
     assert row["address"] == "10.1.2.3"
     assert row["details"] == '{"type": "检查"}'
     assert row["at"].endswith("Z")
+    assert (row["action"], row["verb"], row["object"]) == ("create", "start", "task")
 
 
 def test_who_may_not_view_it_exports_nothing(person):
