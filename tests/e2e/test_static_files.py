@@ -27,9 +27,10 @@ BUDGETS = {
     "/admin/tasks/task/{task}/change/": (26, 190),
 }
 
+SCRIPTS = re.compile(r'<script type="module" src="([^"]+)"')
 # What only a failed request's page loads (the tests of outages open that page), and
 # what pages have in themselves.
-OF_NO_FILE = {"js/admin_page.js", "js/failure_page.js", "js/theme.js"}
+OF_NO_FILE = {"js/failure_page.js", "js/theme.js"}
 
 
 @pytest.fixture(scope="module")
@@ -61,11 +62,15 @@ def pages(service, staff):
 
 
 @pytest.fixture(scope="module")
-def files(pages, staff):
-    """Every file of all pages, with what they ask for later: URL → answer."""
+def files(pages, service, staff):
+    """Every file of all pages, the admin's scripts among them, with what they ask for
+    later: URL → answer."""
     found = {}
     for answers in pages.values():
         found.update(list(answers.items())[1:])
+    admin = f"{service.url}/admin/"
+    for path in SCRIPTS.findall(staff[0].get(admin).text):
+        found[urljoin(admin, path)] = staff[0].get(urljoin(admin, path))
     for url, answer in list(found.items()):
         if url.endswith(".js"):
             for path in ASKED_LATER.findall(answer.text):
