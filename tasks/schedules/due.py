@@ -172,7 +172,7 @@ def _make_task(turn: Turn, digests: _Digests, freezes: Sequence[Window]) -> None
         _refused(turn.run, error.reason)
         return
     if window := freeze_of(kind.name, freezes):
-    until = str(iso(window.ends_at))
+        until = str(iso(window.ends_at))
         reason = Reason("schedule-frozen", until=until, reason=window.reason)
         _skipped(turn.run, reason)
         return

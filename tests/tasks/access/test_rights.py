@@ -118,10 +118,15 @@ def test_at_the_upgrade_a_group_that_was_called_admin_gives_no_rights():
 FOR_ALL = {
     "sign-in/<str:uidb64>/<str:token>", "sign-out", "i18n/setlang/",
     "health", "health/live", "health/ready", "metrics",
-    "api", "api/", "api/schema", "api/docs", "^api/",
+    "api", "api/", "api/schema", "api/docs", "^api/", "client", "client.sha256",
+    # who has the link: tests/tasks/web/test_shared.py
+    "shared/<str:token>", "shared/<str:token>/parts", "shared/<str:token>/logs",
+    "shared/<str:token>/logs.txt",
 }  # fmt: skip
 FOR_SOME = {  # who may start, cancel and pin is tested below; presence is only posted
     "live/tasks/<uuid:task_id>/presence",
+    # tests/tasks/web/test_shared.py
+    "api/tasks/<str:id>/share", "api/tasks/<str:id>/shares", "api/shares/<str:id>",
     # tests/tasks/queue
     "api/queue/pause", "api/queue/resume", "api/freezes/<str:id>", "queue/resume",
     "live/plan", "tasks/<uuid:task_id>/rerun", "tasks/<uuid:task_id>/cancel",

@@ -36,7 +36,7 @@ name = "copy"
 command = ["cp", "{where}", "{token}"]
 """
 GIVEN = {"where": "production", "dir": "old", "token": "t0ken-abc"}
-OTHER = '[other]\n[[other.steps]]\nname = "else"\ncommand = ["true"]\n'
+OTHER = '[other]\n[[other.steps]]\nname = "of-today"\ncommand = ["true"]\n'
 
 
 @pytest.fixture
@@ -163,5 +163,5 @@ def test_a_page_shows_the_steps_that_a_task_has_and_not_those_of_today(
     )
     page = browser.get(f"/tasks/{task.pk}").text
     assert "remove" in page
-    assert "else" not in page
+    assert "of-today" not in page
     assert "t0ken" not in page
