@@ -36,13 +36,13 @@ class TaskShare {
   }
 
   async act(what) {
-    this.part("problem").hidden = true;
+    this.part("share-problem").hidden = true;
     try {
       await what();
     } catch (problem) {
       const isOurs = Boolean(problem.errors);
-      this.part("problem").textContent = isOurs ? problem.message : text("noAnswer");
-      this.part("problem").hidden = false;
+      this.part("share-problem").textContent = isOurs ? problem.message : text("noAnswer");
+      this.part("share-problem").hidden = false;
     }
   }
 

@@ -226,7 +226,7 @@ def test_a_key_is_made_used_and_revoked(open_page, service):
     assert ask("GET", "/api/tasks").status_code == 401
     page.goto(f"{AUDIT}?q=wall+display")
     expect(rows(page)).to_have_count(2)
-    expect(rows(page).first).to_contain_text("key revoked")
+    expect(rows(page).first).to_contain_text("revokeAPI key wall display")
 
 
 def test_a_runner_that_is_killed_is_shown_as_dead(open_page, service):

@@ -63,14 +63,16 @@ def pages(service, staff):
 
 @pytest.fixture(scope="module")
 def files(pages, service, staff):
-    """Every file of all pages, the admin's scripts among them, with what they ask for
-    later: URL → answer."""
+    """Every file of all pages, with the scripts of the admin and of a shared task, and
+    what they ask for later: URL → answer."""
     found = {}
     for answers in pages.values():
         found.update(list(answers.items())[1:])
-    admin = f"{service.url}/admin/"
-    for path in SCRIPTS.findall(staff[0].get(admin).text):
-        found[urljoin(admin, path)] = staff[0].get(urljoin(admin, path))
+    task_id = staff[1]["task"]
+    link = service.request("POST", f"/api/tasks/{task_id}/share", json={}).json()
+    for page in (f"{service.url}/admin/", link["url"]):
+        for path in SCRIPTS.findall(staff[0].get(page).text):
+            found[urljoin(page, path)] = staff[0].get(urljoin(page, path))
     for url, answer in list(found.items()):
         if url.endswith(".js"):
             for path in ASKED_LATER.findall(answer.text):
