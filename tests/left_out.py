@@ -26,6 +26,11 @@ def left_out() -> list[str]:
         missing.append("nginx: the program is not there")
     if not shutil.which("node"):
         missing.append("the Node client: there is no node")
+    missing += [
+        f"the client's completion: there is no {shell}"
+        for shell in ("zsh", "fish")
+        if not shutil.which(shell)
+    ]
     if not AZURITE.exists():
         missing.append("a store at Azure: azurite comes by `npm ci --prefix tests`")
     if reason := reason_against_memory_disk():
