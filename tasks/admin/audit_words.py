@@ -20,6 +20,18 @@ WORDS: dict[str, tuple[str, str]] = {
     Action.PIN: (_("pin"), _("task")),
     Action.UNPIN: (_("unpin"), _("task")),
     Action.FORGET: (_("delete"), _("task")),
+    Action.LINK_MADE: (_("share"), _("task")),
+    Action.LINK_WITHDRAWN: (_("stop sharing"), _("task")),
+    Action.FREEZE_MADE: (_("create"), _("freeze")),
+    Action.FREEZE_ENDED: (_("end"), _("freeze")),
+    Action.QUEUE_PAUSED: (_("pause"), _("queue")),
+    Action.QUEUE_RESUMED: (_("resume"), _("queue")),
+    Action.SCHEDULE_MADE: (_("create"), _("schedule")),
+    Action.SCHEDULE_CHANGED: (_("change"), _("schedule")),
+    Action.SCHEDULE_RETIRED: (_("retire"), _("schedule")),
+    Action.SCHEDULE_PAUSED: (_("pause"), _("schedule")),
+    Action.SCHEDULE_RESUMED: (_("resume"), _("schedule")),
+    Action.SCHEDULE_RUN: (_("run by hand"), _("schedule")),
     Action.KEY_MADE: (_("create"), _("API key")),
     Action.KEY_REVOKED: (_("revoke"), _("API key")),
     Action.SIGN_IN: (_("sign in"), _("account")),
@@ -37,6 +49,10 @@ LISTS = {
     "account": "admin:auth_user_changelist",
     "user group": "admin:auth_group_changelist",
 }
+
+
+# What has no page here; a schedule's name is among the details.
+NAMED = {"freeze", "queue", "schedule"}
 
 
 def verb(event: AuditEvent) -> str:
@@ -63,6 +79,9 @@ def said_object(event: AuditEvent) -> SafeString | str:
         return format_html(
             '<a href="{}">{} <span class="code">{}</span></a>', url, name, code
         )
+    if kind in NAMED:
+        name = event.details.get("name", event.target)
+        return f"{gettext(kind)} {'' if name == kind else name}".strip()
     if kind not in LISTS or not event.target:
         return event.target
     # Of a key that is "name (1a2b3c4d…)" the list is searched by the name.
@@ -72,6 +91,8 @@ def said_object(event: AuditEvent) -> SafeString | str:
 
 
 def _task_id(event: AuditEvent) -> uuid.UUID | None:
+    if object_kind(event) not in {"task", ""}:
+        return None
     try:
         return uuid.UUID(event.target)
     except ValueError:

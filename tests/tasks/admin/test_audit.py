@@ -7,6 +7,7 @@ import uuid
 
 import pytest
 
+from tasks.admin.audit_words import WORDS
 from tasks.models import AuditEvent
 from tasks.timestamps import iso
 from tests.factories import TaskFactory
@@ -89,6 +90,25 @@ def test_what_was_done_stands_apart_from_what_it_was_done_to(root):
         "account carol",
     ]
     assert said(root, event(action="strange", target="thing")) == ["strange", "thing"]
+
+
+def test_every_act_is_said_by_a_verb_and_an_object():
+    assert set(WORDS) == set(AuditEvent.Action.values)
+
+
+def test_a_schedule_a_freeze_and_the_queue_are_no_tasks(root):
+    for action, details in (
+        ("schedule.pause", {"name": "nightly"}),
+        ("freeze.create", {}),
+    ):
+        AuditEvent.objects.create(
+            actor="ada", action=action, target=str(uuid.uuid4()), details=details
+        )
+    AuditEvent.objects.create(actor="ada", action="queue.pause", target="sync-native")
+    page = root.get("/admin/tasks/auditevent/").text
+    assert "schedule nightly" in page
+    assert "queue sync-native" in page
+    assert "/admin/tasks/task/" not in page.partition('id="result_list"')[2]
 
 
 def test_a_key_is_linked_by_its_name(root):
