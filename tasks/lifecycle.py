@@ -111,10 +111,17 @@ def submit(
             details["overrideFreeze"] = _as_override(frozen, override_freeze)
         _audit(actor, _action_of(kind, rerun_of), task, **details)
         announce([task.pk], queue=True)
-        for older in order.take_places(task, kind):
-            action = AuditEvent.Action.CANCEL
-            _audit(actor, action, older, supersededBy=str(task.pk))
+        supersede(task, kind, actor)
     return task
+
+
+def supersede(task: Task, kind: TaskType, actor: Actor) -> None:
+    """Cancel the older waiting tasks whose place a new one takes, each an act of who
+    started it. Within the transaction in which that was made, after
+    ``order.hold_place()``."""
+    for older in order.take_places(task, kind):
+        action = AuditEvent.Action.CANCEL
+        _audit(actor, action, older, supersededBy=str(task.pk))
 
 
 def _progress_at(kind: TaskType, step: int) -> int:

@@ -72,6 +72,16 @@ def check_names(body: Mapping[str, Any], *known: str) -> None:
         raise ParameterErrors(errors)
 
 
+def is_forced(request: HttpRequest) -> bool:
+    """Return what the body of a cancel says of ``force``. Raises ParameterErrors."""
+    body = body_of(request)
+    check_names(body, "force")
+    force = body.get("force", False)
+    if not isinstance(force, bool):
+        raise ParameterErrors({"force": [_("Must be true or false.")]})
+    return force
+
+
 def _is_empty_form(raw: bytes, content_type: str) -> bool:
     """Return whether it is a multipart body of no parts: what HTTP clients make of
     "no data"."""

@@ -24,7 +24,7 @@ from tasks.access.admission import (
 )
 from tasks.access.credentials import ended_among
 from tasks.api import listing, prefer
-from tasks.api.parsers import body_of, check_names
+from tasks.api.parsers import body_of, check_names, is_forced
 from tasks.api.schema import (
     IDEMPOTENCY_KEY,
     PREFER,
@@ -93,16 +93,6 @@ def idempotency_key(request: Request) -> str | None:
         text = _("Must be 1 to 255 printable ASCII characters.")
         raise ParameterErrors({"Idempotency-Key": [text]})
     return key
-
-
-def is_forced(request: Request) -> bool:
-    """Return what the body of a cancel says of ``force``. Raises ParameterErrors."""
-    body = body_of(request._request)
-    check_names(body, "force")
-    force = body.get("force", False)
-    if not isinstance(force, bool):
-        raise ParameterErrors({"force": [_("Must be true or false.")]})
-    return force
 
 
 def rerun_of(request: Request) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -279,7 +269,7 @@ class TaskViewSet(ViewSetMixin, ApiView):
         examples=(OpenApiExample("At once", {"force": True}, request_only=True),),
     )
     def cancel(self, request: Request, id: str) -> Response:  # noqa: A002
-        force = is_forced(request)
+        force = is_forced(request._request)
         task = lifecycle.request_cancel(task_of(id).pk, actor_of(request), force=force)
         return Response(with_newest_lines(request, task), 202)
 

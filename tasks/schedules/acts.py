@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from tasks.access.actor import Actor, Scope, record
 from tasks.catalog.cron import NotCron, UnknownZone, cron_of
 from tasks.catalog.loader import catalog
-from tasks.lifecycle import new_task, startable
+from tasks.lifecycle import new_task, startable, supersede
 from tasks.models import AuditEvent, Schedule, ScheduleRun, Task, next_numbers
 from tasks.notifications import announce
 from tasks.queue import order
@@ -110,7 +110,7 @@ def run_now(schedule: Schedule, actor: Actor) -> Task:
         )
         note(actor, Action.SCHEDULE_RUN, schedule, task=str(task.pk))
         announce([task.pk], queue=True)
-        order.take_places(task, kind)
+        supersede(task, kind, actor)
     return task
 
 

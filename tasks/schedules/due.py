@@ -16,7 +16,7 @@ from tasks.access.actor import Actor
 from tasks.catalog.cron import NotCron, UnknownZone, cron_of
 from tasks.catalog.definitions import keep
 from tasks.catalog.task_type import TaskType
-from tasks.lifecycle import new_task
+from tasks.lifecycle import new_task, supersede
 from tasks.models import (
     AuditEvent,
     Schedule,
@@ -211,4 +211,4 @@ def _store(due: Sequence[Schedule], turns: Sequence[Turn]) -> None:
         announce([task.pk for task in tasks], queue=True)
     for turn in turns:
         if turn.task and turn.kind:
-            order.take_places(turn.task, turn.kind)
+            supersede(turn.task, turn.kind, Actor(turn.schedule.actor_name))

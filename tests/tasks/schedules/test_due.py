@@ -287,4 +287,7 @@ def test_of_a_lock_in_which_the_latest_only_runs_it_takes_the_place_of_older_one
     start_due(THREE + SECOND)
     older.refresh_from_db()
     assert older.status == "cancelled"
+    cancel = AuditEvent.objects.get(action="cancel")
+    assert cancel.actor == "schedule:nightly"
+    assert cancel.details["supersededBy"] == str(Task.objects.pending().get().pk)
     assert Task.objects.pending().count() == 1
