@@ -8,7 +8,6 @@ from typing import Any
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
 from tasks.catalog.definitions import type_of
 from tasks.estimates import (
@@ -28,6 +27,7 @@ from tasks.presenters.names import name_of, person
 from tasks.presenters.outputs import Outcome, outcome_of
 from tasks.presenters.own_lines import own_lines
 from tasks.presenters.params import titled_params
+from tasks.presenters.queue.limits import said_limit
 from tasks.presenters.queue.pauses import said_pause
 from tasks.presenters.rerun_chain import Link, links_of
 from tasks.presenters.steps import StepRow, rows_of, with_bars
@@ -384,16 +384,4 @@ def said_cause(waiting: WaitingFor) -> str:
         return _("Waiting: no active runner accepts this type")
     if waiting.most is None:
         return _("Starting in a moment")
-    if waiting.reason == "limit":
-        text = ngettext(
-            "Waiting: limit of {n} concurrent task of this type reached",
-            "Waiting: limit of {n} concurrent tasks of this type reached",
-            waiting.most,
-        )
-    else:
-        text = ngettext(
-            "Waiting: the only runner slot is busy",
-            "Waiting: all {n} runner slots are busy",
-            waiting.most,
-        )
-    return text.format(n=f"{waiting.most:,}")
+    return _("Waiting: {why}").format(why=said_limit(waiting))

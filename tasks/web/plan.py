@@ -17,10 +17,11 @@ from tasks.models import Task
 from tasks.presenters.changes import Planned, planned_sentences
 from tasks.presenters.consequence import published_platforms
 from tasks.presenters.names import name_of
+from tasks.presenters.queue.limits import said_limit
 from tasks.presenters.queue.pauses import said_pause
 from tasks.presenters.wording import duration_text
 from tasks.versions import known_platforms
-from tasks.waiting import WaitingFor, would_wait_for
+from tasks.waiting import would_wait_for
 
 
 @require_GET
@@ -70,28 +71,11 @@ def _start_of(kind: TaskType, params: Mapping[str, str]) -> str:
     if waiting.reason == "runner":
         return _("Waits until a runner that accepts this type is active")
     if waiting.task is None:
-        return _waits_for_slot(waiting)
+        return _("Waits: {why}").format(why=said_limit(waiting))
     ahead = Task.objects.pending().filter(lock=lock).count()
     holder = Task.objects.running().filter(pk=waiting.task.pk).first()
     waits = _waits_for(holder) if holder else ""
     return " · ".join(filter(None, [waits, _queued_before(ahead)]))
-
-
-def _waits_for_slot(waiting: WaitingFor) -> str:
-    """Return what is full: the runners, or the limit of its type."""
-    if waiting.reason == "limit":
-        text = ngettext(
-            "Waits: limit of {n} concurrent task of this type reached",
-            "Waits: limit of {n} concurrent tasks of this type reached",
-            waiting.most or 0,
-        )
-    else:
-        text = ngettext(
-            "Waits: the only runner slot is busy",
-            "Waits: all {n} runner slots are busy",
-            waiting.most or 0,
-        )
-    return text.format(n=waiting.most)
 
 
 def _queued_before(count: int) -> str:
