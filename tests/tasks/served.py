@@ -4,10 +4,13 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from contextlib import contextmanager
 
 from resources.stores.pointer import Pointer
 from tasks import release_history, releases, versions
 from tasks.timestamps import iso
+from tests.waiting import PATIENCE_SECONDS
 
 
 def served(version, since=None, *, previous=None, task_id=None):
@@ -36,6 +39,23 @@ def forget_readings():
     for module in (releases, versions):
         module.reader.cache_clear()
     release_history.history_reader.cache_clear()
+
+
+@contextmanager
+def hanging(path):
+    """A file that whoever opens it hangs on; whoever hangs is let go in the end, and
+    waited for, so that what it logs is not found by the next test."""
+    before = set(threading.enumerate())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    yield
+    readers = set(threading.enumerate()) - before
+    assert readers, "nobody hangs"
+    path.write_bytes(b"")
+    for reader in readers:
+        reader.join(PATIENCE_SECONDS)
+        assert not reader.is_alive()
 
 
 def roll_out_demo(folder):

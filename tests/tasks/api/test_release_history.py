@@ -1,7 +1,5 @@
 """GET /api/releases/{platform}/history."""
 
-import os
-import time
 from datetime import timedelta
 
 import pytest
@@ -9,7 +7,8 @@ import pytest
 from tasks import patient_reader, releases
 from tests.factories import NOON
 from tests.tasks.api.answers import problem_of
-from tests.tasks.served import forget_readings, served, write_pointers
+from tests.tasks.served import forget_readings, hanging, served, write_pointers
+from tests.waiting import wait_until
 
 DAY = timedelta(days=1)
 PATH = "/api/releases/ios/history"
@@ -83,9 +82,7 @@ def test_each_channel_has_a_history_of_its_own(program, store):
         on_beta._replace(version="v886", previous="v885", serial=8).encode()
     )
     releases.reader.cache_clear()
-    end = time.monotonic() + 5
-    while versions(history(program, "?channel=beta"))[0] != "v886":
-        assert time.monotonic() < end
+    wait_until(lambda: versions(history(program, "?channel=beta"))[0] == "v886")
 
 
 def test_a_channel_that_there_is_not_is_refused_with_those_there_are(program, store):
@@ -163,14 +160,9 @@ def test_a_store_that_can_not_be_read_is_a_503(program, store):
 def test_a_store_that_hangs_is_a_503_in_time(program, store, monkeypatch):
     monkeypatch.setattr(patient_reader, "READ_SECONDS", 0.2)
     write_pointers(store, "ios", served("v885"))
-    hanging = store / "ios/history.json"
-    hanging.unlink()
-    os.mkfifo(hanging)  # whoever opens it waits for somebody who writes
-    started = time.monotonic()
-    problem = problem_of(program.get(PATH), 503)
-    assert time.monotonic() - started < 2
-    assert problem["detail"] == "The store did not answer in time."
-    hanging.write_bytes(b"")  # lets the reader go
+    with hanging(store / "ios/history.json"):
+        problem = problem_of(program.get(PATH), 503)
+        assert problem["detail"] == "The store did not answer in time."
 
 
 def test_it_is_read_again_as_soon_as_the_pointer_has_moved(program, store, monkeypatch):
