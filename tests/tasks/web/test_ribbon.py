@@ -1,8 +1,6 @@
 """The ribbon: what was live when on a platform, as a strip."""
 
-import os
 import re
-import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -13,7 +11,7 @@ from django.template.loader import render_to_string
 from tasks.presenters.ribbon import DAYS, LABEL_DAYS, Window, ribbon_of, ribbons
 from tasks.release_history import History, histories_within
 from tests.factories import TaskFactory
-from tests.tasks.served import forget_readings, served, write_pointers
+from tests.tasks.served import forget_readings, hanging, served, write_pointers
 
 NOW = datetime(2025, 11, 26, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -187,10 +185,5 @@ def test_each_platform_that_published_something_has_one(store):
 
 @pytest.mark.django_db
 def test_a_store_that_hangs_has_none_and_holds_nobody_up(store):
-    hanging = store / "ios/current.json"
-    hanging.parent.mkdir(parents=True)
-    os.mkfifo(hanging)
-    started = time.monotonic()
-    assert ribbons() == {}
-    assert time.monotonic() - started < 1
-    hanging.write_bytes(b"")  # lets the reader go
+    with hanging(store / "ios/current.json"):
+        assert ribbons() == {}
