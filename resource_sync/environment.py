@@ -107,9 +107,16 @@ def rate(raw: str) -> str | None:
 
 
 def log_level(raw: str) -> str:
-    if raw.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR"}:
-        raise ValueError
-    return raw.upper()
+    return one_of("DEBUG", "INFO", "WARNING", "ERROR")(raw.upper())
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    def parse(raw: str) -> str:
+        if raw not in words:
+            raise ValueError
+        return raw
+
+    return parse
 
 
 def folder(raw: str) -> Path:

@@ -32,6 +32,7 @@ from resource_sync.environment import (
     make_own_folder,
     name_list,
     names_read,
+    one_of,
     one_to,
     origin_list,
     path_list,
@@ -104,6 +105,10 @@ CORS_ALLOWED_ORIGINS = setting(
     "",
     origin_list,
     "origins with commas between, e.g. https://tools.example.com, or *",
+)
+# What a log's pages say to caches: shared ones keep what is public.
+LOG_CACHE = setting(
+    "LOG_CACHE", "private", one_of("private", "public"), "private or public"
 )
 RATE_LIMIT_CREATE = setting("RATE_LIMIT_CREATE", "30/m", rate, RATE)
 RATE_LIMIT_READ = setting("RATE_LIMIT_READ", "600/m", rate, RATE)
@@ -309,7 +314,10 @@ CORS_ALLOW_HEADERS = [
     "last-event-id",
     "cache-control",
 ]
-CORS_EXPOSE_HEADERS = ["Location", "Retry-After", "Preference-Applied"]
+CORS_EXPOSE_HEADERS = ["Location", "Retry-After", "Preference-Applied", "ETag"]
+CORS_EXPOSE_HEADERS += ["Stream-Next-Offset", "Stream-Cursor"]  # of a log's pages
+CORS_EXPOSE_HEADERS += ["Stream-Up-To-Date", "Stream-Closed"]
+
 
 # --- API ----------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from streaming.positions import BadPosition, after, offset, position
 from streaming.refusals import redirect_to_https, with_common_headers
 from streaming.sse import connected_event, encoded
 from streaming.task_state import Version, version_of_newcomer
@@ -49,7 +50,6 @@ AHEAD_SECONDS, ASK_AGAIN_SECONDS = 5.0, 0.5
 # What a task waits for is not looked up within this of its creation: its first line
 # comes sooner.
 JUST_STARTED = timedelta(seconds=1)
-SEQ_DIGITS = 18  # more would not fit into the database's numbers
 MOST_SOURCES = 32  # in one response: the pages of one browser that somebody can see
 EVENTS = "events"  # the source that is no task
 HEADERS = {
@@ -102,14 +102,6 @@ class Waiting(NamedTuple):
     scope: dict[str, Any]
     loop: asyncio.AbstractEventLoop
     answer: asyncio.Future[Answer]
-
-
-class BadPosition(Exception):
-    """A client asked to start where no stream can; names the field."""
-
-    def __init__(self, name: str, problem: str, *, may_come: bool = False) -> None:
-        self.errors, self.may_come = {name: [problem]}, may_come
-        super().__init__(problem)
 
 
 _line: queue.SimpleQueue[Waiting] = queue.SimpleQueue()
@@ -248,7 +240,10 @@ def _result(
         admission.admit(request, "stream")
         return Visitor(admission.credential_of(request))
     (task_id,) = _task_ids(scope)
-    return _admit(request, tasks.get(task_id) if task_id else None, waiting)
+    task = tasks.get(task_id) if task_id else None
+    if "in_pages" in route:
+        return _admit_to_pages(request, task)
+    return _admit(request, task, waiting)
 
 
 def _only_get() -> HttpResponse:
@@ -267,9 +262,9 @@ def _admit(
     if task is None:
         return problems.no_such_task()
     try:
-        cursor = _position(request, task)
+        cursor = position(request, task)
     except BadPosition as error:
-        response = problems.problem(400, None, str(error), error.errors)
+        response = _bad_position(error)
         if error.may_come and task.status == Task.Status.RUNNING:
             response.is_ahead = True  # type: ignore[attr-defined]
         return response
@@ -286,12 +281,29 @@ def _admit_by_link(request: HttpRequest, token: str) -> Admitted | HttpResponse:
     except (hand_over.LinkEnded, HandOverLink.DoesNotExist):
         return problems.no_such_task()
     try:
-        cursor = _position(request, task)
+        cursor = position(request, task)
     except BadPosition as error:
-        return problems.problem(400, None, str(error), error.errors)
+        return _bad_position(error)
     if cursor is None:
         return _nothing_more()
     return _admitted(request, task, cursor, {}, Credential(link_id=link.pk))
+
+
+def _admit_to_pages(request: HttpRequest, task: Task | None) -> Admitted | HttpResponse:
+    """Whoever reads a log by its pages' offsets: it is told nothing but lines."""
+    admission.admit(request, "stream", task)
+    if task is None:
+        return problems.no_such_task()
+    try:
+        cursor = offset(request, task)
+    except BadPosition as error:
+        return _bad_position(error)
+    version = version_of_newcomer(task)
+    return Admitted(task.pk, cursor, version, b"", admission.credential_of(request))
+
+
+def _bad_position(error: BadPosition) -> HttpResponse:
+    return problems.problem(400, None, str(error), error.errors)
 
 
 def _nothing_more() -> HttpResponse:
@@ -363,37 +375,7 @@ def _source(
     waiting: Mapping[uuid.UUID, WaitingFor],
 ) -> Admitted | Closed:
     try:
-        cursor = _after("source", seq, task) if seq else 0
+        cursor = after("source", seq, task) if seq else 0
     except BadPosition as error:
         return Closed(400, str(error))
     return Closed(204) if cursor is None else _admitted(request, task, cursor, waiting)
-
-
-def _position(request: HttpRequest, task: Task) -> int | None:
-    """The seq after which the client goes on; None where it has had ``end``."""
-    last_id = request.headers.get("Last-Event-ID") or request.GET.get("lastEventId")
-    if last_id:
-        return _after("Last-Event-ID", last_id, task)
-    if "tail" in request.GET:
-        return max(0, task.last_seq - _number("tail", request.GET["tail"]))
-    return 0
-
-
-def _after(name: str, last_id: str, task: Task) -> int | None:
-    highest = task.last_seq + (1 if task.has_ended else 0)
-    cursor = _number(name, last_id)
-    if cursor > highest:
-        raise BadPosition(
-            name,
-            _("This task has no event %(id)s; the highest is %(highest)s.")
-            % {"id": cursor, "highest": highest},
-            may_come=connection.vendor == "postgresql",
-        )
-    return None if cursor > task.last_seq else cursor
-
-
-def _number(name: str, raw: str) -> int:
-    if not (raw.isascii() and raw.isdecimal() and len(raw) <= SEQ_DIGITS):
-        problem = _("%(name)s takes a whole number, not %(raw)s.")
-        raise BadPosition(name, problem % {"name": name, "raw": repr(raw[:40])})
-    return int(raw)

@@ -70,6 +70,8 @@ class OpenResponse(Producer):
     """One response under way, which is left at the end of ``with``. Subclasses say
     what to write."""
 
+    KEEP_ALIVE = KEEP_ALIVE
+
     def __init__(self, loop: asyncio.AbstractEventLoop, writer: ResponseWriter) -> None:
         self._loop = loop
         self._writer = writer
@@ -116,7 +118,7 @@ class OpenResponse(Producer):
             if self._writer.is_full:
                 self._writer.abort()
                 return
-            self._write(KEEP_ALIVE)
+            self._write(self.KEEP_ALIVE)
             silent, limit = 0.0, KEEP_ALIVE_SECONDS
         wait = min(limit - silent, KEEP_ALIVE_SECONDS)
         self._timer = self._loop.call_later(wait, self._on_timer)

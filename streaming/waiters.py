@@ -1,5 +1,6 @@
-"""Requests that wait for a task's end: each is a viewer that is shown nothing, so it
-costs no thread and no connection to the database, however many there are."""
+"""Requests that wait for a task's end, or its next line: each is a viewer that is shown
+nothing, so it costs no thread and no connection to the database, however many there
+are."""
 
 import asyncio
 import uuid
@@ -15,13 +16,17 @@ _stopping = False
 
 
 class Waiter(Viewer):
-    def __init__(self, task_id: uuid.UUID) -> None:
+    def __init__(self, task_id: uuid.UUID, after: int | None) -> None:
         super().__init__(task_id)
+        self._after = after
         self.is_over = asyncio.Event()
 
     def advance(self) -> None:
         state = self.watched.state
-        if state is not None and state.is_final:
+        if state is None:
+            return
+        has_more = self._after is not None and state.last_seq > self._after
+        if has_more or state.is_final:
             self.is_over.set()
 
     def dismiss(self) -> None:
@@ -29,12 +34,15 @@ class Waiter(Viewer):
         self.is_over.set()
 
 
-async def until_ended(task_id: uuid.UUID, seconds: float, by: Credential) -> bool:
-    """Wait until a task has ended, the time is over, or what the request came in with
-    is good no more. Returns False where the server stops before."""
+async def until_ended(
+    task_id: uuid.UUID, seconds: float, by: Credential, after: int | None = None
+) -> bool:
+    """Wait until a task has ended, or has a line after a seq, the time is over, or what
+    the request came in with is good no more. Returns False where the server stops
+    before."""
     if _stopping:
         return False
-    waiter, hub = Waiter(task_id), hub_of_loop()
+    waiter, hub = Waiter(task_id, after), hub_of_loop()
     hub.join(waiter)
     _waiters.add(waiter)
     try:

@@ -80,7 +80,7 @@ class RequestHandler(ASGIHandler):
         except Busy:
             response = _busy(scope, body)
         held = getattr(response, "held", None)
-        if held and await until_ended(held.task_id, held.seconds, held.by):
+        if held and await until_ended(held.task_id, held.seconds, held.by, held.after):
             await threads.run(partial(held.renew, response), patient=True)
         await self._send(scope, response, send)
 

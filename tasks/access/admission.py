@@ -49,9 +49,12 @@ class ApiView(APIView):
         self.check_throttles(request)
         self.check_permissions(request)
 
-    @property
-    def default_response_headers(self) -> dict[str, str]:
-        return {**super().default_response_headers, "Cache-Control": "no-store"}
+    def finalize_response(
+        self, request: Request, response: Any, *args: Any, **kwargs: Any
+    ) -> Any:
+        """Let nobody keep an answer that does not say that it may be kept."""
+        response.headers.setdefault("Cache-Control", "no-store")
+        return super().finalize_response(request, response, *args, **kwargs)
 
 
 class StreamView(ApiView):

@@ -73,6 +73,17 @@ class Query:
         """A time, cut to milliseconds, which is what our own answers show."""
         return self.read(name, _moment, None)
 
+    def choice(self, name: str, there_are: list[str]) -> str:
+        """One of some words, or none."""
+
+        def parse(raw: str) -> str:
+            if raw not in there_are:
+                problem = Reason("not-a-choice", choices=", ".join(there_are))
+                raise ValueError(localized(problem))
+            return raw
+
+        return self.read(name, parse, "")
+
     def choices(self, name: str, there_are: list[str]) -> list[str]:
         """Any of some words, given with commas between or several times."""
         words = ",".join(self.given.getlist(name)).split(",")

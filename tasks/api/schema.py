@@ -101,6 +101,7 @@ def header(name: str, kind: Any, text: str, **more: Any) -> OpenApiParameter:
 TASK_ID = OpenApiParameter(
     "id", OpenApiTypes.UUID, OpenApiParameter.PATH, description="The task's id."
 )
+NOT_MODIFIED = OpenApiResponse(description="It is what `If-None-Match` names.")
 PREFER = header(
     "Prefer",
     str,

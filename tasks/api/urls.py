@@ -8,7 +8,8 @@ from tasks.api.events import EventsView, StreamsView
 from tasks.api.export import ExportView
 from tasks.api.freezes import FreezesView, FreezeView
 from tasks.api.health import HealthView, LiveView, MetricsView, ReadyView
-from tasks.api.logs import LogViewSet
+from tasks.api.log.lines import LogViewSet
+from tasks.api.log.pages import LogPagesView
 from tasks.api.queue import PauseView, QueueView, ResumeView
 from tasks.api.release_history import ReleaseHistoryView
 from tasks.api.releases import ChangesView, ReleasesView
@@ -54,6 +55,7 @@ urlpatterns = [
     path("api/tasks/<str:type>", task({"get": "retrieve", "post": "create"})),
     path("api/tasks/<str:id>/status", task({"get": "status"}), name="api-task"),
     path("api/tasks/<str:id>/stream", log({"get": "stream"}), name="api-stream"),
+    path("api/tasks/<str:id>/log", LogPagesView.as_view(), name="api-log"),
     path("api/tasks/<str:id>/logs", log({"get": "logs"})),
     path("api/tasks/<str:id>/logs/matches", log({"get": "matches"})),
     path("api/tasks/<str:id>/logs/landmarks", log({"get": "landmarks"})),

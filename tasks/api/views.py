@@ -9,12 +9,11 @@ from typing import Any
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
-from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSetMixin
 
-from tasks import lifecycle, problems
+from tasks import lifecycle
 from tasks.access.admission import (
     ApiView,
     actor_of,
@@ -24,9 +23,11 @@ from tasks.access.admission import (
 )
 from tasks.access.credentials import ended_among
 from tasks.api import listing, prefer
+from tasks.api.conditional import with_digest_as_etag
 from tasks.api.parsers import body_of, check_names, is_forced
 from tasks.api.schema import (
     IDEMPOTENCY_KEY,
+    NOT_MODIFIED,
     PREFER,
     STARTED_HEADERS,
     TASK_ID,
@@ -128,6 +129,12 @@ def override_of(body: dict[str, Any]) -> str | None:
     return checked_override(body.pop(OVERRIDE_FREEZE))
 
 
+def status_of(request: Request, task: Task) -> Response:
+    """Return a task; of one that has ended, nothing to who has it already."""
+    response = Response(with_newest_lines(request, task))
+    return with_digest_as_etag(request, response) if task.has_ended else response
+
+
 def started(request: Request, task: Task) -> Response:
     """Return 202 with a task that was just submitted; held, where the client prefers
     it, and then 200 if it has ended."""
@@ -161,20 +168,11 @@ def renewed(
     """Bring a held response up to date, unless its task was deleted meanwhile; refuse
     it where what the request came in with is good no more."""
     if ended_among([credential_of(request._request)]):
-        refuse(response)
+        prefer.refuse(response)
     elif task := Task.objects.defer("trail").filter(pk=task_id).first():
         tell_of(response, request, task, seconds)
         response.content = response.rendered_content
         response["Content-Length"] = str(len(response.content))
-
-
-def refuse(response: Response) -> None:
-    """Turn a held response into a 401."""
-    text = _("The key was revoked or has expired, or the session is over.")
-    refused = problems.from_exception(AuthenticationFailed(text))
-    response.status_code, response.content = refused.status_code, refused.content
-    response.headers = refused.headers
-    response["Content-Length"] = str(len(refused.content))
 
 
 class TaskViewSet(ViewSetMixin, ApiView):
@@ -378,19 +376,19 @@ class TaskViewSet(ViewSetMixin, ApiView):
                 description="The task's id.",
             ),
         ),
-        answers={200: TaskSerializer},
+        answers={200: TaskSerializer, 304: NOT_MODIFIED},
         problems=(404,),
     )
     def retrieve(self, request: Request, type: str) -> Response:  # noqa: A002
-        return Response(with_newest_lines(request, task_of(type)))
+        return status_of(request, task_of(type))
 
     @described(
         "One task",
         "With its newest lines.",
         operation_id="getTaskStatus",
         parameters=(TASK_ID,),
-        answers={200: TaskSerializer},
+        answers={200: TaskSerializer, 304: NOT_MODIFIED},
         problems=(404,),
     )
     def status(self, request: Request, id: str) -> Response:  # noqa: A002
-        return Response(with_newest_lines(request, task_of(id)))
+        return status_of(request, task_of(id))

@@ -15,7 +15,6 @@ def test_it_shows_the_whole_task(program, end):
     task = TaskFactory(status="completed", progress=100, rerun_of=first, result=result)
     response = program.get(f"/api/tasks/{task.pk}{end}")
     assert response.status_code == 200
-    assert response["Cache-Control"] == "no-store"
     body = response.json()
     base = f"http://testserver/api/tasks/{task.pk}"
     assert body["createdAt"].endswith("Z")
@@ -159,3 +158,24 @@ def test_a_browser_with_a_session_needs_no_token(browser):
     path = f"/api/tasks/{TaskFactory().pk}"
     body = browser.get(path, headers={"Sec-Fetch-Site": "same-origin"}).json()
     assert body["streamUrl"].endswith("/stream")
+
+
+@pytest.mark.parametrize("end", ["", "/status"])
+def test_who_has_an_ended_task_as_it_is_gets_it_no_second_time(program, end):
+    task = TaskFactory(status="completed")
+    path = f"/api/tasks/{task.pk}{end}"
+    before = program.get(path)
+    assert before["Cache-Control"] == "private, no-cache"
+    known = {"If-None-Match": before["ETag"]}
+    answer = program.get(path, headers=known)
+    assert (answer.status_code, answer.content) == (304, b"")
+    task.pinned = True
+    task.save()
+    changed = program.get(path, headers=known)
+    assert (changed.status_code, changed.json()["pinned"]) == (200, True)
+
+
+def test_a_task_that_goes_on_is_kept_by_nobody(program):
+    answer = program.get(f"/api/tasks/{TaskFactory(status='running').pk}/status")
+    assert answer["Cache-Control"] == "no-store"
+    assert "ETag" not in answer

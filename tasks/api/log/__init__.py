@@ -1,0 +1,1 @@
+"""A task's log over HTTP."""
