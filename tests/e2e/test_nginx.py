@@ -33,7 +33,9 @@ SITE = ROOT / "deploy" / "nginx" / "resource-sync.conf"
 class Nginx:
     """A running nginx with the shipped site, its two ports replaced."""
 
-    def __init__(self, folder: Path, upstream_port: int) -> None:
+    def __init__(
+        self, folder: Path, upstream_port: int, *, caches_logs: bool = False
+    ) -> None:
         self.port, self.folder = free_port(), folder
         self.url = f"http://127.0.0.1:{self.port}"
         site = SITE.read_text()
@@ -43,6 +45,7 @@ class Nginx:
             ("server_name sync.example.com;", "server_name localhost;"),
             ("/var/log/nginx/resource-sync.access.log", f"{folder}/access.log"),
             ("/var/log/nginx/resource-sync.error.log", f"{folder}/site-error.log"),
+            *(self.cache_lines() if caches_logs else []),
         ]:
             assert site.count(old) == 1, f"the shipped site no longer has {old!r}"
             site = site.replace(old, new)
@@ -61,6 +64,18 @@ class Nginx:
         )
         errors = str(folder / "error.log")
         self.process = subprocess.Popen([NGINX, "-e", errors, "-c", str(self.config)])
+
+    def cache_lines(self) -> list[tuple[str, str]]:
+        """What is taken from comments for a cache of logs, as log-cache.conf says."""
+        path, zone = "proxy_cache_path", "keys_zone"
+        installed = "/etc/nginx/resource-sync-log-cache.conf"
+        return [
+            (f"# {path} /var/cache/nginx/resource-sync", f"{path} {self.folder}/logs"),
+            (f"#                  {zone}", zone),
+            (f"# include {installed};", f"include {SITE.with_name('log-cache.conf')};"),
+            # Which requests were answered by the cache.
+            ('"$http_user_agent"', '"$http_user_agent" $upstream_cache_status|$args'),
+        ]
 
     def stop(self) -> None:
         self.process.terminate()
