@@ -312,6 +312,7 @@ CORS_ALLOW_HEADERS = [
     "prefer",
     "idempotency-key",
     "last-event-id",
+    "if-none-match",
     "cache-control",
 ]
 CORS_EXPOSE_HEADERS = ["Location", "Retry-After", "Preference-Applied", "ETag"]

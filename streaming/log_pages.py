@@ -102,18 +102,19 @@ class Client(Viewer, OpenResponse):
         if is_closed:
             control["streamClosed"] = True
         text = json.dumps(control, separators=(",", ":"))
-        self._write(b"%bevent: control\ndata: %b\n\n" % (_data_of(data), text.encode()))
+        self._write(b"%bevent: control\ndata:%b\n\n" % (_data_of(data), text.encode()))
         if is_closed:
             self._finish()
 
 
 def _data_of(events: bytes) -> bytes:
     """Return the event with the lines of a stream's events; none where they have none.
-    The last one is remembered, since a task's viewers are given it in turn."""
+    No space stands behind a colon, since the protocol's conformance suite has none. The
+    last one is remembered, since a task's viewers are given it in turn."""
     global _last
     if events is not _last[0]:
-        lines = b",\ndata: ".join(LINE.findall(events))
-        made = b"event: data\ndata: [\ndata: %b\ndata: ]\n\n" % lines if lines else b""
+        lines = b",\ndata:".join(LINE.findall(events))
+        made = b"event: data\ndata:[\ndata:%b\ndata:]\n\n" % lines if lines else b""
         _last = (events, made)
     return _last[1]
 

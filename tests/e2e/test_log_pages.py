@@ -15,7 +15,7 @@ from .conftest import ROOT
 from .flow import Flow
 
 pytestmark = pytest.mark.e2e
-READER = ROOT / "tests" / "e2e" / "durable_reader.mjs"
+READER = ROOT / "tests" / "e2e" / "durable_streams" / "reader.mjs"
 MODES = ["long-poll", "sse"]
 
 
@@ -107,7 +107,7 @@ def events_of(service, task_id, query):
         if event.startswith(":"):
             continue
         name, *data = event.split("\n")
-        body = "\n".join(line.removeprefix("data: ") for line in data)
+        body = "\n".join(line.removeprefix("data:") for line in data)
         found.append((name.removeprefix("event: "), json.loads(body)))
     return found
 

@@ -1,6 +1,6 @@
 // Reads a log with Durable Streams' own client, and prints each line: what there is, or
 // to the end of its task.
-// node durable_reader.mjs URL KEY MODE [OFFSET]; MODE: catch-up, long-poll, sse.
+// node reader.mjs URL KEY MODE [OFFSET]; MODE: catch-up, long-poll, sse.
 
 import { stream } from "@durable-streams/client";
 

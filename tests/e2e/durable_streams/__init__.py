@@ -1,0 +1,1 @@
+"""Durable Streams' own conformance suite, held to a log's pages."""

@@ -1,0 +1,5 @@
+// Durable Streams' own suite, against tests/e2e/durable_streams/writer.py.
+
+import { runConformanceTests } from "@durable-streams/server-conformance-tests";
+
+runConformanceTests({ baseUrl: process.env.CONFORMANCE_TEST_URL });
