@@ -64,10 +64,12 @@ _FIXED_BYTES = len(b'{"path": "", "size": , "sha256": ""}\n') + 64
 
 
 class Proved(NamedTuple):
-    """The blocks of a harmless manifest, and the digest that its end names."""
+    """The blocks of a harmless manifest, the digest that its end names, and that of all
+    of its bytes."""
 
     blocks: list[Block]
     sha256: str
+    whole_sha256: str
 
 
 def prove_manifest(
@@ -100,16 +102,18 @@ def prove_manifest(
             blocks.append(proof[0])
             names.append(proof[1])
     files = sum(block.files for block in blocks)
+    sha256 = digest.hexdigest()
     end_line = _END_LINE.fullmatch(file.read(end, MAX_LINE_BYTES))
     if (
         end_line is None
-        or (int(end_line[1]), end_line[2].decode()) != (files, digest.hexdigest())
+        or (int(end_line[1]), end_line[2].decode()) != (files, sha256)
         or (files, sum(block.total_bytes for block in blocks)) != header[2:]
         or not follow_each_other(blocks)
         or may_meet(names)
     ):
         return None
-    return Proved(blocks, digest.hexdigest())
+    digest.update(end_line[0])
+    return Proved(blocks, sha256, digest.hexdigest())
 
 
 def prove_block(

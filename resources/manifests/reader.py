@@ -11,9 +11,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import compress, islice
 from operator import attrgetter
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from resources.errors import ManifestError
+from resources.files.hashing import sha256_of
 from resources.manifests.collisions import Names
 from resources.manifests.fast_path import (
     plain_content_lines,
@@ -78,6 +79,7 @@ class Manifest:
         self._file = file
         self._published = published
         self._digest: str | None = None
+        self._whole_digest = ""
         self._blocks: list[Block] = []
         self._plain = False  # see plain_lines
         lines = Lines(self._file.open(), name)
@@ -107,7 +109,13 @@ class Manifest:
         if proved is None:
             self._blocks = list(self._read_lines())
         else:
-            self._blocks, self._digest = proved
+            self._blocks, self._digest, self._whole_digest = proved
+
+    def is_in(self, stream: BinaryIO) -> bool:
+        """Return whether a file has the very bytes that were verified: then they need
+        not be read by their rules once more."""
+        self.verify()
+        return sha256_of(stream)[1] == self._whole_digest
 
     def blocks(self) -> list[Block]:
         """Return the entries in blocks, to be read by ``entries_of``."""
@@ -321,7 +329,7 @@ class Manifest:
             raise lines.error(f"the end does not count {files} files")
         if lines.has_more():
             raise lines.error("there are bytes after the end")
-        self._digest = digest
+        self._digest, self._whole_digest = digest, lines.digest_with
 
     def _first_with(self, folded: str) -> int | None:
         """Return the first line whose path or folder is ``folded``, or None."""
