@@ -51,6 +51,10 @@ _END_LINE = re.compile(
 )
 _PATH = re.compile(rb'\{"path": "([^"]++)')
 _PATH_AND_SIZE = re.compile(r'\{"path": "([^"]++)", "size": ([0-9]++)')
+_STORED = re.compile(
+    r'"path": "([^"]++)", "size": ([0-9]++), "sha256": "[^"]++"'
+    r'(?:, "md5": "[^"]++")?+(?:, "in": "([^"]++)")?+(?:, "at": "([^"]++)")?+'
+)
 # A path has no quote, so nothing else is taken for these.
 _MD5 = re.compile(rb', "md5": "[^"]++"')
 _HELD_IN = re.compile(rb', "in": "([^"]++)"(?:, "at": "[^"]++")?+')
@@ -163,6 +167,21 @@ def plain_paths_and_sizes(data: bytes) -> tuple[list[str], list[int]]:
     """Read the paths of a harmless block, and the files' sizes."""
     found = _PATH_AND_SIZE.findall(data.decode())
     return [path for path, _ in found], [int(size) for _, size in found]
+
+
+def plain_stored(data: bytes) -> Iterator[tuple[str | None, list[str], list[int]]]:
+    """Yield what a harmless block has in each version's folder: the version, None for
+    the manifest's own, the paths there, and the sizes."""
+    if not _HELD_IN.search(data):
+        yield None, *plain_paths_and_sizes(data)
+        return
+    held: dict[str, tuple[list[str], list[int]]] = {}
+    for path, size, held_in, held_at in _STORED.findall(data.decode()):
+        paths, sizes = held.setdefault(held_in, ([], []))
+        paths.append(held_at or path)
+        sizes.append(int(size))
+    for held_in, (paths, sizes) in held.items():
+        yield held_in or None, paths, sizes
 
 
 def plain_content_lines(data: bytes) -> list[bytes]:

@@ -27,6 +27,7 @@ from resources.manifests.fast_path import (
     plain_paths,
     plain_paths_and_sizes,
     plain_selection,
+    plain_stored,
     prove_manifest,
 )
 from resources.manifests.fields import Lines
@@ -228,6 +229,17 @@ class Manifest:
             return plain_paths_and_sizes(self._content(block))
         entries = self.entries_of(block)
         return [entry.path for entry in entries], [entry.size for entry in entries]
+
+    def stored(self, block: Block) -> Iterator[tuple[str, list[str], list[int]]]:
+        """Yield where the files of a block are to lie in a store: a version, the paths
+        in its folder, and their sizes."""
+        if self._plain:
+            found = plain_stored(self._content(block))
+        else:
+            entries = self.entries_of(block)
+            found = ((e.held_in, [e.stored.path], [e.size]) for e in entries)
+        for held_in, paths, sizes in found:
+            yield held_in or self.header.version, paths, sizes
 
     def has_md5(self, block: Block) -> bool:
         """Return whether a block's files may have that digest, too."""

@@ -13,7 +13,7 @@ from resources.errors import (
     MissingFileError,
 )
 from resources.manifests.format import Entry
-from resources.manifests.line_file import LineFile
+from resources.manifests.line_file import Block, LineFile
 from resources.manifests.paths import MANIFEST_NAME
 from resources.manifests.reader import Manifest
 from resources.stores.release_store import ReleaseStore
@@ -78,6 +78,13 @@ class PublishedRelease:
             for place, size in zip(held, sizes, strict=True):
                 found[place] = size
         return found
+
+    def are_sized(self, block: Block) -> bool:
+        """Return whether all files of a block have their sizes where they are held."""
+        return all(
+            self._store.sizes(holder, paths) == sizes
+            for holder, paths, sizes in self.manifest.stored(block)
+        )
 
     def read_small(self, entries: Sequence[Entry]) -> Iterator[memoryview | None]:
         """Read files whole where that can be done at once; see ``base.Store``."""

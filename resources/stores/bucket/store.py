@@ -132,13 +132,7 @@ class BucketPrefix(Backend):
             return listing
 
     def sizes(self, folder: str, paths: list[str]) -> list[int | None]:
-        def size(path: str) -> int | None:
-            try:
-                return self.size(folder, path)
-            except (MissingFileError, RefusedFileError):
-                return None
-
-        return [size(path) for path in paths]
+        return self._listed(folder).sizes(paths)
 
     def differs(self, folder: str, entry: Entry) -> bool:
         """Compare the MD5 that the listing has for nothing, and read the object where
