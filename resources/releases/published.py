@@ -44,6 +44,7 @@ class PublishedRelease:
             raise DamagedManifestError(
                 f'{error}; "repair {version}" mends it'
             ) from None
+        store.expect(self.manifest.paths)
 
     def require_unchanged(self) -> None:
         """Raise ConflictError unless the store still has the manifest that was read.

@@ -27,7 +27,6 @@ from resources.manifests.cocos_addresses import (
     without_files,
 )
 from resources.platforms import all_platforms
-from resources.releases.materialize import lacking_published, make_published_whole
 from resources.releases.published import PublishedRelease
 from resources.releases.safeguards.cocos_release import (
     GameRelease,
@@ -85,10 +84,16 @@ def ready_addresses(
         else:
             addresses[name], releases[name] = found, release
     for name, release in releases.items():
-        if copied := make_published_whole(release, stores[name]):
-            report.count(name, "copied", copied)
-            report.line(f"Copied {counted(copied, 'file')} within the store.")
+        _make_whole(release, stores[name], report)
     return addresses
+
+
+def _make_whole(release: PublishedRelease, store: ReleaseStore, report: Report) -> None:
+    from resources.releases.materialize import make_published_whole  # slow to import
+
+    if copied := make_published_whole(release, store):
+        report.count(release.platform, "copied", copied)
+        report.line(f"Copied {counted(copied, 'file')} within the store.")
 
 
 def write_addresses(
@@ -143,7 +148,11 @@ def wrong_addresses(
     ]
     for channel in served:
         yield from _wrong_on(store.on(channel), release, own_name)
-    if served and (lacking := lacking_published(release, store)):
+    if not served:
+        return
+    from resources.releases.materialize import lacking_published  # slow to import
+
+    if lacking := lacking_published(release, store):
         yield (
             f"NOT WHOLE versions/{release.version}: {counted(lacking, 'file')} that"
             " Cocos clients look for there can't be found"
