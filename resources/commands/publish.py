@@ -26,6 +26,7 @@ def publish(
 ) -> None:
     """Copy what is to be copied, and serve the version on all platforms or none."""
     from resources.releases.pointers import publish as publishing
+    from resources.releases.published import open_all
 
     checks = checks_of(options)
     transfers = _transfers(options, settings, stores, report) if options.store else []
@@ -41,11 +42,12 @@ def publish(
         copied = {each.plan.platform for each in transfers if not each.plan.complete}
         ready = {name: stores[name] for name in stores if name not in copied}
         if ready:
-            publishing.require_servable(options.version, ready, report, checks)
+            releases = open_all(options.version, ready)
+            publishing.require_servable(releases, ready, report, checks)
         for store in stores.values():
             report.line(publishing.dry_run_line(options.version, store))
         return
-    publishing.publish(options.version, stores, report, checks)
+    publishing.publish(open_all(options.version, stores), stores, report, checks)
 
 
 def _transfers(

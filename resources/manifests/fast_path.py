@@ -51,6 +51,10 @@ _END_LINE = re.compile(
 )
 _PATH = re.compile(rb'\{"path": "([^"]++)')
 _PATH_AND_SIZE = re.compile(r'\{"path": "([^"]++)", "size": ([0-9]++)')
+_STORED = re.compile(
+    r'"path": "([^"]++)", "size": ([0-9]++), "sha256": "[^"]++"'
+    r'(?:, "md5": "[^"]++")?+(?:, "in": "([^"]++)")?+(?:, "at": "([^"]++)")?+'
+)
 # A path has no quote, so nothing else is taken for these.
 _MD5 = re.compile(rb', "md5": "[^"]++"')
 _HELD_IN = re.compile(rb', "in": "([^"]++)"(?:, "at": "[^"]++")?+')
@@ -64,10 +68,12 @@ _FIXED_BYTES = len(b'{"path": "", "size": , "sha256": ""}\n') + 64
 
 
 class Proved(NamedTuple):
-    """The blocks of a harmless manifest, and the digest that its end names."""
+    """The blocks of a harmless manifest, the digest that its end names, and that of all
+    of its bytes."""
 
     blocks: list[Block]
     sha256: str
+    whole_sha256: str
 
 
 def prove_manifest(
@@ -100,16 +106,18 @@ def prove_manifest(
             blocks.append(proof[0])
             names.append(proof[1])
     files = sum(block.files for block in blocks)
+    sha256 = digest.hexdigest()
     end_line = _END_LINE.fullmatch(file.read(end, MAX_LINE_BYTES))
     if (
         end_line is None
-        or (int(end_line[1]), end_line[2].decode()) != (files, digest.hexdigest())
+        or (int(end_line[1]), end_line[2].decode()) != (files, sha256)
         or (files, sum(block.total_bytes for block in blocks)) != header[2:]
         or not follow_each_other(blocks)
         or may_meet(names)
     ):
         return None
-    return Proved(blocks, digest.hexdigest())
+    digest.update(end_line[0])
+    return Proved(blocks, sha256, digest.hexdigest())
 
 
 def prove_block(
@@ -159,6 +167,21 @@ def plain_paths_and_sizes(data: bytes) -> tuple[list[str], list[int]]:
     """Read the paths of a harmless block, and the files' sizes."""
     found = _PATH_AND_SIZE.findall(data.decode())
     return [path for path, _ in found], [int(size) for _, size in found]
+
+
+def plain_stored(data: bytes) -> Iterator[tuple[str | None, list[str], list[int]]]:
+    """Yield what a harmless block has in each version's folder: the version, None for
+    the manifest's own, the paths there, and the sizes."""
+    if not _HELD_IN.search(data):
+        yield None, *plain_paths_and_sizes(data)
+        return
+    held: dict[str, tuple[list[str], list[int]]] = {}
+    for path, size, held_in, held_at in _STORED.findall(data.decode()):
+        paths, sizes = held.setdefault(held_in, ([], []))
+        paths.append(held_at or path)
+        sizes.append(int(size))
+    for held_in, (paths, sizes) in held.items():
+        yield held_in or None, paths, sizes
 
 
 def plain_content_lines(data: bytes) -> list[bytes]:

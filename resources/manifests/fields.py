@@ -64,6 +64,13 @@ class Lines:
         """The SHA-256 of all bytes before the line that was read last."""
         return self._digest.hexdigest()
 
+    @property
+    def digest_with(self) -> str:
+        """The SHA-256 of all bytes up to the end of the line that was read last."""
+        digest = self._digest.copy()
+        digest.update(self.line)
+        return digest.hexdigest()
+
     def has_more(self) -> bool:
         """Return whether bytes are left."""
         return self._stream.read(1) != b""

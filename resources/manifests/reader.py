@@ -11,9 +11,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import compress, islice
 from operator import attrgetter
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from resources.errors import ManifestError
+from resources.files.hashing import sha256_of
 from resources.manifests.collisions import Names
 from resources.manifests.fast_path import (
     plain_content_lines,
@@ -26,6 +27,7 @@ from resources.manifests.fast_path import (
     plain_paths,
     plain_paths_and_sizes,
     plain_selection,
+    plain_stored,
     prove_manifest,
 )
 from resources.manifests.fields import Lines
@@ -78,6 +80,7 @@ class Manifest:
         self._file = file
         self._published = published
         self._digest: str | None = None
+        self._whole_digest = ""
         self._blocks: list[Block] = []
         self._plain = False  # see plain_lines
         lines = Lines(self._file.open(), name)
@@ -107,7 +110,13 @@ class Manifest:
         if proved is None:
             self._blocks = list(self._read_lines())
         else:
-            self._blocks, self._digest = proved
+            self._blocks, self._digest, self._whole_digest = proved
+
+    def is_in(self, stream: BinaryIO) -> bool:
+        """Return whether a file has the very bytes that were verified: then they need
+        not be read by their rules once more."""
+        self.verify()
+        return sha256_of(stream)[1] == self._whole_digest
 
     def blocks(self) -> list[Block]:
         """Return the entries in blocks, to be read by ``entries_of``."""
@@ -221,6 +230,17 @@ class Manifest:
         entries = self.entries_of(block)
         return [entry.path for entry in entries], [entry.size for entry in entries]
 
+    def stored(self, block: Block) -> Iterator[tuple[str, list[str], list[int]]]:
+        """Yield where the files of a block are to lie in a store: a version, the paths
+        in its folder, and their sizes."""
+        if self._plain:
+            found = plain_stored(self._content(block))
+        else:
+            entries = self.entries_of(block)
+            found = ((e.held_in, [e.stored.path], [e.size]) for e in entries)
+        for held_in, paths, sizes in found:
+            yield held_in or self.header.version, paths, sizes
+
     def has_md5(self, block: Block) -> bool:
         """Return whether a block's files may have that digest, too."""
         return not self._plain or b', "md5": "' in self._content(block)
@@ -321,7 +341,7 @@ class Manifest:
             raise lines.error(f"the end does not count {files} files")
         if lines.has_more():
             raise lines.error("there are bytes after the end")
-        self._digest = digest
+        self._digest, self._whole_digest = digest, lines.digest_with
 
     def _first_with(self, folded: str) -> int | None:
         """Return the first line whose path or folder is ``folded``, or None."""

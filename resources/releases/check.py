@@ -104,6 +104,10 @@ class Release(Files[E], Protocol[E]):
     def manifest(self) -> Listing[E]:
         """Return what lists the files."""
 
+    def are_sized(self, block: Block) -> bool:
+        """Return whether all files of a block are seen at once to have their sizes;
+        where they aren't, each is asked for."""
+
 
 class Checked(NamedTuple):
     """What came out of a check, in numbers of files; ``extra`` are those without an
@@ -342,6 +346,8 @@ def find_problems(
     def check_piece(piece: Block | list[E] | None) -> Found:
         if piece is None:
             return Found(0, 0, [], _count_files(counted_in, release))
+        if quick and isinstance(piece, Block) and release.are_sized(piece):
+            return Found(piece.files, 0, [])
         entries = read_piece(release.manifest, piece)
         find = suspects_by_size if quick else suspects
         problems = (
@@ -352,7 +358,12 @@ def find_problems(
 
     # The count goes first because it can't be divided.
     count = () if counted_in is None else (None,)
-    pieces = pieces_of(release.manifest, lambda entry: entry.size or 0)
+    # By size, a block is one look, also where threads look: at a list of the bucket.
+    pieces: Iterable[Block | list[E]] = (
+        release.manifest.blocks()
+        if quick
+        else pieces_of(release.manifest, lambda entry: entry.size or 0)
+    )
     with Workers(check_piece) as workers:
         yield from workers.map(chain(count, pieces))
 

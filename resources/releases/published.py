@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import BinaryIO
 
 from resources.errors import (
+    ConflictError,
     DamagedManifestError,
     InputError,
     ManifestError,
     MissingFileError,
 )
 from resources.manifests.format import Entry
-from resources.manifests.line_file import LineFile
+from resources.manifests.line_file import Block, LineFile
 from resources.manifests.paths import MANIFEST_NAME
 from resources.manifests.reader import Manifest
 from resources.stores.release_store import ReleaseStore
@@ -43,6 +44,24 @@ class PublishedRelease:
             raise DamagedManifestError(
                 f'{error}; "repair {version}" mends it'
             ) from None
+        store.expect(self.manifest.paths)
+
+    def require_unchanged(self) -> None:
+        """Raise ConflictError unless the store still has the manifest that was read.
+
+        By its digest: what was proved of these bytes needn't be proved once more.
+        """
+        what = (
+            f"the manifest of {self.version} of {self.platform} in {self._store.name}"
+        )
+        try:
+            stream = self._store.open_document(self.version, MANIFEST_NAME)
+        except MissingFileError:
+            raise ConflictError(f"{what} was removed meanwhile") from None
+        with stream:
+            is_same = self.manifest.is_in(stream)
+        if not is_same:
+            raise ConflictError(f"{what} was exchanged meanwhile")
 
     def open(self, entry: Entry) -> BinaryIO:
         """Open a file where it is held. Raises MissingFileError, RefusedFileError."""
@@ -60,6 +79,13 @@ class PublishedRelease:
             for place, size in zip(held, sizes, strict=True):
                 found[place] = size
         return found
+
+    def are_sized(self, block: Block) -> bool:
+        """Return whether all files of a block have their sizes where they are held."""
+        return all(
+            self._store.sizes(holder, paths) == sizes
+            for holder, paths, sizes in self.manifest.stored(block)
+        )
 
     def read_small(self, entries: Sequence[Entry]) -> Iterator[memoryview | None]:
         """Read files whole where that can be done at once; see ``base.Store``."""
@@ -82,6 +108,13 @@ def damaged_manifests(
             PublishedRelease(store, platform, other)
         except DamagedManifestError as error:
             yield str(error)
+
+
+def open_all(
+    version: str, stores: Mapping[str, ReleaseStore]
+) -> dict[str, PublishedRelease]:
+    """Open a version in the store of each platform; raises as ``open_published``."""
+    return {name: open_published(stores[name], name, version) for name in stores}
 
 
 def open_published(

@@ -11,7 +11,7 @@ from resources.files.hashing import CHUNK_BYTES
 from resources.files.rooted import Tree
 from resources.manifests.detect import find_manifest
 from resources.manifests.format import Entry
-from resources.manifests.line_file import LineFile
+from resources.manifests.line_file import Block, LineFile
 from resources.manifests.reader import Manifest
 from resources.manifests.third_party import ForeignManifest, TreeFiles
 from resources.report import Report
@@ -52,6 +52,11 @@ class SourceRelease:
         """Return the sizes of many files in bytes; see ``rooted.Tree``."""
         return self.tree.sizes("", [entry.path for entry in entries])
 
+    def are_sized(self, block: Block) -> bool:
+        """Return whether all files of a block have their sizes."""
+        paths, sizes = self.manifest.paths_and_sizes(block)
+        return self.tree.sizes("", paths) == sizes
+
 
 class ForeignRelease(TreeFiles):
     """The same with another program's manifest, which knows less of the files."""
@@ -63,6 +68,10 @@ class ForeignRelease(TreeFiles):
         self.platform = platform
         self.version = version
         self.manifest = manifest
+
+    def are_sized(self, block: Block) -> bool:
+        """Nothing is known of a whole block, so each file is asked for."""
+        return False
 
 
 def open_to_check(

@@ -23,7 +23,7 @@ from resources.releases.pointers.moves import (
     published_line,
     served_note,
 )
-from resources.releases.published import open_published
+from resources.releases.published import PublishedRelease, open_published
 from resources.releases.source import SourceRelease
 from resources.releases.sync import bring_in
 from resources.report import Report, counted
@@ -72,7 +72,11 @@ def sync_platforms(
                 report.line(f"Stored {sync.plan.version}; it is not published yet.")
         if move_pointers and stores:
             version = ours[0].plan.version
-            addresses = ready_addresses(version, stores, report, manifest_name)
+
+            def open_release(name: str) -> PublishedRelease:
+                return open_published(stores[name], name, version)
+
+            addresses = ready_addresses(open_release, stores, report, manifest_name)
             for sync in ours:
                 name = sync.plan.platform
                 if sync.plan.published:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager
 from typing import Any, BinaryIO, NamedTuple
 
@@ -144,6 +144,9 @@ class Backend(ABC):
         """Return the sizes of many objects; None for what isn't there or can't be
         one."""
         return list(map(dict(self.listed(folder)).get, paths))
+
+    def expect(self, paths: Callable[[], Iterable[bytes]]) -> None:  # noqa: B027 (only to be quicker)
+        """Say what gives paths that are likely in any version, ascending."""
 
     def differs(self, folder: str, entry: Entry) -> bool:
         """Return whether an object is seen to have other bytes, as far as that can be

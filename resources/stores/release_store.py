@@ -14,7 +14,7 @@ other channels than ``live``, ``channels/history/<name>.json`` those of before.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import compress
 from typing import BinaryIO, NamedTuple
 
@@ -154,6 +154,11 @@ class ReleaseStore:
         """Return the sizes of many objects, quickest in ascending order; None for what
         isn't there or can't be one."""
         return self._backend.sizes(_folder(version), paths)
+
+    def expect(self, paths: Callable[[], Iterable[bytes]]) -> None:
+        """Say what gives paths that are likely in any version, ascending: what has many
+        objects may be listed quicker then."""
+        self._backend.expect(paths)
 
     def differs(self, version: str, entry: Entry) -> bool:
         """Return whether an object is seen to have other bytes, as far as that can be

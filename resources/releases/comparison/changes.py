@@ -14,17 +14,12 @@ from typing import Any
 from resources.defaults import GUARD_PERCENT
 from resources.errors import DamagedManifestError, InputError, MissingFileError
 from resources.manifests.reader import Manifest
-from resources.releases.comparison.contents import (
-    bytes_beyond,
-    content_sizes,
-    contents_of,
-)
 from resources.releases.comparison.differences import (
     Amount,
     Differences,
-    count_downloads,
     find_differences,
 )
+from resources.releases.comparison.downloads import Download, find_downloads
 from resources.releases.plan import Plan, make_plan
 from resources.releases.pointers.history import served_before
 from resources.releases.published import PublishedRelease
@@ -162,16 +157,19 @@ def find_changes(
     served = opened.served(earlier)
     live = versions[0] if versions else None
     compared = served | ({since: before} if since and before else {})
-    downloads = _downloads(compared, after)
+    lacking = dict(
+        zip(compared, find_downloads(list(compared.values()), after), strict=True)
+    )
+    known = lacking[since].known if since and before else set()
     return Changes(
         places.platform,
         before,
         after,
         live,
         version in opened.stored,
-        find_differences(before, after),
-        downloads.get(since or ""),
-        [downloads[each] for each in served],
+        find_differences(before, after, known),
+        _player(since, lacking[since]) if since and before else None,
+        [_player(each, lacking[each]) for each in served],
         plan,
         _loss(live, served, after, places),
         guard_percent,
@@ -250,20 +248,8 @@ def _live_versions(store: ReleaseStore) -> list[str]:
     return [version for version in versions if version in there]
 
 
-def _downloads(
-    befores: dict[str, Manifest], after: Manifest
-) -> dict[str, PlayerDownload]:
-    """Return what a player downloads who has one of these versions."""
-    if not befores:
-        return {}
-    sizes = content_sizes(after)
-    amounts = count_downloads(list(befores.values()), after)
-    return {
-        version: PlayerDownload(
-            version, amount, bytes_beyond(sizes, contents_of(before))
-        )
-        for (version, before), amount in zip(befores.items(), amounts, strict=True)
-    }
+def _player(version: str, lacking: Download) -> PlayerDownload:
+    return PlayerDownload(version, lacking.amount, lacking.new_bytes)
 
 
 def _loss(

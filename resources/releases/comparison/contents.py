@@ -9,11 +9,9 @@ a file. Nothing that is stored or served rests on it.
 from __future__ import annotations
 
 import sys
-from array import array
-from collections.abc import Set as AbstractSet
 from itertools import chain
 
-from resources.manifests.format import HEX_DIGITS, digest_of, keys_of, size_of
+from resources.manifests.format import HEX_DIGITS, digest_of
 from resources.manifests.line_file import Block
 from resources.manifests.reader import Manifest
 from resources.workers.pool import Workers
@@ -31,36 +29,16 @@ def lines_of(manifest: Manifest, blocks: list[Block]) -> list[bytes]:
     return list(chain.from_iterable(map(manifest.content_lines, blocks)))
 
 
-def contents_of(manifest: Manifest) -> set[int]:
-    """Read which contents a version has."""
+def known_contents(manifest: Manifest, wanted: set[int]) -> set[int]:
+    """Return those contents of some that a version has."""
+    if not wanted:
+        return set()
+
+    def read(piece: list[Block]) -> set[int]:
+        keys = chain.from_iterable(map(manifest.content_keys, piece))
+        return wanted.intersection(keys)
+
     found: set[int] = set()
-
-    def read(piece: list[Block]) -> array[int]:
-        keys = array("Q")
-        for block in piece:
-            keys.extend(manifest.content_keys(block))
-        return keys
-
     with Workers(read) as workers:
-        for keys in workers.map(manifest.pieces()):
-            found.update(keys)
+        found.update(*workers.map(manifest.pieces()))
     return found
-
-
-def content_sizes(manifest: Manifest) -> dict[int, int]:
-    """Read which contents a version has, each with its size in bytes."""
-    found: dict[int, int] = {}
-
-    def read(piece: list[Block]) -> tuple[array[int], array[int]]:
-        lines = lines_of(manifest, piece)
-        return keys_of(lines), array("Q", map(size_of, lines))
-
-    with Workers(read) as workers:
-        for pair in workers.map(manifest.pieces()):
-            found.update(zip(*pair, strict=True))
-    return found
-
-
-def bytes_beyond(sizes: dict[int, int], known: AbstractSet[int]) -> int:
-    """Add up the sizes of the contents that aren't known."""
-    return sum([sizes[key] for key in sizes.keys() - known])

@@ -9,7 +9,8 @@ older has is *removed*, if its content wasn't moved. All others are *unchanged*.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from heapq import nlargest
 from operator import attrgetter
@@ -18,7 +19,7 @@ from typing import NamedTuple
 from resources.manifests.format import path_of, size_of
 from resources.manifests.line_file import Block
 from resources.manifests.reader import Manifest
-from resources.releases.comparison.contents import contents_of, key_of, lines_of
+from resources.releases.comparison.contents import key_of, lines_of
 from resources.workers.pool import Workers
 
 ADDED, CHANGED, MOVED, REMOVED = KINDS = ("added", "changed", "moved", "removed")
@@ -91,61 +92,43 @@ class _Part(NamedTuple):
     moved: list[int]
 
 
-def find_differences(before: Manifest | None, after: Manifest) -> Differences:
+def find_differences(
+    before: Manifest | None, after: Manifest, known: AbstractSet[int]
+) -> Differences:
     """Compare two manifests; without ``before``, every file is added.
 
-    Reads each several times, and keeps a number for each file of ``before``.
+    ``known`` are the contents of ``before``, at least those of the files that only
+    ``after`` has so; ``find_downloads`` tells them.
     """
     found = _Sum()
     moved: set[int] = set()
-    for part in _new_parts(before, after):
+    for part in _new_parts(before, after, known):
         found.add(part)
         moved.update(part.moved)
-    if before is not None:
+    if before is not None and found.keeps_less_than(before, after):
         for part in _gone_parts(before, after, moved):
             found.add(part)
     return found.differences(after)
 
 
-def count_downloads(befores: Sequence[Manifest], after: Manifest) -> list[Amount]:
-    """Count for each earlier version the files that it doesn't have under the same path
-    with the same content."""
-    for before in befores:
-        before.verify()  # here, and not in every helper
-    counts = [Amount()] * len(befores)
-
-    def count(piece: list[Block]) -> list[Amount]:
-        lines = lines_of(after, piece)
-        return [_lacking(lines, _lines_around(before, piece)) for before in befores]
-
-    with Workers(count) as workers:
-        for part in workers.map(after.pieces()):
-            counts = [a.more(b) for a, b in zip(counts, part, strict=True)]
-    return counts
-
-
-def _lacking(lines: list[bytes], known: set[bytes]) -> Amount:
-    sizes = [size_of(line) for line in lines if line not in known]
-    return Amount(len(sizes), sum(sizes))
-
-
-def _new_parts(before: Manifest | None, after: Manifest) -> Iterator[_Part]:
+def _new_parts(
+    before: Manifest | None, after: Manifest, known: AbstractSet[int]
+) -> Iterator[_Part]:
     """Yield what is added, changed and moved, a part for each piece of ``after``."""
-    contents = contents_of(before) if before else set()
+    if before is not None:
+        before.verify()  # here, and not in every helper
 
     def look(piece: list[Block]) -> _Part:
         lines = lines_of(after, piece)
-        around = _lines_around(before, piece) if before else set()
-        gone = around.difference(lines)
-        sizes = {path_of(line): size_of(line) for line in gone}
+        around = lines_around(before, piece) if before else set()
+        new = [line for line in lines if line not in around]
+        gone = {path_of(line): line for line in around.difference(lines)} if new else {}
         part = _Part({}, [], [])
-        for line in lines:
-            if line in around:
-                continue
+        for line in new:
             path, size = path_of(line), size_of(line)
-            if path in sizes:
-                _note(part, CHANGED, path, size, sizes[path])
-            elif key_of(line) in contents:
+            if path in gone:
+                _note(part, CHANGED, path, size, size_of(gone[path]))
+            elif key_of(line) in known:
                 part.moved.append(key_of(line))
                 _note(part, MOVED, path, size)
             else:
@@ -161,7 +144,7 @@ def _gone_parts(before: Manifest, after: Manifest, moved: set[int]) -> Iterator[
 
     def look(piece: list[Block]) -> _Part:
         lines = lines_of(before, piece)
-        around = _lines_around(after, piece)
+        around = lines_around(after, piece)
         lost = [line for line in lines if line not in around]
         paths = set(map(path_of, around.difference(lines)))
         part = _Part({}, [], [])
@@ -174,7 +157,7 @@ def _gone_parts(before: Manifest, after: Manifest, moved: set[int]) -> Iterator[
         yield from workers.map(before.pieces())
 
 
-def _lines_around(manifest: Manifest, piece: list[Block]) -> set[bytes]:
+def lines_around(manifest: Manifest, piece: list[Block]) -> set[bytes]:
     """Read another manifest's lines where those of a piece would stand in it."""
     around = manifest.blocks_between(piece[0].first, piece[-1].last)
     return set(lines_of(manifest, around))
@@ -215,6 +198,16 @@ class _Sum:
             self._amounts[key] = self._amounts.get(key, Amount()).more(amount)
         both = [*self._largest, *part.largest]
         self._largest = nlargest(LARGEST, both, key=lambda file: file[2])
+
+    def keeps_less_than(self, before: Manifest, after: Manifest) -> bool:
+        """Return whether ``before`` has paths that ``after`` doesn't have, when all
+        parts of ``after`` were added."""
+        new = sum(
+            amount.files
+            for (_, kind), amount in self._amounts.items()
+            if kind != CHANGED
+        )
+        return after.files - new < before.files
 
     def _counted_as(self, folder: bytes) -> bytes:
         if folder not in self._folders and len(self._folders) >= MAX_FOLDERS:

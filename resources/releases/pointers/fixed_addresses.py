@@ -13,7 +13,7 @@ AssetsManagerEx.cpp (``parseVersion``, ``parseManifest``, ``prepareUpdateAsync``
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 from resources.errors import InputError
@@ -27,8 +27,7 @@ from resources.manifests.cocos_addresses import (
     without_files,
 )
 from resources.platforms import all_platforms
-from resources.releases.materialize import lacking_published, make_published_whole
-from resources.releases.published import PublishedRelease, open_published
+from resources.releases.published import PublishedRelease
 from resources.releases.safeguards.cocos_release import (
     GameRelease,
     require_usable,
@@ -58,7 +57,7 @@ def are_asked(
 
 
 def ready_addresses(
-    version: str,
+    open_release: Callable[[str], PublishedRelease],
     stores: Mapping[str, ReleaseStore],
     report: Report,
     own_name: str | None = None,
@@ -66,8 +65,9 @@ def ready_addresses(
     """Make the version's folders whole, and return what its fixed addresses say, for
     each platform whose players ask them. Needs the lock.
 
-    ``own_name`` is the setting RESOURCE_MANIFEST. Platforms without a public address,
-    and versions that aren't of Cocos, have none. Raises InputError, before anything is
+    ``open_release`` gives a platform's release, where there is need of it; ``own_name``
+    is the setting RESOURCE_MANIFEST. Platforms without a public address, and versions
+    that aren't of Cocos, have none. Raises InputError, before anything is
     written, for a manifest that no client understands, and for a version that isn't of
     Cocos where clients ask for one.
     """
@@ -77,17 +77,23 @@ def ready_addresses(
         if store.public_url is None:
             _warn_of_left(store, report)
             continue
-        release = open_published(store, name, version)
+        release = open_release(name)
         found = addresses_of(release, store, own_name)
         if found is None:
             require_none_asks(release, store, own_name)
         else:
             addresses[name], releases[name] = found, release
     for name, release in releases.items():
-        if copied := make_published_whole(release, stores[name]):
-            report.count(name, "copied", copied)
-            report.line(f"Copied {counted(copied, 'file')} within the store.")
+        _make_whole(release, stores[name], report)
     return addresses
+
+
+def _make_whole(release: PublishedRelease, store: ReleaseStore, report: Report) -> None:
+    from resources.releases.materialize import make_published_whole  # slow to import
+
+    if copied := make_published_whole(release, store):
+        report.count(release.platform, "copied", copied)
+        report.line(f"Copied {counted(copied, 'file')} within the store.")
 
 
 def write_addresses(
@@ -142,7 +148,11 @@ def wrong_addresses(
     ]
     for channel in served:
         yield from _wrong_on(store.on(channel), release, own_name)
-    if served and (lacking := lacking_published(release, store)):
+    if not served:
+        return
+    from resources.releases.materialize import lacking_published  # slow to import
+
+    if lacking := lacking_published(release, store):
         yield (
             f"NOT WHOLE versions/{release.version}: {counted(lacking, 'file')} that"
             " Cocos clients look for there can't be found"

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from resources.errors import DifferenceError, InputError
 from resources.releases.pointers.publish import Checks, publish
-from resources.releases.published import open_published
+from resources.releases.published import PublishedRelease, open_published
 from resources.releases.safeguards.trust import require_vouched
 from resources.report import Report
 from resources.stores.pointer import Pointer
@@ -27,7 +27,7 @@ def promote(
     another version, or not the same one on all platforms; DifferenceError where the
     store has another manifest by now; and as ``publish.serve``.
     """
-    served = {}
+    releases: dict[str, PublishedRelease] = {}
     for platform, origin in origins.items():
         pointer = origin.pointer()
         if pointer is None:
@@ -41,24 +41,28 @@ def promote(
                 f" not {version}: what is promoted is what was tested there"
             )
         require_vouched(platform, pointer, origin)
-        _require_as_tested(platform, pointer, origin)
-        served[platform] = pointer.version
-    if len(set(served.values())) > 1:
-        each = ", ".join(f"{name} {served[name]}" for name in served)
+        releases[platform] = _open_as_tested(platform, pointer, origin)
+    if len({release.version for release in releases.values()}) > 1:
+        each = ", ".join(f"{name} {releases[name].version}" for name in releases)
         raise InputError(
             f"the platforms of the channel serve different versions: {each}; promote"
             " one after the other, by --platform"
         )
-    publish(next(iter(served.values())), stores, report, checks)
+    publish(releases, stores, report, checks)
 
 
-def _require_as_tested(platform: str, pointer: Pointer, origin: ReleaseStore) -> None:
-    """Raise DifferenceError where the manifest is not the one that the pointer names:
-    whoever has the keys of the store may have exchanged it."""
-    manifest = open_published(origin, platform, pointer.version).manifest
+def _open_as_tested(
+    platform: str, pointer: Pointer, origin: ReleaseStore
+) -> PublishedRelease:
+    """Open what a channel serves. Raises DifferenceError where the manifest is not the
+    one that the pointer names: whoever has the keys of the store may have exchanged
+    it."""
+    release = open_published(origin, platform, pointer.version)
+    manifest = release.manifest
     if manifest.sha256 != pointer.manifest_sha256:
         raise DifferenceError(
             f"the manifest of {pointer.version} of {platform} in {origin.name} has the"
             f" digest {manifest.sha256}, but the pointer of {origin.channel} names"
             f" {pointer.manifest_sha256}: it is not what was tested there"
         )
+    return release

@@ -21,7 +21,7 @@ from resources.releases.pointers.moves import (
     renewed_line,
     served_note,
 )
-from resources.releases.published import PublishedRelease, open_published
+from resources.releases.published import PublishedRelease
 from resources.releases.safeguards.acceptance import (
     Rules,
     require_acceptable,
@@ -47,10 +47,14 @@ class Checks(NamedTuple):
 
 
 def publish(
-    version: str, stores: dict[str, ReleaseStore], report: Report, checks: Checks
+    releases: dict[str, PublishedRelease],
+    stores: dict[str, ReleaseStore],
+    report: Report,
+    checks: Checks,
 ) -> None:
-    """Serve ``version`` to all players of every platform of ``stores``, or change
+    """Serve a version to all players of every platform of ``stores``, or change
     nothing. Raises as ``serve``."""
+    (version,) = {release.version for release in releases.values()}
 
     def move(
         platform: str, store: ReleaseStore, before: Pointer | None, digest: str
@@ -68,7 +72,7 @@ def publish(
         report.note(platform, serial=moved.serial)
         report.line(published_line(version, before, store))
 
-    serve(version, stores, report, checks, move)
+    serve(releases, stores, report, checks, move)
 
 
 def dry_run_line(version: str, store: ReleaseStore) -> str:
@@ -86,7 +90,7 @@ def nothing_to_do(version: str) -> str:
 
 
 def serve(
-    version: str,
+    releases: dict[str, PublishedRelease],
     stores: dict[str, ReleaseStore],
     report: Report,
     checks: Checks,
@@ -96,16 +100,16 @@ def serve(
 ) -> None:
     """Move the pointers of all ``stores`` by ``move``, or change nothing.
 
-    First it is compared with what is served, see ``acceptance``, ``guard`` and
-    ``budget``, and every file of every platform is looked for, by its size; then all
-    stores are locked; then the pointers move, one after the other, and before each, if
-    all players get the version, its fixed addresses are written. ``move`` gets the
+    ``releases`` are one version, by platform. First it is compared with what is served,
+    see ``acceptance``, ``guard`` and ``budget``, and every file of every platform is
+    looked for, by its size; then all stores are locked, and the manifests have to be
+    those that were read; then the pointers move, one after the other, and before each,
+    if all players get the version, its fixed addresses are written. ``move`` gets the
     platform, its store, what that serves, and the digest of the version's manifest.
-    Raises InputError when a store doesn't have the version or it is refused,
-    DifferenceError when files are missing, ConflictError when another publisher is at
-    work.
+    Raises InputError when the version is refused, DifferenceError when files are
+    missing, ConflictError when another publisher is at work.
     """
-    guarded_against = require_servable(version, stores, report, checks)
+    guarded_against = require_servable(releases, stores, report, checks)
     with all_locked(stores) as served:
         for name, store in stores.items():
             if served[name] != guarded_against[name]:
@@ -113,15 +117,18 @@ def serve(
                     f"{store.name} was published to meanwhile: another publisher was"
                     " first"
                 )
+            releases[name].require_unchanged()
         addresses = (
-            ready_addresses(version, stores, report, checks.rules.manifest_name)
+            ready_addresses(
+                releases.__getitem__, stores, report, checks.rules.manifest_name
+            )
             if to_all
             else {}
         )
         for name, store in stores.items():
             if len(stores) > 1:
                 report.line(f"Publishing {all_platforms()[name]}...")
-            manifest = open_published(store, name, version).manifest
+            manifest = releases[name].manifest
             header = manifest.header
             write_addresses(name, addresses.get(name), store, report)
             move(name, store, served[name], manifest.sha256)
@@ -129,15 +136,18 @@ def serve(
 
 
 def require_servable(
-    version: str, stores: dict[str, ReleaseStore], report: Report, checks: Checks
+    releases: dict[str, PublishedRelease],
+    stores: dict[str, ReleaseStore],
+    report: Report,
+    checks: Checks,
 ) -> dict[str, Pointer | None]:
     """Make sure that a version may be served on all platforms, and is complete; return
     the pointers that it was compared with. Raises as ``serve``."""
     rules = checks.rules
     guarded_against = {name: store.pointer() for name, store in stores.items()}
     for name, store in stores.items():
-        release = open_published(store, name, version)
-        require_no_other_rollout(name, version, guarded_against[name])
+        release = releases[name]
+        require_no_other_rollout(name, release.version, guarded_against[name])
         require_replaceable(name, guarded_against[name], store)
         require_acceptable(release, store, guarded_against[name], rules)
         require_similar(
@@ -145,18 +155,19 @@ def require_servable(
         )
         require_affordable(release.manifest, store, checks.budget)
         require_content(release, rules)
-    require_complete(version, stores, report)
+    require_complete(releases, stores, report)
     return guarded_against
 
 
 def require_complete(
-    version: str, stores: dict[str, ReleaseStore], report: Report
+    releases: dict[str, PublishedRelease],
+    stores: dict[str, ReleaseStore],
+    report: Report,
 ) -> None:
     """Look for every file of every platform, by its size; raises as ``publish``."""
-    releases = [open_published(stores[name], name, version) for name in stores]
-    report.expect(sum(release.manifest.header.files for release in releases))
-    for release in releases:
-        _require_files(release, stores[release.platform], report)
+    report.expect(sum(release.manifest.files for release in releases.values()))
+    for name, release in releases.items():
+        _require_files(release, stores[name], report)
 
 
 def _require_files(

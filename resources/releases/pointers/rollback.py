@@ -18,7 +18,7 @@ from resources.releases.pointers.moves import (
     served_note,
 )
 from resources.releases.pointers.publish import require_complete
-from resources.releases.published import open_published
+from resources.releases.published import open_all
 from resources.releases.safeguards.trust import require_replaceable
 from resources.report import Report
 from resources.stores.pointer import Pointer
@@ -47,18 +47,18 @@ def roll_back(
     served before; DifferenceError when files are missing, ConflictError when another
     publisher is at work.
     """
-    require_complete(version, stores, report)
+    releases = open_all(version, stores)
+    require_complete(releases, stores, report)
+    manifests = {name: release.manifest for name, release in releases.items()}
     with all_locked(stores) as served:
-        manifests = {
-            name: open_published(store, name, version).manifest
-            for name, store in stores.items()
-        }
+        for release in releases.values():
+            release.require_unchanged()
         digests = {name: manifest.sha256 for name, manifest in manifests.items()}
         for name, store in stores.items():
             require_replaceable(name, served[name], store)
             wanted = Pointer(version, digests[name])
             _require_served_before(name, wanted, served[name], store)
-        addresses = ready_addresses(version, stores, report, manifest_name)
+        addresses = ready_addresses(releases.__getitem__, stores, report, manifest_name)
         for name, store in stores.items():
             before = served[name]
             write_addresses(name, addresses.get(name), store, report)

@@ -23,6 +23,7 @@ from resources.releases.pointers.moves import (
     served_note,
 )
 from resources.releases.pointers.publish import Checks, serve
+from resources.releases.published import open_all
 from resources.releases.safeguards.trust import require_replaceable
 from resources.report import Report
 from resources.stores.pointer import PARTS, Pointer, Rollout
@@ -83,7 +84,8 @@ def roll_out(
             f" {all_platforms()[platform]}{was}; the others get {before.version}."
         )
 
-    serve(version, stores, report, checks, move, to_all=parts == PARTS)
+    releases = open_all(version, stores)
+    serve(releases, stores, report, checks, move, to_all=parts == PARTS)
 
 
 def halt(version: str, stores: dict[str, ReleaseStore], report: Report) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from resources.errors import DamagedManifestError, InputError, StoreError
 from resources.manifests.reader import Manifest
-from resources.releases.comparison.differences import count_downloads
+from resources.releases.comparison.downloads import count_downloads
 from resources.releases.plan import Plan
 from resources.releases.published import open_published
 from resources.report import size_text

@@ -72,6 +72,9 @@ class Bucket:
     def __init__(self, location: ObjectLocation) -> None:
         self.name = location.url
         self.conditions = location.abilities.conditions
+        # Azure's way is to list all from the beginning and to leave out what comes
+        # before; directory buckets of S3 don't list in order.
+        self.lists_from = location.url.startswith(("s3://", "gs://"))
         self._location = location
         self._requests = Requests(location)
         self._writes = 0
@@ -143,11 +146,14 @@ class Bucket:
                 raise _NoPartError from None
             raise
 
-    def pages(self, prefix: str) -> Iterator[list[Listed]]:
-        """Yield what lies beneath a folder, a LIST at a time."""
+    def pages(
+        self, prefix: str, after: str = "", last_path: str = ""
+    ) -> Iterator[list[Listed]]:
+        """Yield what lies beneath a folder, a LIST at a time: all of it, or what comes
+        behind one path and not behind another, where the store lists in order."""
         requests = self._requests
         listing: ListStream[list[ObjectMeta]] | None = None
-        last: str | None = None
+        last = f"{prefix}/{after}" if after else None
 
         def request() -> list[ObjectMeta]:
             nonlocal listing
@@ -164,10 +170,17 @@ class Bucket:
         start = len(prefix) + 1
         while page := requests.ask(request, f"list {prefix}"):
             last = page[-1]["path"]
-            yield [
+            found = [
                 Listed(item["path"][start:], item["size"], md5_of_etag(item["e_tag"]))
                 for item in page
             ]
+            is_last = bool(last_path) and last_path <= found[-1].path
+            if is_last:
+                found = [each for each in found if each.path <= last_path]
+            if found:
+                yield found
+            if is_last:
+                return
 
     def folders(self, prefix: str) -> list[str]:
         """Name the folders right beneath a folder."""

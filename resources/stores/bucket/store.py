@@ -27,6 +27,7 @@ from resources.manifests.format import Entry
 from resources.stores.backend import Backend, Copy, LostRaceError, SmallFile
 from resources.stores.bucket.lease import Lease
 from resources.stores.bucket.listing import Listing
+from resources.stores.bucket.listing_at_once import Paths, pages_at_once
 from resources.stores.bucket.location import ObjectLocation
 from resources.stores.bucket.objects import Bucket
 from resources.stores.bucket.server_copies import ServerCopies
@@ -71,6 +72,7 @@ class BucketPrefix(Backend):
         self._folders: dict[str, list[str]] = {}
         self._there: dict[str, bool] = {}
         self._listings: dict[str, Listing] = {}
+        self._expected: Paths = tuple
         self._listing = threading.Lock()
         self._large = threading.Semaphore(LARGE_AT_ONCE)
 
@@ -128,17 +130,15 @@ class BucketPrefix(Backend):
         with self._listing:
             listing = self._listings.get(folder)
             if listing is None:
-                listing = self._listings[folder] = Listing(self._bucket.pages(folder))
+                pages = pages_at_once(self._bucket, folder, self._expected)
+                listing = self._listings[folder] = Listing(pages)
             return listing
 
-    def sizes(self, folder: str, paths: list[str]) -> list[int | None]:
-        def size(path: str) -> int | None:
-            try:
-                return self.size(folder, path)
-            except (MissingFileError, RefusedFileError):
-                return None
+    def expect(self, paths: Paths) -> None:
+        self._expected = paths
 
-        return [size(path) for path in paths]
+    def sizes(self, folder: str, paths: list[str]) -> list[int | None]:
+        return self._listed(folder).sizes(paths)
 
     def differs(self, folder: str, entry: Entry) -> bool:
         """Compare the MD5 that the listing has for nothing, and read the object where

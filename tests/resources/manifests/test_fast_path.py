@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+from itertools import repeat
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,7 @@ from resources.manifests.format import (
     entry_line,
     keys_of,
     manifest_lines,
+    path_of,
 )
 from resources.manifests.line_file import LineFile
 from resources.manifests.reader import Manifest
@@ -239,6 +241,16 @@ def test_both_forms_are_read_alike(monkeypatch):
         assert found.paths == held[0].paths
         assert {*asked} & {*found.versions} == {*asked} - {asked[2]}
         assert found.versions.items() <= held[0].versions.items()
+    found = [manifest.stored(*manifest.blocks()) for manifest in (quick, slow)]
+    stored = [
+        {(*place,) for in_, *files in each for place in zip(repeat(in_), *files)}
+        for each in found
+    ]
+    assert stored[0] == stored[1]
+    assert {place[:2] for place in stored[0]} == {
+        (held_in, held[0].paths.get(line) or path_of(line).decode())
+        for line, held_in in held[0].versions.items()
+    }
     keys = [manifest.content_keys(*manifest.blocks()) for manifest in (quick, slow)]
     assert keys[0] == keys[1] == keys_of(lines[0])
 

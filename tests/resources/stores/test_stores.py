@@ -837,9 +837,12 @@ def test_a_listing_finds_what_was_listed_and_nothing_else(in_order):
     listing = Listing(pages if in_order else pages[::-1])
     for path, size, md5 in listed:
         assert (listing.size(path), listing.md5(path)) == (size, md5)
-    assert [listing.size(path) for path in ("", "0", "0/ü0", "~", "999/u")] == [
-        None
-    ] * 5
+    others = ("", "0", "0/ü0", "~", "999/u")
+    assert [listing.size(path) for path in others] == [None] * 5
+    assert listing.sizes(path for path, *_ in listed) == [size for _, size, _ in listed]
+    mixed = [path for pair in zip(others, ["1/ü"] * 5, strict=True) for path in pair]
+    assert listing.sizes(mixed) == [listing.size(path) for path in mixed]
+    assert Listing([]).sizes(mixed) == [None] * 10
 
 
 # Settings.

@@ -8,6 +8,7 @@ import pytest
 from resources.manifests.line_file import LineFile
 from resources.manifests.reader import Manifest
 from resources.releases.comparison.differences import Amount, find_differences
+from resources.releases.comparison.downloads import find_downloads
 from tests.resources.conftest import NEW_FILES, OLD_FILES, entry_of, manifest_of
 
 CHANGES = ("changes", "v885", "--platform", "ios")
@@ -235,13 +236,20 @@ def manifest_in(tmp_path):
     return made
 
 
+def differences(before, after):
+    (lacking,) = find_downloads([before], after)
+    found = find_differences(before, after, lacking.known)
+    assert found.download == lacking.amount
+    return found
+
+
 def test_what_is_found_block_by_block_is_what_a_whole_look_finds(manifest_in):
     old = {f"d{n % 7}/{n:06}": b"%d" % n for n in range(6000)}
     new = {path: content for path, content in old.items() if path[-1] != "3"}
     new |= {f"e/{n:06}": b"%d" % n for n in range(0, 6000, 30)}  # doubled
     new |= {path: b"other" for path in new if path.endswith("17")}
     new |= {f"d9/{n}": b"new %d" % n for n in range(100)}
-    found = find_differences(manifest_in("v1", old), manifest_in("v2", new))
+    found = differences(manifest_in("v1", old), manifest_in("v2", new))
     gone = old.keys() - new.keys()
     contents = set(old.values())
     fresh = [path for path in new if path not in old]
@@ -261,12 +269,12 @@ def test_what_is_found_block_by_block_is_what_a_whole_look_finds(manifest_in):
 def test_where_one_folder_has_all_that_differs_its_folders_are_told_apart(manifest_in):
     old = {"assets/a/1": b"1", "main.js": b"1"}
     new = {"assets/a/1": b"2", "assets/b/c/2": b"2", "main.js": b"2"}
-    found = find_differences(manifest_in("v1", old), manifest_in("v2", new))
+    found = differences(manifest_in("v1", old), manifest_in("v2", new))
     assert set(found.folders) == {"assets/a", "assets/b", ""}
 
 
 def test_a_path_with_quotes_is_named_as_it_is(manifest_in):
     new = {'a"b/ü"c': b"12"}
-    found = find_differences(manifest_in("v1", {"x": b""}), manifest_in("v2", new))
+    found = differences(manifest_in("v1", {"x": b""}), manifest_in("v2", new))
     assert [file.path for file in found.largest] == ['a"b/ü"c']
     assert found.folders['a"b']["added"] == Amount(1, 2)

@@ -1,10 +1,12 @@
 """Channels: what testers get, and what is promoted from there."""
 
+import io
 import json
 
 import pytest
 
 from resources.errors import StoreError
+from tests.resources.conftest import entry_of
 
 IOS = ("--platform", "ios")
 BETA = ("--channel", "beta")
@@ -150,3 +152,30 @@ def test_a_pointer_that_was_lost_does_not_begin_to_count_anew(published_game):
     assert served(game).serial == 3  # one is in the list, the second one was lost
     game.lines("rollback", "v884", *IOS)
     assert served(game).serial == 4
+
+
+@pytest.mark.parametrize(
+    ("version", "path", "named"),
+    [("v884", "a", "a"), ("v884", "old/b", "new/b"), ("v885", "own", "own")],
+)
+@pytest.mark.parametrize("content", [None, b"22"])
+@pytest.mark.parametrize("kind", ["game", "game_on_moto"])
+def test_a_promotion_looks_for_each_file_where_it_is_held(
+    request, kind, version, path, named, content
+):
+    game = request.getfixturevalue(kind)
+    game.build("v884", {"a": b"1", "old/b": b"22222"})
+    game.build("v885", {"a": b"1", "new/b": b"22222", "own": b"333"})
+    game.lines("sync", "v884", *IOS)
+    game.lines("sync", "v885", *IOS, *BETA)
+    store = game.open_store()
+    with store.lock():
+        store.delete(version, [path])
+        if content is not None:
+            store.put(version, entry_of(path, content), io.BytesIO(content))
+    result = game.run(*PROMOTE)
+    assert result.returncode == 1
+    begins = f"MISSING {named}" if content is None else f"SIZE {named}: expected "
+    assert [line[: len(begins)] for line in result.stdout.splitlines()] == [begins]
+    assert "v885 of ios is not complete" in result.stderr
+    assert served(game).version == "v884"
