@@ -20,7 +20,8 @@ class Block(NamedTuple):
     """A run of whole lines: where it is in its file, what it lists, and its digest.
 
     ``total_bytes`` is the size of the files that it lists, as far as it is known;
-    ``first`` and ``last`` are their first and last paths.
+    ``first`` and ``last`` are their first and last paths; ``is_bare`` says that its
+    lines are known to have nothing but paths, sizes and SHA-256.
     """
 
     offset: int
@@ -30,6 +31,7 @@ class Block(NamedTuple):
     digest: bytes
     first: bytes
     last: bytes
+    is_bare: bool = False
 
 
 class LineFile:

@@ -54,6 +54,15 @@ class Held(NamedTuple):
     paths: dict[bytes, str]
 
 
+class Listed(NamedTuple):
+    """What a block's lines say of the files themselves, each in the lines' order; see
+    ``Manifest.content_lines``."""
+
+    paths: list[str]
+    sizes: list[int]
+    lines: list[bytes]
+
+
 class Manifest:
     """A manifest that can be read several times, as a stream each time.
 
@@ -134,15 +143,15 @@ class Manifest:
         own = self.header.version
         if self._plain:
             data = self._content(block)
-            held_in, held_at = plain_holders(data), plain_held_at(data)
-            lines = plain_content_lines(data)
-        else:
-            entries = self.entries_of(block)
-            held_in = [entry.held_in for entry in entries]
-            held_at = {n: e.held_at for n, e in enumerate(entries) if e.held_at}
-            lines = self.content_lines(block)
-        versions = zip(lines, (holder or own for holder in held_in), strict=True)
-        return Held(dict(versions), {lines[n]: at for n, at in held_at.items()})
+            holders = plain_holders(data, own, is_bare=block.is_bare)
+            return Held(holders, {} if block.is_bare else plain_held_at(data))
+        found = Held({}, {})
+        for entry in self.entries_of(block):
+            line = content_line(entry)
+            found.versions[line] = entry.held_in or own
+            if entry.held_at is not None:
+                found.paths[line] = entry.held_at
+        return found
 
     def held_of(self, block: Block, lines: Collection[bytes]) -> Held:
         """Read where some files of a block lie in a store, if it has them: quickest of
@@ -237,8 +246,18 @@ class Manifest:
         """Read what a block's lines say of the files themselves; files of the same path
         and content give the same lines. See ``manifest.content_line``."""
         if self._plain:
-            return plain_content_lines(self._content(block))
+            data = self._content(block)
+            return plain_content_lines(data, is_bare=block.is_bare)
         return [content_line(entry) for entry in self.entries_of(block)]
+
+    def listed(self, block: Block) -> Listed:
+        """Read a block's paths, sizes and content lines at once."""
+        if self._plain:
+            data = self._content(block)
+            lines = plain_content_lines(data, is_bare=block.is_bare)
+            return Listed(*plain_paths_and_sizes(data), lines)
+        paths, sizes = self.paths_and_sizes(block)
+        return Listed(paths, sizes, self.content_lines(block))
 
     def _content(self, block: Block) -> bytes:
         data = self._file.read(block.offset, block.length)

@@ -231,11 +231,12 @@ def find_extra(
         check_alive()
         # Many at once, because a sync looks at all files in this way.
         wanted.extend(islice(listed, max(0, len(paths) - len(wanted))))
-        keys = os.fsencode("\0".join(paths)).split(b"\0")  # no name has a NUL
-        if list(islice(wanted, len(keys))) == keys:  # as nearly always
-            for _ in keys:
+        joined = os.fsencode("\0".join(paths))  # no name has a NUL
+        if b"\0".join(islice(wanted, len(paths))) == joined:  # as nearly always
+            for _ in paths:
                 wanted.popleft()
             continue
+        keys = joined.split(b"\0")
         for path, key in zip(paths, keys, strict=True):
             while wanted and wanted[0] < key:
                 wanted.popleft()

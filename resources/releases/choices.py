@@ -152,8 +152,7 @@ class NewChoices:
 
     def decide(self, block: Block) -> Decided:
         """Choose for each file of a block."""
-        paths, sizes = self.manifest.paths_and_sizes(block)
-        lines = self.manifest.content_lines(block)
+        paths, sizes, lines = self.manifest.listed(block)
         choosing = Choosing(sizes)
         left: Sequence[int] = range(len(paths))
         for other in self.earlier:
@@ -228,8 +227,7 @@ class SealedChoices(NewChoices):
         """Return the choices that were sealed; raises ConflictError for other
         content."""
         own = self.manifest.header.version
-        paths, sizes = self.manifest.paths_and_sizes(block)
-        lines = self.manifest.content_lines(block)
+        paths, sizes, lines = self.manifest.listed(block)
         everything = range(len(lines))
         held = self._sealed.held(block, lines)
         held_in = _by_holder(held, lines, everything)
