@@ -25,6 +25,7 @@ from resources.manifests.line_file import (
     LineFile,
     block_digest,
     follow_each_other,
+    neighbours,
 )
 from resources.manifests.paths import are_harmless
 from resources.versions import is_version
@@ -89,22 +90,28 @@ def prove_manifest(
     end = tail_start + tail.rfind(b"\n", 0, -1) + 1
     digest = hashlib.sha256(file.read(0, start))
 
-    def pieces() -> Iterator[tuple[int, int]]:
+    def cut() -> Iterator[tuple[int, int]]:
         for offset, data in file.cut(start, end):
             digest.update(data)
             yield offset, len(data)
 
-    def prove_piece(piece: tuple[int, int]) -> tuple[Block, Folded] | None:
-        return prove_block(piece[0], file.read(*piece), published=published)
+    def prove_piece(
+        piece: list[tuple[int, int]],
+    ) -> list[tuple[Block, Folded] | None]:
+        return [
+            prove_block(offset, file.read(offset, length), published=published)
+            for offset, length in piece
+        ]
 
     blocks: list[Block] = []
     names: list[Folded] = []
     with Workers(prove_piece) as workers:
-        for proof in workers.map(pieces()):
-            if proof is None:
-                return None
-            blocks.append(proof[0])
-            names.append(proof[1])
+        for proofs in workers.map(neighbours(cut())):
+            for proof in proofs:
+                if proof is None:
+                    return None
+                blocks.append(proof[0])
+                names.append(proof[1])
     files = sum(block.files for block in blocks)
     end_line = _END_LINE.fullmatch(file.read(end, MAX_LINE_BYTES))
     if (

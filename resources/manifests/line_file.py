@@ -7,12 +7,15 @@ import io
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from itertools import pairwise
-from typing import BinaryIO, NamedTuple, cast
+from itertools import islice, pairwise
+from typing import BinaryIO, NamedTuple, TypeVar, cast
 
 from resources.errors import store_failure
 
+T = TypeVar("T")
+
 BLOCK_BYTES = 1 << 16  # some 450 lines; a helper is busy with it for a moment
+BLOCKS_AT_ONCE = 4  # neighbours, which meet the same blocks of another manifest
 COPY_BYTES = 1 << 20
 
 
@@ -97,6 +100,12 @@ class LineFile:
                 return
             yield start, data
             start += len(data)
+
+
+def neighbours(blocks: Iterable[T]) -> Iterator[list[T]]:
+    """Yield blocks in lists, as many at a time as one helper takes."""
+    remaining = iter(blocks)
+    return iter(lambda: list(islice(remaining, BLOCKS_AT_ONCE)), [])
 
 
 def follow_each_other(blocks: list[Block]) -> bool:

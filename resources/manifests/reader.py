@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import compress, islice
+from itertools import compress
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -31,7 +31,7 @@ from resources.manifests.fast_path import (
 from resources.manifests.fields import Lines
 from resources.manifests.format import Entry, content_line, entry_line
 from resources.manifests.header import read_header
-from resources.manifests.line_file import Block, LineFile, block_digest
+from resources.manifests.line_file import Block, LineFile, block_digest, neighbours
 from resources.manifests.paths import fold, reason_against
 from resources.manifests.strict_json import Value
 from resources.versions import is_version
@@ -40,7 +40,6 @@ _ENTRY_KEYS = {"path", "size", "sha256"}
 _OPTIONAL_KEYS = {"md5", "in", "at"}
 
 FEW_OF = 10  # files of a block: one of so many is found quicker than all are read
-BLOCKS_AT_ONCE = 4  # neighbours, which meet the same blocks of another manifest
 
 # In blocks of a manifest that is read line by line.
 LINES_A_BLOCK = 1000
@@ -126,8 +125,7 @@ class Manifest:
     def pieces(self) -> Iterator[list[Block]]:
         """Verify the manifest, then yield its blocks, as many neighbours at a time as
         one helper takes."""
-        blocks = iter(self.blocks())
-        return iter(lambda: list(islice(blocks, BLOCKS_AT_ONCE)), [])
+        return neighbours(self.blocks())
 
     def entries_of(self, block: Block) -> list[Entry]:
         """Read the entries of a block, in ascending order.
