@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 from collections.abc import Sequence
+from functools import cache
 from itertools import pairwise
 from typing import NoReturn
 
@@ -18,7 +20,16 @@ YES_OR_NO = ("yes", "no")
 THE_STORE = object()  # what a bare --store names: the one of the settings
 
 
+@cache
+def _width() -> int:
+    return shutil.get_terminal_size().columns - 2  # as argparse has it
+
+
 class Parser(argparse.ArgumentParser):
+    def _get_formatter(self) -> argparse.HelpFormatter:
+        # argparse makes one for each option, and each would ask the terminal.
+        return argparse.HelpFormatter(prog=self.prog, width=_width())
+
     def error(self, message: str) -> NoReturn:
         raise InputError(message)
 

@@ -10,17 +10,35 @@ from resources.report import Report
 from resources.settings import Settings
 
 if TYPE_CHECKING:
+    from resources.releases.check import Found
     from resources.releases.plan import Plan
     from resources.releases.pointers.publish import Checks
     from resources.releases.safeguards.acceptance import Rules
     from resources.releases.safeguards.budget import Budget
     from resources.releases.source import SourceRelease
+    from resources.workers.pool import Beside
 
 
 def sync(
     options: argparse.Namespace,
     settings: Settings,
     releases: list[SourceRelease],
+    report: Report,
+) -> int:
+    """Sync releases as the options say, and return the exit code."""
+    from resources.releases.safeguards.left_behind import find_left
+    from resources.workers.pool import Beside
+
+    # Nothing of it needs the store, and it can't be divided.
+    with Beside(lambda: list(map(find_left, releases))) as look:
+        return _sync(options, settings, releases, look, report)
+
+
+def _sync(
+    options: argparse.Namespace,
+    settings: Settings,
+    releases: list[SourceRelease],
+    look: Beside[list[Found]],
     report: Report,
 ) -> int:
     from resources.delivery.purge import purge_served, required_purge
@@ -70,8 +88,8 @@ def sync(
         if plan.platform in whole:
             require_copyable(plan, release, store)
     allow_extra = options.allow_extra == "yes"
-    for release in releases:
-        require_nothing_left(release, report, allow_extra=allow_extra)
+    for release, left in zip(releases, look.result(), strict=True):
+        require_nothing_left(release, left, report, allow_extra=allow_extra)
     report.expect(sum(plan.work_files for plan in plans))
     for plan in plans:
         count_plan(plan, report)

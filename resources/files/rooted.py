@@ -180,10 +180,9 @@ class Tree:
                     status = os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
                 except (OSError, MissingFileError, RefusedFileError):
                     found.append(None)
-                else:
-                    found.append(
-                        status.st_size if stat.S_ISREG(status.st_mode) else None
-                    )
+                    continue
+                is_regular = stat.S_IFMT(status.st_mode) == stat.S_IFREG
+                found.append(status.st_size if is_regular else None)
         return found
 
     def walk(self) -> Iterator[str]:
@@ -198,28 +197,16 @@ class Tree:
     def walk_in_runs(self) -> Iterator[list[str]]:
         """Yield what ``walk`` does in lists, each of a few files of one folder that
         follow each other."""
-        waiting = [iter(self._names(""))]
+        waiting = [self._runs("")]
         while waiting:
-            run: list[str] = []
-            for path in waiting[-1]:
-                is_folder = path[-1] == "/"
-                if not is_folder:
-                    run.append(path)
-                if run and (is_folder or len(run) == RUN_FILES):
+            for run in waiting[-1]:
+                if isinstance(run, list):
                     yield run
-                    run = []
-                if not is_folder:
                     continue
-                try:
-                    waiting.append(iter(self._names(path)))
-                except OSError:
-                    yield [path]
-                else:
-                    break
+                waiting.append(self._runs(run))
+                break
             else:
                 waiting.pop()
-            if run:
-                yield run
 
     def close(self) -> None:
         """Give the descriptors back."""
@@ -308,25 +295,50 @@ class Tree:
         self._read.keep(folder, fd)
         return fd
 
-    def _names(self, prefix: str) -> list[str]:
+    def _runs(self, prefix: str) -> Iterator[list[str] | str]:
+        """Yield a folder's files in runs, and other folders, which end with a slash,
+        where these belong in between; itself, as a file, if it can't be read."""
+        try:
+            names, has_folders = self._names(prefix)
+        except OSError:
+            if not prefix:
+                raise
+            yield [prefix]
+            return
+        start = 0
+        if has_folders:
+            for place, name in enumerate(names):
+                if name[-1] == "/":
+                    yield from _in_runs(prefix, names[start:place])
+                    yield prefix + name
+                    start = place + 1
+        yield from _in_runs(prefix, names[start:])
+
+    def _names(self, prefix: str) -> tuple[list[str], bool]:
         """List a folder; other folders end with a slash, and sort as their paths do.
 
-        So "a-b" comes before "a/b".
+        So "a-b" comes before "a/b". Returns also whether there are any.
         """
         fd = self.folder_fd(prefix.rstrip("/"))
         try:
-            with os.scandir(fd) as found:
-                names = [
-                    prefix
-                    + entry.name
-                    + ("/" if entry.is_dir(follow_symlinks=False) else "")
-                    for entry in found
-                ]
+            with os.scandir(fd) as entries:
+                found = list(entries)
+            are_folders = [entry.is_dir(follow_symlinks=False) for entry in found]
         finally:
             os.close(fd)
+        names = [entry.name for entry in found]
+        has_folders = any(are_folders)
+        if has_folders:
+            pairs = zip(names, are_folders, strict=True)
+            names = [name + "/" if is_folder else name for name, is_folder in pairs]
         # Letters of ASCII sort as their bytes do, and several times as fast.
-        is_ascii = all(map(str.isascii, names))
-        return sorted(names, key=None if is_ascii else os.fsencode)
+        names.sort(key=None if all(map(str.isascii, names)) else os.fsencode)
+        return names, has_folders
+
+
+def _in_runs(prefix: str, names: list[str]) -> Iterator[list[str]]:
+    for start in range(0, len(names), RUN_FILES):
+        yield [prefix + name for name in names[start : start + RUN_FILES]]
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

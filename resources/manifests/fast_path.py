@@ -13,7 +13,7 @@ import hashlib
 import re
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import compress, islice
+from itertools import compress, groupby, islice
 from operator import eq, lt
 from typing import NamedTuple
 
@@ -25,21 +25,26 @@ from resources.manifests.line_file import (
     LineFile,
     block_digest,
     follow_each_other,
+    neighbours,
 )
 from resources.manifests.paths import are_harmless
 from resources.versions import is_version
 from resources.workers.pool import Workers
 
-# Each part takes only what the fields' own checks take; paths are looked at apart, and
-# digests all at once, which takes half as long. Possessive, because a part that fits is
-# never shorter than it can be.
+# Each part takes only what the fields' own checks take, but for paths and digests: they
+# are looked at all at once, which takes half as long. Possessive, because a part that
+# fits is never shorter than it can be.
 _BEGINNING = b'{"path": "'
-_PROOF = re.compile(
-    rb'\{"path": "([^\x00-\x1f"\\\x7f]++)", "size": (0|[1-9][0-9]{0,14}+),'
-    rb' "sha256": "(.{64})"(?:, "md5": "(.{32})")?+'
-    rb'(?:, "in": "([A-Za-z0-9._-]{1,64}+)"'
-    rb'(?:, "at": "([^\x00-\x1f"\\\x7f]++)")?+)?+\}\n'
+_BARE_PROOF = re.compile(
+    rb'\{"path": "([^"]++)", "size": (0|[1-9][0-9]{0,14}+), "sha256": "(.{64})"\}\n'
 )
+_PROOF = re.compile(
+    rb'\{"path": "([^"]++)", "size": (0|[1-9][0-9]{0,14}+),'
+    rb' "sha256": "(.{64})"(?:, "md5": "(.{32})")?+'
+    rb'(?:, "in": "([A-Za-z0-9._-]{1,64}+)"(?:, "at": "([^"]++)")?+)?+\}\n'
+)
+# What no path may have, beside the line feeds that paths are joined by.
+_NOT_PLAIN = bytes(set(range(32)) - {ord("\n")}) + b"\\\x7f"
 # Of a line that was proved: no value has a quote.
 _FIELDS = re.compile(
     r'"path": "([^"]++)", "size": ([0-9]++), "sha256": "([^"]++)"'
@@ -56,11 +61,13 @@ _STORED = re.compile(
     r'(?:, "md5": "[^"]++")?+(?:, "in": "([^"]++)")?+(?:, "at": "([^"]++)")?+'
 )
 # A path has no quote, so nothing else is taken for these.
-_MD5 = re.compile(rb', "md5": "[^"]++"')
 _HELD_IN = re.compile(rb', "in": "([^"]++)"(?:, "at": "[^"]++")?+')
 _CONTENT = re.compile(rb'\{"path": "[^"]++", "size": [0-9]++, "sha256": "[^"]++"')
-_HOLDER = re.compile(
-    rb'"sha256": "[^"]++"(?:, "md5": "[^"]++")?+(?:, "in": "([^"]++)")?+'
+_CONTENT_AND_HOLDER = re.compile(
+    rb'(%b)(?:, "md5": "[^"]++")?+(?:, "in": "([^"]++)")?+' % _CONTENT.pattern
+)
+_CONTENT_AND_PLACE = re.compile(
+    rb'(%b)(?:, "md5": "[^"]++")?+, "in": "[^"]++", "at": "([^"]++)"' % _CONTENT.pattern
 )
 _HELD_AT = re.compile(rb', "at": "([^"]++)"')
 _KEY = re.compile(rb', "sha256": "(.{16})')
@@ -89,22 +96,28 @@ def prove_manifest(
     end = tail_start + tail.rfind(b"\n", 0, -1) + 1
     digest = hashlib.sha256(file.read(0, start))
 
-    def pieces() -> Iterator[tuple[int, int]]:
+    def cut() -> Iterator[tuple[int, int]]:
         for offset, data in file.cut(start, end):
             digest.update(data)
             yield offset, len(data)
 
-    def prove_piece(piece: tuple[int, int]) -> tuple[Block, Folded] | None:
-        return prove_block(piece[0], file.read(*piece), published=published)
+    def prove_piece(
+        piece: list[tuple[int, int]],
+    ) -> list[tuple[Block, Folded] | None]:
+        return [
+            prove_block(offset, file.read(offset, length), published=published)
+            for offset, length in piece
+        ]
 
     blocks: list[Block] = []
     names: list[Folded] = []
     with Workers(prove_piece) as workers:
-        for proof in workers.map(pieces()):
-            if proof is None:
-                return None
-            blocks.append(proof[0])
-            names.append(proof[1])
+        for proofs in workers.map(neighbours(cut())):
+            for proof in proofs:
+                if proof is None:
+                    return None
+                blocks.append(proof[0])
+                names.append(proof[1])
     files = sum(block.files for block in blocks)
     sha256 = digest.hexdigest()
     end_line = _END_LINE.fullmatch(file.read(end, MAX_LINE_BYTES))
@@ -127,13 +140,19 @@ def prove_block(
 
     ``published`` allows entries to name another version.
     """
-    found = _PROOF.findall(data)
+    found = _BARE_PROOF.findall(data) if _BARE_PROOF.match(data) else []
+    is_bare = len(found) == data.count(b"\n")
+    if not is_bare:
+        found = _PROOF.findall(data)
     if not found:
         return None
-    paths, sizes, sha256s, md5s, holders, places = zip(*found, strict=True)
+    paths, sizes, sha256s, *others = zip(*found, strict=True)
+    md5s, holders, places = others or ((), (), ())
     if b"".join((*sha256s, *md5s)).translate(None, _HEX_DIGITS):
         return None
     joined = b"\n".join(paths)
+    if not _are_plain(paths, joined):
+        return None
     shortest = len(joined) + 1 + len(b"".join(sizes)) + len(found) * (_FIXED_BYTES - 1)
     # Matches don't overlap, so where the shortest there can be fill the block, there
     # is nothing else in it.
@@ -154,6 +173,7 @@ def prove_block(
         block_digest(data),
         paths[0],
         paths[-1],
+        is_bare,
     )
     return block, folded(joined)
 
@@ -184,29 +204,27 @@ def plain_stored(data: bytes) -> Iterator[tuple[str | None, list[str], list[int]
         yield held_in or None, paths, sizes
 
 
-def plain_content_lines(data: bytes) -> list[bytes]:
+def plain_content_lines(data: bytes, *, is_bare: bool) -> list[bytes]:
     """Read a harmless block as ``manifest.content_line`` has its entries."""
-    if _MD5.search(data) or _HELD_IN.search(data):
-        return _CONTENT.findall(data)
-    return data.split(b"}\n")[:-1]
+    return data.split(b"}\n")[:-1] if is_bare else _CONTENT.findall(data)
 
 
-def plain_holders(data: bytes) -> list[str | None]:
-    """Read from a block that was proved to be harmless what holds each file."""
-    if not _HELD_IN.search(data):
-        return [None] * data.count(b"\n")
-    found = _HOLDER.findall(data)
-    names = {holder: holder.decode() or None for holder in set(found)}
-    return [names[holder] for holder in found]
+def plain_holders(data: bytes, own: str, *, is_bare: bool) -> dict[bytes, str]:
+    """Read from a block that was proved to be harmless which version holds each file,
+    by its content line; ``own`` is the one that entries don't name."""
+    if is_bare:
+        return dict.fromkeys(plain_content_lines(data, is_bare=True), own)
+    found = dict(_CONTENT_AND_HOLDER.findall(data))
+    names = {holder: holder.decode() or own for holder in set(found.values())}
+    return {line: names[holder] for line, holder in found.items()}
 
 
-def plain_held_at(data: bytes) -> dict[int, str]:
+def plain_held_at(data: bytes) -> dict[bytes, str]:
     """Read from such a block which files have another path in the store, by their
-    places in it."""
+    content lines."""
     if not _HELD_AT.search(data):
         return {}
-    found = map(_HELD_AT.search, data.split(b"\n")[:-1])
-    return {place: at[1].decode() for place, at in enumerate(found) if at}
+    return {line: at.decode() for line, at in _CONTENT_AND_PLACE.findall(data)}
 
 
 def plain_held(
@@ -241,12 +259,21 @@ def plain_lines_held(
     """
     ends = [f', "in": "{held_in}"}}\n' if held_in else "}\n" for held_in in holders]
     encoded = [end.encode() for end in ends]
-    lines = data.split(b"}\n")[:-1]
-    pairs = zip(lines, codes, strict=True)
-    held = [line + encoded[code] for line, code in pairs]
-    for place, path in held_at.items():
-        held[place] = held[place][: -len(b"}\n")] + at_field(path).encode() + b"}\n"
-    return b"".join(held)
+    lines = data.split(b"}\n")
+    if held_at:
+        pairs = zip(lines, codes, strict=False)
+        held = [line + encoded[code] for line, code in pairs]
+        for place, path in held_at.items():
+            held[place] = held[place][: -len(b"}\n")] + at_field(path).encode() + b"}\n"
+        return b"".join(held)
+    # Neighbours are mostly held by one version, and are joined at once.
+    parts: list[bytes] = []
+    start = 0
+    for code, run in groupby(codes):
+        end = start + len(list(run))
+        parts.append(encoded[code].join((*lines[start:end], b"")))
+        start = end
+    return b"".join(parts)
 
 
 def plain_selection(data: bytes, wanted: Iterable[bool]) -> bytes:
@@ -264,13 +291,22 @@ def plain_entries(data: bytes) -> list[Entry]:
     ]
 
 
+def _are_plain(paths: Sequence[bytes], joined: bytes) -> bool:
+    """Return whether no path, joined by line feeds, has a control character or a
+    backslash."""
+    return joined.count(b"\n") == len(paths) - 1 and len(
+        joined.translate(None, _NOT_PLAIN)
+    ) == len(joined)
+
+
 def _are_places(places: Sequence[bytes], paths: Sequence[bytes]) -> bool:
     """Return whether what stands under ``at`` may, if anything does."""
     others = [place for place in places if place]
     if not others:
         return True
     is_own = any(map(eq, places, paths))
-    return not is_own and are_harmless(others, b"\n".join(others))
+    joined = b"\n".join(others)
+    return not is_own and _are_plain(others, joined) and are_harmless(others, joined)
 
 
 def _are_all_lines(data: bytes, matches: int) -> bool:

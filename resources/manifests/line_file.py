@@ -7,12 +7,15 @@ import io
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from itertools import pairwise
-from typing import BinaryIO, NamedTuple, cast
+from itertools import islice, pairwise
+from typing import BinaryIO, NamedTuple, TypeVar, cast
 
 from resources.errors import store_failure
 
+T = TypeVar("T")
+
 BLOCK_BYTES = 1 << 16  # some 450 lines; a helper is busy with it for a moment
+BLOCKS_AT_ONCE = 4  # neighbours, which meet the same blocks of another manifest
 COPY_BYTES = 1 << 20
 
 
@@ -20,7 +23,8 @@ class Block(NamedTuple):
     """A run of whole lines: where it is in its file, what it lists, and its digest.
 
     ``total_bytes`` is the size of the files that it lists, as far as it is known;
-    ``first`` and ``last`` are their first and last paths.
+    ``first`` and ``last`` are their first and last paths; ``is_bare`` says that its
+    lines are known to have nothing but paths, sizes and SHA-256.
     """
 
     offset: int
@@ -30,6 +34,37 @@ class Block(NamedTuple):
     digest: bytes
     first: bytes
     last: bytes
+    is_bare: bool = False
+
+
+class NewBlock:
+    """A block that takes line after line."""
+
+    def __init__(self, offset: int) -> None:
+        self._offset = offset
+        self._lines: list[bytes] = []
+        self._paths: list[bytes] = []
+        self._total_bytes = 0
+
+    def __len__(self) -> int:
+        return len(self._lines)
+
+    def add(self, line: bytes, path: str, size: int) -> None:
+        self._lines.append(line)
+        self._paths.append(path.encode())
+        self._total_bytes += size
+
+    def made(self) -> Block:
+        data = b"".join(self._lines)
+        return Block(
+            self._offset,
+            len(data),
+            len(self._lines),
+            self._total_bytes,
+            block_digest(data),
+            self._paths[0],
+            self._paths[-1],
+        )
 
 
 class LineFile:
@@ -95,6 +130,12 @@ class LineFile:
                 return
             yield start, data
             start += len(data)
+
+
+def neighbours(blocks: Iterable[T]) -> Iterator[list[T]]:
+    """Yield blocks in lists, as many at a time as one helper takes."""
+    remaining = iter(blocks)
+    return iter(lambda: list(islice(remaining, BLOCKS_AT_ONCE)), [])
 
 
 def follow_each_other(blocks: list[Block]) -> bool:

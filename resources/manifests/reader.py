@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from itertools import compress, islice
+from itertools import compress
 from operator import attrgetter
 from typing import BinaryIO, NamedTuple
 
@@ -33,7 +33,13 @@ from resources.manifests.fast_path import (
 from resources.manifests.fields import Lines
 from resources.manifests.format import Entry, content_line, entry_line
 from resources.manifests.header import read_header
-from resources.manifests.line_file import Block, LineFile, block_digest
+from resources.manifests.line_file import (
+    Block,
+    LineFile,
+    NewBlock,
+    block_digest,
+    neighbours,
+)
 from resources.manifests.paths import fold, reason_against
 from resources.manifests.strict_json import Value
 from resources.versions import is_version
@@ -42,7 +48,6 @@ _ENTRY_KEYS = {"path", "size", "sha256"}
 _OPTIONAL_KEYS = {"md5", "in", "at"}
 
 FEW_OF = 10  # files of a block: one of so many is found quicker than all are read
-BLOCKS_AT_ONCE = 4  # neighbours, which meet the same blocks of another manifest
 
 # In blocks of a manifest that is read line by line.
 LINES_A_BLOCK = 1000
@@ -54,6 +59,15 @@ class Held(NamedTuple):
 
     versions: dict[bytes, str]
     paths: dict[bytes, str]
+
+
+class Listed(NamedTuple):
+    """What a block's lines say of the files themselves, each in the lines' order; see
+    ``Manifest.content_lines``."""
+
+    paths: list[str]
+    sizes: list[int]
+    lines: list[bytes]
 
 
 class Manifest:
@@ -126,8 +140,7 @@ class Manifest:
     def pieces(self) -> Iterator[list[Block]]:
         """Verify the manifest, then yield its blocks, as many neighbours at a time as
         one helper takes."""
-        blocks = iter(self.blocks())
-        return iter(lambda: list(islice(blocks, BLOCKS_AT_ONCE)), [])
+        return neighbours(self.blocks())
 
     def entries_of(self, block: Block) -> list[Entry]:
         """Read the entries of a block, in ascending order.
@@ -143,15 +156,15 @@ class Manifest:
         own = self.header.version
         if self._plain:
             data = self._content(block)
-            held_in, held_at = plain_holders(data), plain_held_at(data)
-            lines = plain_content_lines(data)
-        else:
-            entries = self.entries_of(block)
-            held_in = [entry.held_in for entry in entries]
-            held_at = {n: e.held_at for n, e in enumerate(entries) if e.held_at}
-            lines = self.content_lines(block)
-        versions = zip(lines, (holder or own for holder in held_in), strict=True)
-        return Held(dict(versions), {lines[n]: at for n, at in held_at.items()})
+            holders = plain_holders(data, own, is_bare=block.is_bare)
+            return Held(holders, {} if block.is_bare else plain_held_at(data))
+        found = Held({}, {})
+        for entry in self.entries_of(block):
+            line = content_line(entry)
+            found.versions[line] = entry.held_in or own
+            if entry.held_at is not None:
+                found.paths[line] = entry.held_at
+        return found
 
     def held_of(self, block: Block, lines: Collection[bytes]) -> Held:
         """Read where some files of a block lie in a store, if it has them: quickest of
@@ -257,8 +270,18 @@ class Manifest:
         """Read what a block's lines say of the files themselves; files of the same path
         and content give the same lines. See ``manifest.content_line``."""
         if self._plain:
-            return plain_content_lines(self._content(block))
+            data = self._content(block)
+            return plain_content_lines(data, is_bare=block.is_bare)
         return [content_line(entry) for entry in self.entries_of(block)]
+
+    def listed(self, block: Block) -> Listed:
+        """Read a block's paths, sizes and content lines at once."""
+        if self._plain:
+            data = self._content(block)
+            lines = plain_content_lines(data, is_bare=block.is_bare)
+            return Listed(*plain_paths_and_sizes(data), lines)
+        paths, sizes = self.paths_and_sizes(block)
+        return Listed(paths, sizes, self.content_lines(block))
 
     def _content(self, block: Block) -> bytes:
         data = self._file.read(block.offset, block.length)
@@ -277,7 +300,7 @@ class Manifest:
         header = read_header(lines)
         files = total_bytes = 0
         previous = b""
-        block = _NewBlock(lines.offset)
+        block = NewBlock(lines.offset)
         while "end" not in (values := lines.next_object()):
             entry = self._entry(lines, values)
             key = entry.path.encode()
@@ -288,10 +311,10 @@ class Manifest:
                 raise lines.error(reason)
             files += 1
             total_bytes += entry.size
-            block.add(lines.line, entry)
+            block.add(lines.line, entry.path, entry.size)
             if len(block) == LINES_A_BLOCK:
                 yield block.made()
-                block = _NewBlock(lines.offset)
+                block = NewBlock(lines.offset)
         if block:
             yield block.made()
         self._check_end(lines, values, files)
@@ -361,33 +384,3 @@ def _check_held_at(lines: Lines, held_at: str, path: str, held_in: str | None) -
         raise lines.error(f'"at" {reason}: "{held_at}"')
     if held_at == path:
         raise lines.error('"at" is the path itself')
-
-
-class _NewBlock:
-    """A block that takes line after line."""
-
-    def __init__(self, offset: int) -> None:
-        self._offset = offset
-        self._lines: list[bytes] = []
-        self._paths: list[bytes] = []
-        self._total_bytes = 0
-
-    def __len__(self) -> int:
-        return len(self._lines)
-
-    def add(self, line: bytes, entry: Entry) -> None:
-        self._lines.append(line)
-        self._paths.append(entry.path.encode())
-        self._total_bytes += entry.size
-
-    def made(self) -> Block:
-        data = b"".join(self._lines)
-        return Block(
-            self._offset,
-            len(data),
-            len(self._lines),
-            self._total_bytes,
-            block_digest(data),
-            self._paths[0],
-            self._paths[-1],
-        )

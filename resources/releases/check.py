@@ -22,7 +22,7 @@ from resources.releases.diagnosis import (
     reason_of_difference,
 )
 from resources.report import Report, counted
-from resources.workers.pool import Workers
+from resources.workers.pool import Workers, check_alive
 
 MAX_PROBLEM_LINES = 100  # a platform; the rest is only counted
 
@@ -232,13 +232,15 @@ def find_extra(
     listed = manifest.paths()
     wanted: deque[bytes] = deque()  # what the manifest lists next
     for paths in tree.walk_in_runs():
+        check_alive()
         # Many at once, because a sync looks at all files in this way.
         wanted.extend(islice(listed, max(0, len(paths) - len(wanted))))
-        keys = os.fsencode("\0".join(paths)).split(b"\0")  # no name has a NUL
-        if list(islice(wanted, len(keys))) == keys:  # as nearly always
-            for _ in keys:
+        joined = os.fsencode("\0".join(paths))  # no name has a NUL
+        if b"\0".join(islice(wanted, len(paths))) == joined:  # as nearly always
+            for _ in paths:
                 wanted.popleft()
             continue
+        keys = joined.split(b"\0")
         for path, key in zip(paths, keys, strict=True):
             while wanted and wanted[0] < key:
                 wanted.popleft()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import zlib
 from array import array
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
 from types import MappingProxyType
@@ -114,8 +115,9 @@ class Choosing:
         if not places:
             return
         code = len(self._made.choices)
-        for place in places:
-            self._codes[place] = code
+        if code:  # all are 0 at first
+            for place in places:
+                self._codes[place] = code
         self._made.choices.append(choice)
         self._made.files.append(len(places))
         self._made.sizes.append(sum([self._sizes[place] for place in places]))
@@ -152,18 +154,19 @@ class NewChoices:
 
     def decide(self, block: Block) -> Decided:
         """Choose for each file of a block."""
-        paths, sizes = self.manifest.paths_and_sizes(block)
-        lines = self.manifest.content_lines(block)
+        paths, sizes, lines = self.manifest.listed(block)
         choosing = Choosing(sizes)
         left: Sequence[int] = range(len(paths))
         for other in self.earlier:
             if not left:
                 break
-            held = other.held(block, [lines[place] for place in left])
+            sought = lines if len(left) == len(lines) else [lines[n] for n in left]
+            held = other.held(block, sought)
             held_at = _paths_of(held, lines, left)
             for holder, places in _by_holder(held, lines, left).items():
                 there = self.there(holder, places, paths, sizes, block, held_at)
-                choosing.held_at |= {n: p for n, p in held_at.items() if n in there}
+                if held_at:
+                    choosing.held_at |= {n: p for n, p in held_at.items() if n in there}
                 choosing.choose(Choice(holder, other.version, there=True), there)
                 left = _without(left, there)
         if self._store.has_limits:
@@ -196,10 +199,14 @@ class NewChoices:
     ) -> set[int]:
         """Say for which places an object of the right size lies in a version, and is
         not seen to have other bytes."""
-        asked = [held_at.get(place) or paths[place] for place in places]
+        asked = [paths[place] for place in places]
+        if held_at:
+            asked = [held_at.get(place) or paths[place] for place in places]
         found = self._store.sizes(holder, asked)
-        pairs = zip(places, found, strict=True)
-        there = {place for place, size in pairs if size == sizes[place]}
+        there = set(places)
+        if found != [sizes[place] for place in places]:
+            pairs = zip(places, found, strict=True)
+            there = {place for place, size in pairs if size == sizes[place]}
         if there and self._store.lists_digests and self.manifest.has_md5(block):
             entries = self.manifest.entries_of(block)
             for place in list(there):
@@ -228,8 +235,7 @@ class SealedChoices(NewChoices):
         """Return the choices that were sealed; raises ConflictError for other
         content."""
         own = self.manifest.header.version
-        paths, sizes = self.manifest.paths_and_sizes(block)
-        lines = self.manifest.content_lines(block)
+        paths, sizes, lines = self.manifest.listed(block)
         everything = range(len(lines))
         held = self._sealed.held(block, lines)
         held_in = _by_holder(held, lines, everything)
@@ -315,15 +321,14 @@ class _Neighbour:
 
 
 def _by_holder(
-    held: Held, lines: list[bytes], places: Iterable[int]
+    held: Held, lines: list[bytes], places: Sequence[int]
 ) -> dict[str, list[int]]:
     """Return the places of the lines that each version holds."""
-    holders = held.versions
-    found: dict[str, list[int]] = {}
-    for place in places:
-        if holder := holders.get(lines[place]):
-            found.setdefault(holder, []).append(place)
-    return found
+    found: defaultdict[str | None, list[int]] = defaultdict(list)
+    sought = map(lines.__getitem__, places)
+    for place, holder in zip(places, map(held.versions.get, sought), strict=True):
+        found[holder].append(place)
+    return {holder: found[holder] for holder in found if holder is not None}
 
 
 def _paths_of(held: Held, lines: list[bytes], places: Iterable[int]) -> dict[int, str]:

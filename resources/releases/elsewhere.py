@@ -11,11 +11,11 @@ from __future__ import annotations
 import heapq
 from array import array
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from itertools import chain, compress, groupby
+from itertools import chain, compress, groupby, islice
 
 from resources.manifests.format import Entry
-from resources.manifests.line_file import Block
-from resources.manifests.reader import BLOCKS_AT_ONCE, Manifest
+from resources.manifests.line_file import BLOCKS_AT_ONCE, Block
+from resources.manifests.reader import Manifest
 from resources.manifests.records import Records
 from resources.releases.choices import (
     Choice,
@@ -46,11 +46,12 @@ def find_elsewhere(
     ending, because that is what its Content-Type is told by.
     """
     sought, found = _contents(decided)
-    held = Records()
-    held.fill_sorted(_held_rows(earlier, sought, store, found))
-    sought.clear()  # a million numbers, which no helper needs any more
-    if found:
-        new, taken = Records(), Records()
+    held_rows = _held_rows(earlier, sought, store, found)
+    first = list(islice(held_rows, 1))  # after which something is found, if ever
+    if found:  # mostly there is nothing, and no file is needed to sort it
+        held, new, taken = Records(), Records(), Records()
+        held.fill_sorted(chain(first, held_rows))
+        sought.clear()  # a million numbers, which no helper needs any more
         new.fill_sorted(_new_rows(manifest, decided, found))
         rows = heapq.merge(held, new)
         taken.fill_sorted(_taken_rows(rows, manifest.header.version))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from resources.errors import ConflictError, DamagedManifestError
 from resources.manifests.line_file import Block
@@ -31,8 +31,7 @@ from resources.workers.pool import Workers
 EARLIER_VERSIONS = 8
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
+class Plan(NamedTuple):
     """What a sync will do: numbers of files and bytes, and what it rests on.
 
     Each file is new, reused or doubled; of those reused some were moved.
@@ -59,8 +58,8 @@ class Plan:
     sealed_versions: list[str]
     pointer: Pointer | None
     decided: list[Decided]
-    others: dict[str, Manifest] = field(repr=False, compare=False)
-    damaged: list[str] = field(compare=False)
+    others: dict[str, Manifest]
+    damaged: list[str]
 
     @property
     def sealed(self) -> bool:

@@ -54,7 +54,7 @@ class Backend(ABC):
     """
 
     name: str  # as messages call it
-    has_limits = False  # ``reason_against`` may name one
+    has_limits = False  # ``reason_against`` or ``reason_against_copy`` may name one
     lists_digests = False  # ``differs`` may see something
     # What is put appears whole or not at all. Else nobody may be reading where a file
     # is written in its place, and it matters whether its version is served already.

@@ -90,7 +90,7 @@ class ReleaseStore:
 
     @property
     def has_limits(self) -> bool:
-        """Return whether ``reason_against`` may name one."""
+        """Return whether ``reason_against`` or ``reason_against_copy`` may name one."""
         return self._backend.has_limits
 
     @property

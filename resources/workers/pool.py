@@ -19,7 +19,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from resources.errors import EngineError, StoreError
 from resources.workers.waiting import WAKE_SECONDS, result_of
@@ -160,6 +160,48 @@ class Workers(Generic[T, R]):
                 yield result_of(self._under_way.popleft())
         while self._under_way:
             yield result_of(self._under_way.popleft())
+
+
+class Beside(Generic[R]):
+    """Runs ``work`` in a helper while the command does something else.
+
+    What it returns must be picklable. Where no helper can be forked, or none would have
+    a processor to itself, ``result`` does the work when it is asked.
+    """
+
+    def __init__(self, work: Callable[[], R]) -> None:
+        self._work = work
+        self._helper: _Helper | None = None
+
+    def __enter__(self) -> Beside[R]:
+        if _may_fork and worker_count() > 1:
+            self._helper = _started(lambda _: _outcome(self._work), [])
+            self._helper.send((0, None))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._helper is None:
+            return
+        self._helper.close()
+        os.kill(self._helper.pid, signal.SIGKILL)  # it may be at work still
+        os.waitpid(self._helper.pid, 0)
+
+    def result(self) -> R:
+        """Return what the work returned, once. Raises the EngineError or OSError that
+        it raised, and StoreError when the helper died."""
+        if self._helper is None:
+            return self._work()
+        outcome = self._helper.receive()[1]
+        if isinstance(outcome, EngineError | OSError):
+            raise outcome
+        return cast(R, outcome)
+
+
+def _outcome(work: Callable[[], R]) -> R | OSError:
+    try:
+        return work()
+    except OSError as error:
+        return error
 
 
 class _Helper:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from resources.errors import DamagedManifestError, InputError, StoreError
 from resources.manifests.reader import Manifest
-from resources.releases.comparison.downloads import count_downloads
 from resources.releases.plan import Plan
 from resources.releases.published import open_published
 from resources.report import size_text
 from resources.stores.release_store import ReleaseStore
 
 
-@dataclass(frozen=True)
-class Budget:
+class Budget(NamedTuple):
     """The most bytes of all files of a platform's version, and the most that a player
     downloads who has the version that is served; None allows any number."""
 
@@ -60,6 +58,8 @@ def require_affordable(
                 f"the budget can't compare {subject} with what is served: {error}."
                 " Without --max-player-bytes it is not compared."
             ) from None
+        from resources.releases.comparison.downloads import count_downloads
+
         download_bytes = count_downloads([served], manifest)[0].bytes
         whose = f"a player who has {pointer.version}, which is served,"
     if download_bytes > most:

@@ -5,24 +5,27 @@ from __future__ import annotations
 from resources.errors import DifferenceError
 from resources.files.ignored import Ignored
 from resources.manifests.detect import list_names
-from resources.releases.check import Problems, find_extra, found_in
+from resources.releases.check import Found, Problems, find_extra, found_in
 from resources.releases.source import SourceRelease
 from resources.report import Report, counted
 
 
-def require_nothing_left(
-    release: SourceRelease, report: Report, *, allow_extra: bool
-) -> None:
-    """Look for files without an entry, and name them as a check does.
+def find_left(release: SourceRelease) -> Found:
+    """Look for files without an entry.
 
     Lists of the files are no part of a build, nor is what no manifest would list
-    (``.DS_Store``, secrets). Raises DifferenceError where there are
-    such files, unless that is allowed.
+    (``.DS_Store``, secrets).
     """
     lists, ignored = set(list_names(release.tree)), Ignored(release.tree)
     paths = find_extra(release.tree, release, ignored.leaves_out)
-    extra = (path for path in paths if path not in lists)
-    found = found_in(0, (f"EXTRA {path}" for path in extra))
+    return found_in(0, (f"EXTRA {path}" for path in paths if path not in lists))
+
+
+def require_nothing_left(
+    release: SourceRelease, found: Found, report: Report, *, allow_extra: bool
+) -> None:
+    """Name the files that ``find_left`` found, as a check does. Raises DifferenceError
+    where there are any, unless that is allowed."""
     if not found.problems:
         return
     problems = Problems(report)

@@ -160,6 +160,8 @@ def test_lines_that_are_right_but_not_those_that_were_sealed_are_refused(part, o
         b'{"path": "a", "size": 1, "sha256": "%s", "in": "v1", "at": ""}\n',
         b'{"path": "a", "size": 9007199254740993, "sha256": "%s"}\n',
         b'{"path": "a", "size": 1, "sha256": "%s"}\r\n',
+        b'{"path": "a\nb", "size": 1, "sha256": "%s"}\n',
+        b'{"path": "a", "size": 1, "sha256": "%s", "in": "v1", "at": "b\nc"}\n',
     ],
 )
 def test_what_is_only_nearly_a_line_is_refused(line):
