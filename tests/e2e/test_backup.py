@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import re
 import shutil
 import zipfile
 
@@ -10,6 +12,7 @@ import pytest
 from tests.left_out import reason_against_memory_disk
 from tests.waiting import wait_until
 
+from .conftest import ROOT
 from .test_full_disk import fill, small_disk  # noqa: F401 (a fixture)
 
 pytestmark = [pytest.mark.e2e, pytest.mark.postgres]
@@ -225,3 +228,27 @@ def test_a_restore_without_room_leaves_the_old_database(
     ballast.unlink()
     assert service.manage("list_tasks").stdout == before
     assert not list(folder.glob("*restor*"))
+
+
+def test_each_command_of_the_how_to_works_as_printed(new_service, new_database_url):
+    """In the order of the page, with this machine's paths and names."""
+    service = new_service(DATABASE_URL="")
+    service.manage("migrate", "-v0")
+    service.manage("submit", "three-steps")
+    guide = (ROOT / "docs/how-to/backup.md").read_text()
+    printed = re.findall(r"^\.venv/bin/python manage\.py (.+)$", guide, re.MULTILINE)
+    names = [command.split()[0] for command in printed]
+    assert names == ["backup", "restore", "restore", "move_database"]
+    places = {"/var/backups": str(service.data_dir)}
+    if os.environ.get("TEST_DATABASE_URL"):
+        url = "postgres://resource_sync@db.example.com/resource_sync"
+        places[url] = new_database_url.empty()
+    else:
+        printed.pop()
+    for command in printed:
+        for there, here in places.items():
+            command = command.replace(there, here)
+        service.manage(*command.split())
+    if len(printed) == 4:
+        service.env["DATABASE_URL"] = places[url]
+    assert "three-steps" in service.manage("list_tasks").stdout
