@@ -203,6 +203,8 @@ def escaped(value: bytes) -> bytes:
 
 
 def unescaped(field: bytes) -> bytes:
+    if b"\\" not in field:
+        return field
     return ESCAPE.sub(lambda found: ESCAPES.get(found[1], found[1]), field)
 
 
