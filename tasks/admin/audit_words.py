@@ -26,6 +26,8 @@ WORDS: dict[str, tuple[str, str]] = {
     Action.FREEZE_ENDED: (_("end"), _("freeze")),
     Action.QUEUE_PAUSED: (_("pause"), _("queue")),
     Action.QUEUE_RESUMED: (_("resume"), _("queue")),
+    Action.RESTORED: (_("restore"), _("database")),
+    Action.MOVED: (_("move"), _("database")),
     Action.SCHEDULE_MADE: (_("create"), _("schedule")),
     Action.SCHEDULE_CHANGED: (_("change"), _("schedule")),
     Action.SCHEDULE_RETIRED: (_("retire"), _("schedule")),
@@ -52,7 +54,7 @@ LISTS = {
 
 
 # What has no page here; a schedule's name is among the details.
-NAMED = {"freeze", "queue", "schedule"}
+NAMED = {"database", "freeze", "queue", "schedule"}
 
 
 def verb(event: AuditEvent) -> str:

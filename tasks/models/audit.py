@@ -42,6 +42,8 @@ class AuditEvent(models.Model):
         FREEZE_ENDED = "freeze.delete", _("freeze ended")
         QUEUE_PAUSED = "queue.pause", _("queue paused")
         QUEUE_RESUMED = "queue.resume", _("queue resumed")
+        RESTORED = "database.restore", _("database restored")
+        MOVED = "database.move", _("database moved")
         KEY_MADE = "key.create", _("key created")
         KEY_REVOKED = "key.revoke", _("key revoked")
         SCHEDULE_MADE = "schedule.create", _("schedule created")

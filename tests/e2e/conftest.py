@@ -316,7 +316,7 @@ def new_database_url():
     """Makes database URLs: SQLite's default, or fresh databases on PostgreSQL; all
     migrated already."""
     server = os.environ.get("TEST_DATABASE_URL", "")
-    made = []
+    made, migrated = [], []
 
     def new(template: str) -> str:
         name = f"e2e_{os.getpid()}_{secrets.token_hex(3)}"
@@ -331,10 +331,12 @@ def new_database_url():
     def make() -> str:
         if not server:
             return ""
-        if not made:
-            manage("migrate", DATABASE_URL=url(new("template1")))
-        return url(new(made[0]))
+        if not migrated:
+            migrated.append(new("template1"))
+            manage("migrate", DATABASE_URL=url(migrated[0]))
+        return url(new(migrated[0]))
 
+    make.empty = lambda: url(new("template1"))
     yield make
     for name in made:
         with psycopg.connect(server, autocommit=True) as connection:

@@ -1,0 +1,1 @@
+"""Moves all that a database has into another one, of the same kind or another."""
