@@ -15,6 +15,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from pythonjsonlogger.json import JsonFormatter
 
+from tasks.access import request_id
 from tasks.databases.errors import in_one_line, outage_errors
 
 MOST_CHARACTERS = 200  # of what a client sent, in one place
@@ -58,7 +59,17 @@ class SafeFormatter(logging.Formatter):
 
 
 class SafeJsonFormatter(JsonFormatter):
-    """Lines that programs read."""
+    """Lines that programs read, each with the id of the request that it is about."""
+
+    def add_fields(
+        self,
+        log_data: dict[str, Any],
+        record: logging.LogRecord,
+        message_dict: dict[str, Any],
+    ) -> None:
+        super().add_fields(log_data, record, message_dict)
+        if name := request_id.current():
+            log_data["requestId"] = name
 
     def format(self, record: logging.LogRecord) -> str:
         return without_secrets(super().format(shortened(record)))
