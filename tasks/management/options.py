@@ -20,7 +20,7 @@ BROKEN_PIPE = 128 + 13  # what a program ends with that SIGPIPE kills
 class TaskCommand(BaseCommand):
     """A command that prints for people, or JSON lines for programs."""
 
-    requires_system_checks = OUR_CHECKS
+    requires_system_checks: tuple[str, ...] = OUR_CHECKS
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(

@@ -31,10 +31,15 @@ SITE = ROOT / "deploy" / "nginx" / "resource-sync.conf"
 
 
 class Nginx:
-    """A running nginx with the shipped site, its two ports replaced."""
+    """A running nginx with the shipped site, its two ports replaced, and whatever else
+    a test wants changed."""
 
     def __init__(
-        self, folder: Path, upstream_port: int, *, caches_logs: bool = False
+        self,
+        folder: Path,
+        upstream_port: int,
+        *changes: tuple[str, str],
+        caches_logs: bool = False,
     ) -> None:
         self.port, self.folder = free_port(), folder
         self.url = f"http://127.0.0.1:{self.port}"
@@ -46,6 +51,7 @@ class Nginx:
             ("/var/log/nginx/resource-sync.access.log", f"{folder}/access.log"),
             ("/var/log/nginx/resource-sync.error.log", f"{folder}/site-error.log"),
             *(self.cache_lines() if caches_logs else []),
+            *changes,
         ]:
             assert site.count(old) == 1, f"the shipped site no longer has {old!r}"
             site = site.replace(old, new)
