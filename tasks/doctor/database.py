@@ -31,7 +31,7 @@ def database() -> Iterator[Finding]:
         yield problem(
             text % {"why": why_unreachable(error)},
             _(
-                'Is it started, and DATABASE_URL right? `psql "$DATABASE_URL"` says '
+                'Is it running, and DATABASE_URL right? `psql "$DATABASE_URL"` says '
                 "the same in more words; of SQLite, can this account write the folder?"
             ),
         )

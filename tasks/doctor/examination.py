@@ -64,7 +64,7 @@ class _Running:
                     _("What it asks hangs: is it reachable, or busy?"),
                 )
             )
-        return found
+        return found or [skipped(_("There was nothing to look at."))]
 
 
 def _failed(error: Exception) -> Finding:

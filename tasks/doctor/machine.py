@@ -203,7 +203,7 @@ def units() -> Iterator[Finding]:
             command = f"cp {shipped} {UNITS_FOLDER} && systemctl daemon-reload"
             yield warning(
                 _("%(path)s is not the unit of this version.") % {"path": path},
-                _("Run %(command)s; changes of your own belong into `systemctl edit`.")
+                _("Run %(command)s; your own changes belong in `systemctl edit`.")
                 % {"command": command},
             )
     yield from _loaded_units()
@@ -239,6 +239,11 @@ def _loaded_units() -> Iterator[Finding]:
             yield warning(
                 _("%(name)s was changed after systemd had read it.") % values,
                 _("Run %(command)s") % {"command": "systemctl daemon-reload"},
+            )
+        elif state == "inactive" and unit.get("UnitFileState") == "enabled":
+            yield warning(
+                _("%(name)s is enabled, but stopped.") % values,
+                _("Run %(command)s") % {"command": f"systemctl start {name}"},
             )
         elif state == "active":
             yield ok(_("%(name)s is active.") % values)

@@ -66,7 +66,7 @@ def _unreachable(url: str, error: Exception) -> Finding:
     return problem(
         _("%(url)s can't be reached from this machine: %(why)s.")
         % {"url": url, "why": error},
-        _("Is the service started, and the proxy before it? If people reach it by "
+        _("Is the service running, and the proxy before it? If people reach it by "
           "another address: --url, and ALLOWED_HOSTS."),
     )  # fmt: skip
 
@@ -240,7 +240,7 @@ def stream(address: str, seconds: float) -> Iterator[Finding]:
     content_type = heard.headers.get("Content-Type", "")
     if heard.status and not content_type.startswith("text/event-stream"):
         yield problem(
-            _("What answers at %(url)s is no stream, but %(type)s.")
+            _("What answers at %(url)s is not a stream but %(type)s.")
             % {"url": f"{address}/api/events", "type": content_type[:100] or "–"},
             _("Does the proxy send /api to this service?"),
         )
@@ -255,7 +255,7 @@ def _refused(address: str, heard: Stream) -> Finding:
         400: _("Add the host of this address to ALLOWED_HOSTS."),
         403: _("Add this machine's address to IP_ALLOWLIST, or look with --url."),
         429: _("RATE_LIMIT_READ is used up by this address; look again later."),
-        502: _("The proxy does not reach the web process: is it started, and on PORT?"),
+        502: _("The proxy does not reach the web process: is it running, on PORT?"),
         504: _("The web process does not answer the proxy."),
     }  # fmt: skip
     code = 301 if heard.status in {301, 302, 307, 308} else heard.status
@@ -291,7 +291,7 @@ def _arrivals(address: str, heard: Stream, seconds: float) -> Iterator[Finding]:
         # What the shipped site says, so that an EventSource comes back.
         yield problem(
             _("The proxy answers a stream itself: it does not reach the web process."),
-            _("Is the web process started, on the PORT that the proxy asks?"),
+            _("Is the web process running, on the PORT that the proxy asks?"),
         )
         return
     if came[0] > AT_ONCE_SECONDS:

@@ -121,7 +121,7 @@ def types() -> Iterator[Finding]:
         yield problem(text % {"types": ", ".join(untaken)}, restart)
     for row in found:
         if gone := sorted(set(row.known_types or ()) - set(here)):
-            text = _("The runner %(name)s knows types that the files have no more: "
+            text = _("The runner %(name)s knows types that the files no longer have: "
                      "%(types)s.")  # fmt: skip
             values = {"name": row.name, "types": ", ".join(gone)}
             yield warning(text % values, restart)

@@ -156,7 +156,7 @@ def _clock_of(whose: str, url: str) -> Iterator[Finding]:
         answer = requests.head(url, timeout=ANSWER_SECONDS, allow_redirects=False)
         theirs = parsedate_to_datetime(answer.headers["Date"])
     except (requests.RequestException, KeyError, ValueError, TypeError):
-        yield skipped(_("The server of %(whose)s tells no time.") % {"whose": whose})
+        yield skipped(_("The server of %(whose)s sends no Date.") % {"whose": whose})
         return
     yield clock_finding(whose, theirs, (began + time.time()) / 2)
 

@@ -82,6 +82,7 @@ def states(findings):
     return [state for state, _ in findings]
 
 
+@pytest.mark.postgres
 def test_nothing_is_wrong_with_a_whole_installation_behind_the_shipped_site(
     product, nginx
 ):
@@ -211,7 +212,7 @@ def test_redis_that_is_away_or_hangs_is_named(product):
     assert "s3cret" not in json.dumps(found)
 
 
-def test_a_runner_that_is_stopped_or_of_other_types_is_named(product):
+def test_types_that_the_runner_was_started_without_are_named(product):
     more = product.data_dir / "more.toml"
     more.write_text('[build-atlas]\n[[build-atlas.steps]]\ncommand = ["true"]\n')
     types = f"{product.env['TASK_TYPES_FILE']},{more}"

@@ -44,6 +44,11 @@ def test_a_check_that_fails_is_a_problem_and_the_others_go_on(caplog):
     assert "A check of the doctor failed." in caplog.text
 
 
+def test_a_check_that_finds_nothing_says_so():
+    (finding,) = examined(empty=Part(list))["empty"]
+    assert finding == skipped("There was nothing to look at.")
+
+
 def test_without_a_database_nothing_that_needs_it_is_begun():
     begun = []
     found = examined(

@@ -117,6 +117,53 @@ def test_installed_units_are_compared_with_those_of_this_version(
     assert found == [f"{tmp_path / name} is not the unit of this version."]
 
 
+SHOWN = """\
+Id=resource-sync-web@1.service
+ActiveState=active
+SubState=running
+NRestarts=0
+NeedDaemonReload=no
+UnitFileState=enabled
+
+Id=resource-sync-runner.service
+ActiveState=activating
+SubState=auto-restart
+NRestarts=41
+NeedDaemonReload=no
+UnitFileState=enabled
+
+Id=resource-sync.target
+ActiveState=inactive
+SubState=dead
+NeedDaemonReload=no
+UnitFileState=enabled
+"""
+
+
+def test_units_that_do_not_run_are_named(tmp_path, settings, monkeypatch):
+    units, programs = tmp_path / "units", tmp_path / "programs"
+    units.mkdir()
+    programs.mkdir()
+    name = "resource-sync.target"
+    shipped = settings.BASE_DIR / "deploy" / "systemd" / name
+    (units / name).write_text(shipped.read_text())
+    (programs / "shown").write_text(SHOWN)
+    systemctl = programs / "systemctl"
+    systemctl.write_text(f"#!/bin/sh\ncat {programs}/shown\n")
+    systemctl.chmod(0o755)
+    monkeypatch.setattr(machine, "UNITS_FOLDER", units)
+    monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
+    assert [(finding.state, finding.text) for finding in machine.units()] == [
+        (State.OK, "resource-sync-web@1.service is active."),
+        (
+            State.PROBLEM,
+            "resource-sync-runner.service does not run: activating, started again "
+            "41 times.",
+        ),
+        (State.WARNING, "resource-sync.target is enabled, but stopped."),
+    ]
+
+
 def test_settings_that_contradict_each_other_are_told(settings):
     settings.WEB_PROCESSES, settings.RATE_LIMIT_READ = 4, (600, 60)
     (finding,) = machine.own_settings()

@@ -78,7 +78,7 @@ def test_types_that_no_runner_takes_are_named(use_task_types):
         (State.PROBLEM, "No runner takes new: such tasks wait for ever."),
         (
             State.WARNING,
-            "The runner one knows types that the files have no more: gone.",
+            "The runner one knows types that the files no longer have: gone.",
         ),
     ]
     RunnerFactory(known_types=["new", "old"])
