@@ -7,7 +7,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from django.apps import apps
-from django.db import connection
+from django.db import OperationalError, ProgrammingError, connection
 
 Migration = tuple[str, str]  # an app's label, and a name
 
@@ -27,11 +27,18 @@ def of_the_code() -> frozenset[Migration]:
 
 
 def applied() -> frozenset[Migration]:
-    """Return all migrations that the database had. Raises DatabaseError, also where it
-    never had one."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT app, name FROM django_migrations")
-        return frozenset((app, name) for app, name in cursor.fetchall())
+    """Return all migrations that the database had: none where it was never prepared.
+    Raises DatabaseError."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT app, name FROM django_migrations")
+            return frozenset((app, name) for app, name in cursor.fetchall())
+    except ProgrammingError:  # PostgreSQL's word for it
+        return frozenset()
+    except OperationalError as error:
+        if str(error).startswith("no such table"):  # SQLite's
+            return frozenset()
+        raise
 
 
 def missing() -> list[Migration]:

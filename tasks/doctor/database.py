@@ -9,7 +9,7 @@ from django.db import DatabaseError, connection
 from django.utils.translation import gettext as _
 
 from tasks.databases import migrations
-from tasks.databases.errors import in_one_line, outage_errors
+from tasks.databases.errors import outage_errors
 from tasks.doctor.findings import Finding, ok, problem, skipped, warning
 from tasks.notifications import why_unreachable
 
@@ -96,12 +96,7 @@ def _postgresql() -> Iterator[Finding]:
 
 def applied_migrations() -> Iterator[Finding]:
     """The tables are those of the code."""
-    try:
-        missing, newer = migrations.missing(), migrations.from_a_newer_version()
-    except DatabaseError as error:
-        text = _("The database has no tables of the product: %(why)s")
-        yield problem(text % {"why": in_one_line(error)[:200]}, _prepare())
-        return
+    missing, newer = migrations.missing(), migrations.from_a_newer_version()
     if missing:
         text = _("The database lacks migrations of this version: %(names)s.")
         yield problem(text % {"names": _names(missing)}, _prepare())

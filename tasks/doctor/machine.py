@@ -152,8 +152,6 @@ def _others_may_read(path: Path) -> bool:
     the service's group is meant so."""
     try:
         found = path.stat()
-        if not os.access(path.parent, os.X_OK):
-            return False
     except OSError:
         return False
     is_own = found.st_uid == os.geteuid()

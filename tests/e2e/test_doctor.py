@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import time
 
@@ -210,6 +211,24 @@ def test_redis_that_is_away_or_hangs_is_named(product):
     code, found = examined(product, "--only", "redis,web", REDIS_URL=url)
     assert (code, states(found["redis"])) == (2, ["problem"])
     assert "s3cret" not in json.dumps(found)
+
+
+def test_a_runner_that_a_signal_stopped_is_named(tmp_path, new_database_url):
+    service = Service(tmp_path, new_database_url())
+    service.prepare()
+    try:
+        runner = service.run().processes["runner"]
+        runner.send_signal(signal.SIGSTOP)
+
+        def told():
+            found = examined(service, "--only", "runner")[1]["runner"]
+            return [text for _, text in found if "SIGSTOP" in text]
+
+        (text,) = wait_until(told, "its silence")
+        assert "is stopped by a signal" in text
+        runner.send_signal(signal.SIGCONT)
+    finally:
+        service.stop()
 
 
 def test_types_that_the_runner_was_started_without_are_named(product):

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.conf import settings
+from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
@@ -117,6 +118,14 @@ def test_it_is_not_ready_where_a_migration_is_missing(stranger):
     body = response.json()
     assert (body["status"], body["database"]) == ("unavailable", "outdated")
     assert body["reason"] == "The database lacks migrations of this version."
+
+
+def test_it_is_not_ready_where_the_database_was_never_prepared(stranger):
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE django_migrations RENAME TO elsewhere")
+    response = stranger.get("/health/ready")
+    assert response.status_code == 503
+    assert response.json()["database"] == "outdated"
 
 
 def test_it_is_ready_where_the_database_is_of_a_newer_version(stranger):
