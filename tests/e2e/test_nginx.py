@@ -80,7 +80,7 @@ class Nginx:
             (f"#                  {zone}", zone),
             (f"# include {installed};", f"include {SITE.with_name('log-cache.conf')};"),
             # Which requests were answered by the cache.
-            ('"$http_user_agent"', '"$http_user_agent" $upstream_cache_status|$args'),
+            ("'$request_id';", "'$request_id $upstream_cache_status|$args';"),
         ]
 
     def stop(self) -> None:
