@@ -7,6 +7,7 @@ strangers must not be able to fill it with what they send.
 import copy
 import logging
 import re
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from pythonjsonlogger.json import JsonFormatter
 
+from tasks.access import request_id
 from tasks.databases.errors import in_one_line, outage_errors
 
 MOST_CHARACTERS = 200  # of what a client sent, in one place
@@ -58,7 +60,24 @@ class SafeFormatter(logging.Formatter):
 
 
 class SafeJsonFormatter(JsonFormatter):
-    """Lines that programs read."""
+    """Lines that programs read, each with the id of the request that it is about."""
+
+    def formatTime(  # noqa: N802 (logging's name)
+        self, record: logging.LogRecord, datefmt: str | None = None
+    ) -> str:
+        """Return the time as the API has it: UTC, and said to be."""
+        moment = datetime.fromtimestamp(record.created, UTC)
+        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def add_fields(
+        self,
+        log_data: dict[str, Any],
+        record: logging.LogRecord,
+        message_dict: dict[str, Any],
+    ) -> None:
+        super().add_fields(log_data, record, message_dict)
+        if name := request_id.current():
+            log_data["requestId"] = name
 
     def format(self, record: logging.LogRecord) -> str:
         return without_secrets(super().format(shortened(record)))

@@ -318,7 +318,7 @@ CORS_ALLOW_HEADERS = [
 CORS_EXPOSE_HEADERS = ["Location", "Retry-After", "Preference-Applied", "ETag"]
 CORS_EXPOSE_HEADERS += ["Stream-Next-Offset", "Stream-Cursor"]  # of a log's pages
 CORS_EXPOSE_HEADERS += ["Stream-Up-To-Date", "Stream-Closed"]
-
+CORS_EXPOSE_HEADERS += ["X-Request-ID"]
 
 # --- API ----------------------------------------------------------------------------
 

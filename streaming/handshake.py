@@ -34,7 +34,7 @@ from streaming.refusals import redirect_to_https, with_common_headers
 from streaming.sse import connected_event, encoded
 from streaming.task_state import Version, version_of_newcomer
 from tasks import problems
-from tasks.access import admission, hand_over
+from tasks.access import admission, hand_over, request_id
 from tasks.access.credentials import BOOTSTRAP, Credential
 from tasks.models import HandOverLink, Task, task_id_of
 from tasks.representation import describe
@@ -168,7 +168,11 @@ def answers_of(scopes: list[dict[str, Any]]) -> list[Answer]:
             waiting = waiting_for_all(t for t in tasks.values() if t.created_at < new)
         except Exception as error:  # noqa: BLE001 (each request is told)
             failure = error
-        return [_answer(scope, tasks, waiting, failure) for scope in scopes]
+        answers = []
+        for scope in scopes:
+            with request_id.answering(scope):
+                answers.append(_answer(scope, tasks, waiting, failure))
+        return answers
     finally:
         if connection.vendor != "sqlite":
             close_old_connections()  # gives the connection back to the pool

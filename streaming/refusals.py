@@ -11,6 +11,7 @@ from django.middleware.security import SecurityMiddleware
 from django.utils import translation
 from django.utils.functional import Promise
 
+from tasks.access import request_id
 from tasks.problems import problem
 
 
@@ -28,10 +29,11 @@ def refusal(
     would be in nobody's.
     """
     request = ASGIRequest(dict(scope), BytesIO())
-    with translation.override(translation.get_language_from_request(request)):
+    language = translation.get_language_from_request(request)
+    with translation.override(language), request_id.answering(scope):
         response = problem(status, None, str(detail) % (values or {}), headers=headers)
-    response["Content-Length"] = str(len(response.content))
-    return with_common_headers(request, response)
+        response["Content-Length"] = str(len(response.content))
+        return with_common_headers(request, response)
 
 
 def redirect_to_https(request: HttpRequest) -> HttpResponse | None:
@@ -40,7 +42,9 @@ def redirect_to_https(request: HttpRequest) -> HttpResponse | None:
 
 
 def with_common_headers(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    """Return the response with what a browser has to know: CORS, HSTS, nosniff."""
+    """Return the response with what a browser has to know: CORS, HSTS, nosniff; and
+    with the request's id."""
+    request_id.stamp(response)
     CorsMiddleware(_no_view).add_response_headers(request, response)
     SecurityMiddleware(_no_view).process_response(request, response)
     return response

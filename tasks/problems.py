@@ -25,6 +25,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.translation import gettext as _
 from rest_framework import exceptions
 
+from tasks.access import request_id
 from tasks.access.actor import ScopeTooSmall
 from tasks.catalog.task_type import ParameterErrors
 from tasks.changes import NotComparable, NotReady, UnknownVersion
@@ -71,6 +72,8 @@ def problem(
         "errors": dict(errors or {}),
         **(members or {}),
     }
+    if name := request_id.current():
+        body["requestId"] = name
     response = HttpResponse(json.dumps(body), content_type=CONTENT_TYPE, status=status)
     response["Cache-Control"] = "no-store"
     for name, value in (headers or {}).items():

@@ -1,4 +1,5 @@
-"""The first to see a request: who it is really from, and whether they may come in.
+"""The first to see a request: who it is really from, whether they may come in, and by
+which id it is found again.
 
 Behind it nobody reads a forwarding header: the address, scheme and host in the scope
 are right already, and the headers are gone.
@@ -25,6 +26,7 @@ from django.conf import settings
 from django.utils.translation import gettext_lazy as _
 
 from streaming.refusals import raw_headers, refusal
+from tasks.access import request_id
 
 Address = IPv4Address | IPv6Address
 Networks = Sequence[IPv4Network | IPv6Network]
@@ -44,10 +46,16 @@ def edge(app: ASGI3Application) -> ASGI3Application:
             await app(scope, receive, send)
             return
         seen = believed(scope, settings.TRUSTED_PROXIES)
-        if is_allowed(seen):
-            await app(for_any_host(seen), receive, send)
-        else:
-            await _forbid(seen, send)
+        name = request_id.id_of(scope)
+        seen["request_id"] = name  # type: ignore[typeddict-unknown-key]
+        token = request_id.begin(name)
+        try:
+            if is_allowed(seen):
+                await app(for_any_host(seen), receive, send)
+            else:
+                await _forbid(seen, send)
+        finally:
+            request_id.end(token)
 
     return checked
 

@@ -23,19 +23,26 @@ from corsheaders.middleware import CorsMiddleware
 from django.core import signals
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, ASGIRequest, get_script_prefix
-from django.http import FileResponse, HttpResponse, HttpResponseBase
+from django.http import FileResponse, HttpResponse, HttpResponseBase, JsonResponse
 from django.urls import set_script_prefix
+from django.utils import translation
+from django.utils.translation import gettext as _
 
 from resource_sync.http.request_threads import Busy, Threads
 from streaming.backpressure import PatientSend
+from streaming.refusals import with_common_headers
 from streaming.waiters import until_ended
 from tasks import problems
+from tasks.access import request_id
+from tasks.api.health import readiness
 
 # More than the cores can use, because some requests wait for a database or a store;
 # and no more, because all of them want Python's lock: under 300 searches at once on two
 # busy cores the worst /health took 1.8 s with 8 threads, 2.6 s with 16, 40 s with 300.
 MOST_AT_WORK = 12
 RETRY_SECONDS = 5
+# What asks for it waits for no longer: a Kubernetes probe's timeoutSeconds is 1.
+MOST_SECONDS = {"/health/ready": 0.8}
 PIECE_BYTES = 64 * 1024  # of a response that is made while it is sent
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
@@ -49,10 +56,9 @@ class RequestHandler(ASGIHandler):
         self._chores = Threads(1)
         # Whoever watches over the service hears of it when all else is busy. "live"
         # asks no database, so it has a thread that no database holds up.
-        probes = Threads(2)
         self._probes = {
-            "/health": probes,
-            "/health/ready": probes,
+            "/health": Threads(2),
+            "/health/ready": Threads(2),
             "/health/live": Threads(1),
         }
 
@@ -76,9 +82,13 @@ class RequestHandler(ASGIHandler):
     async def _answer(self, scope: Any, body: Any, send: Send) -> None:
         threads = self._probes.get(scope["path"], self._threads)
         try:
-            response = await threads.run(partial(self._response_to, scope, body))
+            async with asyncio.timeout(MOST_SECONDS.get(scope["path"])):
+                response = await threads.run(partial(self._response_to, scope, body))
         except Busy:
             response = _busy(scope, body)
+        except TimeoutError:  # the thread goes on, until the database answers or breaks
+            response = _not_ready(scope, body)
+        request_id.stamp(response)
         held = getattr(response, "held", None)
         if held and await until_ended(held.task_id, held.seconds, held.by, held.after):
             await threads.run(partial(held.renew, response), patient=True)
@@ -143,6 +153,16 @@ async def _unless_gone(receive: Receive, answering: Coroutine[Any, Any, None]) -
             answer.cancel()
     with suppress(asyncio.CancelledError, RequestAborted):
         await answer
+
+
+def _not_ready(scope: Any, body: Any) -> HttpResponse:
+    """Return what ``/health/ready`` says of a database that lets it wait."""
+    request = ASGIRequest(scope, body)
+    with translation.override(translation.get_language_from_request(request)):
+        reason = _("The database does not answer.")
+    response = JsonResponse(readiness("unavailable", reason), status=503)
+    response["Cache-Control"] = "no-store"
+    return with_common_headers(request, response)
 
 
 def _busy(scope: Any, body: Any) -> HttpResponse:

@@ -1,5 +1,6 @@
 """Who asks, what they may do, and where it is written down."""
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,8 @@ from tasks.access.rights import EVERYTHING, Rights
 from tasks.access.rights import Scope as Scope
 from tasks.catalog.task_type import TaskType
 from tasks.models import AuditEvent, Task
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -100,3 +103,5 @@ def record(actor: Actor, action: str, target: object, **details: Any) -> None:
         target=str(target)[:200],
         details=details,
     )
+    # With the request's id, by which the proxy's log says more.
+    logger.info("Act: %s %s by %s", action, str(target)[:200], actor.name[:200])

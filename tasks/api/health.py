@@ -27,7 +27,8 @@ from tasks.access.admission import ApiView
 from tasks.access.authentication import KeyOwner
 from tasks.access.rights import Rights
 from tasks.api.schema import described
-from tasks.api.serializers import HealthSerializer, LiveSerializer
+from tasks.api.serializers import HealthSerializer, LiveSerializer, ReadySerializer
+from tasks.databases import migrations
 from tasks.databases.errors import outage_errors
 from tasks.databases.sqlite3.base import DatabaseReplaced
 from tasks.disk import database_bytes, database_is_full, free_bytes, full_disks
@@ -148,17 +149,44 @@ class HealthView(OpenView):
         return response
 
 
-class ReadyView(HealthView):
+class ReadyView(OpenView):
+    """One query; resource_sync.http.handler answers in its place where none comes."""
+
     @described(
         "Is it ready?",
-        "The same as `/health`, under the name that orchestrators ask for.",
+        "200 where this process can serve: its database answers, and has all that the "
+        "code needs. Runners don't count, because pages and logs need none. Answered "
+        "within a second, also where the database hangs.",
         operation_id="getReadiness",
         is_public=True,
         tags=("operations",),
-        answers=HEALTH_ANSWERS,
+        answers={
+            200: ReadySerializer,
+            (503, "application/json"): OpenApiResponse(
+                ReadySerializer, "It is not; `reason` says why."
+            ),
+        },
     )
     def get(self, request: Request) -> Response:
-        return super().get(request)
+        database, reason = "ok", ""
+        try:
+            if migrations.missing():
+                database = "outdated"
+                reason = _("The database lacks migrations of this version.")
+        except DatabaseReplaced:
+            database, reason = "unavailable", database_replaced()
+        except NO_DATABASE:
+            database, reason = "unavailable", _("The database does not answer.")
+        response = Response(readiness(database, reason), 503 if reason else 200)
+        response._has_been_logged = True  # type: ignore[attr-defined]
+        return response
+
+
+def readiness(database: str, reason: str) -> dict[str, str]:
+    """Return what ``/health/ready`` says."""
+    status = "unavailable" if reason else "ok"
+    body = {"status": status, "version": settings.VERSION, "database": database}
+    return {**body, "reason": reason} if reason else body
 
 
 class LiveView(OpenView):

@@ -350,6 +350,13 @@ class HealthSerializer(serializers.Serializer[Any]):
     reason = serializers.CharField(required=False, help_text="why it is not ok")
 
 
+class ReadySerializer(serializers.Serializer[Any]):
+    status = serializers.CharField(help_text="ok, or unavailable")
+    version = serializers.CharField()
+    database = serializers.CharField(help_text="ok, outdated, or unavailable")
+    reason = serializers.CharField(required=False, help_text="why it is not ok")
+
+
 class LiveSerializer(serializers.Serializer[Any]):
     status = serializers.CharField(help_text="ok")
     version = serializers.CharField()
@@ -368,6 +375,10 @@ class ProblemSerializer(serializers.Serializer[Any]):
     )
     until = serializers.DateTimeField(required=False, help_text="of `frozen`: its end")
     reason = serializers.CharField(required=False, help_text="of `frozen`: why")
+    requestId = serializers.CharField(  # noqa: N815 (as programs read it)
+        required=False,
+        help_text="as in X-Request-ID, and in the log of the service",
+    )
 
 
 class RootSerializer(serializers.Serializer[Any]):

@@ -19,6 +19,7 @@ from django.utils.translation import gettext_noop
 from django.views import defaults
 
 from tasks import problems
+from tasks.access import request_id
 from tasks.databases.errors import outage_errors
 from tasks.disk import is_full
 
@@ -123,6 +124,7 @@ def page(
             "text": _(own_text if text is None else text),
             "again": request.get_full_path() if is_over_soon else "",
             "retries": is_over_soon and request.method == "GET",
+            "request_id": request_id.current() if is_over_soon else "",
             "styles": [
                 _static(f"css/{name}.css") for name in ("tokens", "base", "frame")
             ],

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from tests.waiting import PATIENCE_SECONDS
 
 MB = 1024 * 1024
+PROBLEM = {"type", "title", "status", "detail", "errors", "requestId"}
 FORM = "application/x-www-form-urlencoded"
 
 
@@ -46,7 +47,7 @@ class Raw:
         assert b"nosniff" in self.head, self.head
         problem = json.loads(self.body)
         assert problem["status"] == self.status
-        assert set(problem) == {"type", "title", "status", "detail", "errors"}
+        assert set(problem) == PROBLEM
         return problem
 
 

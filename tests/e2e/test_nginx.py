@@ -31,10 +31,15 @@ SITE = ROOT / "deploy" / "nginx" / "resource-sync.conf"
 
 
 class Nginx:
-    """A running nginx with the shipped site, its two ports replaced."""
+    """A running nginx with the shipped site, its two ports replaced, and whatever else
+    a test wants changed."""
 
     def __init__(
-        self, folder: Path, upstream_port: int, *, caches_logs: bool = False
+        self,
+        folder: Path,
+        upstream_port: int,
+        *changes: tuple[str, str],
+        caches_logs: bool = False,
     ) -> None:
         self.port, self.folder = free_port(), folder
         self.url = f"http://127.0.0.1:{self.port}"
@@ -46,6 +51,7 @@ class Nginx:
             ("/var/log/nginx/resource-sync.access.log", f"{folder}/access.log"),
             ("/var/log/nginx/resource-sync.error.log", f"{folder}/site-error.log"),
             *(self.cache_lines() if caches_logs else []),
+            *changes,
         ]:
             assert site.count(old) == 1, f"the shipped site no longer has {old!r}"
             site = site.replace(old, new)
@@ -74,7 +80,7 @@ class Nginx:
             (f"#                  {zone}", zone),
             (f"# include {installed};", f"include {SITE.with_name('log-cache.conf')};"),
             # Which requests were answered by the cache.
-            ('"$http_user_agent"', '"$http_user_agent" $upstream_cache_status|$args'),
+            ("'$request_id';", "'$request_id $upstream_cache_status|$args';"),
         ]
 
     def stop(self) -> None:
@@ -220,7 +226,7 @@ def test_bodies_are_bounded_as_the_product_bounds_them(nginx):
                 assert problem["status"] == answer.status_code, path
                 kind = answer.headers["Content-Type"]
                 assert kind == "application/problem+json", path
-                assert set(problem) == {"type", "title", "status", "detail", "errors"}
+                assert set(problem) == raw_requests.PROBLEM
 
 
 def test_what_nginx_refuses_itself_is_a_problem_too(nginx):
@@ -235,6 +241,29 @@ def test_what_nginx_refuses_itself_is_a_problem_too(nginx):
         assert refused.status == status
         assert json.loads(refused.body)["status"] == status
         assert b"application/problem+json" in refused.head
+
+
+def test_one_id_leads_from_nginx_to_the_log_and_the_problem(nginx, product):
+    answer = requests.post(
+        f"{nginx.url}/api/tasks/say",
+        json={"text": "hello"},
+        headers={"X-API-Key": product.api_key, "X-Request-ID": "of-the-client"},
+        timeout=PATIENCE_SECONDS,
+    )
+    name, task_id = answer.headers["X-Request-ID"], answer.json()["taskId"]
+    assert re.fullmatch("[0-9a-f]{32}", name)
+    access = nginx.folder / "access.log"
+    wait_until(lambda: f" {name}\n" in access.read_text(), "nginx's line")
+    written = (product.data_dir / "logs" / "combined.log").read_text().splitlines()
+    lines = [json.loads(line) for line in written if name in line]
+    assert any(task_id in line["message"] for line in lines)
+    assert {line["requestId"] for line in lines} == {name}
+
+    for path in ("/api/tasks/nothing", "/api/tasks/nothing/stream"):
+        refused = open_stream(f"{nginx.url}{path}", product)
+        assert refused.json()["requestId"] == refused.headers["X-Request-ID"]
+    with open_stream(answer.json()["streamUrl"], product) as stream:
+        assert re.fullmatch("[0-9a-f]{32}", stream.headers["X-Request-ID"])
 
 
 def test_no_token_no_key_and_no_sign_in_link_gets_into_its_logs(nginx, product):

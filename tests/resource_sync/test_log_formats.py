@@ -146,3 +146,10 @@ def test_every_handler_of_the_product_writes_so(settings):
     for name in ("django", "django.request", "django.security", "django.server"):
         assert logging.getLogger(name).handlers == []
         assert logging.getLogger(name).propagate
+
+
+def test_a_time_is_utc_and_says_so():
+    record = logging.LogRecord("a", logging.INFO, "", 0, "told", None, None)
+    record.created = 1_795_885_628.874
+    line = json.loads(SafeJsonFormatter("%(asctime)s %(message)s").format(record))
+    assert line == {"asctime": "2026-11-28T17:07:08.874Z", "message": "told"}

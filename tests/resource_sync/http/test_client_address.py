@@ -163,7 +163,8 @@ def test_an_address_outside_the_list_gets_problem_details(settings):
     assert dict(start["headers"])[b"content-type"] == b"application/problem+json"
     problem = json.loads(body["body"])
     assert problem["status"] == 403
-    assert set(problem) == {"type", "title", "status", "detail", "errors"}
+    fields = {"type", "title", "status", "detail", "errors", "requestId"}
+    assert set(problem) == fields
     assert "198.51.100.1" in problem["detail"]
 
 

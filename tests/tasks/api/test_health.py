@@ -4,8 +4,11 @@ from datetime import timedelta
 
 import pytest
 from django.conf import settings
+from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
+from tasks.databases import migrations
 from tests.factories import RunnerFactory, TaskFactory
 from tests.tasks.api.answers import problem_of
 
@@ -96,3 +99,47 @@ def test_a_post_is_405(stranger):
 def test_it_reads_no_session_and_no_key(stranger):
     headers = {"X-API-Key": "wrong"}
     assert stranger.get("/health", headers=headers).status_code == 503
+
+
+def test_it_is_ready_where_the_database_has_all_that_the_code_needs(stranger):
+    response = stranger.get("/health/ready")
+    assert response.status_code == 200
+    assert response.json() == {
+        "status": "ok",
+        "version": settings.VERSION,
+        "database": "ok",
+    }
+
+
+def test_it_is_not_ready_where_a_migration_is_missing(stranger):
+    MigrationRecorder.Migration.objects.filter(app="tasks").latest("id").delete()
+    response = stranger.get("/health/ready")
+    assert response.status_code == 503
+    body = response.json()
+    assert (body["status"], body["database"]) == ("unavailable", "outdated")
+    assert body["reason"] == "The database lacks migrations of this version."
+
+
+def test_it_is_not_ready_where_the_database_was_never_prepared(stranger):
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE django_migrations RENAME TO elsewhere")
+    response = stranger.get("/health/ready")
+    assert response.status_code == 503
+    assert response.json()["database"] == "outdated"
+
+
+def test_it_is_ready_where_the_database_is_of_a_newer_version(stranger):
+    MigrationRecorder.Migration.objects.create(app="tasks", name="9999_of_tomorrow")
+    assert stranger.get("/health/ready").status_code == 200
+    assert migrations.from_a_newer_version() == [("tasks", "9999_of_tomorrow")]
+
+
+def test_it_is_not_ready_without_a_database(stranger, broken_database):
+    response = stranger.get("/health/ready")
+    assert response.status_code == 503
+    assert response.json()["database"] == "unavailable"
+
+
+def test_readiness_costs_one_query(stranger, django_assert_num_queries):
+    with django_assert_num_queries(1):
+        stranger.get("/health/ready")

@@ -6,6 +6,7 @@ from django.db import OperationalError, connection
 from django.http import Http404
 from django.test import Client, RequestFactory
 
+from tasks.access import request_id
 from tasks.web import failures
 from tests.tasks.api.answers import problem_of
 
@@ -115,3 +116,12 @@ def test_a_form_whose_page_is_from_another_session_is_refused_in_words(db):
     response = client.post("/sign-out", headers={"Accept-Language": "zh"})
     assert response.status_code == 403
     assert "表单" in response.text
+
+
+def test_the_page_of_an_unexpected_error_shows_the_id_of_its_request():
+    request = RequestFactory().get("/")
+    with request_id.answering({"request_id": "from-nginx", "headers": []}):
+        shown = failures.page(request, 500).content.decode()
+        elsewhere = failures.page(request, 404).content.decode()
+    assert "<code>from-nginx</code>" in shown
+    assert "from-nginx" not in elsewhere

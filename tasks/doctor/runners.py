@@ -1,0 +1,134 @@
+"""Who runs tasks: whether they live, of which version they are, and what they take."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+from django.conf import settings
+from django.db.models.functions import Now
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from tasks.catalog.loader import catalog
+from tasks.catalog.toml_tables import CatalogError
+from tasks.doctor.findings import Finding, ok, problem, skipped, warning
+from tasks.models import CRASH_MINUTES, LEASE_SECONDS, Runner
+from tasks.processes import ProcessState, is_here, state_of
+
+ROOMS = ("resource_sync", "streaming", "tasks", "resources")
+
+
+def alive() -> list[Runner]:
+    """Return the runners that beat within the lease, by the database's clock: where no
+    other process looks, nobody has noted who is silent."""
+    since = Now() - timedelta(seconds=LEASE_SECONDS)
+    found = Runner.objects.alive().filter(heartbeat_at__gt=since)
+    return list(found.annotate(now=Now()).order_by("name"))
+
+
+def runners() -> Iterator[Finding]:
+    found = alive()
+    if found:
+        names = ", ".join(f"{row.name} ({row.version or '?'})" for row in found)
+        yield ok(_("Runners that are alive: %(names)s.") % {"names": names})
+    else:
+        yield problem(
+            _("No runner is alive, so no task is started."),
+            _("`systemctl start resource-sync-runner`, or `make start`; why it ended "
+              "stands in LOG_DIR/error.log."),
+        )  # fmt: skip
+    living = {row.pk for row in found}
+    for row in Runner.objects.not_stopped().exclude(pk__in=living).annotate(now=Now()):
+        yield _silent(row)
+    for row in found:
+        yield from _version(row)
+    if crashes := Runner.objects.crashed_lately().count():
+        yield warning(
+            ngettext(
+                "%(count)s runner crashed within the last %(minutes)s minutes.",
+                "%(count)s runners crashed within the last %(minutes)s minutes.",
+                crashes,
+            )
+            % {"count": crashes, "minutes": CRASH_MINUTES},
+            _("LOG_DIR/error.log has the traceback."),
+        )
+
+
+def _silent(row: Runner) -> Finding:
+    moment: datetime = row.now  # type: ignore[attr-defined]
+    seconds = round((moment - row.heartbeat_at).total_seconds())
+    values = {"name": row.name, "host": row.host, "seconds": seconds}
+    text = _("The runner %(name)s on %(host)s gave no sign of life for %(seconds)s s.")
+    if is_here(row) and state_of(row) is ProcessState.STOPPED:
+        return problem(
+            _("The runner %(name)s is stopped by a signal (SIGSTOP).") % values,
+            _("`kill -CONT %(pid)s` lets it go on; then it ends itself, and is started "
+              "again.") % {"pid": row.pid},
+        )  # fmt: skip
+    return warning(
+        text % values,
+        _("Look after that host: is it up, and does it reach the database? What the "
+          "runner had is taken from it after its --patience."),
+    )  # fmt: skip
+
+
+def _version(row: Runner) -> Iterator[Finding]:
+    again = _("Restart it: `systemctl restart resource-sync-runner`, `make restart`.")
+    if row.version and row.version != settings.VERSION:
+        yield warning(
+            _("The runner %(name)s is of version %(theirs)s, this code of %(ours)s.")
+            % {"name": row.name, "theirs": row.version, "ours": settings.VERSION},
+            again,
+        )
+    elif is_here(row) and (changed := _code_changed()) > row.started_at:
+        yield warning(
+            _("The runner %(name)s was started before the code was changed "
+              "(%(when)s UTC).")
+            % {"name": row.name, "when": f"{changed:%Y-%m-%d %H:%M:%S}"},
+            again,
+        )  # fmt: skip
+
+
+def _code_changed() -> datetime:
+    """Return when a file of the product's code was changed last."""
+    files = [
+        file for room in ROOMS for file in (settings.BASE_DIR / room).rglob("*.py")
+    ]
+    newest = max((file.stat().st_mtime for file in files), default=0.0)
+    return datetime.fromtimestamp(newest, UTC)
+
+
+def types() -> Iterator[Finding]:
+    """What the files say now is what the runners take."""
+    try:
+        here = catalog()
+    except CatalogError as error:
+        yield problem(
+            _("The task types can't be read: %(error)s") % {"error": error},
+            _("Mend the line; `manage.py check_types` looks at the files again."),
+        )
+        return
+    found = alive()
+    if not found:
+        yield skipped(_("No runner is alive that could be asked which types it takes."))
+        return
+    taken = [row.takes for row in found]
+    # What a runner of an earlier version takes was not written down.
+    untaken = [name for name in here if not any(t is None or name in t for t in taken)]
+    restart = _("Restart the runners, after the last change of TASK_TYPES_FILE; or is "
+                "this left out of their --types?")  # fmt: skip
+    if untaken:
+        text = _("No runner takes %(types)s: such tasks wait for ever.")
+        yield problem(text % {"types": ", ".join(untaken)}, restart)
+    for row in found:
+        if gone := sorted(set(row.known_types or ()) - set(here)):
+            text = _("The runner %(name)s knows types that the files no longer have: "
+                     "%(types)s.")  # fmt: skip
+            values = {"name": row.name, "types": ", ".join(gone)}
+            yield warning(text % values, restart)
+    if not untaken:
+        text = ngettext(
+            "The runners take the %(count)s type of the files.",
+            "The runners take the %(count)s types of the files.",
+            len(here),
+        )
+        yield ok(text % {"count": len(here)})
