@@ -19,6 +19,8 @@ WORDS: dict[str, tuple[str, str]] = {
     Action.CANCEL: (_("cancel"), _("task")),
     Action.PIN: (_("pin"), _("task")),
     Action.UNPIN: (_("unpin"), _("task")),
+    Action.CANCEL_SEVERAL: (_("cancel"), _("tasks")),
+    Action.RERUN_SEVERAL: (_("rerun"), _("tasks")),
     Action.FORGET: (_("delete"), _("task")),
     Action.LINK_MADE: (_("share"), _("task")),
     Action.LINK_WITHDRAWN: (_("stop sharing"), _("task")),
@@ -52,7 +54,7 @@ LISTS = {
 
 
 # What has no page here; a schedule's name is among the details.
-NAMED = {"freeze", "queue", "schedule"}
+NAMED = {"freeze", "queue", "schedule", "tasks"}
 
 
 def verb(event: AuditEvent) -> str:

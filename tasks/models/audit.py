@@ -37,6 +37,8 @@ class AuditEvent(models.Model):
         CANCEL = "cancel", _("task cancelled")
         PIN = "pin", _("task pinned")
         UNPIN = "unpin", _("task unpinned")
+        CANCEL_SEVERAL = "tasks.cancel", _("several tasks cancelled")
+        RERUN_SEVERAL = "tasks.rerun", _("several tasks rerun")
         FORGET = "tasks.prune", _("old tasks deleted")
         FREEZE_MADE = "freeze.create", _("freeze created")
         FREEZE_ENDED = "freeze.delete", _("freeze ended")

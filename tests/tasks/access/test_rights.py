@@ -131,6 +131,8 @@ FOR_SOME = {  # who may start, cancel and pin is tested below; presence is only 
     "api/queue/pause", "api/queue/resume", "api/freezes/<str:id>", "queue/resume",
     "live/plan", "tasks/<uuid:task_id>/rerun", "tasks/<uuid:task_id>/cancel",
     "api/tasks/<str:id>/cancel", "api/tasks/<str:id>/rerun", "api/tasks/<str:id>/pin",
+    # tests/tasks/api/bulk, tests/tasks/web/test_bulk.py
+    "api/tasks/cancel", "api/tasks/rerun", "tasks/cancel", "tasks/rerun",
 }  # fmt: skip
 STREAMS = {"api/events", "api/streams", "api/tasks/<str:id>/stream"}  # before Django
 # It takes two versions: tests/tasks/api/test_changes.py.
