@@ -23,6 +23,7 @@ from tasks.web import (
     shared,
     task,
 )
+from tasks.web.bulk.page import cancel_all, rerun_all
 
 admin.autodiscover()
 
@@ -45,6 +46,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("history", history.history, name="history"),
     path("palette", palette.palette, name="palette"),
     path("compare", compare.compare, name="compare"),
+    path("tasks/cancel", cancel_all, name="tasks-cancel"),
+    path("tasks/rerun", rerun_all, name="tasks-rerun"),
     path("tasks/<uuid:task_id>", task.task_page, name="task"),
     path("tasks/<uuid:task_id>/panel", task.panel, name="task-panel"),
     path("tasks/<uuid:task_id>/facts", task.facts, name="task-facts"),
