@@ -24,6 +24,7 @@ from tasks.web import (
     task,
 )
 from tasks.web.bulk.page import cancel_all, rerun_all
+from tasks.web.people import second_factor
 
 admin.autodiscover()
 
@@ -40,6 +41,13 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="presence",
     ),
     path("account", account.account, name="account"),
+    path("account/second-factor", second_factor.second_factor, name="second-factor"),
+    path("sign-in/code", second_factor.second_step, name="second-step"),
+    path(
+        "sign-in/second-factor",
+        second_factor.required,
+        name="second-factor-required",
+    ),
     path("design", design.design, name="design"),
     path("live/releases", releases.releases_live, name="releases-live"),
     path("releases", releases.releases, name="releases"),

@@ -119,6 +119,8 @@ FOR_ALL = {
     "sign-in/<str:uidb64>/<str:token>", "sign-out", "i18n/setlang/",
     "health", "health/live", "health/ready", "metrics",
     "api", "api/", "api/schema", "api/docs", "^api/", "client", "client.sha256",
+    # who gave a password a moment ago: tests/tasks/access/test_second_factor.py
+    "sign-in/code", "sign-in/second-factor",
     # who has the link: tests/tasks/web/test_shared.py
     "shared/<str:token>", "shared/<str:token>/parts", "shared/<str:token>/logs",
     "shared/<str:token>/logs.txt",
