@@ -12,10 +12,12 @@ from cryptography.hazmat.primitives.twofactor.totp import TOTP
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db import connection
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import reverse
+from rest_framework.exceptions import NotAuthenticated
 
 from tasks.access import half_signed_in, second_factor
+from tasks.access.admission import admit
 from tasks.access.credentials import Credential, ended_among
 from tasks.access.second_factor import STEP_SECONDS, NewKey, confirm
 from tasks.access.sign_in import sign_in_link
@@ -253,6 +255,19 @@ def test_with_the_password_alone_nothing_is_read(
         assert answer["Location"].startswith("/admin/login/")
     if answer.status_code == 404:  # of streams, which are in front of Django
         assert path.endswith(("/stream", "/events"))
+
+
+def test_nor_watched(stranger, phone):
+    """Streams are let in before Django, by the session alone."""
+    give_password(stranger)
+    request = RequestFactory().get("/api/events")
+    request.COOKIES = {name: one.value for name, one in stranger.cookies.items()}
+    with pytest.raises(NotAuthenticated):
+        admit(request)
+    give_code(stranger, phone.code())
+    request = RequestFactory().get("/api/events")
+    request.COOKIES = {name: one.value for name, one in stranger.cookies.items()}
+    assert admit(request).name == "alice"
 
 
 @pytest.mark.parametrize(
