@@ -156,15 +156,6 @@ def secret(raw: str) -> str:
     return raw
 
 
-def one_of(*words: str) -> Callable[[str], str]:
-    def parse(raw: str) -> str:
-        if raw.lower() not in words:
-            raise ValueError
-        return raw.lower()
-
-    return parse
-
-
 # Elsewhere (macOS) one of the sockets that share a port gets every connection.
 MOST_WEB_PROCESSES = 64 if sys.platform == "linux" else 1
 
