@@ -66,13 +66,15 @@ def parser() -> argparse.ArgumentParser:
 
     _add_task(command("logs", words("print a task's log as it is now")))
 
-    cancel = command("cancel", words("cancel a task"))
-    _add_task(cancel)
+    text = words("cancel a task, or all that filters find")
+    cancel = command("cancel", text)
+    _add_task_or_filters(cancel)
     text = words("kill its processes at once")
     cancel.add_argument("--force", action="store_true", help=text)
 
-    rerun = command("rerun", words("start a task's like with the same parameters"))
-    _add_task(rerun)
+    text = words("run a task again, or all that filters find")
+    rerun = command("rerun", text)
+    _add_task_or_filters(rerun)
     _add_params(rerun)
     text = words("begin with this step")
     rerun.add_argument("--from-step", type=int, metavar="N", help=text)
@@ -99,6 +101,16 @@ def parser() -> argparse.ArgumentParser:
 
 def _add_task(to: argparse.ArgumentParser) -> None:
     to.add_argument("task", metavar="TASK", help=words("its id, or the beginning"))
+
+
+def _add_task_or_filters(to: argparse.ArgumentParser) -> None:
+    text = words("its id, or the beginning")
+    to.add_argument("task", metavar="TASK", nargs="?", help=text)
+    for name in ("type", "status", "version", "created-after", "created-before"):
+        to.add_argument(f"--{name}")
+    to.add_argument("-q", metavar="TEXT")
+    text = words("all that the filters find, without a question")
+    to.add_argument("--yes", "-y", action="store_true", help=text)
 
 
 def _add_params(to: argparse.ArgumentParser) -> None:

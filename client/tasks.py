@@ -13,6 +13,7 @@ from urllib.parse import quote, urlencode
 from client.errors import COMPLETED, USAGE, Stop
 from client.following import Follower, ago
 from client.service import Service
+from client.several import act_on_several, filters_of
 from client.terminal import Screen
 from client.words import words
 
@@ -41,6 +42,8 @@ def start(service: Service, screen: Screen, options: Namespace) -> int:
 
 
 def rerun(service: Service, screen: Screen, options: Namespace) -> int:
+    if filters := filters_of(options):
+        return act_on_several(service, screen, options, "rerun", filters)
     body: dict[str, Any] = {}
     if options.params:
         body["params"] = params_of(options.params)
@@ -144,6 +147,8 @@ def logs(service: Service, screen: Screen, options: Namespace) -> int:
 
 
 def cancel(service: Service, screen: Screen, options: Namespace) -> int:
+    if filters := filters_of(options):
+        return act_on_several(service, screen, options, "cancel", filters)
     body = {"force": True} if options.force else {}
     return decide(service, screen, options, "cancel", body)
 

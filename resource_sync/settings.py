@@ -97,6 +97,12 @@ ALLOWED_HOSTS = setting(
 if HOST not in {"0.0.0.0", "::", *ALLOWED_HOSTS}:  # noqa: S104 (compared, not bound)
     ALLOWED_HOSTS.append(HOST)
 OIDC = provider()
+REQUIRE_SECOND_FACTOR = setting(
+    "REQUIRE_SECOND_FACTOR",
+    "off",
+    one_of("off", "admin", "all"),
+    "off, admin (who may do everything) or all (who sign in with a password)",
+)
 IP_ALLOWLIST = setting("IP_ALLOWLIST", "", cidr_list, CIDRS)
 METRICS_ALLOWLIST = setting("METRICS_ALLOWLIST", "127.0.0.0/8,::1", cidr_list, CIDRS)
 TRUSTED_PROXIES = setting("TRUSTED_PROXIES", "", cidr_list, CIDRS)
@@ -130,7 +136,7 @@ STEP_UMASK = setting("STEP_UMASK", "022", umask, "an octal number such as 022 or
 # The web server refuses what is longer while it comes (streaming.http.channel).
 BODY_LIMIT_BYTES = 64 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # of the forms that people send, to:
-FORM_URLS_REGEX = r"^/((admin|accounts|i18n|tasks)/.*|sign-.*)?$"
+FORM_URLS_REGEX = r"^/((admin|account|accounts|i18n|tasks)/.*|sign-.*)?$"
 
 # --- Django -----------------------------------------------------------------------
 
@@ -200,7 +206,10 @@ TEMPLATES = [
 ]
 
 # Names and passwords as Django has them; permissions by the groups' rights.
-AUTHENTICATION_BACKENDS = ["tasks.access.backends.RightsBackend"]
+AUTHENTICATION_BACKENDS = [
+    "tasks.access.backends.RightsBackend",
+    "tasks.access.backends.ProviderBackend",  # of sessions by OpenID Connect
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{validator}"}
     for validator in (

@@ -23,6 +23,8 @@ from tasks.web import (
     shared,
     task,
 )
+from tasks.web.bulk.page import cancel_all, rerun_all
+from tasks.web.people import second_factor
 
 admin.autodiscover()
 
@@ -39,12 +41,21 @@ urlpatterns: list[URLPattern | URLResolver] = [
         name="presence",
     ),
     path("account", account.account, name="account"),
+    path("account/second-factor", second_factor.second_factor, name="second-factor"),
+    path("sign-in/code", second_factor.second_step, name="second-step"),
+    path(
+        "sign-in/second-factor",
+        second_factor.required,
+        name="second-factor-required",
+    ),
     path("design", design.design, name="design"),
     path("live/releases", releases.releases_live, name="releases-live"),
     path("releases", releases.releases, name="releases"),
     path("history", history.history, name="history"),
     path("palette", palette.palette, name="palette"),
     path("compare", compare.compare, name="compare"),
+    path("tasks/cancel", cancel_all, name="tasks-cancel"),
+    path("tasks/rerun", rerun_all, name="tasks-rerun"),
     path("tasks/<uuid:task_id>", task.task_page, name="task"),
     path("tasks/<uuid:task_id>/panel", task.panel, name="task-panel"),
     path("tasks/<uuid:task_id>/facts", task.facts, name="task-facts"),

@@ -229,17 +229,21 @@ def to_start(word: str) -> str:
     return _("Type {word} to confirm.").format(word=word)
 
 
-def request_cancel(task_id: uuid.UUID, actor: Actor, *, force: bool = False) -> Task:
+def request_cancel(
+    task_id: uuid.UUID, actor: Actor, *, force: bool = False, status: str | None = None
+) -> Task:
     """Cancel a waiting task at once; ask the runner of a running one to stop it, and
     where that runner is gone end the task here and now.
 
     ``force``: its processes get no time to end in order. Asking twice is no error, and
-    the second time may force. Raises Task.DoesNotExist, ScopeTooSmall, and
-    StatusConflict where the task has already ended.
+    the second time may force. ``status``: in which somebody saw the task and wants it
+    cancelled; one that has another by now is returned as it is. Raises
+    Task.DoesNotExist, ScopeTooSmall, and StatusConflict where the task has already
+    ended.
     """
     let_cancel(actor, Task.objects.only("created_by").get(pk=task_id))
     with transaction.atomic():
-        is_new = _note_wish(task_id, actor, force=force)
+        is_new = _note_wish(task_id, actor, force=force, status=status)
         task = Task.objects.select_related("runner").get(pk=task_id)
         if is_new:
             details = {"force": True} if force else {}
@@ -247,20 +251,24 @@ def request_cancel(task_id: uuid.UUID, actor: Actor, *, force: bool = False) -> 
             announce([task_id], queue=True)
     if task.has_ended and not is_new:
         raise task.conflict(Task.Status.CANCELLED)
+    if not is_new and status not in {None, task.status}:
+        return task
     if task.status == Task.Status.PENDING:  # back in the queue at this very moment
-        return request_cancel(task_id, actor, force=force)
+        return request_cancel(task_id, actor, force=force, status=status)
     if task.status == Task.Status.RUNNING and is_gone(task.runner):
         take_from_its_runner(task)
         task.refresh_from_db()
     return task
 
 
-def _note_wish(task_id: uuid.UUID, actor: Actor, *, force: bool) -> bool:
+def _note_wish(
+    task_id: uuid.UUID, actor: Actor, *, force: bool, status: str | None
+) -> bool:
     """False where that changes nothing: it was noted before, or comes too late."""
     now = timezone.now()
     wish = {"cancel_requested_at": now, "cancel_requested_by": actor.name}
-    waiting = Task.objects.pending().filter(pk=task_id)
-    running = Task.objects.running().filter(pk=task_id)
+    tasks = Task.objects.filter(pk=task_id, **({"status": status} if status else {}))
+    waiting, running = tasks.pending(), tasks.running()
 
     def end(waiting: TaskQuerySet, code: str) -> int:
         reason = Reason(code, by=actor.name)

@@ -27,6 +27,7 @@ from rest_framework import exceptions
 
 from tasks.access import request_id
 from tasks.access.actor import ScopeTooSmall
+from tasks.bulk.selection import MoreThanConfirmed, NothingAskedFor, TooManyFound
 from tasks.catalog.task_type import ParameterErrors
 from tasks.changes import NotComparable, NotReady, UnknownVersion
 from tasks.databases.errors import outage_errors
@@ -157,6 +158,21 @@ def _frozen(exc: Frozen) -> HttpResponse:
     until = iso(exc.window.ends_at)
     members = {"until": until, "reason": exc.window.reason}
     return problem(409, _("Frozen"), str(exc), kind=KIND + "frozen", members=members)
+
+
+def _nothing_asked_for(exc: NothingAskedFor) -> HttpResponse:
+    title = _("No filter is set")
+    return problem(400, title, str(exc), kind=KIND + "no-filter")
+
+
+def _too_many_found(exc: TooManyFound) -> HttpResponse:
+    title = _("Too many tasks at once")
+    return problem(400, title, str(exc), kind=KIND + "too-many-tasks")
+
+
+def _more_than_confirmed(exc: MoreThanConfirmed) -> HttpResponse:
+    title = _("More than was confirmed")
+    return problem(409, title, str(exc), kind=KIND + "more-than-confirmed")
 
 
 def _no_such_freeze(exc: NoSuchFreeze) -> HttpResponse:
@@ -325,6 +341,9 @@ ANSWERS: list[
     (StatusConflict, _conflict),
     (Frozen, _frozen),
     (NoSuchFreeze, _no_such_freeze),
+    (NothingAskedFor, _nothing_asked_for),
+    (TooManyFound, _too_many_found),
+    (MoreThanConfirmed, _more_than_confirmed),
     (IdempotencyConflict, _idempotency),
     (TaskDeleted, _task_deleted),
     (UnknownVersion, _unknown_version),

@@ -1,6 +1,7 @@
-// The history: filters that apply at once, ticks that lead to a comparison, and strips.
+// The history: filters that apply at once, ticks, acts on several tasks, and strips.
 
 import { mountBrush } from "./history/brush.js";
+import { mountBulk } from "./history/bulk.js";
 import { mountDots } from "./history/dots.js";
 import { mountFilters } from "./history/filters.js";
 import { mountTicks } from "./history/ticks.js";
@@ -25,6 +26,7 @@ const jump = document.querySelector("form[data-jump]");
 if (jump) mountFilters(jump);
 const list = document.querySelector("form[data-compare]");
 if (list) mountTicks(list);
+mountBulk(list);
 
 function choose(from, to) {
   filters.elements.from.value = from;

@@ -1,7 +1,8 @@
 """What let a request in, and whether it still would.
 
 A stream stays open for hours, so who watches is asked again and again: for all of a
-server's clients together, by four queries at most.
+server's clients together, by four queries at most, and two where a second factor is
+required.
 """
 
 import secrets
@@ -9,11 +10,12 @@ import uuid
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
-from django.contrib.auth import HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from tasks.access.rights import watchers
+from tasks.access.second_factor import PASSWORD_BACKEND, lacking_among
 from tasks.models import ApiKey, HandOverLink
 
 
@@ -74,11 +76,16 @@ def _open_among(session_keys: Collection[str]) -> set[str]:
     decoded = {session.session_key: session.get_decoded() for session in stored}
     ids = {data[SESSION_KEY] for data in decoded.values() if SESSION_KEY in data}
     people = watchers().in_bulk(ids)
+    lacking = {str(pk) for pk in lacking_among(people.values())}
     hashes = {str(pk): user.get_session_auth_hash() for pk, user in people.items()}
     return {
         session_key
         for session_key, data in decoded.items()
         if secrets.compare_digest(
             data.get(HASH_SESSION_KEY, ""), hashes.get(data.get(SESSION_KEY, ""), "-")
+        )
+        and not (
+            data[SESSION_KEY] in lacking
+            and data.get(BACKEND_SESSION_KEY) == PASSWORD_BACKEND
         )
     }

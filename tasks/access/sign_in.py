@@ -3,12 +3,12 @@
 import logging
 from datetime import timedelta
 
-from django.contrib.auth import get_user_model, login
+from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
 from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.encoding import force_bytes
@@ -20,6 +20,7 @@ from django.utils.http import (
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 
+from tasks.access.half_signed_in import sign_in_by_password
 from tasks.access.sign_in_audit import note_refusal
 
 logger = logging.getLogger(__name__)
@@ -71,8 +72,7 @@ def sign_in(request: HttpRequest, uidb64: str, token: str) -> HttpResponse:
     if user is None:
         note_refusal(request, by="link")
         return _unlogged(render(request, "sign_in_failed.html", status=403))
-    login(request, user)
-    return redirect("console")
+    return sign_in_by_password(request, user, reverse("console"))
 
 
 def _unlogged(response: HttpResponse) -> HttpResponse:

@@ -86,6 +86,11 @@ def note_refusal(request: HttpRequest, **details: Any) -> None:
         _note(request, AuditEvent.Action.SIGN_IN_FAILED, None, **details)
 
 
+def note_wrong_code(request: HttpRequest, user: Any, by: str = "code") -> None:
+    """Of a second step; as few as may be tried."""
+    _note(request, AuditEvent.Action.SIGN_IN_FAILED, user, by=by)
+
+
 def _note(request: HttpRequest | None, action: str, user: Any, **details: Any) -> None:
     if request is None or request.method is None:
         return  # nobody came: a program made itself a session

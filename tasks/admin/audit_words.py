@@ -19,6 +19,8 @@ WORDS: dict[str, tuple[str, str]] = {
     Action.CANCEL: (_("cancel"), _("task")),
     Action.PIN: (_("pin"), _("task")),
     Action.UNPIN: (_("unpin"), _("task")),
+    Action.CANCEL_SEVERAL: (_("cancel"), _("tasks")),
+    Action.RERUN_SEVERAL: (_("rerun"), _("tasks")),
     Action.FORGET: (_("delete"), _("task")),
     Action.LINK_MADE: (_("share"), _("task")),
     Action.LINK_WITHDRAWN: (_("stop sharing"), _("task")),
@@ -39,6 +41,10 @@ WORDS: dict[str, tuple[str, str]] = {
     Action.SIGN_IN: (_("sign in"), _("account")),
     Action.SIGN_IN_FAILED: (_("fail to sign in"), _("account")),
     Action.SIGN_OUT: (_("sign out"), _("account")),
+    Action.FACTOR_SET_UP: (_("set up the second factor of"), _("account")),
+    Action.FACTOR_REMOVED: (_("remove the second factor of"), _("account")),
+    Action.FACTOR_RESET: (_("reset the second factor of"), _("account")),
+    Action.RECOVERY_CODE_USED: (_("use a recovery code of"), _("account")),
     Action.USER_MADE: (_("create"), _("account")),
     Action.USER_CHANGED: (_("change"), _("account")),
     Action.USER_DELETED: (_("delete"), _("account")),
@@ -54,7 +60,7 @@ LISTS = {
 
 
 # What has no page here; a schedule's name is among the details.
-NAMED = {"database", "freeze", "queue", "schedule"}
+NAMED = {"database", "freeze", "queue", "schedule", "tasks"}
 
 
 def verb(event: AuditEvent) -> str:

@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from tasks.access.rights import GROUPS
+from tasks.admin.factor_reset import FactorReset
 from tasks.admin.own_filters import OwnFilters
 from tasks.admin.people_audit import WrittenDown
 
@@ -41,7 +42,7 @@ class Ticked(AnyChoices):
 
 
 @admin.register(User)
-class UserAdmin(OwnFilters, WrittenDown, AnyUserAdmin):
+class UserAdmin(FactorReset, OwnFilters, WrittenDown, AnyUserAdmin):
     """Accounts, for those in ``admin``; a superuser's only for superusers."""
 
     fieldsets = (
@@ -60,7 +61,9 @@ class UserAdmin(OwnFilters, WrittenDown, AnyUserAdmin):
         ),
         (_("Important dates"), {"fields": ("last_login", "date_joined")}),
     )
-    list_display = ("username", "email", "in_groups", "is_staff", "is_active")
+    list_display = (
+        "username", "email", "in_groups", "is_staff", "is_active", "has_factor",
+    )  # fmt: skip
     filter_horizontal = ()
     formfield_overrides = {ManyToManyField: {"widget": CheckboxSelectMultiple}}
 
@@ -75,7 +78,8 @@ class UserAdmin(OwnFilters, WrittenDown, AnyUserAdmin):
         return ", ".join([*names, *sorted(group.name for group in user.groups.all())])
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        return super().get_queryset(request).prefetch_related("groups")
+        people = super().get_queryset(request).prefetch_related("groups")
+        return people.select_related("second_factor")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         may = super().has_change_permission(request, obj)

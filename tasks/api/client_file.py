@@ -28,6 +28,7 @@ MODULES = (
     "service",
     "events",
     "following",
+    "several",
     "tasks",
     "releases",
     "login",

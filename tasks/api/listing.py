@@ -29,7 +29,7 @@ def page_of(given: QueryDict) -> Page:
     query = Query(given)
     limit = query.number("limit", DEFAULT_LIMIT, 1, MAX_LIMIT)
     cursor = query.cursor()
-    wanted = _filter(query)
+    wanted = filter_of(query)
     query.check()
     found = wanted.apply(Task.objects.all())
     # The trail is long and no part of a list.
@@ -38,7 +38,8 @@ def page_of(given: QueryDict) -> Page:
     return Page(tasks, found.count(), next=older, previous=newer)
 
 
-def _filter(query: Query) -> TaskFilter:
+def filter_of(query: Query) -> TaskFilter:
+    """Return the filter that the parameters name; what is wrong the query keeps."""
     after = query.moment("createdAfter")
     return TaskFilter(
         type=query.text("type"),

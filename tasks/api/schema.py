@@ -28,7 +28,8 @@ PROBLEMS = {
     "are named, but for tasks and schedules.",
     409: "The task, or the schedule, is not in a state in which this can be done; its "
     "type is frozen, which `until` and `reason` explain; or a task was started by this "
-    "Idempotency-Key and has been deleted since; or a version can't be compared.",
+    "Idempotency-Key and has been deleted since; or a version can't be compared; or a "
+    "filter finds tasks that were not confirmed.",
     413: "The body is too large.",
     415: "The body is not `application/json`.",
     422: "The Idempotency-Key came before with another type or other parameters.",

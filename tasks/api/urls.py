@@ -3,6 +3,7 @@
 from django.urls import path, re_path
 
 from tasks.api import about
+from tasks.api.bulk.views import CancelSeveralView, RerunSeveralView
 from tasks.api.client_file import ClientDigestView, ClientView
 from tasks.api.events import EventsView, StreamsView
 from tasks.api.export import ExportView
@@ -51,6 +52,9 @@ urlpatterns = [
     path("api/queue/pause", PauseView.as_view()),
     path("api/queue/resume", ResumeView.as_view()),
     path("api/tasks", task({"get": "list"}), name="api-tasks"),
+    # No type is called so: tasks.catalog.loader.
+    path("api/tasks/cancel", CancelSeveralView.as_view()),
+    path("api/tasks/rerun", RerunSeveralView.as_view()),
     # A GET names a task here, a POST a type.
     path("api/tasks/<str:type>", task({"get": "retrieve", "post": "create"})),
     path("api/tasks/<str:id>/status", task({"get": "status"}), name="api-task"),

@@ -28,6 +28,8 @@ from tasks.catalog.toml_tables import CatalogError, Source, Table, Translations
 from tasks.secrets.masking import LEAST_CHARACTERS
 
 TYPE_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,99}")
+# What is done to several tasks has a type's place in the address.
+TAKEN_NAMES = ("cancel", "rerun")
 PARAMETER_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,49}")
 PLATFORM_NAME = re.compile(r"[a-z][a-z0-9_]{0,31}")
 PLACES = ("any", "source", "store")
@@ -138,6 +140,9 @@ def _task_type(table: Table) -> TaskType:
     name = str(table.path[0])
     if not TYPE_NAME.fullmatch(name):
         raise table.wrong(None, "a name is small letters, digits and dashes")
+    if name in TAKEN_NAMES:
+        taken = f"a type can't be called so: POST /api/tasks/{name} is something else"
+        raise table.wrong(None, taken)
     table.only(
         "title", "description", "timeout", "lock", "max_running", "params", "steps",
         "idempotent", "hidden", "confirm", "stop_grace", "stall_after",

@@ -23,6 +23,7 @@ from tasks.models.runner import (
     Runner,
 )
 from tasks.models.schedule import FAILURES_TOLD, Schedule, ScheduleRun
+from tasks.models.second_factor import RecoveryCode, SecondFactor
 from tasks.models.sequences import next_ended, next_numbers
 from tasks.models.task import (
     LINES_AT_ONCE,
@@ -62,9 +63,11 @@ __all__ = [
     "Presence",
     "PrunedLog",
     "QueuePause",
+    "RecoveryCode",
     "Runner",
     "Schedule",
     "ScheduleRun",
+    "SecondFactor",
     "StatusConflict",
     "Task",
     "TaskDefinition",

@@ -18,6 +18,7 @@ def title_of_type(name: str) -> str:
     return kind.local(kind.title) if kind else name
 
 
+@register.filter("task_name")
 def name_of(task: Task) -> str:
     """Return what people call a task: its type's title in their language, and its
     version."""

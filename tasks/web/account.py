@@ -2,12 +2,14 @@
 
 from typing import NamedTuple
 
+from django.contrib.auth import BACKEND_SESSION_KEY
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 
 from tasks.access.actor import Actor
+from tasks.access.second_factor import PASSWORD_BACKEND, factor_of
 from tasks.access.staff import actor, staff_page
 from tasks.catalog.loader import catalog
 from tasks.catalog.task_type import TaskType
@@ -47,6 +49,8 @@ def account(request: HttpRequest) -> HttpResponse:
         "groups": sorted(who.rights.groups),
         "is_superuser": request.user.is_superuser,
         "may": _may(who),
+        "by_provider": request.session.get(BACKEND_SESSION_KEY) != PASSWORD_BACKEND,
+        "has_factor": factor_of(request.user) is not None,
         "types": [
             Startable(kind, kind.local(kind.title), who.may_start(kind))
             for kind in catalog().values()

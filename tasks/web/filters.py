@@ -53,7 +53,7 @@ class Filters:
         self.errors: dict[str, str] = {}
         self.since, last = self._day("from"), self._day("to")
         self.before = last and last + timedelta(days=1)
-        self._filter = self._read()
+        self.task_filter = self._read()
 
     def __getitem__(self, name: str) -> str:
         """Return what was given for a filter; templates read ``filters.type``."""
@@ -129,7 +129,7 @@ class Filters:
 
     def apply(self, tasks: TaskQuerySet) -> TaskQuerySet:
         """The tasks that fit; none where a filter says nothing that can be meant."""
-        return tasks.none() if self.errors else self._filter.apply(tasks)
+        return tasks.none() if self.errors else self.task_filter.apply(tasks)
 
     def _read(self) -> TaskFilter:
         for name, text in self._given.items():

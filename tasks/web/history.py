@@ -6,6 +6,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
+from django.db.models import Count, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -15,6 +16,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_GET
 
 from tasks.access.staff import staff_page
+from tasks.bulk.selection import MOST_AT_ONCE
 from tasks.keyset import Page, Position, page_of
 from tasks.models import Task, TaskQuerySet
 from tasks.presenters.days import day_text, nearness
@@ -27,6 +29,8 @@ from tasks.web.zone import zone_of
 PAGE_TASKS = 50
 MOST_COUNTED = 10_000  # 5 ms to count; of a million one wants to see fewer anyway
 FIGURES = "figures"
+# What can be cancelled: tasks.bulk.selection.
+OPEN = {"completed_at": None, "cancel_requested_at": None}
 
 
 class Day(NamedTuple):
@@ -76,7 +80,7 @@ def _tasks(request: HttpRequest, filters: Filters, now: datetime) -> dict[str, A
     return {
         "tasks": shown,
         "days": list(_days(shown, now.date())),
-        "count": _count(found, page, position),
+        **_counts(found, page, position),
         "is_beyond": position is not None,
         "jumps_to": request.GET.get("on", ""),
         "newer": _query(filters, page.newer),
@@ -120,12 +124,32 @@ def _days(tasks: Iterable[Shown], today: date) -> Iterable[Day]:
         yield Day(day_text(day, today), nearness(day, today), list(of_day))
 
 
-def _count(found: TaskQuerySet, page: Page, position: Position | None) -> str:
-    """Return how many tasks there are, in words."""
+def _counts(
+    found: TaskQuerySet, page: Page, position: Position | None
+) -> dict[str, str]:
+    """Return in words how many tasks there are, and how many of them can be cancelled
+    and run again: "" where there are none."""
     if position is None and page.older is None:
-        number = len(page.rows)
+        counts = {
+            "all": len(page.rows),
+            "cancels": sum(OPEN.items() <= vars(task).items() for task in page.rows),
+            "reruns": sum(task.has_ended for task in page.rows),
+        }
     else:
-        number = found.newest_first()[: MOST_COUNTED + 1].count()
+        counts = found.newest_first()[: MOST_COUNTED + 1].aggregate(
+            all=Count("number"),
+            cancels=Count("number", filter=Q(**OPEN)),
+            reruns=Count("number", filter=Q(completed_at__isnull=False)),
+        )
+    number = counts.pop("all")
     if number > MOST_COUNTED:
-        return _("{n}+ tasks").format(n=f"{MOST_COUNTED:,}")
-    return ngettext("{n} task", "{n} tasks", number).format(n=f"{number:,}")
+        said = _("{n}+ tasks").format(n=f"{MOST_COUNTED:,}")
+    else:
+        said = ngettext("{n} task", "{n} tasks", number).format(n=f"{number:,}")
+    return {"count": said, **{name: _number(n) for name, n in counts.items()}}
+
+
+def _number(count: int) -> str:
+    if count > MOST_AT_ONCE:
+        return f"{MOST_AT_ONCE:,}+"
+    return f"{count:,}" if count else ""

@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 # Who has lost a group or the account at the provider is here no longer than a day.
 LIFETIME = timedelta(hours=12)
 RATE = "60/m"  # from one address
-BACKEND = "tasks.access.backends.RightsBackend"
+BACKEND = "tasks.access.backends.ProviderBackend"
 
 
 @require_GET

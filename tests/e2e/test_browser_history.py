@@ -5,6 +5,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+from .barriers import barriers
+
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 
 
@@ -106,15 +108,15 @@ def test_two_ticked_tasks_are_compared(open_page, service, two_runs):
     page.wait_for_url(f"**/compare?a={two_runs[1]}&b={two_runs[0]}")
 
 
-def test_a_third_tick_takes_the_place_of_the_first(open_page, service, two_runs):
+def test_of_three_ticked_tasks_there_is_no_comparison(open_page, service, two_runs):
     third = service.create("count", n="5")
     service.wait_for(third)
     page = open_page("/history?type=count")
     for task_id in (*two_runs, third):
         tick(page, task_id)
+    expect(page.get_by_text("3 selected")).to_be_visible()
+    expect(page.get_by_role("button", name="Compare selected")).to_be_disabled()
     ticked = page.locator("form[data-compare] input:checked")
-    expect(ticked).to_have_count(2)
-    expect(page.locator(f"input[value='{two_runs[0]}']")).not_to_be_checked()
     page.get_by_role("button", name="Clear").click()
     expect(ticked).to_have_count(0)
     expect(page.get_by_role("button", name="Clear")).not_to_be_visible()
@@ -165,6 +167,70 @@ def test_history_and_comparison_work_without_script(open_page, two_runs):
         tick(page, task_id)
     page.get_by_role("button", name="Compare selected").click()
     expect(page.locator(".diff tr[data-side=b]").first).to_be_visible()
+
+
+# --- Several at once ----------------------------------------------------------------
+
+
+@pytest.fixture
+def waiting(service):
+    """Two tasks that wait for a third."""
+    held = service.create("gate")
+    service.wait_for(held, "running")
+    ids = [service.create("gate") for _ in range(2)]
+    yield ids
+    for task_id in (*ids, held):
+        service.request("POST", f"/api/tasks/{task_id}/cancel")
+        service.wait_for(task_id)
+
+
+QUEUED = "/history?type=gate&status=pending"
+
+
+def test_all_that_filters_find_are_cancelled_by_the_keyboard(
+    open_page, service, waiting
+):
+    page = open_page(QUEUED)
+    page.get_by_role("link", name="Cancel all 2…").focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog", name="Several tasks")
+    expect(dialog.get_by_role("heading", name="Cancel 2 tasks?")).to_be_visible()
+    expect(dialog).to_contain_text("Status: ◌ queued")
+    expect(dialog.get_by_text("Don't cancel")).to_be_focused()
+    assert barriers(page) == []
+    page.keyboard.press("Escape")
+    expect(dialog).not_to_be_visible()
+    assert [service.task(one)["status"] for one in waiting] == ["pending"] * 2
+    page.keyboard.press("Enter")
+    expect(dialog).to_be_visible()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(dialog.get_by_role("heading", name="Cancelled: 2 of 2")).to_be_visible()
+    assert [service.task(one)["status"] for one in waiting] == ["cancelled"] * 2
+    page.keyboard.press("Escape")
+    expect(page.get_by_text("No tasks match these filters.")).to_be_visible()
+
+
+def test_selected_tasks_are_cancelled_on_a_phone(open_page, service, waiting):
+    page = open_page(QUEUED, viewport={"width": 375, "height": 667}, has_touch=True)
+    tick(page, waiting[0])
+    page.get_by_role("button", name="Cancel selected…").tap()
+    dialog = page.get_by_role("dialog", name="Several tasks")
+    expect(dialog).to_contain_text("Those that were selected.")
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width <= 375
+    dialog.get_by_role("button", name="Cancel 1 task").tap()
+    expect(dialog.get_by_role("heading", name="Cancelled: 1 of 1")).to_be_visible()
+    dialog.get_by_role("link", name="Close").tap()
+    expect(dialog).not_to_be_visible()
+    assert [service.task(one)["status"] for one in waiting] == ["cancelled", "pending"]
+
+
+def test_without_script_the_question_is_a_page(open_page, service, two_runs):
+    page = open_page(f"/history?q={two_runs[0]}", java_script_enabled=False)
+    page.get_by_role("link", name="Rerun all 1…").click()
+    page.get_by_role("button", name="Run 1 task again").click()
+    expect(page.get_by_role("heading", name="Run again: 1 of 1")).to_be_visible()
 
 
 # --- On paper -----------------------------------------------------------------------

@@ -435,6 +435,60 @@ def test_a_rerun_takes_other_parameters(client):
     assert (task["rerunOf"], task["params"]) == (first, {"text": "two"})
 
 
+def test_all_that_filters_find_are_run_again_and_cancelled(client):
+    held = client.service.create("gate")
+    client.service.wait_for(held, "running")
+    waiting = [client.service.create("gate") for _ in range(2)]
+    filters = ("--type", "gate", "--status", "pending")
+    asked = client.run("cancel", *filters, code=2)
+    assert "Tasks to cancel: 2." in asked.stderr
+    assert "--yes" in asked.stderr
+    assert client.service.task(waiting[0])["status"] == "pending"
+    done = client.run("cancel", *filters, "--yes")
+    assert done.stdout.splitlines() == [f"{one} cancelled" for one in waiting]
+    client.run("cancel", held)
+    client.service.wait_for(held)
+    again = client.run("rerun", "--type", "gate", "-q", waiting[1], "--yes", "--json")
+    (made,) = json.loads(again.stdout)["results"]
+    assert made["taskId"] == waiting[1]
+    client.run("cancel", made["newTaskId"])
+
+
+@pytest.mark.parametrize(
+    ("answer", "status"), [(b"y\n", "cancelled"), (b"\n", "pending")]
+)
+def test_a_person_is_asked_before_several_tasks_are_cancelled(client, answer, status):
+    held = client.service.create("gate")
+    client.service.wait_for(held, "running")
+    waiting = client.service.create("gate")
+    ours, theirs = pty.openpty()
+    os.write(ours, answer)
+    filters = ("--type", "gate", "--status", "pending")
+    code = 0 if status == "cancelled" else 3
+    done = client.run("cancel", *filters, code=code, stdin=theirs, input=None)
+    assert waiting[:8] in done.stderr
+    assert client.service.task(waiting)["status"] == status
+    for task_id in (waiting, held):
+        with suppress(AssertionError):
+            client.run("cancel", task_id)
+        client.service.wait_for(task_id)
+    os.close(ours)
+    os.close(theirs)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["cancel"],
+        ["cancel", "abcd", "--status", "pending"],
+        ["cancel", "--status", "pending", "--force"],
+        ["rerun", "--status", "failed", "--follow"],
+    ],
+)
+def test_one_task_or_filters_is_said_and_not_both(client, words):
+    assert client.run(*words, code=2).stdout == ""
+
+
 def test_releases_and_changes_are_shown(client, demo):
     assert "ios" in client.run("releases").stdout
     versions = client.service.request("GET", "/api/versions?platform=ios").json()

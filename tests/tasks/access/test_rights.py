@@ -119,6 +119,8 @@ FOR_ALL = {
     "sign-in/<str:uidb64>/<str:token>", "sign-out", "i18n/setlang/",
     "health", "health/live", "health/ready", "metrics",
     "api", "api/", "api/schema", "api/docs", "^api/", "client", "client.sha256",
+    # who gave a password a moment ago: tests/tasks/access/test_second_factor.py
+    "sign-in/code", "sign-in/second-factor",
     # who has the link: tests/tasks/web/test_shared.py
     "shared/<str:token>", "shared/<str:token>/parts", "shared/<str:token>/logs",
     "shared/<str:token>/logs.txt",
@@ -131,6 +133,8 @@ FOR_SOME = {  # who may start, cancel and pin is tested below; presence is only 
     "api/queue/pause", "api/queue/resume", "api/freezes/<str:id>", "queue/resume",
     "live/plan", "tasks/<uuid:task_id>/rerun", "tasks/<uuid:task_id>/cancel",
     "api/tasks/<str:id>/cancel", "api/tasks/<str:id>/rerun", "api/tasks/<str:id>/pin",
+    # tests/tasks/api/bulk, tests/tasks/web/test_bulk.py
+    "api/tasks/cancel", "api/tasks/rerun", "tasks/cancel", "tasks/rerun",
 }  # fmt: skip
 STREAMS = {"api/events", "api/streams", "api/tasks/<str:id>/stream"}  # before Django
 # It takes two versions: tests/tasks/api/test_changes.py.

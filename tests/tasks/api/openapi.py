@@ -41,7 +41,12 @@ def strict(node: Any) -> Any:
 
 
 def operation_of(method: str, path: str) -> Any:
-    """The operation that answers; None where the schema has none."""
+    """The operation that answers; None where the schema has none.
+
+    A path that stands there word for word goes before one with a name in it.
+    """
+    if path in strict_schema()["paths"]:
+        return strict_schema()["paths"][path].get(method.lower())
     for template, operations in strict_schema()["paths"].items():
         if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), path):
             return operations.get(method.lower())

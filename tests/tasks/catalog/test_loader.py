@@ -161,6 +161,8 @@ STEP = '[[job.steps]]\ncommand = ["true"]\n'
         ("[job]\ntitle = 'x'\n", "line 1: job.steps: there must be at least one"),
         ("[Job X]\n", "line 1"),
         ("['Job X']\ntitle = 'x'\n" + STEP, "small letters"),
+        ("[cancel]\ntitle = 'x'\n" + STEP, "POST /api/tasks/cancel is something else"),
+        ("[rerun]\ntitle = 'x'\n" + STEP, "can't be called so"),
         ("[job]\n[[job.steps]]\nname = 'a'\n", "line 2: job.steps[0].command"),
         (
             "[job]\n" + STEP + "[[job.steps]]\ncommand = 'true'\n",

@@ -1,0 +1,1 @@
+"""Cancelling or running again all tasks that a filter finds, over HTTP."""

@@ -1,0 +1,1 @@
+"""Pages that ask before all tasks of a filter are cancelled or run again."""
