@@ -1,92 +1,20 @@
 // Running a task again: the question is a page of the server's, here in a dialog.
 
-import { Problem, answered } from "./api.js";
-import { FOR_A_PART, showSignedOut } from "./session.js";
-import { text } from "./text.js";
+import { Question } from "./question.js";
 
 export class TaskRerun {
   // panel: part(), showProblem(words)
   constructor(panel) {
-    this.panel = panel;
     this.form = panel.part("rerun");
     this.form?.addEventListener("submit", (event) => {
       event.preventDefault();
       this.ask();
     });
-    this.dialog = document.getElementById("rerun");
-    this.dialog?.addEventListener("close", () => this.request?.abort());
+    const say = (words) => panel.showProblem(words);
+    this.question = new Question(document.getElementById("rerun"), say, "gaveUp");
   }
 
-  async ask() {
-    if (!this.form || this.form.hidden || this.isAsking) return;
-    this.isAsking = true;
-    const say = (words) => this.panel.showProblem(words);
-    say("");
-    try {
-      const { page } = await answered(pageOf(this.form.action), say);
-      say("");
-      this.open(page.querySelector("[data-question]"));
-    } catch (error) {
-      say(wordsOf(error));
-    }
-    this.isAsking = false;
+  ask() {
+    if (this.form && !this.form.hidden) this.question.ask(this.form.action);
   }
-
-  open(question) {
-    question.querySelector("[data-no]").addEventListener("click", (event) => {
-      event.preventDefault();
-      this.dialog.close();
-    });
-    question.addEventListener("submit", (event) => {
-      event.preventDefault();
-      this.send(question);
-    });
-    this.dialog.replaceChildren(question);
-    if (!this.dialog.open) this.dialog.showModal();
-    question.querySelector("[aria-invalid]")?.focus();
-  }
-
-  async send(question) {
-    if (this.request) return;
-    const place = question.querySelector("[data-problem]");
-    const say = (words) => {
-      place.hidden = !words;
-      place.textContent = words;
-    };
-    say("");
-    this.request = new AbortController();
-    const { signal } = this.request;
-    question.querySelector("button.act").setAttribute("aria-disabled", "true");
-    try {
-      const body = new URLSearchParams(new FormData(question));
-      const sent = pageOf(question.action, { method: "POST", body, signal });
-      const { url, page } = await answered(sent, say);
-      const next = page.querySelector("[data-question]");
-      if (next) this.open(next);
-      else location.assign(url);
-    } catch (error) {
-      if (signal.aborted) this.panel.showProblem(text("gaveUp"));
-      else say(wordsOf(error));
-    }
-    this.request = null;
-    question.querySelector("button.act").removeAttribute("aria-disabled");
-  }
-}
-
-// The page that answers; throws Problem where that says no.
-async function pageOf(path, options) {
-  const answer = await fetch(path, { headers: FOR_A_PART, ...options });
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  if (new URL(answer.url).pathname.startsWith("/admin/login")) {
-    showSignedOut(true);
-    throw new Problem({ detail: text("signInFirst") });
-  }
-  // 400: what was typed is wrong, and the page says so.
-  if (answer.ok || answer.status === 400) return { url: answer.url, page };
-  const detail = page.querySelector("main p")?.textContent.trim();
-  throw new Problem({ title: `${answer.status} ${answer.statusText}`, detail });
-}
-
-function wordsOf(error) {
-  return error instanceof Problem ? error.message : text("noAnswer");
 }

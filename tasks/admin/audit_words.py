@@ -28,6 +28,7 @@ WORDS: dict[str, tuple[str, str]] = {
     Action.QUEUE_RESUMED: (_("resume"), _("queue")),
     Action.SCHEDULE_MADE: (_("create"), _("schedule")),
     Action.SCHEDULE_CHANGED: (_("change"), _("schedule")),
+    Action.SCHEDULE_DELETED: (_("delete"), _("schedule")),
     Action.SCHEDULE_RETIRED: (_("retire"), _("schedule")),
     Action.SCHEDULE_PAUSED: (_("pause"), _("schedule")),
     Action.SCHEDULE_RESUMED: (_("resume"), _("schedule")),

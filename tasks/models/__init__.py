@@ -22,7 +22,14 @@ from tasks.models.runner import (
     PATIENCE_SECONDS,
     Runner,
 )
-from tasks.models.schedule import FAILURES_TOLD, Schedule, ScheduleRun
+from tasks.models.schedule import (
+    FAILURES_TOLD,
+    OF_SCHEDULE,
+    Schedule,
+    ScheduleRun,
+    load_schedules,
+    schedule_id_of,
+)
 from tasks.models.sequences import next_ended, next_numbers
 from tasks.models.task import (
     LINES_AT_ONCE,
@@ -47,6 +54,7 @@ __all__ = [
     "LEASE_SECONDS",
     "LINES_AT_ONCE",
     "LONGEST_REASON",
+    "OF_SCHEDULE",
     "PATIENCE_SECONDS",
     "TRAIL_COLUMNS",
     "WATCHED",
@@ -71,11 +79,13 @@ __all__ = [
     "TaskQuerySet",
     "columns_after",
     "ids_beginning_with",
+    "load_schedules",
     "moment",
     "next_ended",
     "next_numbers",
     "parse_networks",
     "parse_scopes",
+    "schedule_id_of",
     "step_starts",
     "task_id_of",
 ]
