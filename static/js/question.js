@@ -78,13 +78,23 @@ export function mountQuestions() {
     place.hidden = !words;
     place.textContent = words;
   };
-  const question = new Question(document.getElementById("question"), say, "gaveUpAsking");
+  const dialog = document.getElementById("question");
+  const question = new Question(dialog, say, "gaveUpAsking");
+  let asked = "";
+  // The part with the link may have been put into the page anew meanwhile.
+  dialog.addEventListener("close", () => linkTo(asked)?.focus());
   document.addEventListener("click", (event) => {
     const link = event.target.closest("a[data-ask]");
     if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
     event.preventDefault();
-    question.ask(link.href);
+    asked = link.href;
+    question.ask(asked);
   });
+}
+
+function linkTo(url) {
+  const links = [...document.querySelectorAll("a[data-ask]")];
+  return links.find(({ href }) => href === url);
 }
 
 function follow(url) {

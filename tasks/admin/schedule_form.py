@@ -57,8 +57,7 @@ class ScheduleForm(ScheduleModelForm):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        if self.instance.params:
-            self.initial["params"] = as_lines(self.instance.params)
+        self.initial["params"] = as_lines(self.instance.params)
 
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]

@@ -109,6 +109,12 @@ def test_a_changed_hour_changes_the_next_run_and_the_trail_has_both(root, made):
     assert event.details["after"]["cron"] == "30 4 * * *"
 
 
+def test_the_form_of_one_without_parameters_is_empty_there(root, made):
+    Schedule.objects.update(params={})
+    form = root.get(change(made)).context["adminform"].form
+    assert form["params"].value() == ""
+
+
 def test_a_deleted_one_takes_its_runs_along_and_leaves_their_tasks(root, made):
     acts.run_now(made, Actor("alice"))
     page = root.get(f"{LIST}{made.pk}/delete/").text
