@@ -25,7 +25,7 @@ from tests.waiting import PATIENCE_SECONDS, wait_until
 pytest.register_assert_rewrite("tests.e2e.flow", "tests.e2e.viewers")
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_MS = 20_000  # of a browser
+PATIENCE_MS = 120_000  # of a browser
 CHROMIUM_ARGUMENTS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run "
     "--disable-background-networking --disable-component-update --disable-sync "
