@@ -204,17 +204,20 @@ def test_the_account_is_one_click_away_on_every_screen(
     expect(page).to_have_url(service.url + "/account")
 
 
+def find(page, words, found):
+    """Follow what the palette finds first."""
+    expect(page.locator("[data-palette]")).to_be_visible()  # by now it hears the keys
+    page.keyboard.press("Control+k")
+    page.get_by_role("combobox", name="Quick find").fill(words)
+    expect(page.locator("#palette-list [role=option]").first).to_contain_text(found)
+    page.keyboard.press("Enter")
+
+
 def test_the_palette_leads_to_a_schedule_and_to_a_freeze(open_page, service, yearly):
     page = open_page("/")
-    page.keyboard.press("Control+k")
-    page.get_by_role("combobox", name="Quick find").fill("yearly")
-    expect(page.locator("#palette-list [role=option]").first).to_contain_text("yearly")
-    page.keyboard.press("Enter")
+    find(page, "yearly", "Schedule yearly")
     expect(page).to_have_url(f"{service.url}/schedules#schedule-{yearly}")
-    page.keyboard.press("Control+k")
-    page.get_by_role("combobox", name="Quick find").fill("freeze…")
-    expect(page.locator("#palette-list [role=option]").first).to_contain_text("Freeze…")
-    page.keyboard.press("Enter")
+    find(page, "freeze…", "Freeze…")
     expect(page).to_have_url(f"{service.url}/queue/freeze")
 
 
