@@ -17,7 +17,6 @@ from tasks.web import (
     palette,
     plan,
     presence,
-    queue,
     releases,
     rerun,
     shared,
@@ -25,6 +24,11 @@ from tasks.web import (
 )
 from tasks.web.bulk.page import cancel_all, rerun_all
 from tasks.web.people import second_factor
+from tasks.web.queue import banner as queue_banner
+from tasks.web.queue import page as queue_page
+from tasks.web.queue import questions as queue_questions
+from tasks.web.schedules import page as schedules_page
+from tasks.web.schedules import questions as schedule_questions
 
 admin.autodiscover()
 
@@ -33,7 +37,33 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", console.console, name="console"),
     path("live", live.live, name="live"),
     path("live/console", console.console_live, name="console-live"),
-    path("queue/resume", queue.resume_queue, name="queue-resume"),
+    path("queue", queue_page.queue, name="queue"),
+    path("live/queue", queue_page.queue_live, name="queue-live"),
+    path("queue/pause", queue_questions.pause_queue, name="queue-pause"),
+    path("queue/resume", queue_banner.resume_queue, name="queue-resume"),
+    path("queue/freeze", queue_questions.freeze_types, name="queue-freeze"),
+    path(
+        "queue/freezes/<uuid:freeze_id>/lift",
+        queue_questions.lift_freeze,
+        name="queue-lift",
+    ),
+    path("schedules", schedules_page.schedules, name="schedules"),
+    path("live/schedules", schedules_page.schedules_live, name="schedules-live"),
+    path(
+        "schedules/<uuid:schedule_id>/pause",
+        schedule_questions.pause,
+        name="schedule-pause",
+    ),
+    path(
+        "schedules/<uuid:schedule_id>/resume",
+        schedule_questions.resume,
+        name="schedule-resume",
+    ),
+    path(
+        "schedules/<uuid:schedule_id>/run-now",
+        schedule_questions.run_now,
+        name="schedule-run-now",
+    ),
     path("live/plan", plan.plan, name="plan"),
     path(
         "live/tasks/<uuid:task_id>/presence",

@@ -99,7 +99,7 @@ def submit(
                 actor.name, idempotency_key, request, task_id
             )
             if first.task_id != task_id:
-                return _task_of(first, request)
+                return task_of(first, request)
         frozen = check_frozen(kind.name, actor, override_freeze)
         task = new_task(kind, params, actor, task_id=task_id)
         task.rerun_of, task.from_step, task.taken_over = rerun_of, from_step, taken
@@ -108,7 +108,7 @@ def submit(
         task.save(force_insert=True)
         details = {} if rerun_of is None else _as_rerun(task, rerun_of)
         if frozen is not None:
-            details["overrideFreeze"] = _as_override(frozen, override_freeze)
+            details["overrideFreeze"] = as_override(frozen, override_freeze)
         _audit(actor, _action_of(kind, rerun_of), task, **details)
         announce([task.pk], queue=True)
         supersede(task, kind, actor)
@@ -165,8 +165,9 @@ def startable(type_name: str, actor: Actor) -> TaskType:
     return kind
 
 
-def _task_of(first: IdempotencyKey, request: list[Any]) -> Task:
-    """The task that the first request with this key started."""
+def task_of(first: IdempotencyKey, request: list[Any]) -> Task:
+    """Return the task that the first request with a key started. Raises
+    IdempotencyConflict and TaskDeleted."""
     if not first.is_of(request):
         raise IdempotencyConflict
     try:
@@ -336,7 +337,7 @@ def _as_rerun(task: Task, first: Task) -> dict[str, Any]:
     return details if task.from_step == 1 else {**details, "fromStep": task.from_step}
 
 
-def _as_override(frozen: Window, reason: str | None) -> dict[str, Any]:
+def as_override(frozen: Window, reason: str | None) -> dict[str, Any]:
     """Return what the audit trail has of a start in spite of a freeze."""
     return {
         "reason": reason,

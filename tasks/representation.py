@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 
 from tasks.catalog.loader import catalog
 from tasks.logs.store import LineJson
-from tasks.models import Task
+from tasks.models import Task, schedule_id_of
 from tasks.secrets.masking import MASK
 from tasks.timestamps import iso
 from tasks.waiting import WaitingFor, waiting_for_all
@@ -53,6 +53,9 @@ def describe(
         "startedAt": iso(task.started_at),
         "completedAt": iso(task.completed_at),
         "createdBy": task.created_by,
+        "scheduleId": str(schedule_id)
+        if (schedule_id := schedule_id_of(task))
+        else None,
         "stalledSince": iso(task.stalled_since),
         "cancelRequestedAt": iso(task.cancel_requested_at),
         "cancelRequestedBy": task.cancel_requested_by or None,

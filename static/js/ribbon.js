@@ -2,7 +2,6 @@
 // beside the segment that the keyboard is at, says of it what the list behind the ribbon
 // says. It stays with its segment, also where the page draws that anew.
 
-import { showMoments } from "./moments.js";
 import { hintAt, mountPicking, showPicked } from "./ribbon_picking.js";
 
 const SEGMENT = "[data-ribbon] [data-segment]";
@@ -58,7 +57,6 @@ function stayBeside() {
 
 function showRibbons(root) {
   showPicked(root);
-  showMoments(root);
   for (const ribbon of root.querySelectorAll("[data-ribbon]")) showDays(ribbon);
   if (shown?.isConnected === false) followSegment();
   else stayBeside();

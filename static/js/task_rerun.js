@@ -10,9 +10,8 @@ export class TaskRerun {
       event.preventDefault();
       this.ask();
     });
-    const dialog = document.getElementById("rerun");
     const say = (words) => panel.showProblem(words);
-    if (dialog) this.question = new Question(dialog, say);
+    this.question = new Question(document.getElementById("rerun"), say, "gaveUp");
   }
 
   ask() {

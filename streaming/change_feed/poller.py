@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from streaming.outages import Answers
 from streaming.sse import changed_event, encoded, task_event
-from tasks.models import WATCHED, Runner, Task
+from tasks.models import WATCHED, Runner, Task, load_schedules
 from tasks.notifications import EVERYTHING, News, subscribe, wait
 from tasks.releases import FRESH_SECONDS, releases_within
 from tasks.representation import describe
@@ -191,6 +191,7 @@ def _events(task_ids: Iterable[uuid.UUID]) -> dict[str, bytes]:
     """An event for each of these tasks, without result and lines: they may be long."""
     tasks = Task.objects.defer("trail", "result").filter(pk__in=list(task_ids))
     found = list(tasks.order_by("number", "id"))
+    load_schedules(found)
     waiting = waiting_for_all(found)
     events = {}
     for task in found:

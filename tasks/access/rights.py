@@ -150,7 +150,7 @@ def _permissions(verbs: str, models: str) -> set[str]:
 
 # The codenames that each group has, so that Django's admin asks the same rights.
 # Whoever may "change" a task may rerun, cancel and pin: its fields nobody edits.
-_SEEN = _permissions("view", "task runner")
+_SEEN = _permissions("view", "task runner schedule")
 _OPERATED = _SEEN | {"change_task"}
 PERMISSIONS: dict[str, set[str]] = {
     "": set(),
@@ -159,6 +159,7 @@ PERMISSIONS: dict[str, set[str]] = {
     "admin": _OPERATED
     | _permissions("view", "auditevent")
     | _permissions("view add change", "apikey")
+    | _permissions("add change delete", "schedule")
     | _permissions("view add change delete", "user group"),
 }
 APPS = {"user": "auth", "group": "auth"}  # the others are ours

@@ -10,6 +10,7 @@ from tasks.admin import (  # noqa: F401 (they register their models)
     audit,
     keys,
     runners,
+    schedules,
     tasks,
     users,
 )

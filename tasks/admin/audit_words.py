@@ -32,6 +32,7 @@ WORDS: dict[str, tuple[str, str]] = {
     Action.MOVED: (_("move"), _("database")),
     Action.SCHEDULE_MADE: (_("create"), _("schedule")),
     Action.SCHEDULE_CHANGED: (_("change"), _("schedule")),
+    Action.SCHEDULE_DELETED: (_("delete"), _("schedule")),
     Action.SCHEDULE_RETIRED: (_("retire"), _("schedule")),
     Action.SCHEDULE_PAUSED: (_("pause"), _("schedule")),
     Action.SCHEDULE_RESUMED: (_("resume"), _("schedule")),

@@ -117,7 +117,7 @@ class TaskAdmin(TaskFields, LongList):
             say_refusals(request, questions)
             if len(made) == 1:
                 return redirect("admin:tasks_task_change", made[0].pk)
-            if not any(question.wrong for question in questions):
+            if not any(question.is_wrong for question in questions):
                 return None
         elif all(question.refusal for question in questions):
             say_refusals(request, questions)

@@ -8,6 +8,19 @@ from rest_framework import serializers
 from tasks.api.serializers import ObjectField
 from tasks.models import Schedule, ScheduleRun, Task
 
+# A dictionary, so that a name that is not known is refused.
+RUN_NOW_BODY = {
+    "type": "object",
+    "properties": {
+        "overrideFreeze": {
+            "type": "string",
+            "minLength": 1,
+            "description": "why it starts though its type is frozen; needs `admin`",
+        }
+    },
+    "additionalProperties": False,
+}
+
 
 class ReasonSerializer(serializers.Serializer[Any]):
     code = serializers.CharField(help_text="one of docs/reference/reasons.md")

@@ -14,12 +14,14 @@ from tasks.access.admission import ApiView, actor_of
 from tasks.api.parsers import body_of, check_names
 from tasks.api.queries import Query
 from tasks.api.schedule_serializers import (
+    RUN_NOW_BODY,
     SchedulesSerializer,
     ScheduleWithRunsSerializer,
 )
-from tasks.api.schema import STARTED_HEADERS, described, query
+from tasks.api.schema import IDEMPOTENCY_KEY, STARTED_HEADERS, described, query
 from tasks.api.serializers import TaskStartedSerializer
-from tasks.api.views import started
+from tasks.api.views import idempotency_key, override_of, started
+from tasks.catalog.loader import OVERRIDE_FREEZE
 from tasks.models import Schedule
 from tasks.schedules import acts
 from tasks.schedules.representation import describe, describe_all, describe_runs
@@ -127,17 +129,25 @@ class ScheduleViewSet(ViewSetMixin, ApiView):
     @described(
         "Run a schedule now",
         "Its task is started at once, also while another run of it is not over, or "
-        "while it is paused. When it is due next stays as it is.",
+        "while it is paused. When it is due next stays as it is. Where its type is "
+        "frozen, `overrideFreeze` says why it starts all the same.",
         operation_id="runScheduleNow",
         tags=TAGS,
         scope=f"{STARTS}; `admin` for types with `confirm`",
-        parameters=(ID, *STARTED_HEADERS),
+        request={"application/json": RUN_NOW_BODY},
+        parameters=(ID, IDEMPOTENCY_KEY, *STARTED_HEADERS),
         answers={202: TaskStartedSerializer},
-        problems=(400, 404, 409, 413, 415),
+        problems=(400, 404, 409, 413, 415, 422),
     )
     def run_now(self, request: Request, id: str) -> Response:  # noqa: A002
-        check_names(body_of(request._request))
-        task = acts.run_now(schedule_of(id), actor_of(request))
+        body = body_of(request._request)
+        check_names(body, OVERRIDE_FREEZE)
+        task = acts.run_now(
+            schedule_of(id),
+            actor_of(request),
+            override_freeze=override_of(body),
+            idempotency_key=idempotency_key(request),
+        )
         return started(request, task)
 
 

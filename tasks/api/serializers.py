@@ -128,6 +128,9 @@ class TaskSerializer(serializers.Serializer[Any]):
     startedAt = serializers.DateTimeField(allow_null=True)  # noqa: N815
     completedAt = serializers.DateTimeField(allow_null=True)  # noqa: N815
     createdBy = serializers.CharField(allow_blank=True)  # noqa: N815
+    scheduleId = serializers.UUIDField(  # noqa: N815
+        allow_null=True, help_text="the schedule that started it, if one did"
+    )
     stalledSince = serializers.DateTimeField(  # noqa: N815
         allow_null=True, help_text="since when its step is silent, if for too long"
     )

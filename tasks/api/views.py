@@ -47,7 +47,7 @@ from tasks.catalog.task_type import ParameterErrors
 from tasks.keyset import Position
 from tasks.logs import store as log_store
 from tasks.logs.store import LineJson
-from tasks.models import Task, task_id_of
+from tasks.models import Task, load_schedules, task_id_of
 from tasks.queue.freezes import checked_override
 from tasks.representation import NEWEST_LINES, describe, summary_of, urls_of
 from tasks.reruns import FROM_STEP
@@ -353,6 +353,7 @@ class TaskViewSet(ViewSetMixin, ApiView):
             given["cursor"] = cursor.as_cursor()
             return f"{base_url(request)}/api/tasks?{given.urlencode()}"
 
+        load_schedules(page.tasks)
         waiting = waiting_for_all(page.tasks)
         return Response(
             {

@@ -1,8 +1,10 @@
 """Freezes that repeat each week, read from ``[[freeze]]`` in files of task types."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from itertools import count
 from zoneinfo import ZoneInfo
 
 from tasks.catalog.toml_tables import Source, Table
@@ -32,12 +34,14 @@ class RepeatingFreeze:
     until: tuple[int | None, time] | None = None
     length: timedelta = timedelta(0)
 
-    def window(self, now: datetime) -> tuple[datetime, datetime]:
-        """Return from when until when it holds: now, or else the next time."""
+    def windows(self, now: datetime) -> Iterator[tuple[datetime, datetime]]:
+        """Yield from when until when it holds: the time that holds now, if one does,
+        and those to come."""
         today = now.astimezone(self.zone).date()
-        near = (today + timedelta(days=offset) for offset in range(-8, 15))
-        windows = (self._from(day) for day in near if day.weekday() in self.days)
-        return next(window for window in windows if window[1] > now)
+        for offset in count(-8):
+            day = today + timedelta(days=offset)
+            if day.weekday() in self.days and (found := self._from(day))[1] > now:
+                yield found
 
     def _from(self, day: date) -> tuple[datetime, datetime]:
         begin = datetime.combine(day, self.begins, self.zone)

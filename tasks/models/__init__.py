@@ -22,7 +22,14 @@ from tasks.models.runner import (
     PATIENCE_SECONDS,
     Runner,
 )
-from tasks.models.schedule import FAILURES_TOLD, Schedule, ScheduleRun
+from tasks.models.schedule import (
+    FAILURES_TOLD,
+    OF_SCHEDULE,
+    Schedule,
+    ScheduleRun,
+    load_schedules,
+    schedule_id_of,
+)
 from tasks.models.second_factor import RecoveryCode, SecondFactor
 from tasks.models.sequences import next_ended, next_numbers
 from tasks.models.task import (
@@ -48,6 +55,7 @@ __all__ = [
     "LEASE_SECONDS",
     "LINES_AT_ONCE",
     "LONGEST_REASON",
+    "OF_SCHEDULE",
     "PATIENCE_SECONDS",
     "TRAIL_COLUMNS",
     "WATCHED",
@@ -74,11 +82,13 @@ __all__ = [
     "TaskQuerySet",
     "columns_after",
     "ids_beginning_with",
+    "load_schedules",
     "moment",
     "next_ended",
     "next_numbers",
     "parse_networks",
     "parse_scopes",
+    "schedule_id_of",
     "step_starts",
     "task_id_of",
 ]

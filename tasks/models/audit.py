@@ -50,6 +50,7 @@ class AuditEvent(models.Model):
         KEY_REVOKED = "key.revoke", _("key revoked")
         SCHEDULE_MADE = "schedule.create", _("schedule created")
         SCHEDULE_CHANGED = "schedule.change", _("schedule changed")
+        SCHEDULE_DELETED = "schedule.delete", _("schedule deleted")
         SCHEDULE_RETIRED = "schedule.retire", _("schedule retired")
         SCHEDULE_PAUSED = "schedule.pause", _("schedule paused")
         SCHEDULE_RESUMED = "schedule.resume", _("schedule resumed")

@@ -2,15 +2,19 @@
 came of it."""
 
 import uuid
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Self
 
 from django.db import models
+from django.db.models import prefetch_related_objects
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from tasks.models.task import Task
 
+OF_SCHEDULE = "schedule:"  # before its name, as who started its tasks
+NEWEST_RUNS = 5  # that a list shows
 FAILURES_TOLD = 3  # runs that failed in a row, before the schedule says so
 
 
@@ -19,10 +23,14 @@ class ScheduleQuerySet(models.QuerySet["Schedule"]):
         """Return those that are not retired."""
         return self.filter(retired_at=None)
 
+    def active(self) -> Self:
+        """Return those that start something some day."""
+        active = self.filter(paused_at=None, retired_at=None)
+        return active.exclude(next_run_at=None)
+
     def due(self, now: datetime) -> Self:
         """Return those whose next run is not later than now, the oldest first."""
-        active = self.filter(paused_at=None, retired_at=None)
-        return active.filter(next_run_at__lte=now).order_by("next_run_at", "pk")
+        return self.active().filter(next_run_at__lte=now).order_by("next_run_at", "pk")
 
     def after(self, last: "Schedule") -> Self:
         """Return those behind one in the order of names."""
@@ -38,6 +46,17 @@ class ScheduleQuerySet(models.QuerySet["Schedule"]):
         runs = ScheduleRun.objects.filter(schedule=models.OuterRef("pk"))
         newest = runs.order_by("-due_at").values("pk")[:1]
         return self.annotate(last_run_id=models.Subquery(newest))
+
+    def with_newest_runs(self) -> Self:
+        """Add the keys of the newest runs, for ``newest_runs()``: each is one look into
+        an index, while a window over all runs of a schedule would read half a million
+        of one that runs each minute."""
+        runs = ScheduleRun.objects.filter(schedule=models.OuterRef("pk"))
+        keys = runs.order_by("-due_at").values("pk")
+        newest = {
+            f"run_{n}": models.Subquery(keys[n : n + 1]) for n in range(NEWEST_RUNS)
+        }
+        return self.annotate(**newest)
 
 
 class Schedule(models.Model):
@@ -114,6 +133,12 @@ class Schedule(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def newest_runs(self) -> list[int]:
+        """Return the keys of its newest runs, the newest first, of one
+        ``with_newest_runs()``."""
+        keys = (getattr(self, f"run_{n}") for n in range(NEWEST_RUNS))
+        return [key for key in keys if key is not None]
+
     @property
     def state(self) -> State:
         if self.retired_at:
@@ -127,7 +152,7 @@ class Schedule(models.Model):
     @property
     def actor_name(self) -> str:
         """Return who started its tasks, as they and the audit trail have it."""
-        return f"schedule:{self.name}"
+        return f"{OF_SCHEDULE}{self.name}"
 
 
 class ScheduleRunQuerySet(models.QuerySet["ScheduleRun"]):
@@ -193,3 +218,20 @@ class ScheduleRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.schedule} {self.due_at:%Y-%m-%d %H:%M}"
+
+
+def load_schedules(tasks: Iterable[Task]) -> None:
+    """Ask once which schedules started some of these tasks, for ``schedule_id_of()``;
+    where none did, nothing is asked."""
+    prefetch_related_objects([one for one in tasks if _is_of(one)], "schedule_run")
+
+
+def schedule_id_of(task: Task) -> uuid.UUID | None:
+    """Return the key of the schedule that started a task; None where none did, or the
+    run is forgotten."""
+    run = getattr(task, "schedule_run", None) if _is_of(task) else None
+    return run.schedule_id if run else None
+
+
+def _is_of(task: Task) -> bool:
+    return task.created_by.startswith(OF_SCHEDULE)

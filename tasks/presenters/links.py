@@ -1,4 +1,4 @@
-"""Links to the console that open a launch form filled in."""
+"""Links to the console that open a launch form filled in, and to a schedule."""
 
 import uuid
 from collections.abc import Mapping
@@ -33,3 +33,12 @@ def change_link(task: Task) -> str:
     secret = secret_names(task)
     params = {k: v for k, v in task.params.items() if k not in secret}
     return deep_link(task.type, params, task.pk)
+
+
+def schedule_anchor(schedule_id: uuid.UUID) -> str:
+    return f"schedule-{schedule_id}"
+
+
+def schedule_link(schedule_id: uuid.UUID) -> str:
+    """Return where a schedule is on the page of schedules."""
+    return f"{reverse('schedules')}#{schedule_anchor(schedule_id)}"

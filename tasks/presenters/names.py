@@ -7,7 +7,8 @@ from django.utils.translation import ngettext
 from tasks.access.authentication import BOOTSTRAP_OWNER
 from tasks.catalog.definitions import type_of
 from tasks.catalog.loader import catalog
-from tasks.models import Task
+from tasks.models import OF_SCHEDULE, Task, schedule_id_of
+from tasks.presenters.links import schedule_link
 
 register = template.Library()
 
@@ -36,7 +37,10 @@ def full_name_of(task: Task) -> str:
 @register.filter
 def person(name: str | None) -> str:
     """Return what people call whoever acted: who acts with the key in ``.env`` is
-    stored as "bootstrap". static/js/text.js says the same."""
+    stored as "bootstrap", and a schedule with its name behind "schedule:".
+    static/js/text.js says the same."""
+    if name and name.startswith(OF_SCHEDULE):
+        return _("schedule {name}").format(name=name.removeprefix(OF_SCHEDULE))
     return _("key in .env") if name == BOOTSTRAP_OWNER.name else name or ""
 
 
@@ -44,3 +48,10 @@ def person(name: str | None) -> str:
 def lines(count: int) -> str:
     """Return how many lines that are, as the page's script says it, too."""
     return ngettext("%(n)s line", "%(n)s lines", count) % {"n": f"{count:,}"}
+
+
+@register.filter
+def link_of_schedule(task: Task) -> str:
+    """Return where the schedule is that started a task; "" where none did."""
+    schedule_id = schedule_id_of(task)
+    return schedule_link(schedule_id) if schedule_id else ""

@@ -10,10 +10,15 @@ from tasks.representation import shown_params
 def titled_params(task: Task, kind: TaskType | None) -> dict[str, str]:
     """Return the parameters without secrets and without the version, which the task's
     name has: values by title, both in the reader's language."""
+    return titled(shown_params(task), kind)
+
+
+def titled(params: Mapping[str, str], kind: TaskType | None) -> dict[str, str]:
+    """Return the same of parameters without secrets."""
     known = {parameter.name: parameter for parameter in kind.params} if kind else {}
     return {
         _title(name, known, kind): _value(name, text, known, kind)
-        for name, text in shown_params(task).items()
+        for name, text in params.items()
         if name != "version"
     }
 

@@ -5,7 +5,7 @@ to be typed is checked by ``tasks.lifecycle``.
 """
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +19,8 @@ from tasks.models import Task
 from tasks.presenters.consequence import consequence_of, live_now
 from tasks.presenters.links import change_link
 from tasks.presenters.names import name_of
-from tasks.queue.freezes import Frozen, freeze_of
+from tasks.presenters.queue.overrides import FIELD, Override, override_of, reason_in
+from tasks.queue.freezes import Frozen
 from tasks.representation import shown_params
 
 # What can be wrong with running a task again, each with a sentence that says it.
@@ -43,6 +44,7 @@ class Question:
     wrong: str = ""  # what is wrong with what was typed
     refusal: str = ""  # why it can't be run again, whatever is typed
     with_changes: str = ""  # where it can be, with other parameters
+    override: Override | None = None  # of a freeze, which takes a reason
 
     @property
     def name(self) -> str:
@@ -52,6 +54,11 @@ class Question:
     def field(self) -> str:
         """The name of the input in which the word is typed."""
         return f"typed-{self.task.pk}"
+
+    @property
+    def is_wrong(self) -> bool:
+        """Return whether something that was typed is wrong."""
+        return bool(self.wrong or (self.override and self.override.wrong))
 
     @property
     def params(self) -> dict[str, str]:
@@ -71,9 +78,7 @@ def questions_of(tasks: Iterable[Task], actor: Actor) -> list[Question]:
 def _question(task: Task, actor: Actor, live: Sequence[dict[str, Any]]) -> Question:
     try:
         kind, params = lifecycle.planned_rerun(task, actor)
-        if (window := freeze_of(task.type)) is not None:
-            # With changes, because that form has the field for an override.
-            raise Frozen(task.type, window)
+        override = override_of(task.type, actor, f"{FIELD}-{task.pk}")
     except REFUSALS as error:
         can_change = not isinstance(error, ScopeTooSmall)
         link = change_link(task) if can_change else ""
@@ -83,6 +88,7 @@ def _question(task: Task, actor: Actor, live: Sequence[dict[str, Any]]) -> Quest
         consequence_of(kind, params, live),
         word=kind.confirmation(params),
         with_changes=change_link(task),
+        override=override,
     )
 
 
@@ -95,14 +101,9 @@ def run_again(
 
     A form that is sent twice starts everything once.
     """
-    left = [
-        replace(each, wrong=lifecycle.to_start(each.word))
-        for each in questions
-        if each.word and request.POST.get(each.field, "").strip() != each.word
-    ]
-    if left:
-        wrong = {each.task.pk: each for each in left}
-        return [], [wrong.get(each.task.pk, each) for each in questions]
+    checked = [_checked(each, request.POST) for each in questions]
+    if any(each.is_wrong for each in checked):
+        return [], checked
     made, refused = [], []
     for each in questions:
         typed = request.POST.get(each.field, "")
@@ -114,12 +115,27 @@ def run_again(
                     actor(request),
                     confirmed=typed,
                     from_step=from_step,
+                    override_freeze=_reason(each, request.POST),
                     idempotency_key=key and key[:255],
                 )
             )
         except REFUSALS as error:
             refused.append(replace(each, refusal=str(error)))
     return made, refused
+
+
+def _checked(question: Question, given: Mapping[str, str]) -> Question:
+    """Return the question with what is wrong with what a form says."""
+    if question.word and given.get(question.field, "").strip() != question.word:
+        question = replace(question, wrong=lifecycle.to_start(question.word))
+    if question.override:
+        question = replace(question, override=question.override.checked(given))
+    return question
+
+
+def _reason(question: Question, given: Mapping[str, str]) -> str | None:
+    """Return the reason for which it starts in spite of a freeze."""
+    return reason_in(given, question.override.field) if question.override else None
 
 
 def context_of(questions: Sequence[Question]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
+from itertools import islice
 from typing import Literal
 
 from django.db import transaction
@@ -22,6 +23,7 @@ from tasks.models import LONGEST_REASON, AuditEvent, Freeze
 from tasks.timestamps import iso
 
 MOST_PAST = 50  # freezes that are over and are shown
+TIMES_AHEAD = 2  # of one that repeats, beside the time that holds or comes next
 MOST_TYPES = 100  # patterns of one freeze
 
 State = Literal["active", "coming", "past"]
@@ -36,6 +38,8 @@ class Window:
     ends_at: datetime
     reason: str
     freeze: Freeze | None = None
+    # When one that repeats holds the next times.
+    again: tuple[tuple[datetime, datetime], ...] = ()
 
     @classmethod
     def of(cls, freeze: Freeze) -> "Window":
@@ -124,10 +128,11 @@ def checked_override(given: object) -> str:
 
 
 def _repeating(now: datetime) -> list[Window]:
-    return [
-        Window(freeze.types, *freeze.window(now), freeze.reason)
-        for freeze in catalog().freezes
-    ]
+    found = []
+    for freeze in catalog().freezes:
+        first, *again = islice(freeze.windows(now), 1 + TIMES_AHEAD)
+        found.append(Window(freeze.types, *first, freeze.reason, again=tuple(again)))
+    return found
 
 
 # --- What people do -----------------------------------------------------------------

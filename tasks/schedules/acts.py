@@ -1,5 +1,6 @@
 """What people and programs may ask of schedules, and where it is written down."""
 
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -12,8 +13,15 @@ from django.utils.translation import gettext as _
 from tasks.access.actor import Actor, Scope, record
 from tasks.catalog.cron import NotCron, UnknownZone, cron_of
 from tasks.catalog.loader import catalog
-from tasks.lifecycle import new_task, startable, supersede
-from tasks.models import AuditEvent, Schedule, ScheduleRun, Task, next_numbers
+from tasks.lifecycle import as_override, new_task, startable, supersede, task_of
+from tasks.models import (
+    AuditEvent,
+    IdempotencyKey,
+    Schedule,
+    ScheduleRun,
+    Task,
+    next_numbers,
+)
 from tasks.notifications import announce
 from tasks.queue import order
 from tasks.queue.freezes import check_frozen
@@ -42,6 +50,19 @@ def may_pause(actor: Actor, schedule: Schedule) -> bool:
     that is gone, whoever starts anything."""
     kind = catalog().get(schedule.type)
     return actor.may_start(kind) if kind else actor.rights.starts_something
+
+
+def let_pause(actor: Actor, schedule: Schedule) -> None:
+    """Raise ScopeTooSmall unless they may pause and resume it."""
+    actor.needs(Scope.START, has_it=may_pause(actor, schedule))
+
+
+def let_run(actor: Actor, schedule: Schedule) -> None:
+    """Raise ScopeTooSmall, UnknownTaskType or ScheduleRetired unless they may run it
+    now."""
+    startable(schedule.type, actor)
+    if schedule.retired_at:
+        raise ScheduleRetired(schedule)
 
 
 def pause(schedule: Schedule, actor: Actor) -> Schedule:
@@ -76,7 +97,7 @@ def resume(schedule: Schedule, actor: Actor) -> Schedule:
 @contextmanager
 def _changing(schedule: Schedule, actor: Actor) -> Iterator[Schedule]:
     """Lock its row, for those who may."""
-    actor.needs(Scope.START, has_it=may_pause(actor, schedule))
+    let_pause(actor, schedule)
     with transaction.atomic():
         row = Schedule.objects.select_for_update().get(pk=schedule.pk)
         if row.retired_at:
@@ -84,20 +105,36 @@ def _changing(schedule: Schedule, actor: Actor) -> Iterator[Schedule]:
         yield row
 
 
-def run_now(schedule: Schedule, actor: Actor) -> Task:
+def run_now(
+    schedule: Schedule,
+    actor: Actor,
+    *,
+    override_freeze: str | None = None,
+    idempotency_key: str | None = None,
+) -> Task:
     """Start its task at once, whatever else of it runs; when it is due next stays.
 
-    Raises ScopeTooSmall, UnknownTaskType, Unstartable, ScheduleRetired and Frozen.
+    ``override_freeze``: the reason for which it starts though its type is frozen. A
+    repeated Idempotency-Key returns the first one's task.
+
+    Raises ScopeTooSmall, UnknownTaskType, Unstartable, ScheduleRetired, Frozen,
+    IdempotencyConflict and TaskDeleted.
     """
-    startable(schedule.type, actor)
+    let_run(actor, schedule)
     kind, params = startable_now(schedule)
-    if schedule.retired_at:
-        raise ScheduleRetired(schedule)
-    now = timezone.now()
+    now, task_id = timezone.now(), uuid.uuid4()
     with transaction.atomic():
-        check_frozen(kind.name, actor, None)
+        if idempotency_key is not None:
+            asked = ["schedule", str(schedule.pk)]
+            first = IdempotencyKey.objects.claim(
+                actor.name, idempotency_key, asked, task_id
+            )
+            if first.task_id != task_id:
+                return task_of(first, asked)
+        frozen = check_frozen(kind.name, actor, override_freeze)
         order.hold_place(kind, kind.lock_for(params))
-        task = new_task(kind, params, Actor(schedule.actor_name, actor.address))
+        by = Actor(schedule.actor_name, actor.address)
+        task = new_task(kind, params, by, task_id=task_id)
         (task.number,) = next_numbers(1)
         task.save(force_insert=True)
         ScheduleRun.objects.create(
@@ -108,7 +145,10 @@ def run_now(schedule: Schedule, actor: Actor) -> Task:
             cause=ScheduleRun.Cause.BY_HAND,
             task=task,
         )
-        note(actor, Action.SCHEDULE_RUN, schedule, task=str(task.pk))
+        details: dict[str, Any] = {"task": str(task.pk)}
+        if frozen is not None:
+            details["overrideFreeze"] = as_override(frozen, override_freeze)
+        note(actor, Action.SCHEDULE_RUN, schedule, **details)
         announce([task.pk], queue=True)
         supersede(task, kind, actor)
     return task
@@ -147,6 +187,15 @@ def change(schedule: Schedule, actor: Actor) -> None:
             schedule.next_run_at = next_run(schedule, timezone.now())
         schedule.save(update_fields=[*TOLD, "next_run_at"])
         note(actor, Action.SCHEDULE_CHANGED, schedule, **_differing(before, after))
+
+
+def delete(schedule: Schedule, actor: Actor) -> None:
+    """Delete it with its runs; the tasks that it started stay. Raises ScopeTooSmall."""
+    actor.needs(Scope.ADMIN, has_it=actor.rights.is_admin)
+    with transaction.atomic():
+        row = Schedule.objects.select_for_update().get(pk=schedule.pk)
+        note(actor, Action.SCHEDULE_DELETED, row, before=told_of(row))
+        row.delete()
 
 
 def told_of(schedule: Schedule) -> dict[str, Any]:

@@ -20,8 +20,9 @@ MAY = {
     "viewer": _("See tasks, logs, releases and figures."),
     "operator": _("Start tasks and rerun anybody's; cancel and pin one's own."),
     "admin": _(
-        "Start everything; cancel and pin anybody's tasks; manage keys and people, and "
-        "read the audit trail."
+        "Start everything, in a freeze with a reason; freeze types and pause the "
+        "queue; make schedules; cancel and pin anybody's tasks; manage keys and "
+        "people, and read the audit trail."
     ),
 }
 

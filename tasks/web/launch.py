@@ -1,11 +1,13 @@
 """The forms that start a task, made from the types' parameter schemas; and the links
 that open one filled in."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from django.core.exceptions import ValidationError
+from django.db.models import Min
 from django.http import QueryDict
 from django.urls import reverse
 from django.utils import timezone
@@ -15,14 +17,15 @@ from tasks import lifecycle
 from tasks.catalog.loader import catalog
 from tasks.catalog.task_type import ParameterErrors, TaskType
 from tasks.lifecycle import Actor
-from tasks.models import LONGEST_REASON, Task
+from tasks.models import Schedule, Task
 from tasks.presenters.links import RERUN_OF, deep_link
-from tasks.presenters.names import name_of, person
+from tasks.presenters.names import name_of
+from tasks.presenters.queue.overrides import FIELD, Override, reason_in
 from tasks.queue.freezes import Window, active_freezes, freeze_of
 from tasks.representation import shown_params
 
 # No parameter's name has a hyphen, so this can't be taken for one.
-TYPED_AGAIN, OVERRIDE = "typed-again", "override-freeze"
+TYPED_AGAIN = "typed-again"
 FEW_CHOICES = 3  # are shown side by side
 FEW_TYPES = 5
 MOST_RECENT, LOOKED_AT = 3, 30  # types; tasks that are looked at for them
@@ -84,12 +87,9 @@ class LaunchForm:
     is_chosen: bool
     rerun_of: Task | None = None
     confirm_errors: tuple[str, ...] = ()
-    frozen: Window | None = None  # what keeps it from being started now
+    frozen: Override | None = None  # what keeps it from being started now
     may_override: bool = False
-
-    @property
-    def frozen_by(self) -> str:
-        return person(self.frozen.by) if self.frozen else ""
+    next_run: datetime | None = None  # when a schedule starts it next
 
     @property
     def title(self) -> str:
@@ -131,7 +131,7 @@ def launch_forms(
     kinds = [
         kind for kind in catalog().values() if not kind.hidden and actor.may_start(kind)
     ]
-    freezes = active_freezes(timezone.now())
+    freezes, due = active_freezes(timezone.now()), _due_next()
     forms = (
         _chosen_form(kind, given, errors)
         if kind.name == chosen
@@ -141,11 +141,23 @@ def launch_forms(
     return [
         replace(
             form,
-            frozen=freeze_of(form.kind.name, freezes),
+            frozen=_frozen(form.kind, freezes),
             may_override=actor.rights.is_admin,
+            next_run=due.get(form.kind.name),
         )
         for form in forms
     ]
+
+
+def _frozen(kind: TaskType, freezes: Iterable[Window]) -> Override | None:
+    window = freeze_of(kind.name, freezes)
+    return Override(window) if window else None
+
+
+def _due_next() -> dict[str, datetime]:
+    """Return, of each type, when a schedule starts it next."""
+    by_type = Schedule.objects.active().order_by().values_list("type")
+    return dict(by_type.annotate(Min("next_run_at")))
 
 
 def _chosen_form(
@@ -234,19 +246,18 @@ def start(form: QueryDict, actor: Actor) -> Task:
     if kind.confirm:
         _check_confirmed(kind, params, form.get(TYPED_AGAIN, ""))
     first = _task_of(kind, form.get(RERUN_OF, ""))
-    override = form.get(OVERRIDE, "").strip()[:LONGEST_REASON]
     return lifecycle.submit(
         kind.name,
         params,
         actor,
         rerun_of=first,
-        override_freeze=override or None,
+        override_freeze=reason_in(form.dict()),
     )
 
 
 def _params(given: QueryDict) -> dict[str, str]:
     """The parameters among a form's fields; an input left empty is one left out."""
-    others = {"type", "csrfmiddlewaretoken", TYPED_AGAIN, RERUN_OF, OVERRIDE}
+    others = {"type", "csrfmiddlewaretoken", TYPED_AGAIN, RERUN_OF, FIELD}
     return {
         name: value
         for name, value in given.dict().items()

@@ -10,23 +10,36 @@ from django.utils.translation import get_language, override
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 
+from tasks.access.actor import Actor
 from tasks.access.staff import actor, staff_page
 from tasks.catalog.loader import catalog
 from tasks.catalog.task_type import Parameter, TaskType
+from tasks.models import Schedule
+from tasks.presenters.links import schedule_link
+from tasks.presenters.names import title_of_type
 from tasks.web.pinyin import initials
 
 Json = dict[str, Any]
+Pages = tuple[tuple[str, object, list[str]], ...]
 
 # A page's name in the addresses, how it reads, and by what else it is found.
-PAGES: tuple[tuple[str, object, list[str]], ...] = (
+PAGES: Pages = (
     ("console", _("Now"), ["Console"]),
     ("releases", _("Releases"), []),
     ("history", _("History"), []),
+    ("schedules", _("Schedules"), ["Cron"]),
+    ("queue", _("Pauses and freezes"), ["Queue"]),
     ("admin:index", _("Keys and people"), ["Admin"]),
     ("account", _("Your account"), ["Rights"]),
     ("api-docs", "API", ["Swagger", "OpenAPI"]),
     ("design", _("Design"), []),
 )
+# What asks before it is done, for those who manage the queue.
+ASKED: Pages = (
+    ("queue-pause", _("Pause the queue…"), []),
+    ("queue-freeze", _("Freeze…"), ["Freeze"]),
+)
+MOST_SCHEDULES = 200
 # What leads to the newest task: of one status, or of any.
 LASTS = (("failed", _("Last failed task")), ("", _("Last task")))
 TEXTS = {
@@ -53,7 +66,7 @@ def palette(request: HttpRequest) -> HttpResponse:
             "console": reverse("console"),
             "types": [_type(kind) for kind in shown if who.may_start(kind)],
             "titles": {kind.name: kind.local(kind.title) for kind in shown},
-            "pages": _pages(),
+            "pages": [*_pages(PAGES), *_schedules(), *_asked(who)],
             "acts": _acts(),
             "lasts": _lasts(),
             "texts": TEXTS,
@@ -135,11 +148,28 @@ def _choice(kind: TaskType, parameter: Parameter, value: str) -> Json:
 # --- Pages and acts -----------------------------------------------------------------
 
 
-def _pages() -> list[Json]:
-    found = ((_path(name), text, others) for name, text, others in PAGES)
+def _pages(pages: Pages) -> list[Json]:
+    found = ((_path(name), text, others) for name, text, others in pages)
     return [
         {"url": url, **_spoken(text, *others)} for url, text, others in found if url
     ]
+
+
+def _schedules() -> list[Json]:
+    """Return where each schedule is, found by its name and its type's title."""
+    standing = Schedule.objects.standing().order_by("name", "pk")
+    return [
+        {
+            "url": schedule_link(schedule.pk),
+            **_named(schedule.name, [title_of_type(schedule.type)]),
+            "title": str(_("Schedule {name}")).format(name=schedule.name),
+        }
+        for schedule in standing.only("name", "type")[:MOST_SCHEDULES]
+    ]
+
+
+def _asked(who: Actor) -> list[Json]:
+    return _pages(ASKED) if who.rights.is_admin else []
 
 
 def _path(name: str) -> str:

@@ -11,7 +11,7 @@ from .barriers import barriers
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 
-LIVE = re.compile("/live/(console|releases)")
+LIVE = re.compile("/live/(console|releases|schedules|queue)")
 
 PAGES = {
     "console": "/?type=rollback",
@@ -22,8 +22,47 @@ PAGES = {
     "figures": "/history?view=figures",
     "comparison": "/compare?a={a}&b={b}",
     "nothing to compare": "/compare",
+    "schedules": "/schedules",
+    "pauses and freezes": "/queue",
+    "a freeze": "/queue/freeze",
+    "a pause": "/queue/pause",
 }
-THE_SAME = {"A", "B", "P95", "iOS", "Android", "Facebook"}  # in both languages
+THE_SAME = {
+    "nightly-ticks",
+    "A",
+    "B",
+    "P95",
+    "iOS",
+    "Android",
+    "Facebook",
+}  # in both languages
+# A schedule that keeps failing, one that is paused, a pause, and a freeze to come; none
+# of them is of a type that other tests start.
+MADE = """
+from datetime import timedelta
+from django.utils import timezone
+from tasks.access.actor import Actor
+from tasks.models import Schedule
+from tasks.queue.freezes import freeze
+from tasks.queue.pauses import pause
+from tasks.schedules import acts
+ana, now = Actor("ana"), timezone.now()
+fields = {"type": "ticks", "cron": "0 3 1 1 *", "timezone": "Asia/Shanghai"}
+for name, failures in (("夜间检查", 3), ("nightly-ticks", 0)):
+    schedule = Schedule(name=name, failures=failures, **fields)
+    acts.make(schedule, ana)
+    run = {"reason": {"code": "schedule-missed", "params": {}}, "outcome": "missed"}
+    schedule.runs.create(due_at=now - timedelta(days=1), **run)
+acts.pause(schedule, ana)
+pause("ticks", "The store is being moved", ana)
+days = [now + timedelta(days=day) for day in (300, 301)]
+freeze(["ticks"], *days, "Nobody ticks then", ana)
+"""
+TAKEN_BACK = """
+from tasks.models import Freeze, QueuePause, Schedule
+for model in (Freeze, QueuePause, Schedule):
+    model.objects.all().delete()
+"""
 pages = pytest.mark.parametrize("path", PAGES.values(), ids=PAGES.keys())
 
 
@@ -37,10 +76,12 @@ def tasks(service, demo):
     held = [service.create("gate")]
     service.wait_for(held[0], "running")
     held.append(service.create("gate"))
+    service.manage("shell", "-v0", "-c", MADE)
     yield dict(zip("ab", ended, strict=False))
     for task_id in reversed(held):
         service.request("POST", f"/api/tasks/{task_id}/cancel")
         service.wait_for(task_id)
+    service.manage("shell", "-v0", "-c", TAKEN_BACK)
 
 
 @pytest.fixture

@@ -4,10 +4,12 @@ import { Question } from "../question.js";
 
 export function mountBulk(list) {
   const place = document.querySelector("[data-bulk-problem]");
-  const question = new Question(document.getElementById("several"), (words) => {
+  const say = (words) => {
     place.hidden = !words;
     place.textContent = words;
-  });
+  };
+  const dialog = document.getElementById("several");
+  const question = new Question(dialog, say, "gaveUpAsking");
   for (const link of document.querySelectorAll("a[data-bulk]")) {
     link.addEventListener("click", (event) => {
       event.preventDefault();

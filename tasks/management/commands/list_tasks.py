@@ -7,7 +7,7 @@ from django.core.management.base import CommandParser
 from django.utils.timezone import localtime
 
 from tasks.management.options import TaskCommand
-from tasks.models import Task
+from tasks.models import Task, load_schedules
 from tasks.representation import describe, urls_of
 from tasks.waiting import waiting_for_all
 
@@ -34,6 +34,7 @@ class Command(TaskCommand):
                 tasks = tasks.filter(**{name: options[name]})
         page = list(tasks[: options["limit"]])
         waiting = waiting_for_all(page) if options["json"] else {}
+        load_schedules(page if options["json"] else ())
         for task in page:
             if options["json"]:
                 shown = describe(task, waiting=waiting)

@@ -131,6 +131,11 @@ FOR_SOME = {  # who may start, cancel and pin is tested below; presence is only 
     "api/tasks/<str:id>/share", "api/tasks/<str:id>/shares", "api/shares/<str:id>",
     # tests/tasks/queue
     "api/queue/pause", "api/queue/resume", "api/freezes/<str:id>", "queue/resume",
+    # tests/tasks/web/test_queue.py
+    "queue/pause", "queue/freeze", "queue/freezes/<uuid:freeze_id>/lift",
+    # tests/tasks/web/test_schedules.py
+    "schedules/<uuid:schedule_id>/pause", "schedules/<uuid:schedule_id>/resume",
+    "schedules/<uuid:schedule_id>/run-now",
     "live/plan", "tasks/<uuid:task_id>/rerun", "tasks/<uuid:task_id>/cancel",
     "api/tasks/<str:id>/cancel", "api/tasks/<str:id>/rerun", "api/tasks/<str:id>/pin",
     # tests/tasks/api/bulk, tests/tasks/web/test_bulk.py
@@ -167,7 +172,7 @@ READ = [
     *(f"/{some_path(route)}" for route in ROUTES if route not in NOT_READ),
     "/admin/", "/admin/tasks/", "/admin/tasks/task/", "/admin/tasks/task/export/",
     "/admin/tasks/task/{task}/change/", "/admin/tasks/task/{task}/history/",
-    "/admin/tasks/runner/",
+    "/admin/tasks/runner/", "/admin/tasks/schedule/",
 ]  # fmt: skip
 MANAGED = [
     "/admin/auth/user/", "/admin/auth/user/add/", "/admin/auth/user/{user}/change/",

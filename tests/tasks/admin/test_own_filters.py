@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 TASKS, KEYS = "/admin/tasks/task/", "/admin/tasks/apikey/"
 LISTS = [
     TASKS, KEYS, "/admin/tasks/runner/", "/admin/tasks/auditevent/",
-    "/admin/auth/user/", "/admin/auth/group/",
+    "/admin/auth/user/", "/admin/auth/group/", "/admin/tasks/schedule/",
 ]  # fmt: skip
 lists = pytest.mark.parametrize("base", LISTS)
 

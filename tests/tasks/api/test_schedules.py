@@ -1,17 +1,20 @@
 """/api/schedules: what starts by itself, and the acts on it."""
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from django.utils import timezone
 
 from tasks.access.actor import Actor
 from tasks.models import AuditEvent, Schedule, Task
+from tasks.queue.freezes import freeze
 from tasks.schedules.due import start_due
 from tests.factories import ApiKeyFactory, TaskFactory
 from tests.tasks.api.answers import problem_of
 
 pytestmark = pytest.mark.django_db
+JSON = "application/json"
 SOON = timedelta(minutes=1)
 
 
@@ -160,3 +163,46 @@ def test_a_body_that_nobody_reads_is_refused(program, nightly, act):
 def test_a_task_that_a_schedule_made_belongs_to_nobody_else(program, nightly):
     task_id = program.post(path(nightly, "run-now")).json()["taskId"]
     assert not Actor("key:unity-editor").owns(Task.objects.get(pk=task_id))
+
+
+@pytest.fixture
+def frozen():
+    now, hour = timezone.now(), timedelta(hours=1)
+    freeze(["check-*"], now - hour, now + hour, "Nobody on Fridays", Actor("alice"))
+
+
+def test_in_a_freeze_run_now_takes_a_reason_of_an_admin(client, nightly, frozen):
+    headers = {"X-API-Key": ApiKeyFactory(scope="admin").secret}
+    asked = partial(
+        client.post, path(nightly, "run-now"), content_type=JSON, headers=headers
+    )
+    refused = asked()
+    assert (refused.status_code, refused.json()["reason"]) == (409, "Nobody on Fridays")
+    assert list(problem_of(asked({"overrideFreeze": ""}), 400)["errors"]) == [
+        "overrideFreeze"
+    ]
+    assert not Task.objects.exists()
+    assert asked({"overrideFreeze": "The store is broken"}).status_code == 202
+    details = AuditEvent.objects.get(action="schedule.run-now").details
+    assert details["overrideFreeze"]["reason"] == "The store is broken"
+
+
+def test_a_freeze_is_overridden_by_nobody_else(client, nightly, frozen):
+    headers = {"X-API-Key": ApiKeyFactory(scope="start").secret}
+    body = {"overrideFreeze": "The store is broken"}
+    address = path(nightly, "run-now")
+    answer = client.post(address, body, content_type=JSON, headers=headers)
+    assert answer.status_code == 403
+    assert not Task.objects.exists()
+
+
+def test_a_repeated_run_now_returns_the_first_task(program, nightly):
+    other = made("other")
+    headers = {"Idempotency-Key": "tonight"}
+    first, second = (
+        program.post(path(nightly, "run-now"), headers=headers).json() for _ in "ab"
+    )
+    assert first["taskId"] == second["taskId"]
+    assert Task.objects.count() == nightly.runs.count() == 1
+    answer = program.post(path(other, "run-now"), headers=headers)
+    assert answer.status_code == 422

@@ -32,6 +32,7 @@ def test_it_shows_the_whole_task(program, end):
         "startedAt": body["startedAt"],
         "completedAt": body["completedAt"],
         "createdBy": "alice",
+        "scheduleId": None,
         "stalledSince": None,
         "cancelRequestedAt": None,
         "cancelRequestedBy": None,

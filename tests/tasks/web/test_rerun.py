@@ -1,18 +1,23 @@
 """A task is run again after a question, by whichever page; a program is not asked."""
 
 import json
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
+from tasks.access.actor import Actor
 from tasks.catalog.loader import catalog
 from tasks.models import AuditEvent, Task
 from tasks.presenters.consequence import consequence_of
+from tasks.queue.freezes import freeze
 from tests.factories import TaskFactory
 from tests.tasks.api.answers import problem_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("store")]
 
 JSON = "application/json"
+ALICE = Actor("alice")
 
 
 def serve(store, version, *platforms):
@@ -239,3 +244,50 @@ def test_with_changes_it_is_a_rerun_and_says_so(staff):
     event = AuditEvent.objects.get()
     assert event.action == "rerun"
     assert event.details["rerunOf"] == str(first.pk)
+
+
+# --- In a freeze --------------------------------------------------------------------
+
+
+@pytest.fixture
+def frozen():
+    now, hour = timezone.now(), timedelta(hours=1)
+    freeze(["full-*"], now - hour, now + hour, "Nobody releases on Fridays", ALICE)
+
+
+def test_in_a_freeze_an_admin_gives_the_reason_in_the_question(person, frozen):
+    admin, task = person("admin"), done()
+    path, field = f"/tasks/{task.pk}/rerun", f"override-freeze-{task.pk}"
+    assert "Start it all the same, because" in admin.get(path).text
+    sure = {"sure": "yes", "from": "1"}
+    answer = admin.post(path, sure)
+    assert (answer.status_code, "Give the reason." in answer.text) == (400, True)
+    assert Task.objects.count() == 1
+    admin.post(path, {**sure, field: "  The store is broken "})
+    assert Task.objects.get(rerun_of=task).status == "pending"
+    details = AuditEvent.objects.get(action="rerun").details
+    assert details["overrideFreeze"]["reason"] == "The store is broken"
+
+
+def test_in_a_freeze_others_are_refused_with_its_reason(person, frozen):
+    operator, task = person("operator"), done()
+    path = f"/tasks/{task.pk}/rerun"
+    page = operator.get(path).text
+    assert "Nobody releases on Fridays" in page
+    assert "override-freeze" not in page
+    operator.post(path, {"sure": "yes", f"override-freeze-{task.pk}": "Please"})
+    assert Task.objects.count() == 1
+
+
+def test_of_several_tasks_each_frozen_one_takes_a_reason(person, frozen):
+    admin, one, other = person("admin"), done(), done("check-integrity")
+    form = {
+        "action": "rerun_selected",
+        "_selected_action": [one.pk, other.pk],
+        "sure": "yes",
+    }
+    answer = admin.post("/admin/tasks/task/", form)
+    assert "Give the reason." in answer.text
+    assert Task.objects.count() == 2  # all of it, or nothing
+    admin.post("/admin/tasks/task/", {**form, f"override-freeze-{one.pk}": "Broken"})
+    assert Task.objects.filter(rerun_of__in=[one, other]).count() == 2

@@ -1,4 +1,4 @@
-"""The button of a banner that ends a pause of the queue."""
+"""The button that ends a pause of the queue, on a banner and on the page of pauses."""
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -11,9 +11,11 @@ from tasks.access.actor import ScopeTooSmall
 from tasks.access.staff import actor, staff_form
 from tasks.queue.pauses import resume
 
+PAGES = ("console", "queue", "schedules")  # that have the button
+
 
 @require_POST
-@staff_form(lambda request: reverse("console"))
+@staff_form(lambda request: reverse(_page(request)))
 def resume_queue(request: HttpRequest) -> HttpResponse:
     """Resume what the form names; nothing in it is the whole queue."""
     try:
@@ -21,4 +23,10 @@ def resume_queue(request: HttpRequest) -> HttpResponse:
             messages.success(request, _("The queue goes on."))
     except ScopeTooSmall as refused:
         messages.error(request, str(refused))
-    return redirect("console")
+    return redirect(_page(request))
+
+
+def _page(request: HttpRequest) -> str:
+    """Return the name of the page that the form was on."""
+    named = request.POST.get("back", "")
+    return named if named in PAGES else PAGES[0]

@@ -1,0 +1,1 @@
+"""The page of pauses and freezes, and what is asked on it."""

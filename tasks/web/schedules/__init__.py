@@ -1,0 +1,1 @@
+"""The page of schedules, and what is asked on it."""
