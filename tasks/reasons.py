@@ -113,16 +113,10 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "webhook-not-resolved": (
         gettext_noop("%(host)s could not be resolved: %(cause)s."),
     ),
-    "webhook-not-connected": (
-        gettext_noop("No connection to %(host)s: %(cause)s."),
-    ),
-    "webhook-tls": (
-        gettext_noop("No TLS connection to %(host)s: %(cause)s."),
-    ),
+    "webhook-not-connected": (gettext_noop("No connection to %(host)s: %(cause)s."),),
+    "webhook-tls": (gettext_noop("No TLS connection to %(host)s: %(cause)s."),),
     "webhook-timed-out": (gettext_noop("No whole answer in %(seconds)s s."),),
-    "webhook-cut": (
-        gettext_noop("%(host)s closed the connection without an answer."),
-    ),
+    "webhook-cut": (gettext_noop("%(host)s closed the connection without an answer."),),
     "webhook-answer-not-http": (gettext_noop("%(host)s does not answer in HTTP."),),
     "webhook-answer-cut": (
         gettext_noop("The connection was closed before the answer was whole."),
@@ -152,6 +146,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "webhook-chat-not-understood": (
         gettext_noop("The answer is none that %(chat)s gives."),
     ),
+    "webhook-not-sent": (gettext_noop("It could not be sent: %(cause)s."),),
     "webhook-disabled": (gettext_noop("Disabled by %(by)s."),),
     "webhook-sealed": (
         gettext_noop(

@@ -159,6 +159,8 @@ PERMISSIONS: dict[str, set[str]] = {
     "admin": _OPERATED
     | _permissions("view", "auditevent")
     | _permissions("view add change", "apikey")
+    | _permissions("view add change delete", "webhook")
+    | _permissions("view change", "webhookdelivery")
     | _permissions("view add change delete", "user group"),
 }
 APPS = {"user": "auth", "group": "auth"}  # the others are ours

@@ -4,7 +4,7 @@ sent to whom, with which answer."""
 import uuid
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Self
+from typing import Any, Self
 
 from django.db import connection, models
 from django.db.models.functions import Now
@@ -143,15 +143,15 @@ SOMEBODY_LISTENS = (
 )
 
 
-def _key(value: uuid.UUID) -> object:
+def _key(value: uuid.UUID) -> Any:
     return Task._meta.pk.get_db_prep_value(value, connection)
 
 
-def _insert(source: str, kind: str, event: Event, values: list[object]) -> None:
+def _insert(source: str, kind: str, event: Event, values: list[Any]) -> None:
     """Write an event for each row of a source, where somebody listens."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"INSERT INTO {EVENTS} (event, subject_id, type) "  # noqa: S608 (constants only)
+            f"INSERT INTO {EVENTS} (event, subject_id, type) "
             f"SELECT %s, id, {kind} {source} {SOMEBODY_LISTENS} ORDER BY id",
             [event.value, *values],
         )

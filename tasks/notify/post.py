@@ -72,11 +72,17 @@ def post(
     try:
         sock.settimeout(seconds)
         if target.scheme == "https":
-            sock = _with_tls(sock, target)
+            # In two parts, or there was nothing to cut while hands are shaken.
+            sock = secure = tls().wrap_socket(
+                sock, server_hostname=target.host, do_handshake_on_connect=False
+            )
+            _shake_hands(secure, target)
         return _exchange(sock, target, headers, body, late, has_timed_out)
-    except (OSError, http.client.HTTPException, ValueError) as error:
+    except (Unanswered, OSError, http.client.HTTPException, ValueError) as error:
         if has_timed_out.is_set() or isinstance(error, TimeoutError):
             raise Unanswered(late) from error
+        if isinstance(error, Unanswered):
+            raise
         raise Unanswered(_reason_of(error, target)) from error
     finally:
         timer.cancel()
@@ -95,16 +101,18 @@ def _connected(
             return socket.create_connection((str(address), target.port), seconds)
         except OSError as error:
             last = error
-    cause = "timed out" if isinstance(last, TimeoutError) else last.strerror or str(last)
+    cause = (
+        "timed out" if isinstance(last, TimeoutError) else last.strerror or str(last)
+    )
     reason = Reason("webhook-not-connected", host=target.authority, cause=cause)
     raise Unanswered(reason) from last
 
 
-def _with_tls(sock: socket.socket, target: Target) -> socket.socket:
+def _shake_hands(sock: ssl.SSLSocket, target: Target) -> None:
     try:
-        return tls().wrap_socket(sock, server_hostname=target.host)
-    except (ssl.SSLError, ssl.CertificateError) as error:
-        words = getattr(error, "verify_message", "") or getattr(error, "reason", "")
+        sock.do_handshake()
+    except ssl.SSLError as error:
+        words = getattr(error, "verify_message", "") or error.reason
         cause = str(words or error).rstrip(".")
         reason = Reason("webhook-tls", host=target.authority, cause=cause)
         raise Unanswered(reason) from error

@@ -129,6 +129,11 @@ FOR_SOME = {  # who may start, cancel and pin is tested below; presence is only 
     "api/tasks/<str:id>/share", "api/tasks/<str:id>/shares", "api/shares/<str:id>",
     # tests/tasks/queue
     "api/queue/pause", "api/queue/resume", "api/freezes/<str:id>", "queue/resume",
+    # tests/tasks/api/test_webhooks.py
+    "api/webhooks", "api/webhooks/<str:id>", "api/webhooks/<str:id>/enable",
+    "api/webhooks/<str:id>/disable", "api/webhooks/<str:id>/test",
+    "api/webhooks/<str:id>/deliveries",
+    "api/webhooks/<str:id>/deliveries/<int:delivery>/resend",
     "live/plan", "tasks/<uuid:task_id>/rerun", "tasks/<uuid:task_id>/cancel",
     "api/tasks/<str:id>/cancel", "api/tasks/<str:id>/rerun", "api/tasks/<str:id>/pin",
 }  # fmt: skip
