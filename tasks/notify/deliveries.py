@@ -129,10 +129,12 @@ def attempt(delivery: WebhookDelivery, seconds: float = TOTAL_SECONDS) -> Outcom
     )
 
 
-def record(delivery: WebhookDelivery, runner: Runner, outcome: Outcome) -> None:
+def record(
+    delivery: WebhookDelivery, runner: Runner, outcome: Outcome, now: datetime
+) -> None:
     """Write down what came of an attempt, and when the next one is. Nothing, where the
     delivery is not this runner's any more, or its webhook was deleted or disabled."""
-    webhook, error, now = delivery.webhook, outcome.error, timezone.now()
+    webhook, error = delivery.webhook, outcome.error
     mine = WebhookDelivery.objects.waiting().filter(pk=delivery.pk, runner=runner)
     attempts = [*delivery.attempts, outcome.as_json()]
     fields: dict[str, Any] = {"attempts": attempts, "runner": None}

@@ -3,7 +3,7 @@ that asks for it."""
 
 import logging
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
@@ -74,10 +74,8 @@ def fan_out(now: datetime, most: int = EVENTS_AT_ONCE) -> int:
             return 0
         events = list(WebhookEvent.objects.order_by("pk")[:most])
         webhooks = list(Webhook.objects.active())
-        for told in _told(events) if webhooks else ():
-            for webhook in webhooks:
-                if _asks_for(webhook, told):
-                    _deliver_or_log(webhook, told, now)
+        for row in events if webhooks else ():
+            _tell_or_log(row, webhooks, now)
         WebhookEvent.objects.filter(pk__in=[event.pk for event in events]).delete()
     return len(events)
 
@@ -91,25 +89,36 @@ def _is_alone() -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def _told(events: Iterable[WebhookEvent]) -> Iterator[Told]:
-    ids = [event.subject_id for event in events]
-    tasks = Task.objects.defer("trail").select_related("definition").in_bulk(ids)
-    for row in events:
-        event, key = Event(row.event), str(row.subject_id)
-        if event == Event.RUNNER_LOST:
-            runner = Runner.objects.filter(pk=row.subject_id).first()
-            yield Told(event, row.at, key, "", words.runner_data(runner, key))
-            continue
-        task = tasks.get(row.subject_id)
-        if task is None:
-            data = words.deleted_data(event, key, row.type)
-        else:
-            data = words.data_of(event, task)
-        yield Told(event, row.at, key, row.type, data, task, row.subject_id)
-        if task is not None and event in ENDS:
-            for move, moved in words.moves_of(task):
-                place = f"release:{moved['platform']}:{moved['channel']}"
-                yield Told(move, row.at, place, row.type, moved, task, task.pk)
+def _tell_or_log(row: WebhookEvent, webhooks: list[Webhook], now: datetime) -> None:
+    """What can't be put into words keeps nobody from hearing of the rest."""
+    try:
+        for told in _told(row):
+            for webhook in webhooks:
+                if _asks_for(webhook, told):
+                    _deliver(webhook, told, now)
+    except Error:
+        raise
+    except Exception:
+        logger.exception("event=%s of %s was not told", row.event, row.subject_id)
+
+
+def _told(row: WebhookEvent) -> Iterator[Told]:
+    """Yield what there is to tell of an event."""
+    event, key = Event(row.event), str(row.subject_id)
+    if event == Event.RUNNER_LOST:
+        runner = Runner.objects.filter(pk=row.subject_id).first()
+        yield Told(event, row.at, key, "", words.runner_data(runner, key))
+        return
+    task = Task.objects.defer("trail").filter(pk=row.subject_id).first()
+    if task is None:
+        data = words.deleted_data(event, key, row.type)
+        yield Told(event, row.at, key, row.type, data, None, row.subject_id)
+        return
+    data = words.data_of(event, task)
+    yield Told(event, row.at, key, row.type, data, task, task.pk)
+    for move, moved in words.moves_of(task) if event in ENDS else ():
+        place = f"release:{moved['platform']}:{moved['channel']}"[:100]
+        yield Told(move, row.at, place, row.type, moved, task, task.pk)
 
 
 def _asks_for(webhook: Webhook, told: Told) -> bool:
@@ -120,16 +129,6 @@ def _asks_for(webhook: Webhook, told: Told) -> bool:
     if not webhook.types or not told.type:
         return True
     return any(fnmatchcase(told.type, pattern) for pattern in webhook.types)
-
-
-def _deliver_or_log(webhook: Webhook, told: Told, now: datetime) -> None:
-    """What can't be put into words keeps nobody from hearing of the rest."""
-    try:
-        _deliver(webhook, told, now)
-    except Error:
-        raise
-    except Exception:
-        logger.exception("event=%s of %s was not told", told.event, told.subject)
 
 
 def _deliver(webhook: Webhook, told: Told, now: datetime) -> None:

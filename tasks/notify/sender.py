@@ -142,7 +142,7 @@ class Sender:
 
     def _record(self, key: int, outcome: Outcome) -> None:
         delivery = self._at_work[key]
-        record(delivery, self._runner, outcome)
+        record(delivery, self._runner, outcome, self._clock())
         del self._at_work[key]
         logger.info(
             "webhook=%s event=%s message=%s %s",

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from tasks.models import Webhook, WebhookDelivery
@@ -97,6 +98,7 @@ class MadeWebhookSerializer(WebhookSerializer):
     )
 
 
+@extend_schema_serializer(many=False)
 class WebhooksSerializer(serializers.Serializer[Any]):
     webhooks = WebhookSerializer(many=True, help_text="newest first")
 
@@ -129,6 +131,7 @@ class DeliverySerializer(serializers.Serializer[Any]):
     attempts = AttemptSerializer(many=True)
 
 
+@extend_schema_serializer(many=False)
 class DeliveriesSerializer(serializers.Serializer[Any]):
     deliveries = DeliverySerializer(many=True, help_text="newest first")
     next = serializers.IntegerField(

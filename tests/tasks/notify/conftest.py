@@ -41,9 +41,9 @@ def receiver(loopback):
     made = []
 
     def make(answer=None, **options):
-        made.append(
-            Receiver(**({} if answer is None else {"answer": answer}), **options)
-        )
+        if answer is not None:
+            options["answer"] = answer
+        made.append(Receiver(**options))
         return made[-1]
 
     yield make
@@ -71,7 +71,10 @@ class House:
 
     def __init__(self, runner):
         self.runner, self.ahead = runner, timedelta()
-        self.sender = Sender(runner, clock=lambda: timezone.now() + self.ahead)
+        self.sender = Sender(runner, clock=self.now)
+
+    def now(self):
+        return timezone.now() + self.ahead
 
     def send(self, **later):
         """Send all that is due, or will be then, and wait until that is recorded."""

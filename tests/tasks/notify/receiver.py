@@ -1,4 +1,4 @@
-"""A server on this machine that webhooks are sent to, and that answers as it is told."""
+"""A server on this machine that webhooks are sent to; it answers as it is told."""
 
 import json
 import socket

@@ -85,7 +85,7 @@ def test_networks_and_names_are_allowed_by_the_setting(settings):
 
 @pytest.mark.parametrize("text", ["10.0.0.0/99", "10.0.0.1/8", "http://x/", "a b", "-"])
 def test_a_setting_that_is_no_list_of_them_is_refused(text):
-    with pytest.raises(ValueError, match="."):
+    with pytest.raises(ValueError, match=r"does not appear|has host bits"):
         allowed_targets(text)
 
 
