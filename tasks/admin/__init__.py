@@ -12,6 +12,7 @@ from tasks.admin import (  # noqa: F401 (they register their models)
     runners,
     tasks,
     users,
+    webhooks,
 )
 
 admin.site.site_header = _("Resource Sync")
