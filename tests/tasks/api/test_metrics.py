@@ -65,7 +65,7 @@ def test_without_a_database_it_says_so(stranger, broken_database):
 
 def test_it_costs_six_queries(stranger, django_assert_num_queries):
     asks_for_size = connection.vendor == "postgresql"  # a file's is its system's
-    with django_assert_num_queries(5 + asks_for_size):
+    with django_assert_num_queries(6 + asks_for_size):
         stranger.get("/metrics")
 
 
