@@ -20,7 +20,7 @@ from tasks.localized import localized
 from tasks.models import AuditEvent, Event, Webhook, WebhookDelivery
 from tasks.notify import words
 from tasks.notify.signing import new_secret
-from tasks.notify.targets import Refused, Target, addresses_of, target_of
+from tasks.notify.targets import Refused, addresses_of, target_of
 from tasks.reasons import Reason
 from tasks.secrets.encryption import opened, sealed
 
@@ -32,6 +32,7 @@ MOST_WEBHOOKS = 100
 LONGEST_NAME = 100
 LONGEST_SECRET = 200
 HIDDEN = "***"
+SHORTEST_SECRET = 8  # characters; a shorter part of a URL is a word, such as "hook"
 EVENT_PATTERN = re.compile(r"[a-z_.*?]{1,40}")
 TOLD = [event.value for event in Event if event is not Event.TEST]
 # Whose answers are signed by a secret of theirs, which their settings show.
@@ -215,10 +216,12 @@ def shown_url(url: str, kind: str) -> str:
 
 def without_secrets(text: str, webhook: Webhook, url: str, secret: str) -> str:
     """Return a text in which neither the URL nor the secret stands."""
-    target: Target = target_of(url)
-    parts = {url, secret, target.path, *re.split(r"[/?&=]", target.path)}
+    path, _mark, query = target_of(url).path.partition("?")
+    parts = {url, secret, query, *re.split("[&=]", query)}
+    if webhook.is_chat:
+        parts |= {path, *path.split("/")}
     for part in sorted(parts, key=len, reverse=True):
-        if len(part) >= 8 and (webhook.is_chat or part in {url, secret}):
+        if len(part) >= SHORTEST_SECRET:
             text = text.replace(part, HIDDEN)
     return text
 

@@ -5,6 +5,7 @@ comes after sends it again, with the same ``webhook-id``.
 """
 
 import random
+import time
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -97,6 +98,7 @@ def request_for(delivery: WebhookDelivery, secret: str, at: datetime) -> Request
 def attempt(delivery: WebhookDelivery, seconds: float = TOTAL_SECONDS) -> Outcome:
     """Send a message once. It asks no database, and so may be done in a thread."""
     webhook, at = delivery.webhook, timezone.now()
+    deadline = time.monotonic() + seconds
 
     def ended(error: Reason | None, **more: Any) -> Outcome:
         took = timezone.now() - at
@@ -113,7 +115,8 @@ def attempt(delivery: WebhookDelivery, seconds: float = TOTAL_SECONDS) -> Outcom
             mark = "&" if "?" in target.path else "?"
             target = target._replace(path=f"{target.path}{mark}{request.query}")
         addresses = addresses_of(target, seconds)
-        answer = post(target, addresses, request.headers, request.body, seconds)
+        left = max(0.0, deadline - time.monotonic())
+        answer = post(target, addresses, request.headers, request.body, left)
     except (Refused, Unanswered) as error:
         return ended(error.reason)
     text = answer.body.decode("utf-8", "replace").replace(

@@ -136,6 +136,8 @@ def _exchange(
         found = response.read(MOST_ANSWER_BYTES + 1)
         if response.length and len(found) <= MOST_ANSWER_BYTES:
             flaw = Reason("webhook-answer-cut")
+    except TimeoutError:
+        flaw = late
     except (OSError, http.client.HTTPException):
         flaw = Reason("webhook-answer-cut")
     if has_timed_out.is_set():

@@ -142,13 +142,10 @@ def deleted_message(event: Event, type_name: str, language: str) -> Message:
 
 
 def _headline(event: Event, shown: Shown) -> str:
-    shape = SHAPES.get(Task.Status(STATUS_AFTER[event])) if _has_shape(event) else ""
+    status = STATUS_AFTER[event]
+    known = {one.value: shape for one, shape in SHAPES.items()}
     words = _("{name}: {status}").format(name=shown.name, status=_said(event))
-    return f"{shape} {words}".strip()
-
-
-def _has_shape(event: Event) -> bool:
-    return STATUS_AFTER[event] in Task.Status.values
+    return f"{known.get(status, '')} {words}".strip()
 
 
 def _said(event: Event) -> str:

@@ -177,6 +177,8 @@ MANAGED = [
     "/admin/tasks/apikey/", "/admin/tasks/apikey/add/",
     "/admin/tasks/apikey/{key}/change/",
     "/admin/tasks/auditevent/", "/admin/tasks/auditevent/export/",
+    "/admin/tasks/webhook/", "/admin/tasks/webhook/add/",
+    "/admin/tasks/webhookdelivery/",
 ]  # fmt: skip
 
 

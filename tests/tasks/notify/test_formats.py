@@ -46,7 +46,7 @@ def hmac_of(key, text):
 
 def test_the_library_of_standard_webhooks_verifies_what_is_sent():
     secret, body = new_secret(), {"type": "task.failed", "data": {"name": "打包"}}
-    request = request_of("standard", body, MESSAGE_ID, secret, NOW)
+    request = request_of("standard", body, MESSAGE_ID, secret, datetime.now(UTC))
     assert Webhook(secret).verify(request.body, dict(request.headers)) == body
     assert request.headers["webhook-id"] == MESSAGE_ID
     with pytest.raises(WebhookVerificationError):

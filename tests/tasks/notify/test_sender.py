@@ -406,3 +406,13 @@ def test_deliveries_are_forgotten_a_month_after_their_end(receiver, webhook, hou
     WebhookDelivery.objects.filter(pk=old.pk).update(ended_at=long_ago)
     assert WebhookDelivery.objects.forget() == 1
     assert deliveries() == [new]
+
+
+def test_a_query_s_token_is_no_part_of_what_is_kept(receiver, webhook, house):
+    token = "b1946ac92492d2347c6235b4d2611184"
+    target = receiver(answer(403, f"token {token} is not known".encode()))
+    webhook(f"{target.url}?token={token}")
+    fail()
+    house.send()
+    [delivery] = deliveries()
+    assert delivery.attempts[0]["answer"] == "token *** is not known"
