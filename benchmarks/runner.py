@@ -19,8 +19,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from queue import SimpleQueue
 from statistics import median, quantiles
+from threading import Thread
 
 import psutil
 from clients import LIMIT_SECONDS, Clients, Figures
@@ -203,6 +206,36 @@ class Bench:
             raise RuntimeError(f"{server.name}: claims.py has failed.")
         return spread(json.loads(said.stdout))
 
+    def webhook(self, server: Product) -> Figures:
+        """From a task's end to the arrival of its message, one after the other."""
+        arrived: SimpleQueue[tuple[float, dict]] = SimpleQueue()
+
+        class Receiver(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                came = time.time()
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                arrived.put((came, json.loads(body)["data"]))
+                self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        receiver = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+        Thread(target=receiver.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{receiver.server_port}/"
+        made = server.post("/api/webhooks", {"url": url, "events": ["task.completed"]})
+        time.sleep(2)  # the runner has seen that there is one
+        taken = []
+        for _ in range(self.sizes.starts):
+            server.post("/api/tasks/true", {})
+            came, task = arrived.get(timeout=LIMIT_SECONDS)
+            taken.append(1000 * (came - moment(task["completedAt"])))
+        server.post(f"/api/webhooks/{made['id']}/disable")
+        receiver.shutdown()
+        receiver.server_close()
+        return {**spread(taken), "max ms": max(taken)}
+
     def rows(self) -> list[Row]:
         sizes = self.sizes
         finished = f"{sizes.finished:,} finished tasks"
@@ -229,6 +262,12 @@ class Bench:
                 is_steady=True,
             ),
             Row(
+                "g",
+                "a task's end to its webhook's arrival",
+                (*spread_shown, "max ms"),
+                self.webhook,
+            ),
+            Row(
                 "e",
                 f"a claim beside {finished}",
                 spread_shown,
@@ -252,6 +291,7 @@ GOALS = {
     ("c", "cores"): "< 1",
     ("c", "cores, watched"): "< 1",
     ("d", "% of a core"): "≤ 1",
+    ("g", "max ms"): "≤ 1,000",
     ("e", "median ms"): "≤ 5",
     ("f", "median ms"): "≤ 5",
 }
@@ -459,7 +499,7 @@ def run(rows: str, sizes: Sizes, steady_rounds: int, databases: list[str]) -> bo
 
 def main() -> None:
     servers = "sqlite, or the URL of a PostgreSQL server to measure beside it"
-    chosen = options(__doc__ or "", "a to f", "d, e and f", servers)
+    chosen = options(__doc__ or "", "a to g", "d, e and f", servers)
     sizes = QUICK if chosen.quick else FULL
     if chosen.rounds:
         sizes = replace(sizes, rounds=chosen.rounds)

@@ -89,6 +89,19 @@ def cidr_list(
     return [ipaddress.ip_network(part) for part in name_list(raw)]
 
 
+def allowed_targets(
+    raw: str,
+) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network | str]:
+    """Networks, and names of hosts; ``.example.com`` is that one and all below it."""
+    found: list[ipaddress.IPv4Network | ipaddress.IPv6Network | str] = []
+    for part in name_list(raw.lower()):
+        if re.fullmatch(r"[.]?[a-z0-9_-]+([.][a-z0-9_-]+)*[.]?[a-z][a-z0-9-]*", part):
+            found.append(part)
+        else:
+            found.append(ipaddress.ip_network(part))
+    return found
+
+
 def origin_list(raw: str) -> list[str]:
     for origin in name_list(raw):
         parts = urlsplit(origin)

@@ -23,6 +23,7 @@ from resource_sync.environment import (
     MOST_WEB_PROCESSES,
     RATE,
     SettingError,
+    allowed_targets,
     boolean,
     cidr_list,
     count,
@@ -123,6 +124,12 @@ TASK_RETENTION = setting(
     "100",
     count,
     "a whole number of finished tasks to keep, 0 for all",
+)
+WEBHOOK_ALLOW = setting(
+    "WEBHOOK_ALLOW",
+    "",
+    allowed_targets,
+    "networks, addresses or host names with commas between, e.g. 10.0.0.0/8",
 )
 RUNNERS = setting("RUNNERS", "1", one_to(64), "a number from 1 to 64")
 RUNNER_CONCURRENCY = setting(

@@ -19,7 +19,15 @@ from tasks.catalog import definitions
 from tasks.catalog.loader import catalog
 from tasks.catalog.task_type import ParameterErrors, TaskType
 from tasks.localized import localized
-from tasks.models import AuditEvent, IdempotencyKey, Task, TaskQuerySet, next_ended
+from tasks.models import (
+    AuditEvent,
+    Event,
+    IdempotencyKey,
+    Task,
+    TaskQuerySet,
+    WebhookEvent,
+    next_ended,
+)
 from tasks.notifications import announce
 from tasks.queue import order
 from tasks.queue.freezes import Window, check_frozen
@@ -249,6 +257,8 @@ def request_cancel(
         if is_new:
             details = {"force": True} if force else {}
             _audit(actor, AuditEvent.Action.CANCEL, task, **details)
+            if task.has_ended:
+                WebhookEvent.objects.emit(Event.TASK_CANCELLED, [task_id])
             announce([task_id], queue=True)
     if task.has_ended and not is_new:
         raise task.conflict(Task.Status.CANCELLED)

@@ -34,7 +34,7 @@ from tasks.databases.errors import outage_errors
 from tasks.databases.sqlite3.base import DatabaseReplaced
 from tasks.disk import is_full
 from tasks.lifecycle import IdempotencyConflict, TaskDeleted, UnknownTaskType
-from tasks.models import Schedule, StatusConflict, Task
+from tasks.models import Schedule, StatusConflict, Task, Webhook
 from tasks.queue.freezes import Frozen, NoSuchFreeze
 from tasks.releases import UnknownPlatform
 from tasks.schedules.acts import ScheduleRetired
@@ -134,6 +134,11 @@ def no_such_task() -> HttpResponse:
 def no_such_schedule() -> HttpResponse:
     title, detail = _("No such schedule"), _("There is no such schedule.")
     return problem(404, title, detail, kind=KIND + "no-such-schedule")
+
+
+def no_such_webhook() -> HttpResponse:
+    title, detail = _("No such webhook"), _("There is no such webhook or delivery.")
+    return problem(404, title, detail, kind=KIND + "no-such-webhook")
 
 
 def _not_startable(exc: Unstartable | ScheduleRetired) -> HttpResponse:
@@ -336,6 +341,7 @@ ANSWERS: list[
     (UnknownPlatform, _unknown_platform),
     (Task.DoesNotExist, lambda exc: no_such_task()),
     (Schedule.DoesNotExist, lambda exc: no_such_schedule()),
+    (Webhook.DoesNotExist, lambda exc: no_such_webhook()),
     ((Unstartable, ScheduleRetired), _not_startable),
     (ScopeTooSmall, _scope),
     (StatusConflict, _conflict),

@@ -1,7 +1,7 @@
 """Forgets what is old: finished tasks, their lines, runners that nothing names,
 idempotency keys after a day,
-definitions that no task has, hand-over links that ended long ago, and who looked at a
-task a while ago.
+definitions that no task has, hand-over links and deliveries of webhooks that ended long
+ago, and who looked at a task a while ago.
 
 In small transactions with rests between, so that no stream waits. What is left to do
 is in the database, so whoever prunes next goes on where this was ended, however.
@@ -25,6 +25,7 @@ from tasks.models import (
     Runner,
     Task,
     TaskDefinition,
+    WebhookDelivery,
 )
 from tasks.timestamps import iso
 
@@ -43,7 +44,8 @@ def prune(keep: int | None, actor: Actor) -> Iterator[int]:
         for _ in _forget_lines(task_id):
             yield 0
     kinds = (Runner, IdempotencyKey, TaskDefinition, Presence, HandOverLink)
-    while any(kind.objects.forget() for kind in kinds):
+    deliveries = WebhookDelivery.objects
+    while any(kind.objects.forget() for kind in kinds) or deliveries.forget():
         yield 0
 
 

@@ -27,9 +27,11 @@ from tasks.models import (
     HEARTBEAT_SECONDS,
     LEASE_SECONDS,
     PATIENCE_SECONDS,
+    Event,
     Runner,
     StatusConflict,
     Task,
+    WebhookEvent,
 )
 from tasks.notifications import announce
 from tasks.processes import (
@@ -145,8 +147,11 @@ def _is_over(runner: Runner) -> bool:
 
 def _declare_dead(runner: Runner) -> None:
     """Where it has given no sign of life since it was looked at."""
-    if _as_seen(runner).update(stopped_at=Now(), crashed=True):
-        logger.warning("runner=%s is gone: %s", runner.pk, runner.name)
+    with transaction.atomic():
+        if not _as_seen(runner).update(stopped_at=Now(), crashed=True):
+            return
+        WebhookEvent.objects.emit_lost(runner.pk)
+    logger.warning("runner=%s is gone: %s", runner.pk, runner.name)
 
 
 def _as_seen(runner: Runner) -> QuerySet[Runner]:
@@ -205,6 +210,7 @@ def take_from_its_runner(task: Task) -> bool:
                 task.pk, Task.Status.RUNNING, new, last_seq=line.seq, **fields
             )
             log_store.append([(task.pk, [line])])
+            WebhookEvent.objects.emit(_event_of(new), [task.pk])
             announce([task.pk], queue=True)
     except StatusConflict:
         return False
@@ -243,6 +249,13 @@ def _what_follows(task: Task, now: datetime) -> tuple[str, str, str, dict[str, A
         "stalled_since": None,
     }
     return "error", str(reason), outcome, ended
+
+
+def _event_of(status: str) -> Event:
+    """Return what webhooks are told where a task that was taken from its runner gets
+    this status."""
+    is_back = status == Task.Status.PENDING
+    return Event.TASK_RECOVERED if is_back else Event(f"task.{status}")
 
 
 def _loss(task: Task) -> Reason:

@@ -97,6 +97,62 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "schedule-not-understood": (
         gettext_noop("This runner does not understand its cron text or time zone."),
     ),
+    # What became of a message to a webhook
+    "webhook-url-not-understood": (
+        gettext_noop("Must be a URL that begins with https:// or http://."),
+    ),
+    "webhook-url-with-name": (
+        gettext_noop("Must hold no name and password before the host."),
+    ),
+    "webhook-address-refused": (
+        gettext_noop(
+            "%(host)s is %(address)s, a private or reserved address, and "
+            "WEBHOOK_ALLOW does not name it."
+        ),
+    ),
+    "webhook-not-resolved": (
+        gettext_noop("%(host)s could not be resolved: %(cause)s."),
+    ),
+    "webhook-not-connected": (gettext_noop("No connection to %(host)s: %(cause)s."),),
+    "webhook-tls": (gettext_noop("No TLS connection to %(host)s: %(cause)s."),),
+    "webhook-timed-out": (gettext_noop("No whole answer in %(seconds)s s."),),
+    "webhook-cut": (gettext_noop("%(host)s closed the connection without an answer."),),
+    "webhook-answer-not-http": (gettext_noop("%(host)s does not answer in HTTP."),),
+    "webhook-answer-cut": (
+        gettext_noop("The connection was closed before the answer was whole."),
+    ),
+    "webhook-answer-too-long": (
+        gettext_noop("Of the answer only the first %(bytes)s were read."),
+    ),
+    "webhook-status": (gettext_noop("It was answered with status %(status)s."),),
+    "webhook-redirected": (
+        gettext_noop(
+            "It was answered with status %(status)s, a redirect to %(location)s. "
+            "Redirects are not followed: make the webhook anew with the new URL."
+        ),
+        gettext_noop(
+            "It was answered with status %(status)s, a redirect, and these are not "
+            "followed."
+        ),
+    ),
+    "webhook-gone": (
+        gettext_noop(
+            "It was answered with status 410 (gone), so nothing is sent there any more."
+        ),
+    ),
+    "webhook-chat-refused": (
+        gettext_noop("%(chat)s refused the message: %(words)s (%(number)s)."),
+    ),
+    "webhook-chat-not-understood": (
+        gettext_noop("The answer is none that %(chat)s gives."),
+    ),
+    "webhook-not-sent": (gettext_noop("It could not be sent: %(cause)s."),),
+    "webhook-disabled": (gettext_noop("Disabled by %(by)s."),),
+    "webhook-sealed": (
+        gettext_noop(
+            "Its URL can't be read: SECRET_KEY has changed since the webhook was made."
+        ),
+    ),
     # What is wrong with a parameter's value
     "not-a-string": (gettext_noop("Must be a string."),),
     "too-long": (gettext_noop("Too long: at most %(limit)s characters."),),

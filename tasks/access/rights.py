@@ -160,6 +160,8 @@ PERMISSIONS: dict[str, set[str]] = {
     | _permissions("view", "auditevent")
     | _permissions("view add change", "apikey")
     | _permissions("add change delete", "schedule")
+    | _permissions("view add change delete", "webhook")
+    | _permissions("view change", "webhookdelivery")
     | _permissions("view add change delete", "user group"),
 }
 APPS = {"user": "auth", "group": "auth"}  # the others are ours

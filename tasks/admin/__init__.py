@@ -13,6 +13,7 @@ from tasks.admin import (  # noqa: F401 (they register their models)
     schedules,
     tasks,
     users,
+    webhooks,
 )
 
 admin.site.site_header = _("Resource Sync")

@@ -39,6 +39,12 @@ WORDS: dict[str, tuple[str, str]] = {
     Action.SCHEDULE_RUN: (_("run by hand"), _("schedule")),
     Action.KEY_MADE: (_("create"), _("API key")),
     Action.KEY_REVOKED: (_("revoke"), _("API key")),
+    Action.WEBHOOK_MADE: (_("create"), _("webhook")),
+    Action.WEBHOOK_DELETED: (_("delete"), _("webhook")),
+    Action.WEBHOOK_DISABLED: (_("disable"), _("webhook")),
+    Action.WEBHOOK_ENABLED: (_("enable"), _("webhook")),
+    Action.WEBHOOK_TESTED: (_("test"), _("webhook")),
+    Action.WEBHOOK_RESENT: (_("send again to"), _("webhook")),
     Action.SIGN_IN: (_("sign in"), _("account")),
     Action.SIGN_IN_FAILED: (_("fail to sign in"), _("account")),
     Action.SIGN_OUT: (_("sign out"), _("account")),
@@ -61,7 +67,7 @@ LISTS = {
 
 
 # What has no page here; a schedule's name is among the details.
-NAMED = {"database", "freeze", "queue", "schedule", "tasks"}
+NAMED = {"database", "freeze", "queue", "schedule", "tasks", "webhook"}
 
 
 def verb(event: AuditEvent) -> str:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from tasks.admin.own_filters import is_text
 from tasks.catalog.loader import catalog
 from tasks.keyset import rows_from
-from tasks.models import ApiKey, AuditEvent, Runner
+from tasks.models import ApiKey, AuditEvent, Runner, Webhook, WebhookDelivery
 from tasks.presenters.names import person
 
 NEWEST_ROWS = 200  # whose values are suggested
@@ -107,6 +107,24 @@ class RunnerStateFilter(Chosen):
     @classmethod
     def offered(cls) -> Sequence[tuple[str, Any]]:
         return Runner.State.choices
+
+
+class DeliveryStateFilter(Chosen):
+    title = _("state")
+    parameter_name = "state"
+
+    @classmethod
+    def offered(cls) -> Sequence[tuple[str, Any]]:
+        return WebhookDelivery.State.choices
+
+
+class WebhookFilter(Chosen):
+    title = _("webhook")
+    parameter_name = "webhook"
+
+    @classmethod
+    def offered(cls) -> Sequence[tuple[str, Any]]:
+        return [(str(one.pk), str(one)) for one in Webhook.objects.all()]
 
 
 class TypedIn(Chosen):

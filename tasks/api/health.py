@@ -32,7 +32,7 @@ from tasks.databases import migrations
 from tasks.databases.errors import outage_errors
 from tasks.databases.sqlite3.base import DatabaseReplaced
 from tasks.disk import database_bytes, database_is_full, free_bytes, full_disks
-from tasks.models import CRASH_MINUTES, QueuePause, Runner, Task
+from tasks.models import CRASH_MINUTES, QueuePause, Runner, Task, WebhookDelivery
 from tasks.problems import database_replaced, disk_full
 from tasks.timestamps import iso
 
@@ -260,6 +260,16 @@ class TaskCollector(Collector):
         for status in Task.Status.values:
             tasks.add_metric([status], counts.get(status, 0))
         yield tasks
+        deliveries = GaugeMetricFamily(
+            "resource_sync_webhook_deliveries",
+            "Messages to webhooks that are kept, by state.",
+            labels=["state"],
+        )
+        found = WebhookDelivery.objects.order_by().values_list("state")
+        counts = dict(found.annotate(Count("id")))
+        for state in WebhookDelivery.State.values:
+            deliveries.add_metric([state], counts.get(state, 0))
+        yield deliveries
         yield GaugeMetricFamily(
             "resource_sync_database_bytes",
             "How large the database is.",

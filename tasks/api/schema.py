@@ -24,8 +24,8 @@ PROBLEMS = {
     401: "There is no key, or one that is wrong, revoked or expired.",
     403: "The key's scope, the address, the person's group or a missing CSRF token is "
     "the reason; `detail` and `WWW-Authenticate` name what is needed.",
-    404: "There is no such task, schedule, type, platform or version; those there are "
-    "are named, but for tasks and schedules.",
+    404: "There is no such task, schedule, webhook, type, platform or version; those "
+    "there are are named, but for the first three.",
     409: "The task, or the schedule, is not in a state in which this can be done; its "
     "type is frozen, which `until` and `reason` explain; or a task was started by this "
     "Idempotency-Key and has been deleted since; or a version can't be compared; or a "

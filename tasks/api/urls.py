@@ -19,9 +19,10 @@ from tasks.api.shares import ShareView, TaskSharesView, TaskShareView
 from tasks.api.task_types import TaskTypesView
 from tasks.api.versions import VersionsView
 from tasks.api.views import TaskViewSet
+from tasks.api.webhooks.views import WebhookViewSet
 
 task, log = TaskViewSet.as_view, LogViewSet.as_view
-schedule = ScheduleViewSet.as_view
+schedule, webhook = ScheduleViewSet.as_view, WebhookViewSet.as_view
 
 urlpatterns = [
     path("health", HealthView.as_view(), name="health"),
@@ -72,5 +73,15 @@ urlpatterns = [
     path("api/tasks/<str:id>/shares", TaskSharesView.as_view()),
     path("api/shares/<str:id>", ShareView.as_view()),
     path("api/tasks/<str:id>/pin", task({"put": "pin", "delete": "unpin"})),
+    path("api/webhooks", webhook({"get": "list", "post": "create"})),
+    path("api/webhooks/<str:id>", webhook({"get": "retrieve", "delete": "destroy"})),
+    path("api/webhooks/<str:id>/enable", webhook({"post": "enable"})),
+    path("api/webhooks/<str:id>/disable", webhook({"post": "disable"})),
+    path("api/webhooks/<str:id>/test", webhook({"post": "test"})),
+    path("api/webhooks/<str:id>/deliveries", webhook({"get": "deliveries"})),
+    path(
+        "api/webhooks/<str:id>/deliveries/<int:delivery>/resend",
+        webhook({"post": "send_again"}),
+    ),
     re_path(r"^api/", about.UnknownView.as_view()),
 ]

@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tasks', '0025_hand_over_links'),
+        ('tasks', '0027_webhooks'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -46,10 +46,19 @@ from tasks.models.trail import (
     moment,
     step_starts,
 )
+from tasks.models.webhook import (
+    EVENTS,
+    SOMEBODY_LISTENS,
+    Event,
+    Webhook,
+    WebhookDelivery,
+    WebhookEvent,
+)
 
 __all__ = [
     "ALL_TYPES",
     "CRASH_MINUTES",
+    "EVENTS",
     "FAILURES_TOLD",
     "HEARTBEAT_SECONDS",
     "LEASE_SECONDS",
@@ -57,11 +66,13 @@ __all__ = [
     "LONGEST_REASON",
     "OF_SCHEDULE",
     "PATIENCE_SECONDS",
+    "SOMEBODY_LISTENS",
     "TRAIL_COLUMNS",
     "WATCHED",
     "ApiKey",
     "AuditEvent",
     "AuditIsFinal",
+    "Event",
     "Freeze",
     "HandOverLink",
     "IdempotencyKey",
@@ -80,6 +91,9 @@ __all__ = [
     "Task",
     "TaskDefinition",
     "TaskQuerySet",
+    "Webhook",
+    "WebhookDelivery",
+    "WebhookEvent",
     "columns_after",
     "ids_beginning_with",
     "load_schedules",

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from tasks.catalog.loader import catalog
 from tasks.catalog.task_type import TaskType
-from tasks.models import Task, next_ended
+from tasks.models import Event, Task, WebhookEvent, next_ended
 from tasks.notifications import announce
 from tasks.reasons import Reason
 
@@ -73,5 +73,7 @@ def take_places(task: Task, kind: TaskType) -> list[Task]:
         ):
             cancelled.append(one)  # noqa: PERF401 (each is an act of its own)
     if cancelled:
-        announce([one.pk for one in cancelled], queue=True)
+        ids = [one.pk for one in cancelled]
+        WebhookEvent.objects.emit(Event.TASK_CANCELLED, ids)
+        announce(ids, queue=True)
     return cancelled

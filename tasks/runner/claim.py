@@ -16,7 +16,16 @@ from django.db import IntegrityError, connection, transaction
 from tasks.catalog.definitions import type_of
 from tasks.catalog.loader import catalog
 from tasks.logs import store as log_store
-from tasks.models import QueuePause, Runner, Task, TaskDefinition
+from tasks.models import (
+    EVENTS,
+    SOMEBODY_LISTENS,
+    Event,
+    QueuePause,
+    Runner,
+    Task,
+    TaskDefinition,
+    WebhookEvent,
+)
 from tasks.notifications import CHANNELS, announce
 from tasks.queue.order import newest_first
 from tasks.runner.trail import first_change
@@ -59,6 +68,9 @@ CLAIM_AT_ONCE = f"""
             ))
         FROM standing WHERE task.id = standing.id AND task.status = 'pending'
         RETURNING {", ".join(f"task.{name}" for name in LOADED)}
+    ), told AS (
+        INSERT INTO {EVENTS} (event, subject_id, type)
+        SELECT '{Event.TASK_STARTED}', id, type FROM moved WHERE {SOMEBODY_LISTENS}
     )
     SELECT moved.*, pg_notify(%s, id::text) FROM moved
 """  # noqa: S608 (constants only)
@@ -157,6 +169,7 @@ def _moves(task: Task, place: int | None, runner: Runner) -> bool:
         )
         is_moved: bool = cursor.rowcount == 1
         if is_moved:
+            WebhookEvent.objects.emit(Event.TASK_STARTED, [task.pk])
             announce([task.pk])
     return is_moved
 

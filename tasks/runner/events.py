@@ -101,6 +101,11 @@ class Events:
         """Have any signal end a wait."""
         signal.set_wakeup_fd(self._wakeup.fileno(), warn_on_full_buffer=False)
 
+    def wake(self) -> None:
+        """End a wait, from any thread."""
+        with suppress(OSError):  # it will end anyway, or is over
+            self._wakeup.send(b"\0")
+
     def ignore_signals(self) -> None:
         signal.set_wakeup_fd(-1)
 

@@ -14,12 +14,7 @@ from contextlib import contextmanager, suppress
 from django.db import DataError, Error, IntegrityError, connection
 
 from tasks.disk import is_full
-from tasks.models import (
-    HEARTBEAT_SECONDS,
-    LEASE_SECONDS,
-    PATIENCE_SECONDS,
-    Task,
-)
+from tasks.models import HEARTBEAT_SECONDS, LEASE_SECONDS, PATIENCE_SECONDS, Task
 from tasks.notifications import EVERYTHING, subscribe
 from tasks.reaper import WATCH_SECONDS, Reaper, disown
 from tasks.reasons import Reason
@@ -80,7 +75,7 @@ class TaskRunner:
         self._shutdown.catch_signals()
         self._events.wake_by_signals()
         self.row = register(row_id, name, concurrency, types or [], patience_seconds)
-        self._side_jobs = SideJobs(self.row.name, self._attempts.attempt)
+        self._side_jobs = SideJobs(self.row, self._attempts.attempt, self._events.wake)
 
     # --- The loop -------------------------------------------------------------------
 
@@ -98,6 +93,8 @@ class TaskRunner:
                 if is_last and not self.runs:
                     break
                 self._wait()
+            if not self._shutdown.is_asked:
+                self._side_jobs.finish()
         except Exception:
             self._has_crashed = True
             raise
@@ -125,8 +122,8 @@ class TaskRunner:
             self._attempts.attempt(self._claim_one)
         self._advance_those_awake(now)
         self._flush_if_due()
-        has_time = not self._shutdown.is_asked and self._not_stored_since is None
-        if has_time and self._side_jobs.do(now):
+        is_stopping, has_time = self._shutdown.is_asked, self._not_stored_since is None
+        if has_time and self._side_jobs.do(now, is_stopping=is_stopping):
             self._look_for_work = True
 
     def _wait(self) -> None:
@@ -194,6 +191,7 @@ class TaskRunner:
         # whatever is opened next.
         self._events.watch_notifications()
         self._look_for_work = True
+        self._side_jobs.tell()
         mine = set(self.runs)
         if EVERYTHING not in news and news:
             mine &= {uuid.UUID(task_id) for task_id in news}
@@ -220,6 +218,7 @@ class TaskRunner:
         self._is_claim_unheard = False
         self.runs[task.pk] = run
         self._advance(run)
+        self._side_jobs.tell()
         logger.info("task=%s type=%s claimed", task.pk, task.type)
         return True
 
@@ -391,6 +390,7 @@ class TaskRunner:
         for run in list(self.runs.values()):
             run.execution.kill()
         self._fork_server.close()
+        self._side_jobs.close()
         with suppress(Error):
             deregister(self.row, has_crashed=self._has_crashed)
         self._news.close()

@@ -5,11 +5,12 @@ import socket
 import uuid
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
 from tasks.catalog.loader import catalog
-from tasks.models import LEASE_SECONDS, Runner
+from tasks.models import LEASE_SECONDS, Runner, WebhookEvent
 from tasks.processes import process_space, process_started
 
 # After its patience and the grace of its tasks, others wait for so long before they
@@ -52,7 +53,9 @@ def beat(row: Runner) -> bool:
 def deregister(row: Runner, *, has_crashed: bool) -> None:
     """Say that it has stopped, where nobody has said so before."""
     mine = Runner.objects.not_stopped().filter(pk=row.pk)
-    mine.update(stopped_at=Now(), crashed=has_crashed)
+    with transaction.atomic():
+        if mine.update(stopped_at=Now(), crashed=has_crashed) and has_crashed:
+            WebhookEvent.objects.emit_lost(row.pk)
 
 
 def longest_grace() -> float:

@@ -3,7 +3,8 @@ one transaction, one notification."""
 
 import logging
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
@@ -11,7 +12,7 @@ from django.utils import timezone
 
 from tasks.logs import store as log_store
 from tasks.logs.store import Row
-from tasks.models import Runner, Task, columns_after, next_ended
+from tasks.models import Event, Runner, Task, WebhookEvent, columns_after, next_ended
 from tasks.notifications import (
     CHANNELS,
     announce,
@@ -157,6 +158,9 @@ def _store(
             wal = Wal(*cursor.fetchone()[1:])
     moved = [batch for batch in batches if _move(batch, runner)]
     log_store.append((batch.task_id, batch.lines) for batch in moved if batch.lines)
+    for batch in moved:
+        for event in _events(batch) if batch.fields else ():
+            WebhookEvent.objects.emit(event, [batch.task_id])
     is_end = any(batch.run.execution.outcome for batch in batches)
     announce((batch.task_id for batch in moved if batch.fields), queue=is_end)
     announce_lines(
@@ -250,6 +254,16 @@ def _fields(run: Run, digest: Any) -> dict[str, Any]:
             "log_sha256": digest.hexdigest(),
         }
     return fields
+
+
+def _events(batch: Batch) -> Iterator[Event]:
+    """Return what webhooks are told of with a batch."""
+    changes = batch.run.execution.trail[max(0, batch.run.stored_trail - 1) :]
+    stalls = [any(change[4:]) for change in changes]
+    if any(now and not before for before, now in pairwise(stalls)):
+        yield Event.TASK_STALLED
+    if batch.run.execution.outcome is not None:
+        yield Event(f"task.{batch.run.execution.outcome}")
 
 
 def words_of(error: Exception) -> str:

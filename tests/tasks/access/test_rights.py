@@ -136,6 +136,11 @@ FOR_SOME = {  # who may start, cancel and pin is tested below; presence is only 
     # tests/tasks/web/test_schedules.py
     "schedules/<uuid:schedule_id>/pause", "schedules/<uuid:schedule_id>/resume",
     "schedules/<uuid:schedule_id>/run-now",
+    # tests/tasks/api/test_webhooks.py
+    "api/webhooks", "api/webhooks/<str:id>", "api/webhooks/<str:id>/enable",
+    "api/webhooks/<str:id>/disable", "api/webhooks/<str:id>/test",
+    "api/webhooks/<str:id>/deliveries",
+    "api/webhooks/<str:id>/deliveries/<int:delivery>/resend",
     "live/plan", "tasks/<uuid:task_id>/rerun", "tasks/<uuid:task_id>/cancel",
     "api/tasks/<str:id>/cancel", "api/tasks/<str:id>/rerun", "api/tasks/<str:id>/pin",
     # tests/tasks/api/bulk, tests/tasks/web/test_bulk.py
@@ -181,6 +186,8 @@ MANAGED = [
     "/admin/tasks/apikey/", "/admin/tasks/apikey/add/",
     "/admin/tasks/apikey/{key}/change/",
     "/admin/tasks/auditevent/", "/admin/tasks/auditevent/export/",
+    "/admin/tasks/webhook/", "/admin/tasks/webhook/add/",
+    "/admin/tasks/webhookdelivery/",
 ]  # fmt: skip
 
 

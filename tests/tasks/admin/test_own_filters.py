@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks.admin.own_filters import OwnFilters
-from tasks.models import AuditEvent, Task
+from tasks.models import AuditEvent, Task, Webhook
 from tests.factories import ApiKeyFactory, RunnerFactory, TaskFactory, UserFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
@@ -19,6 +19,7 @@ TASKS, KEYS = "/admin/tasks/task/", "/admin/tasks/apikey/"
 LISTS = [
     TASKS, KEYS, "/admin/tasks/runner/", "/admin/tasks/auditevent/",
     "/admin/auth/user/", "/admin/auth/group/", "/admin/tasks/schedule/",
+    "/admin/tasks/webhook/", "/admin/tasks/webhookdelivery/",
 ]  # fmt: skip
 lists = pytest.mark.parametrize("base", LISTS)
 
@@ -30,6 +31,8 @@ def rows(db):
         lock="TOPSECRET", error="TOPSECRET", result={"outputs": {"k": "TOPSECRET"}},
     )  # fmt: skip
     ApiKeyFactory(), RunnerFactory(), UserFactory(username="eve")
+    webhook = Webhook.objects.create(sealed="TOPSECRET", created_by="eve")
+    webhook.deliveries.create(event="task.failed", subject="x", payload={"k": "TOP"})
     AuditEvent.objects.create(actor="eve", action="create", target=str(task.pk))
 
 
@@ -67,6 +70,11 @@ FOREIGN = {
     "/admin/auth/group/": ["user__password__startswith", "permissions__codename"],
     "/admin/tasks/runner/": ["tasks__params__token__startswith", "host", "pid"],
     "/admin/tasks/auditevent/": ["details__params__token", "address", "target"],
+    "/admin/tasks/webhook/": ["sealed__startswith", "sealed", "format", "created_by"],
+    "/admin/tasks/webhookdelivery/": [
+        "webhook__sealed__startswith", "payload__k", "payload__icontains", "task_id",
+        "attempts__0__answer__startswith", "event",
+    ],
 }  # fmt: skip
 VALUES = ["TOPSEC", "(", "1", "\0"]
 
@@ -109,6 +117,7 @@ WRONG = {
     },
     KEYS: {"state": ["zz"], "scope": ["zz", "\0", "start:"], "p": ["0", "-1", "99"]},
     "/admin/tasks/runner/": {"state": ["zz", "\0"], "q": ["x" * 4_000]},
+    "/admin/tasks/webhookdelivery/": {"state": ["zz", "\0"], "webhook": ["zz", "\0"]},
     "/admin/auth/user/": {
         "groups__id__exact": ["zz", "99999999999999999999", "0", "-1", "1e3", "\0"],
         "groups__isnull": ["zz", ""],

@@ -63,9 +63,9 @@ def test_without_a_database_it_says_so(stranger, broken_database):
     assert ("resource_sync_tasks", "pending") not in found
 
 
-def test_it_costs_five_queries(stranger, django_assert_num_queries):
+def test_it_costs_six_queries(stranger, django_assert_num_queries):
     asks_for_size = connection.vendor == "postgresql"  # a file's is its system's
-    with django_assert_num_queries(5 + asks_for_size):
+    with django_assert_num_queries(6 + asks_for_size):
         stranger.get("/metrics")
 
 
