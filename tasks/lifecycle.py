@@ -15,11 +15,19 @@ from django.utils.translation import gettext as _
 
 from tasks.access.actor import Actor as Actor
 from tasks.access.actor import Scope, record
+from tasks.approvals import ending
 from tasks.catalog import definitions
 from tasks.catalog.loader import catalog
 from tasks.catalog.task_type import ParameterErrors, TaskType
 from tasks.localized import localized
-from tasks.models import AuditEvent, IdempotencyKey, Task, TaskQuerySet, next_ended
+from tasks.models import (
+    AuditEvent,
+    IdempotencyKey,
+    StatusConflict,
+    Task,
+    TaskQuerySet,
+    next_ended,
+)
 from tasks.notifications import announce
 from tasks.queue import order
 from tasks.queue.freezes import Window, check_frozen
@@ -237,7 +245,15 @@ def request_cancel(task_id: uuid.UUID, actor: Actor, *, force: bool = False) -> 
     the second time may force. Raises Task.DoesNotExist, ScopeTooSmall, and
     StatusConflict where the task has already ended.
     """
-    let_cancel(actor, Task.objects.only("created_by").get(pk=task_id))
+    task = Task.objects.defer(None).defer("trail").get(pk=task_id)
+    let_cancel(actor, task)
+    if ending.is_in_lull(task):
+        try:
+            ending.cancel(task, actor)
+        except StatusConflict:  # it was decided, or goes on, at this very moment
+            return request_cancel(task_id, actor, force=force)
+        task.refresh_from_db()
+        return task
     with transaction.atomic():
         is_new = _note_wish(task_id, actor, force=force)
         task = Task.objects.select_related("runner").get(pk=task_id)
@@ -247,7 +263,7 @@ def request_cancel(task_id: uuid.UUID, actor: Actor, *, force: bool = False) -> 
             announce([task_id], queue=True)
     if task.has_ended and not is_new:
         raise task.conflict(Task.Status.CANCELLED)
-    if task.status == Task.Status.PENDING:  # back in the queue at this very moment
+    if task.status in Task.WAITING:  # back in the queue at this very moment
         return request_cancel(task_id, actor, force=force)
     if task.status == Task.Status.RUNNING and is_gone(task.runner):
         take_from_its_runner(task)
@@ -259,7 +275,7 @@ def _note_wish(task_id: uuid.UUID, actor: Actor, *, force: bool) -> bool:
     """False where that changes nothing: it was noted before, or comes too late."""
     now = timezone.now()
     wish = {"cancel_requested_at": now, "cancel_requested_by": actor.name}
-    waiting = Task.objects.pending().filter(pk=task_id)
+    waiting = Task.objects.pending().filter(pk=task_id, started_at=None)
     running = Task.objects.running().filter(pk=task_id)
 
     def end(waiting: TaskQuerySet, code: str) -> int:

@@ -26,6 +26,8 @@ from django.utils.translation import gettext as _
 from rest_framework import exceptions
 
 from tasks.access.actor import ScopeTooSmall
+from tasks.approvals.decisions import Changed, NotBlocked
+from tasks.approvals.rights import OwnTask
 from tasks.catalog.task_type import ParameterErrors
 from tasks.changes import NotComparable, NotReady, UnknownVersion
 from tasks.databases.errors import outage_errors
@@ -148,6 +150,26 @@ def _conflict(exc: StatusConflict) -> HttpResponse:
         how = ended[Task.Status(str(exc.found))] % {"id": exc.task_id}
         detail = _("%(how)s; it cannot be cancelled.") % {"how": how}
     return problem(409, _("Status conflict"), detail, kind=KIND + "status-conflict")
+
+
+def _not_blocked(exc: NotBlocked) -> HttpResponse:
+    last = exc.last
+    decided = last if last and last.decision else None
+    members = {
+        "taskStatus": exc.task.status,
+        "decision": decided and decided.decision,
+        "decidedBy": (decided and decided.decided_by) or None,
+    }
+    title, kind = _("Nothing to decide"), KIND + "not-blocked"
+    return problem(409, title, str(exc), kind=kind, members=members)
+
+
+def _changed(exc: Changed) -> HttpResponse:
+    return problem(409, _("Changed meanwhile"), str(exc), kind=KIND + "changed")
+
+
+def _own_task(exc: OwnTask) -> HttpResponse:
+    return problem(403, _("Own task"), str(exc), kind=KIND + "own-task")
 
 
 def _frozen(exc: Frozen) -> HttpResponse:
@@ -319,6 +341,9 @@ ANSWERS: list[
     (Schedule.DoesNotExist, lambda exc: no_such_schedule()),
     ((Unstartable, ScheduleRetired), _not_startable),
     (ScopeTooSmall, _scope),
+    (OwnTask, _own_task),
+    (NotBlocked, _not_blocked),
+    (Changed, _changed),
     (StatusConflict, _conflict),
     (Frozen, _frozen),
     (NoSuchFreeze, _no_such_freeze),

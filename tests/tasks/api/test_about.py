@@ -104,6 +104,8 @@ def test_the_schema_has_every_endpoint(schema):
         "GET /api/tasks/{}/logs/summary",
         "POST /api/tasks/{}/cancel",
         "POST /api/tasks/{}/rerun",
+        "POST /api/tasks/{}/approve",
+        "POST /api/tasks/{}/reject",
         "PUT /api/tasks/{}/pin",
         "DELETE /api/tasks/{}/pin",
         "GET /api/schedules",
