@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 from tasks.access.actor import Actor
 from tasks.approvals import rights
 from tasks.approvals.asking import audit, sha256_of
-from tasks.approvals.ending import LINE_ENDS, Lull, time_out
+from tasks.approvals.ending import LINE_ENDS, Lull, time_out, waited_ms
 from tasks.catalog.task_type import ParameterErrors
 from tasks.logs import store as log_store
 from tasks.logs.own_lines import own_line
@@ -73,7 +73,6 @@ def approve(
     if approval.sha256 != sha256_of(task) or seen not in {None, approval.sha256}:
         raise Changed
     now = timezone.now()
-    waited_ms = round((now - approval.asked_at).total_seconds() * 1000)
     text = own_line("approved", by=actor.name)
     line = Line(task.last_seq + 1, int(now.timestamp() * 1000), "info", text)
     lines = [line, *_comment_lines(line, comment)]
@@ -91,7 +90,7 @@ def approve(
                 slot=None,
                 last_seq=lines[-1].seq,
                 from_step=approval.step_index + 1,
-                approval_ms=task.approval_ms + waited_ms,
+                approval_ms=task.approval_ms + waited_ms(approval, now),
                 taken_over={
                     **(task.taken_over or {}),
                     "results": [*_results(task), _result(approval, actor, comment)],
@@ -118,7 +117,7 @@ def reject(
     with transaction.atomic():
         _decide(task, approval, Decision.REJECTED, actor, comment)
         try:
-            lull.end(Task.Status.CANCELLED)
+            lull.end(Task.Status.CANCELLED, approval)
         except StatusConflict:
             raise _why_not(task) from None
     return Task.objects.get(pk=task_id)

@@ -36,10 +36,12 @@ class Lull:
         digest.update(f"{text}\n".encode())
         self._log_sha256 = digest.hexdigest()
 
-    def end(self, status: str, **fields: Any) -> None:
-        """End it within the transaction that is open. Raises StatusConflict where it is
-        not any more as it was read."""
+    def end(self, status: str, approval: Approval | None = None, **fields: Any) -> None:
+        """End it within the transaction that is open; ``approval``: which it waits for.
+        Raises StatusConflict where it is not any more as it was read."""
         task = self.task
+        if approval is not None:
+            fields["approval_ms"] = task.approval_ms + waited_ms(approval, self.now)
         as_it_was = Task.objects.filter(
             last_seq=task.last_seq, approvals_asked=task.approvals_asked
         )
@@ -59,6 +61,11 @@ class Lull:
         announce([task.pk], queue=True)
 
 
+def waited_ms(approval: Approval, now: datetime) -> int:
+    """Return for how many milliseconds it was awaited."""
+    return max(0, round((now - approval.asked_at).total_seconds() * 1000))
+
+
 def is_in_lull(task: Task) -> bool:
     """Return whether a task has begun and waits: for people, or, approved, for a
     runner."""
@@ -72,11 +79,14 @@ def cancel(task: Task, actor: Actor) -> None:
     lull = Lull(task, Reason("cancelled", by=actor.name), now)
     with transaction.atomic():
         # The approval first, as everywhere, or two of these would wait for each other.
-        Approval.objects.undecided().filter(task=task).update(
+        undecided = Approval.objects.undecided().filter(task=task)
+        approval = undecided.first()
+        undecided.update(
             decision=Approval.Decision.CANCELLED, decided_at=now, decided_by=actor.name
         )
         lull.end(
             Task.Status.CANCELLED,
+            approval,
             cancel_requested_at=now,
             cancel_requested_by=actor.name,
         )
@@ -107,7 +117,7 @@ def time_out(approval: Approval) -> bool:
             timed_out = Approval.Decision.TIMED_OUT
             if not mine.update(decision=timed_out, decided_at=now):
                 return False
-            lull.end(Task.Status.FAILED)
+            lull.end(Task.Status.FAILED, approval)
             audit(SERVICE, AuditEvent.Action.APPROVAL_TIMED_OUT, approval)
     except StatusConflict:
         return False

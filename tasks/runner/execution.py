@@ -183,7 +183,7 @@ class Execution:
     @property
     def error(self) -> str | None:
         """Return the task's ``error``: its reason in one English sentence."""
-        return self.reason and sentences.shortened(str(self.reason))
+        return sentences.shortened(str(self.reason)) if self.reason else None
 
     @property
     def result(self) -> dict[str, Any]:

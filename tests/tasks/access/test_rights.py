@@ -129,6 +129,7 @@ FOR_SOME = {  # who may start, cancel and pin is tested below; presence is only 
     "api/tasks/<str:id>/share", "api/tasks/<str:id>/shares", "api/shares/<str:id>",
     # tests/tasks/approvals/test_rights.py
     "api/tasks/<str:id>/approve", "api/tasks/<str:id>/reject",
+    "tasks/<uuid:task_id>/decide",
     # tests/tasks/queue
     "api/queue/pause", "api/queue/resume", "api/freezes/<str:id>", "queue/resume",
     "live/plan", "tasks/<uuid:task_id>/rerun", "tasks/<uuid:task_id>/cancel",
