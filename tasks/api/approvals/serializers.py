@@ -22,7 +22,9 @@ class ApprovalWantedSerializer(serializers.Serializer[Any]):
     notSelf = serializers.BooleanField()  # noqa: N815
     timeoutSeconds = serializers.FloatField(allow_null=True)  # noqa: N815
     message = serializers.CharField(allow_blank=True)
-    releaseLock = serializers.BooleanField()  # noqa: N815
+    releaseLock = serializers.BooleanField(  # noqa: N815
+        help_text="whether others may take the task's lock while it waits"
+    )
 
 
 class ApprovalResultSerializer(serializers.Serializer[Any]):

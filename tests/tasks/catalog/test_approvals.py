@@ -1,14 +1,17 @@
 """Steps that ask for an approval, as the file of task types says them."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 
 from tasks.catalog.definitions import content_of, type_from
 from tasks.catalog.loader import load
 from tasks.catalog.task_type import ApprovalWanted
 from tasks.catalog.toml_tables import CatalogError
 
+EXAMPLE = Path(settings.BASE_DIR) / "examples/task_types/full-sync-approved.toml"
 STEP = "[[job.steps]]\ncommand = ['x']\n"
 ASKS = "[[job.steps]]\napproval = {}\n"
 
@@ -73,3 +76,14 @@ def test_there_is_something_to_let_run(tmp_path):
     with pytest.raises(CatalogError, match="needs a step after it") as error:
         read(tmp_path, f"[job]\n{STEP}{ASKS}")
     assert "job.steps[1].approval" in str(error.value)
+
+
+def test_the_example_is_the_full_sync_with_an_approval_before_the_rollout():
+    """Whoever changes the one changes the other."""
+    approved = load(EXAMPLE)["full-sync-approved"]
+    plain = load(Path(settings.BASE_DIR) / "task_types.toml")["full-sync"]
+    *before, asks, last = approved.steps
+    assert (*before, last) == plain.steps
+    assert (asks.approval.by, asks.approval.not_self) == (("leads",), True)
+    assert approved.params == plain.params
+    assert approved.lock == plain.lock

@@ -52,6 +52,7 @@ def test_it_has_every_key_that_is_read_and_no_other():
         FULL,
         (ROOT / "task_types.toml").read_text(),
         APPROVALS,
+        (ROOT / "examples/task_types/full-sync-approved.toml").read_text(),
         (ROOT / "tests/e2e/task_types.toml").read_text(),
     ],
 )
