@@ -26,32 +26,27 @@ PAUSE_SECONDS = 0.002
 
 
 def main(url: str, count: int) -> None:
-    session = requests.Session()
-    session.headers["X-API-Key"] = os.environ["API_KEY"]
+    with requests.Session() as session:
+        session.headers["X-API-Key"] = os.environ["API_KEY"]
+        ms = sorted(1000 * _once(session, url) for _ in range(count))
+    found = {"median_ms": statistics.median(ms), "p95_ms": ms[int(0.95 * len(ms))]}
+    sys.stdout.write(json.dumps({name: round(n, 1) for name, n in found.items()}))
 
+
+def _once(session: requests.Session, url: str) -> float:
     def ask(method: str, path: str) -> Any:
         answer = session.request(method, f"{url}/api/tasks/{path}", json={}, timeout=60)
         answer.raise_for_status()
         return answer.json()
 
-    seconds = []
-    for _ in range(count):
-        task = ask("POST", "asks")["taskId"]
-        while ask("GET", f"{task}/status")["status"] != "blocked":
-            time.sleep(PAUSE_SECONDS)
-        began = time.perf_counter()
-        ask("POST", f"{task}/approve")
-        while all(line["message"] != "next" for line in lines_of(ask, task)):
-            time.sleep(PAUSE_SECONDS)
-        seconds.append(time.perf_counter() - began)
-    ms = sorted(1000 * one for one in seconds)
-    found = {"median_ms": statistics.median(ms), "p95_ms": ms[int(0.95 * len(ms))]}
-    sys.stdout.write(json.dumps({name: round(n, 1) for name, n in found.items()}))
-
-
-def lines_of(ask: Any, task: str) -> list[dict[str, Any]]:
-    lines: list[dict[str, Any]] = ask("GET", f"{task}/logs")["logs"]
-    return lines
+    task = ask("POST", "asks")["taskId"]
+    while ask("GET", f"{task}/status")["status"] != "blocked":
+        time.sleep(PAUSE_SECONDS)
+    began = time.perf_counter()
+    ask("POST", f"{task}/approve")
+    while all(line["message"] != "next" for line in ask("GET", f"{task}/logs")["logs"]):
+        time.sleep(PAUSE_SECONDS)
+    return time.perf_counter() - began
 
 
 if __name__ == "__main__":

@@ -91,12 +91,12 @@ def statistics_of(types: Iterable[str], ended: TaskQuerySet) -> list[Statistics]
 
 
 def statistics_of_type(name: str, ended: TaskQuerySet) -> Statistics:
-    columns = ("pk", "status", "version", "created_at")
-    columns += ("started_at", "completed_at", "approval_ms")
+    times = ("started_at", "completed_at", "approval_ms")
+    columns = ("pk", "status", "version", "created_at", *times)
     rows = ended.filter(type=name).newest_first().values_list(*columns)
     runs = [
-        Run(pk, status, version, created, _seconds(*times))
-        for pk, status, version, created, *times in rows[: MOST_RUNS + 1]
+        Run(pk, status, version, created, _seconds(*when))
+        for pk, status, version, created, *when in rows[: MOST_RUNS + 1]
     ]
     return Statistics(name, runs[:MOST_RUNS], is_cut=len(runs) > MOST_RUNS)
 
