@@ -28,6 +28,7 @@ class Follower:
         self._service, self._screen = service, screen
         self._task_id, self._lines = task_id, lines
         self._task: dict[str, Any] = {}
+        self._asked_at = ""  # of the approval that was told
 
     def follow(self, tail: int | None = None, *, cancels: bool = False) -> int:
         """Follow to the end; returns the exit code. Raises Stop.
@@ -81,9 +82,23 @@ class Follower:
         where = words("queued") if now == "pending" else now
         if now == "blocked":
             where = words("awaiting approval")
-        if step["index"]:
+            self._say_asked(task.get("approval"))
+        elif step["index"]:
             where = f"{step['index']}/{step['count']} {step['name']}"
         self._screen.progress(task["progress"], where)
+
+    def _say_asked(self, approval: dict[str, Any] | None) -> None:
+        """Say once whom a task asks, and for what."""
+        if not approval or approval["askedAt"] == self._asked_at:
+            return
+        self._asked_at = approval["askedAt"]
+        text = words("Awaiting approval by {groups}: {message}")
+        message = approval["message"] or approval["step"]["name"]
+        groups = ", ".join(approval["by"])
+        said = text.format(groups=groups, message=message)
+        self._screen.note(printable(said, colours=False))
+        command = f"resource-sync approve {self._task_id}"
+        self._screen.note(words("To approve it: {command}").format(command=command))
 
     def _end(self, status: str) -> int:
         self._screen.end_progress()

@@ -52,6 +52,8 @@ CHINESE: dict[str, str] = {
     "Started: {page}": "已启动：{page}",
     "queued": "排队中",
     "awaiting approval": "等待审批",
+    "Awaiting approval by {groups}: {message}": "等待 {groups} 审批：{message}",
+    "To approve it: {command}": "批准：{command}",
     "No longer following; the task goes on. To cancel it: {command}": "已停止跟踪，任务仍在运行。要取消任务：{command}",
     "Cancelling the task; Ctrl-C again leaves it.": "正在取消任务；再按一次 Ctrl-C 则不再等待。",
     "URL of the service: ": "服务地址：",

@@ -47,7 +47,7 @@ from resource_sync.environment import (
 from resource_sync.environment import (
     HOST_TZ as HOST_TZ,
 )
-from resource_sync.log_formats import rotated_file
+from resource_sync.logging_setup import logging_of
 from resource_sync.single_sign_on import provider
 
 VERSION = "2.0.0"
@@ -366,48 +366,6 @@ SPECTACULAR_SETTINGS = {
 
 # --- Logs ---------------------------------------------------------------------------
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "json": {
-            "()": "resource_sync.log_formats.SafeJsonFormatter",
-            "format": "%(asctime)s %(levelname)s %(name)s %(process)d %(message)s",
-            "rename_fields": {
-                "asctime": "time",
-                "levelname": "level",
-                "name": "logger",
-                "process": "pid",
-            },
-            "json_ensure_ascii": False,
-        },
-        "plain": {
-            "()": "resource_sync.log_formats.SafeFormatter",
-            "format": "%(asctime)s %(levelname)s %(name)s: %(message)s",
-        },
-    },
-    "handlers": {
-        "combined": rotated_file(LOG_DIR / "combined.log", LOG_LEVEL),
-        "error": rotated_file(LOG_DIR / "error.log", "ERROR"),
-        "console": {
-            "class": "logging.StreamHandler",
-            "formatter": "plain",
-            "level": "WARNING",
-        },
-    },
-    "root": {"handlers": ["combined", "error", "console"], "level": LOG_LEVEL},
-    "loggers": {
-        # One line a listener at INFO would be one line a viewer.
-        "django_eventstream": {"level": "WARNING"},
-        # Nor one a connection that is closed, or could not be opened: whoever wanted it
-        # says so.
-        "psycopg.pool": {"level": "ERROR"},
-        # At INFO it tells of HTTP/2, which nginx speaks, and of inner endpoints.
-        "daphne": {"level": "WARNING"},
-        "django.server": {"handlers": [], "propagate": True},
-        # Not Django's own: they print and mail whole requests.
-        "django": {"handlers": [], "propagate": True},
-    },
-}
+LOGGING = logging_of(LOG_DIR, LOG_LEVEL)
 
 VARIABLES = frozenset(names_read)  # all that are read here

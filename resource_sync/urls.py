@@ -8,6 +8,7 @@ from django.urls import URLPattern, URLResolver, include, path
 from tasks.access import sign_in
 from tasks.web import (
     account,
+    approval,
     compare,
     console,
     design,
@@ -91,6 +92,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("tasks/<uuid:task_id>/facts", task.facts, name="task-facts"),
     path("tasks/<uuid:task_id>/why", task.why_waiting, name="task-why"),
     path("tasks/<uuid:task_id>/rerun", rerun.rerun, name="task-rerun"),
+    path("tasks/<uuid:task_id>/decide", approval.decide, name="task-decide"),
     path("tasks/<uuid:task_id>/cancel", task.cancel, name="task-cancel"),
     path("tasks/<uuid:task_id>/export", export.check, name="task-export"),
     path("shared/<str:token>", shared.page, name="shared"),

@@ -14,6 +14,7 @@ from streaming.sse import (
     line_events,
     update_event,
 )
+from tasks.approvals.ending import is_in_lull
 from tasks.logs import store as log_store
 from tasks.models import TRAIL_COLUMNS, WATCHED, Task, columns_after
 from tasks.representation import describe
@@ -21,8 +22,11 @@ from tasks.representation import describe
 LIVE_BYTES = 4 * 1024 * 1024
 LIVE_LINES = 2_000  # a larger step forward is left to the pages
 
-RANKS = {Task.Status.PENDING: 0, Task.Status.RUNNING: 1}  # in an attempt
-ENDED_RANK = 2
+# Within a round: a task begins one with each attempt, and with each approval that it
+# asks for. While it waits for that one it ranks behind all of the round before.
+RANKS = {Task.Status.BLOCKED: -2, Task.Status.PENDING: 0, Task.Status.RUNNING: 1}
+ENDED_RANK = 3
+ROUND = 4
 # What a Version is made of: all that is watched, where the trail stands for what its
 # changes say.
 VERSIONED = (*(name for name in WATCHED if name not in TRAIL_COLUMNS), "trail")
@@ -31,7 +35,7 @@ VERSIONED = (*(name for name in WATCHED if name not in TRAIL_COLUMNS), "trail")
 class Version(NamedTuple):
     """The version of a task's state; only ever grows."""
 
-    rank: int  # 0, 1, and then 2 at the end, or 2, 3 and 4 in a second attempt
+    rank: int  # 0, 1, and then 3 at the end; or 4, 5 and 7 in a second round
     changes: int  # in its trail
     cancel: int  # 1 where it was asked for, 2 where it was forced
     # Of the summary. It has fewer only behind a change: a step that is tried again.
@@ -42,12 +46,14 @@ class Version(NamedTuple):
         cls,
         status: str,
         attempt: int,
+        approvals_asked: int,
         cancel_requested_at: Any,
         cancel_forced: bool,
         summary_bytes: int | None,
         trail: list[Any],
     ) -> "Version":
-        rank = RANKS.get(Task.Status(status), ENDED_RANK) + 2 * (attempt - 1)
+        rank = RANKS.get(Task.Status(status), ENDED_RANK)
+        rank += ROUND * (attempt - 1 + approvals_asked)
         is_asked = cancel_requested_at is not None
         cancel = is_asked + (is_asked and cancel_forced)
         return cls(rank, len(trail), cancel, summary_bytes or 0)
@@ -160,7 +166,9 @@ def as_it_was(task: Task, number: int) -> Task:
     then.last_seq = task.trail[number][0]
     for name, value in columns_after(task.trail[number]).items():
         setattr(then, name, value)
-    if task.status == Task.Status.PENDING:  # it is back in the queue
+    if is_in_lull(task):  # it was before it asked for an approval
+        then.approvals_asked = task.approvals_asked - 1
+    elif task.status == Task.Status.PENDING:  # it is back in the queue
         then.attempt = task.attempt - 1
     then.status = Task.Status.RUNNING
     then.completed_at = then.result = then.error = then.error_reason = None

@@ -32,10 +32,11 @@ def usual_times(types: Iterable[str]) -> dict[str, Usual]:
     usual: dict[str, Usual] = {}
     for name in set(types):
         done = Task.objects.filter(type=name, status=Task.Status.COMPLETED)
-        times = done.newest_first().values_list("started_at", "completed_at")
+        columns = ("started_at", "completed_at", "approval_ms")
+        times = done.newest_first().values_list(*columns)
         found = _usual(
-            (ended - started).total_seconds()
-            for started, ended in times[:RUNS]
+            (ended - started).total_seconds() - approval_ms / 1000
+            for started, ended, approval_ms in times[:RUNS]
             if started and ended
         )
         if found is not None:

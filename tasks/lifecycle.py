@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from tasks.access.actor import Actor as Actor
 from tasks.access.actor import Scope, record
+from tasks.approvals import ending
 from tasks.catalog import definitions
 from tasks.catalog.loader import catalog
 from tasks.catalog.task_type import ParameterErrors, TaskType
@@ -23,6 +24,7 @@ from tasks.models import (
     AuditEvent,
     Event,
     IdempotencyKey,
+    StatusConflict,
     Task,
     TaskQuerySet,
     WebhookEvent,
@@ -250,7 +252,17 @@ def request_cancel(
     Task.DoesNotExist, ScopeTooSmall, and StatusConflict where the task has already
     ended.
     """
-    let_cancel(actor, Task.objects.only("created_by").get(pk=task_id))
+    task = Task.objects.defer(None).defer("trail").get(pk=task_id)
+    let_cancel(actor, task)
+    if status not in {None, task.status}:
+        return task
+    if ending.is_in_lull(task):
+        try:
+            ending.cancel(task, actor)
+        except StatusConflict:  # it was decided, or goes on, at this very moment
+            return request_cancel(task_id, actor, force=force, status=status)
+        task.refresh_from_db()
+        return task
     with transaction.atomic():
         is_new = _note_wish(task_id, actor, force=force, status=status)
         task = Task.objects.select_related("runner").get(pk=task_id)
@@ -264,7 +276,7 @@ def request_cancel(
         raise task.conflict(Task.Status.CANCELLED)
     if not is_new and status not in {None, task.status}:
         return task
-    if task.status == Task.Status.PENDING:  # back in the queue at this very moment
+    if task.status in Task.WAITING:  # back in the queue at this very moment
         return request_cancel(task_id, actor, force=force, status=status)
     if task.status == Task.Status.RUNNING and is_gone(task.runner):
         take_from_its_runner(task)
@@ -279,7 +291,7 @@ def _note_wish(
     now = timezone.now()
     wish = {"cancel_requested_at": now, "cancel_requested_by": actor.name}
     tasks = Task.objects.filter(pk=task_id, **({"status": status} if status else {}))
-    waiting, running = tasks.pending(), tasks.running()
+    waiting, running = tasks.pending().filter(started_at=None), tasks.running()
 
     def end(waiting: TaskQuerySet, code: str) -> int:
         reason = Reason(code, by=actor.name)

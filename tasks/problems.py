@@ -27,6 +27,8 @@ from rest_framework import exceptions
 
 from tasks.access import request_id
 from tasks.access.actor import ScopeTooSmall
+from tasks.approvals.decisions import Changed, NotBlocked
+from tasks.approvals.rights import OwnTask
 from tasks.bulk.selection import MoreThanConfirmed, NothingAskedFor, TooManyFound
 from tasks.catalog.task_type import ParameterErrors
 from tasks.changes import NotComparable, NotReady, UnknownVersion
@@ -115,16 +117,6 @@ def _parameters(exc: ParameterErrors) -> HttpResponse:
     )
 
 
-def _unknown_type(exc: UnknownTaskType) -> HttpResponse:
-    return problem(
-        404, _("Unknown task type"), str(exc), kind=KIND + "unknown-task-type"
-    )
-
-
-def _unknown_platform(exc: UnknownPlatform) -> HttpResponse:
-    return problem(404, _("Unknown platform"), str(exc), kind=KIND + "unknown-platform")
-
-
 def no_such_task() -> HttpResponse:
     return problem(
         404, _("No such task"), _("There is no such task."), kind=KIND + "no-such-task"
@@ -141,11 +133,6 @@ def no_such_webhook() -> HttpResponse:
     return problem(404, title, detail, kind=KIND + "no-such-webhook")
 
 
-def _not_startable(exc: Unstartable | ScheduleRetired) -> HttpResponse:
-    title = _("The schedule can't start its task")
-    return problem(409, title, str(exc), kind=KIND + "not-startable")
-
-
 def _conflict(exc: StatusConflict) -> HttpResponse:
     ended = {
         Task.Status.COMPLETED: _("Task %(id)s has already completed"),
@@ -159,25 +146,22 @@ def _conflict(exc: StatusConflict) -> HttpResponse:
     return problem(409, _("Status conflict"), detail, kind=KIND + "status-conflict")
 
 
+def _not_blocked(exc: NotBlocked) -> HttpResponse:
+    last = exc.last
+    decided = last if last and last.decision else None
+    members = {
+        "taskStatus": exc.task.status,
+        "decision": decided and decided.decision,
+        "decidedBy": (decided and decided.decided_by) or None,
+    }
+    title, kind = _("Nothing to decide"), KIND + "not-blocked"
+    return problem(409, title, str(exc), kind=kind, members=members)
+
+
 def _frozen(exc: Frozen) -> HttpResponse:
     until = iso(exc.window.ends_at)
     members = {"until": until, "reason": exc.window.reason}
     return problem(409, _("Frozen"), str(exc), kind=KIND + "frozen", members=members)
-
-
-def _nothing_asked_for(exc: NothingAskedFor) -> HttpResponse:
-    title = _("No filter is set")
-    return problem(400, title, str(exc), kind=KIND + "no-filter")
-
-
-def _too_many_found(exc: TooManyFound) -> HttpResponse:
-    title = _("Too many tasks at once")
-    return problem(400, title, str(exc), kind=KIND + "too-many-tasks")
-
-
-def _more_than_confirmed(exc: MoreThanConfirmed) -> HttpResponse:
-    title = _("More than was confirmed")
-    return problem(409, title, str(exc), kind=KIND + "more-than-confirmed")
 
 
 def _no_such_freeze(exc: NoSuchFreeze) -> HttpResponse:
@@ -325,6 +309,12 @@ def wrong_host(exc: BaseException) -> str:
     ) % {"host": named[1][1:-1][:100] if named else "–"}
 
 
+def _titled(
+    status: int, kind: str, title: Callable[[], str]
+) -> Callable[[Any], HttpResponse]:
+    return lambda exc: problem(status, title(), str(exc), kind=KIND + kind)
+
+
 def _says(status: int, detail: Callable[[], str]) -> Callable[[Any], HttpResponse]:
     return lambda exc: problem(status, None, detail())
 
@@ -337,19 +327,31 @@ ANSWERS: list[
     ]
 ] = [
     (ParameterErrors, _parameters),
-    (UnknownTaskType, _unknown_type),
-    (UnknownPlatform, _unknown_platform),
+    (
+        UnknownTaskType,
+        _titled(404, "unknown-task-type", lambda: _("Unknown task type")),
+    ),
+    (UnknownPlatform, _titled(404, "unknown-platform", lambda: _("Unknown platform"))),
     (Task.DoesNotExist, lambda exc: no_such_task()),
     (Schedule.DoesNotExist, lambda exc: no_such_schedule()),
     (Webhook.DoesNotExist, lambda exc: no_such_webhook()),
-    ((Unstartable, ScheduleRetired), _not_startable),
+    (
+        (Unstartable, ScheduleRetired),
+        _titled(409, "not-startable", lambda: _("The schedule can't start its task")),
+    ),
     (ScopeTooSmall, _scope),
+    (OwnTask, _titled(403, "own-task", lambda: _("Own task"))),
+    (NotBlocked, _not_blocked),
+    (Changed, _titled(409, "changed", lambda: _("Changed meanwhile"))),
     (StatusConflict, _conflict),
     (Frozen, _frozen),
     (NoSuchFreeze, _no_such_freeze),
-    (NothingAskedFor, _nothing_asked_for),
-    (TooManyFound, _too_many_found),
-    (MoreThanConfirmed, _more_than_confirmed),
+    (NothingAskedFor, _titled(400, "no-filter", lambda: _("No filter is set"))),
+    (TooManyFound, _titled(400, "too-many-tasks", lambda: _("Too many tasks at once"))),
+    (
+        MoreThanConfirmed,
+        _titled(409, "more-than-confirmed", lambda: _("More than was confirmed")),
+    ),
     (IdempotencyConflict, _idempotency),
     (TaskDeleted, _task_deleted),
     (UnknownVersion, _unknown_version),

@@ -19,6 +19,8 @@ from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from tasks.approvals.asking import so_far_of
+from tasks.approvals.ending import end_overdue
 from tasks.catalog.definitions import type_of
 from tasks.disk import is_full
 from tasks.logs import store as log_store
@@ -70,6 +72,7 @@ class Reaper:
             elif not runner.is_silent and self._seems_silent(runner, silence):
                 _as_seen(runner).update(is_silent=True)
             self._known.add(runner.pk)
+        end_overdue()
         return reap()
 
     def _seems_silent(self, runner: Any, silence: float) -> bool:
@@ -224,16 +227,19 @@ def _what_follows(task: Task, now: datetime) -> tuple[str, str, str, dict[str, A
     kind = type_of(task)
     is_cancelled = task.cancel_requested_at is not None
     if kind and kind.idempotent and task.attempt == 1 and not is_cancelled:
+        # Of a task that was approved: what it had to show then.
+        summary = (task.taken_over or {}).get("summary")
         again: dict[str, Any] = {
             "attempt": 2,
             "runner": None,
             "slot": None,
             "started_at": None,
+            "approval_ms": 0,
             "step_index": 0,
             "step_name": "",
             "stalled_since": None,
-            "summary": None,
-            "summary_bytes": None,
+            "summary": summary,
+            "summary_bytes": None if summary is None else len(summary.encode()),
         }
         text = f"{loss} The task goes back to the queue."
         return "info", text, Task.Status.PENDING, again
@@ -245,7 +251,7 @@ def _what_follows(task: Task, now: datetime) -> tuple[str, str, str, dict[str, A
         "completed_at": now,
         "error": str(reason),
         "error_reason": reason.as_json(),
-        "result": {"success": False, "results": []},
+        "result": so_far_of(task),
         "stalled_since": None,
     }
     return "error", str(reason), outcome, ended

@@ -39,6 +39,13 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     ),
     "cancelled-before-start": (gettext_noop("Cancelled by %(by)s before it started."),),
     "superseded": (gettext_noop("A newer one took its place: %(task)s (%(id)s)."),),
+    "rejected": (
+        gettext_noop("Rejected by %(by)s: %(comment)s"),
+        gettext_noop("Rejected by %(by)s."),
+    ),
+    "approval-timed-out": (
+        gettext_noop("Nobody in %(groups)s decided on step “%(step)s” in time."),
+    ),
     "runner-shut-down": (gettext_noop("Cancelled because the runner shut down."),),
     "runner-lost": (
         gettext_noop("The runner %(runner)s stopped at about %(at)s; %(keptLines)s"),

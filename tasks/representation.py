@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Iterable, Mapping
 from typing import Any, TypedDict
 
+from tasks.approvals.representation import describe_approval
 from tasks.catalog.loader import catalog
 from tasks.logs.store import LineJson
 from tasks.models import Task, schedule_id_of
@@ -42,6 +43,8 @@ def describe(
         "params": shown_params(task),
         "status": task.status,
         "waitingFor": _waiting(waiting.get(task.pk)),
+        "approval": describe_approval(task),
+        "approvalMs": task.approval_ms,
         "attempt": task.attempt,
         "progress": task.progress,
         "step": {

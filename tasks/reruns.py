@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 
 from django.utils.translation import gettext as _
 
-from tasks.catalog.definitions import type_of
+from tasks.catalog.definitions import content_of, digest_of, type_of
 from tasks.catalog.task_type import PLACEHOLDER, ParameterErrors, Step, TaskType
 from tasks.models import Task, TaskQuerySet
 
@@ -40,8 +40,19 @@ def chain_of(task: Task) -> list[Task]:
 # --- From a step ---------------------------------------------------------------------
 
 
-class TakenOver(TypedDict):
-    """What a rerun has of the steps before the one at which it starts."""
+class Carried(TypedDict, total=False):
+    """What else a task goes on with that waited for an approval."""
+
+    seconds: float  # that it has worked
+    firstError: dict[str, Any]
+    log: dict[str, Any]  # how far its limits are
+    summary: str
+    approvedSha256: str
+
+
+class TakenOver(Carried):
+    """What a rerun has of the steps before the one at which it starts, and a task that
+    was approved of those before it waited."""
 
     results: list[dict[str, Any]]  # as in the first task's, each with "takenFrom"
     outputs: dict[str, Any]
@@ -75,9 +86,21 @@ def taken_over(
     before = kind.steps[: from_step - 1]
     then = type_of(task)
     changed = _changed(task, params, kind)
+    # One approval lets one run come to its end, of exactly what was approved.
+    is_as_approved = (
+        task.status != Task.Status.COMPLETED
+        and not changed
+        and task.definition_id == digest_of(content_of(kind))
+    )
     for number, step in enumerate(before, 1):
         if then is None or _what(then.steps[number - 1]) != _what(step):
             text = _("Step %(n)s is another one today; start at step %(n)s or before.")
+            raise _wrong(text % {"n": number})
+        if step.approval is not None and not is_as_approved:
+            text = _(
+                "The approval of step %(n)s was for another run: parameters or the "
+                "type have changed, or it has completed. Start at step %(n)s or before."
+            )
             raise _wrong(text % {"n": number})
         if names := sorted(_used(kind, step) & changed):
             text = _(
@@ -90,7 +113,10 @@ def taken_over(
         for entries in done[: from_step - 1]
         for entry in entries
     ]
-    return {"results": results, "outputs": _outputs(task, results)}
+    taken: TakenOver = {"results": results, "outputs": _outputs(task, results)}
+    if approvals := [entry["approval"] for entry in results if "approval" in entry]:
+        taken["approvedSha256"] = approvals[-1]["approvedSha256"]
+    return taken
 
 
 def _wrong(text: str) -> ParameterErrors:
@@ -139,7 +165,7 @@ def _used(kind: TaskType, step: Step) -> set[str]:
 
 
 def _what(step: Step) -> tuple[Any, ...]:
-    return step.command, step.cwd, dict(step.env), step.user
+    return step.command, step.cwd, dict(step.env), step.user, step.approval
 
 
 def _outputs(task: Task, results: list[dict[str, Any]]) -> dict[str, Any]:

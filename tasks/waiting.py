@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal, NamedTuple
 
 from django.db import connection
-from django.db.models import Window
+from django.db.models import Q, Window
 from django.db.models.functions import RowNumber
 
 from tasks.catalog.loader import catalog
@@ -21,7 +21,8 @@ class WaitingFor(NamedTuple):
 
     paused  somebody paused the queue, or its type: ``pause`` says who
     runner  no living runner takes its type
-    lock    another task (``task_id``) holds its lock, or is before it for the same
+    lock    another task (``task_id``) holds its lock, while it runs or awaits an
+            approval, or is before it for the same
     limit   as many tasks of its type run as may
     turn    anything else: every runner is busy, or it starts in a moment
 
@@ -69,12 +70,16 @@ class _Queue:
     def __init__(self, waiting: list[Task]) -> None:
         self._positions = _positions(waiting)
         self._pauses = {pause.type: pause for pause in QueuePause.objects.all()}
-        columns = ("concurrency", "types", "known_types")
-        self._runners = list(Runner.objects.alive().only(*columns))
-        running = Task.objects.running().only("type", "version", "lock", "created_by")
-        self._running = list(running.order_by())
+        takes = ("concurrency", "types", "known_types")
+        self._runners = list(Runner.objects.alive().only(*takes))
+        columns = ("type", "version", "lock", "created_by", "status")
+        holders = Task.objects.filter(
+            Q(status=Task.Status.RUNNING) | Q(keeps_lock=True)
+        )
+        found = list(holders.only(*columns).order_by())
+        self._running = [one for one in found if one.status == Task.Status.RUNNING]
         self._running_of_type = Counter(task.type for task in self._running)
-        held = {task.lock: task for task in self._running if task.lock is not None}
+        held = {task.lock: task for task in found if task.lock is not None}
         wanted = {task.lock for task in waiting if task.lock is not None}
         self._first_for_lock = held | _oldest_for(wanted - held.keys())
 
@@ -96,6 +101,8 @@ class _Queue:
         first = None if task.lock is None else self._first_for_lock.get(task.lock)
         if first is not None and first.pk != task.pk:
             message = f"Waiting for {first} to finish."
+            if first.status == Task.Status.BLOCKED:
+                message = f"Waiting for {first}, which awaits an approval."
             return WaitingFor("lock", position, first.pk, message, task=first)
         kind = catalog().get(task.type)
         limit = kind.max_running if kind else None
@@ -137,5 +144,6 @@ def _oldest_for(locks: set[str]) -> dict[str, Task]:
         return {}
     place = Window(RowNumber(), partition_by="lock", order_by=["number", "id"])
     waiting = Task.objects.pending().filter(lock__in=locks).annotate(place=place)
-    oldest = waiting.filter(place=1).only("type", "version", "lock", "created_by")
+    columns = ("type", "version", "lock", "created_by", "status")
+    oldest = waiting.filter(place=1).only(*columns)
     return {task.lock: task for task in oldest if task.lock is not None}

@@ -4,6 +4,7 @@ export const ENDED = new Set(["completed", "failed", "cancelled"]);
 export const SHAPES = {
   pending: "◌",
   running: "●",
+  blocked: "◇",
   cancelling: "⊖",
   completed: "✓",
   failed: "✕",

@@ -8,7 +8,7 @@ import { refreshTimes } from "./times.js";
 
 const PAUSE_MS = 500; // quick steps are one change; without an answer it tries again
 const SHAPES = { completed: "✓", running: "●", pending: "◌" };
-const PARTS = ["facts", "views", "card", "rail", "summary"];
+const PARTS = ["facts", "views", "approval", "card", "rail", "summary"];
 // As in tasks/presenters/steps.py: of a bar, and beyond the slowest usual run.
 const LEAST_PERCENT = 1;
 const LEAST_SLOWER_MS = 1_000;
@@ -97,7 +97,7 @@ export class TaskFacts {
     const until = this.begun.get(number + 1);
     if (!isNow) delete time.dataset.runningSince;
     if (isNow && since) time.dataset.runningSince = since;
-    if (isOver && since && until) time.textContent = duration((until - since) / 1000);
+    if (isOver && since && until && row.dataset.weight !== "0") time.textContent = duration((until - since) / 1000);
   }
 
   // Of the step that runs: the task's, without what the steps before it weigh. The only
@@ -108,6 +108,7 @@ export class TaskFacts {
     const sum = (some) => some.reduce((total, weight) => total + weight, 0);
     const done = sum(weights.slice(0, this.index - 1));
     const percent = (this.task.progress / 100) * sum(weights) - done;
+    if (!weights[this.index - 1]) return 0; // it awaits an approval
     const share = (100 * percent) / weights[this.index - 1];
     return Math.max(0, Math.min(99, Math.round(share)));
   }
@@ -116,6 +117,7 @@ export class TaskFacts {
   // take, or that this one has taken; tasks/presenters/steps.py draws it so at first.
   drawBars(now) {
     const first = Math.min(...this.begun.values());
+    now -= this.task.approvalMs; // in which nothing worked
     const steps = this.rows.map((row) => this.timesOf(row, now)).filter(Boolean);
     const ends = steps.map(({ since, usual }) => since - first + (usual?.slow ?? 0));
     const total = Math.max(now - first, this.panel.usual, ...ends);
@@ -134,12 +136,20 @@ export class TaskFacts {
 
   // Of a step that has begun, in milliseconds.
   timesOf(row, now) {
+    if (row.dataset.weight === "0") return null; // to wait for people is no work
     const step = Number(row.dataset.step);
-    const since = this.begun.get(step);
-    const until = step === this.index ? now : this.begun.get(step + 1);
-    if (!since || !until) return null;
+    const begun = this.begun.get(step);
+    const ended = this.begun.get(step + 1);
+    if (!begun || !(ended || step === this.index)) return null;
+    const waited = this.isBehindApproval(step) ? this.task.approvalMs : 0;
+    const since = begun - waited;
+    const until = step === this.index ? now : ended - waited;
     const [fast, median, slow] = (row.dataset.usual ?? "").split(" ").map((s) => s * 1000);
     return { row, since, until, usual: slow === undefined ? null : { fast, median, slow } };
+  }
+
+  isBehindApproval(step) {
+    return this.rows.some(({ dataset }) => dataset.weight === "0" && Number(dataset.step) < step);
   }
 
   // A line has come; the first one behind a change of step is the step's.

@@ -26,7 +26,8 @@ export class TaskPanel {
     this.api = root.dataset.api;
     this.name = root.dataset.name;
     this.status = root.dataset.status;
-    this.created = Number(root.dataset.created) * 1000;
+    this.waitsSince = Number(root.dataset.waits) * 1000;
+    this.approvalMs = Number(root.dataset.approvalMs);
     this.started = Number(root.dataset.started || 0) * 1000;
     this.usual = Number(root.dataset.usual || 0) * 1000;
     // What the clocks of server and browser differ by.
@@ -153,6 +154,9 @@ export class TaskPanel {
   update(task) {
     this.started = task.startedAt ? Date.parse(task.startedAt) : 0;
     this.log.started = this.started;
+    this.approvalMs = task.approvalMs;
+    const { askedAt, decidedAt } = task.approval ?? {};
+    this.waitsSince = Date.parse(decidedAt ?? askedAt ?? task.createdAt);
     this.completed = task.completedAt ? Date.parse(task.completedAt) : 0;
     this.showStatus(task);
     showGauge((name) => this.part(name), task);
@@ -274,17 +278,22 @@ export class TaskPanel {
   }
 
   elapsed(now) {
-    if (this.status === "pending") return ticking(now - this.created);
+    if (["pending", "blocked"].includes(this.status)) return ticking(now - this.waitsSince);
     if (!this.started) return "";
-    if (this.completed) return duration((this.completed - this.started) / 1000);
-    return ticking(now - this.started);
+    if (this.completed) return duration((this.completed - this.begun) / 1000);
+    return ticking(now - this.begun);
+  }
+
+  // When it began, had it not awaited approvals: that was no work.
+  get begun() {
+    return this.started + this.approvalMs;
   }
 
   // Beside what is usual: how long it still takes, and how long it has run.
   showEstimate(now) {
     const isRunning = this.status === "running" && this.started;
     const usual = isRunning ? this.usual : 0;
-    const elapsed = now - this.started;
+    const elapsed = now - this.begun;
     this.part("left").textContent = timeLeft(elapsed, usual, this.part("progress").value);
     this.part("against").textContent = againstUsual(elapsed, usual);
   }

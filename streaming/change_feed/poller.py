@@ -101,8 +101,8 @@ class Poller:
         before."""
         self._seen_at = timezone.now()
         self._ended.clear()
-        active = [Task.Status.PENDING, Task.Status.RUNNING]
-        self._watched = _watched(Task.objects.filter(status__in=active))
+        active = Task.objects.exclude(status__in=Task.ENDED)
+        self._watched = _watched(active)
         self._runners = _runners()
         self._tell({"tasks": encoded(changed_event("tasks"))})
 
@@ -135,11 +135,12 @@ class Poller:
         since, self._seen_at = self._seen_at - MARGIN, timezone.now()
         tasks = Task.objects.order_by()
         found = _watched(tasks.running())
+        found |= _watched(tasks.blocked())
         found |= _watched(tasks.filter(created_at__gt=since))
         found |= _watched(tasks.filter(completed_at__gt=since, pinned=False))
-        # One that ran and does not any more, however that came.
-        running = Task.Status.RUNNING
-        known = {pk for pk, watched in self._watched.items() if watched[0] == running}
+        # One that ran or was blocked, and is not any more, however that came.
+        seen = {Task.Status.RUNNING, Task.Status.BLOCKED}
+        known = {pk for pk, watched in self._watched.items() if watched[0] in seen}
         if missing := known - found.keys():
             found |= _watched(tasks.filter(pk__in=missing))
             for task_id in missing - found.keys():

@@ -24,6 +24,7 @@ def make_key(
     """
     with transaction.atomic():
         key, secret = ApiKey.objects.issue(name, scope, expires_at, networks)
+        ApiKey.objects.filter(pk=key.pk).update(made_by=actor.name[:200])
         record(
             actor,
             AuditEvent.Action.KEY_MADE,

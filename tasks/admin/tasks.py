@@ -25,6 +25,8 @@ from tasks.admin.keyset_admin import LongList
 from tasks.admin.task_fields import FIELDSETS, TaskFields
 from tasks.models import Task, ids_beginning_with
 from tasks.presenters.acts import acts, cancel_and_say
+from tasks.presenters.approvals.acts import decide_and_say
+from tasks.presenters.approvals.card import card_of
 from tasks.presenters.names import full_name_of
 from tasks.presenters.rerun import Question, context_of, questions_of, run_again
 from tasks.presenters.task import Shown
@@ -66,6 +68,8 @@ class TaskAdmin(TaskFields, LongList):
     actions = (
         "rerun_selected",
         "cancel_selected",
+        "approve_selected",
+        "reject_selected",
         "pin_selected",
         "unpin_selected",
         "export_selected",
@@ -141,6 +145,43 @@ class TaskAdmin(TaskFields, LongList):
         title = gettext("Cancel these tasks?")
         named = [(task, full_name_of(task)) for task in tasks]
         return self._ask(request, "cancel_selected", title, named=named)
+
+    @admin.action(description=_("Approve selected tasks"), permissions=["view"])
+    def approve_selected(
+        self, request: HttpRequest, tasks: QuerySet[Task]
+    ) -> HttpResponse | None:
+        """Asks first, showing what is to be approved; who may is decided for each."""
+        return self._decide(request, tasks, is_approved=True)
+
+    @admin.action(description=_("Reject selected tasks"), permissions=["view"])
+    def reject_selected(
+        self, request: HttpRequest, tasks: QuerySet[Task]
+    ) -> HttpResponse | None:
+        return self._decide(request, tasks, is_approved=False)
+
+    def _decide(
+        self, request: HttpRequest, tasks: QuerySet[Task], *, is_approved: bool
+    ) -> HttpResponse | None:
+        if "sure" in request.POST:
+            comment = request.POST.get("comment", "")
+            for task in tasks:
+                seen = request.POST.get(f"seen-{task.pk}", "")
+                decide_and_say(
+                    request,
+                    task.pk,
+                    is_approved=is_approved,
+                    comment=comment,
+                    seen=seen,
+                )
+            return None
+        title = gettext("Approve these tasks?")
+        if not is_approved:
+            title = gettext("Reject these tasks?")
+        who = actor(request)
+        named = [(task, full_name_of(task), card_of(task, who)) for task in tasks]
+        return self._ask(
+            request, "decide_selected", title, named=named, is_approved=is_approved
+        )
 
     @admin.action(description=_("Pin selected tasks"), permissions=["operate"])
     def pin_selected(self, request: HttpRequest, tasks: QuerySet[Task]) -> None:

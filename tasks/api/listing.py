@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.db.models import prefetch_related_objects
 from django.http import QueryDict
 
 from tasks import keyset
@@ -35,6 +36,8 @@ def page_of(given: QueryDict) -> Page:
     # The trail is long and no part of a list.
     light = found.short().defer("trail")
     tasks, newer, older = keyset.page_of(light, "number", cursor, limit)
+    asked = [task for task in tasks if task.approvals_asked]
+    prefetch_related_objects(asked, "approvals")
     return Page(tasks, found.count(), next=older, previous=newer)
 
 

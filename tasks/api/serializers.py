@@ -6,17 +6,17 @@ commands share; tests hold the two together.
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
+from tasks.api.approvals.serializers import JSON_OBJECT as JSON_OBJECT
+from tasks.api.approvals.serializers import (
+    ApprovalResultSerializer,
+    ApprovalSerializer,
+    ApprovalWantedSerializer,
+)
+from tasks.api.approvals.serializers import ObjectField as ObjectField
 from tasks.models import LogLine, Task
-
-JSON_OBJECT = {"type": "object", "additionalProperties": True}
-
-
-@extend_schema_field(JSON_OBJECT)
-class ObjectField(serializers.JSONField):
-    """Any JSON object."""
 
 
 class LogLineSerializer(serializers.Serializer[Any]):
@@ -36,7 +36,7 @@ class TaskStepSerializer(serializers.Serializer[Any]):
 
 class StepResultSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
-    command = serializers.CharField()
+    command = serializers.CharField(allow_blank=True, help_text="“” of an approval")
     exitCode = serializers.IntegerField(allow_null=True)  # noqa: N815 (the API's name)
     signal = serializers.CharField(
         required=False, allow_null=True, help_text="which one ended it, e.g. SIGKILL"
@@ -56,6 +56,9 @@ class StepResultSerializer(serializers.Serializer[Any]):
     takenFrom = serializers.UUIDField(  # noqa: N815
         required=False,
         help_text="the task that did it, where a rerun started at a later step",
+    )
+    approval = ApprovalResultSerializer(
+        required=False, help_text="who approved it, of a step that asked for that"
     )
     maxRssBytes = serializers.IntegerField(  # noqa: N815
         required=False,
@@ -118,6 +121,13 @@ class TaskSerializer(serializers.Serializer[Any]):
         allow_null=True,
         help_text="why it does not run yet; null unless it is pending, and while it is"
         " so new that nobody has looked",
+    )
+    approval = ApprovalSerializer(
+        allow_null=True, help_text="the newest that its steps asked for"
+    )
+    approvalMs = serializers.IntegerField(  # noqa: N815
+        min_value=0,
+        help_text="for how long it waited for approvals that were given: no work",
     )
     attempt = serializers.IntegerField(
         min_value=1, help_text="2 after it went back to the queue, its runner dead"
@@ -300,6 +310,9 @@ class LandmarksSerializer(serializers.Serializer[Any]):
 
 class StepSerializer(serializers.Serializer[Any]):
     name = serializers.CharField()
+    approval = ApprovalWantedSerializer(
+        required=False, help_text="what it has instead of a command"
+    )
 
 
 class TaskTypeSerializer(serializers.Serializer[Any]):

@@ -9,7 +9,7 @@ from tasks.access.admission import ApiView, base_url
 from tasks.api.schema import described
 from tasks.api.serializers import TaskTypesSerializer
 from tasks.catalog.loader import catalog
-from tasks.catalog.task_type import TaskType
+from tasks.catalog.task_type import Step, TaskType
 
 
 class TaskTypesView(ApiView):
@@ -26,6 +26,20 @@ class TaskTypesView(ApiView):
         return Response({"taskTypes": kinds})
 
 
+def _described_approval(kind: TaskType, step: Step) -> dict[str, Any]:
+    """Return what a step says besides its name, where it asks for an approval."""
+    if (wanted := step.approval) is None:
+        return {}
+    approval = {
+        "by": list(wanted.by),
+        "notSelf": wanted.not_self,
+        "timeoutSeconds": wanted.timeout_seconds,
+        "message": kind.local(wanted.message),
+        "releaseLock": wanted.release_lock,
+    }
+    return {"approval": approval}
+
+
 def _described_type(kind: TaskType, base: str) -> dict[str, Any]:
     return {
         "type": kind.name,
@@ -33,7 +47,10 @@ def _described_type(kind: TaskType, base: str) -> dict[str, Any]:
         "title": kind.local(kind.title),
         "description": kind.local(kind.description),
         "params": kind.schema(),
-        "steps": [{"name": kind.local(step.name)} for step in kind.steps],
+        "steps": [
+            {"name": kind.local(step.name), **_described_approval(kind, step)}
+            for step in kind.steps
+        ],
         "timeoutSeconds": kind.timeout_seconds,
         "idempotent": kind.idempotent,
         "confirm": kind.confirm,

@@ -3,6 +3,7 @@
 from django.urls import path, re_path
 
 from tasks.api import about
+from tasks.api.approvals.views import ApproveView, RejectView
 from tasks.api.bulk.views import CancelSeveralView, RerunSeveralView
 from tasks.api.client_file import ClientDigestView, ClientView
 from tasks.api.events import EventsView, StreamsView
@@ -69,6 +70,8 @@ urlpatterns = [
     path("api/tasks/<str:id>/export.html", ExportView.as_view(), name="api-export"),
     path("api/tasks/<str:id>/cancel", task({"post": "cancel"})),
     path("api/tasks/<str:id>/rerun", task({"post": "rerun"})),
+    path("api/tasks/<str:id>/approve", ApproveView.as_view()),
+    path("api/tasks/<str:id>/reject", RejectView.as_view()),
     path("api/tasks/<str:id>/share", TaskShareView.as_view()),
     path("api/tasks/<str:id>/shares", TaskSharesView.as_view()),
     path("api/shares/<str:id>", ShareView.as_view()),

@@ -42,6 +42,7 @@ from tasks.api.serializers import (
     TaskSerializer,
     TaskStartedSerializer,
 )
+from tasks.approvals.representation import describe_approval
 from tasks.catalog.loader import OVERRIDE_FREEZE
 from tasks.catalog.task_type import ParameterErrors
 from tasks.keyset import Position
@@ -85,7 +86,9 @@ def with_newest_lines(
     lines: list[LineJson] = []
     if task.last_seq:
         lines = log_store.newest(task.pk, task.last_seq, NEWEST_LINES)
-    return {**shown(request, task, lines, waiting), "summary": summary_of(task)}
+    approval = describe_approval(task, whole=True)
+    more = {"summary": summary_of(task), "approval": approval}
+    return {**shown(request, task, lines, waiting), **more}
 
 
 def idempotency_key(request: Request) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from tasks.catalog.loader import catalog
 from tasks.catalog.patterns import compiled
-from tasks.catalog.task_type import Parameter, Step, TaskType
+from tasks.catalog.task_type import ApprovalWanted, Parameter, Step, TaskType
 from tasks.models import Task, TaskDefinition
 
 # Of the types in the file: making them takes 0.4 ms, and each start of a task asks.
@@ -79,7 +79,8 @@ def content_of(kind: TaskType) -> dict[str, Any]:
     its form, its schedules, its starters or a reader of another language need, who see
     today's."""
     params = tuple(map(_kept, kind.params))
-    unneeded: dict[str, Any] = {"group": "", "allow": (), "schedules": ()}
+    unneeded: dict[str, Any] = {"group": "", "allow": (), "approvers": ()}
+    unneeded |= {"schedules": ()}
     kept = replace(kind, params=params, translations={}, **unneeded)
     content: dict[str, Any] = _json_of(kept)
     return content
@@ -105,6 +106,8 @@ def _step(content: Mapping[str, Any]) -> Step:
     values = _values(content)
     if pattern := values.get("progress_pattern"):
         values["progress_pattern"] = compiled(pattern)
+    if approval := values.get("approval"):
+        values["approval"] = ApprovalWanted(**_values(approval))
     return Step(**values)
 
 

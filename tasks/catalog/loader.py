@@ -14,6 +14,7 @@ from typing import Any
 
 from django.conf import settings
 
+from tasks.catalog.approvals import approval_step, groups_of
 from tasks.catalog.freezes import FREEZE, RepeatingFreeze, freezes_of
 from tasks.catalog.patterns import Pattern, PatternError, compiled
 from tasks.catalog.schedules import check_names, schedules_of
@@ -45,7 +46,6 @@ INTERPRETER = re.compile(
 )
 OPTIONS_WITH_A_VALUE = {"-X", "-W", "-o", "+o", "-O", "-r", "-I", "--require"}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-GROUP_NAME = re.compile(r"(?! )[^\x00-\x1f\x7f]{1,150}(?<! )")  # as Django takes them
 OWN_PLACEHOLDERS = ("python", "task_id", "project")
 # What a request to start a task may say beside its parameters.
 OVERRIDE_FREEZE = "overrideFreeze"
@@ -147,7 +147,7 @@ def _task_type(table: Table) -> TaskType:
         "title", "description", "timeout", "lock", "max_running", "params", "steps",
         "idempotent", "hidden", "confirm", "stop_grace", "stall_after",
         "max_log_lines", "max_log_bytes", "on_log_limit", "env", "user", "group",
-        "allow", "lock_order", "schedules",
+        "allow", "approvers", "lock_order", "schedules",
     )  # fmt: skip
     texts: Translations = {}
     params_table = Table(table.source, (name, "params"), table.data.get("params", {}))
@@ -156,9 +156,13 @@ def _task_type(table: Table) -> TaskType:
         for key, value in params_table.data.items()
     )
     known = {*(p.name for p in params), *OWN_PLACEHOLDERS}
+    who = groups_of(table, "approvers")
     steps = table.data.get("steps", [])
     if not isinstance(steps, list) or not steps:
         raise table.wrong("steps", "there must be at least one [[…steps]]")
+    if steps[-1:] and isinstance(steps[-1], dict) and "approval" in steps[-1]:
+        last = Table(table.source, (name, "steps", len(steps) - 1), steps[-1])
+        raise last.wrong("approval", "it needs a step after it, which it lets run")
     lock = table.text("lock")
     table.check_placeholders("lock", lock or "", known - set(OWN_PLACEHOLDERS))
     kind = TaskType(
@@ -167,7 +171,7 @@ def _task_type(table: Table) -> TaskType:
         description=table.local_text("description", "", texts),
         params=params,
         steps=tuple(
-            _step(Table(table.source, (name, "steps", index), step), known, texts)
+            _step(Table(table.source, (name, "steps", index), step), known, texts, who)
             for index, step in enumerate(steps)
         ),
         timeout_seconds=table.seconds("timeout"),
@@ -176,7 +180,8 @@ def _task_type(table: Table) -> TaskType:
         idempotent=table.flag("idempotent"),
         hidden=table.flag("hidden"),
         confirm=table.flag("confirm"),
-        allow=_groups(table, "allow"),
+        allow=groups_of(table, "allow"),
+        approvers=who,
         stop_grace_seconds=table.seconds("stop_grace") or STOP_GRACE_SECONDS,
         stall_seconds=table.seconds("stall_after"),
         max_log_lines=table.count("max_log_lines"),
@@ -189,18 +194,6 @@ def _task_type(table: Table) -> TaskType:
         translations=texts,
     )
     return replace(kind, schedules=schedules_of(table, kind))
-
-
-def _groups(table: Table, key: str) -> tuple[str, ...]:
-    """Return the names of groups of people; whether there is such a group only the
-    database knows, and it may be made later."""
-    names = table.texts(key)
-    if key in table.data and not names:
-        raise table.wrong(key, "expected at least one group")
-    for name in names:
-        if not GROUP_NAME.fullmatch(name):
-            raise table.wrong(key, f'"{name}" can\'t name a group')
-    return names
 
 
 def _lock_order(table: Table) -> str:
@@ -280,10 +273,15 @@ def _suggestion(table: Table) -> Suggestion | None:
     return Suggestion(suggest.choice("versions", PLACES), platforms)
 
 
-def _step(table: Table, known: set[str], texts: Translations) -> Step:
+def _step(
+    table: Table, known: set[str], texts: Translations, approvers: tuple[str, ...]
+) -> Step:
+    if "approval" in table.data:
+        return approval_step(table, known, texts, approvers)
     table.only(
         "name", "command", "cwd", "env", "weight", "timeout", "retries",
         "continue_on_error", "stall_after", "progress_pattern", "pty", "user",
+        "approval",
     )  # fmt: skip
     command = table.texts("command")
     if not command or not command[0]:

@@ -131,9 +131,23 @@ class Parameter:
 
 
 @dataclass(frozen=True)
+class ApprovalWanted:
+    """What a step has instead of a command: that somebody agrees.
+
+    ``by``: the groups whose people decide; ``not_self``: never who started the task.
+    """
+
+    by: tuple[str, ...]
+    not_self: bool = False
+    timeout_seconds: float | None = None
+    message: str = ""
+    release_lock: bool = False
+
+
+@dataclass(frozen=True)
 class Step:
     name: str
-    command: tuple[str, ...]
+    command: tuple[str, ...]  # nothing of a step that waits for an approval
     cwd: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     weight: float = 1.0
@@ -146,6 +160,7 @@ class Step:
     user: str | None = None
     retries: int = 0
     continue_on_error: bool = False
+    approval: ApprovalWanted | None = None
 
     def argv(self, values: Mapping[str, str]) -> list[str]:
         """The program and its arguments for these parameter values."""
@@ -186,6 +201,7 @@ class TaskType:
     hidden: bool = False
     confirm: bool = False
     allow: tuple[str, ...] = ()  # groups whose people start it, and besides admin none
+    approvers: tuple[str, ...] = ()  # who decides, where a step does not say
     stop_grace_seconds: float = STOP_GRACE_SECONDS
     stall_seconds: float | None = None
     max_log_lines: int | None = None

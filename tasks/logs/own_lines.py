@@ -7,6 +7,8 @@ from tasks.reasons import gettext_noop
 
 OWN_LINES: dict[str, str] = {
     "step-begins": gettext_noop("Executing: {command}"),
+    "approval-asked": gettext_noop("Awaiting approval by {groups}."),
+    "approved": gettext_noop("Approved by {by}."),
     "step-completed": gettext_noop("Completed 1 step in {seconds} s."),
     "steps-completed": gettext_noop("Completed {count} steps in {seconds} s."),
     "another-attempt": gettext_noop(

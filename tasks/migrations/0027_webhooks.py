@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tasks', '0025_hand_over_links'),
+        ('tasks', '0026_approvals'),
     ]
 
     operations = [

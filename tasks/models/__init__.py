@@ -5,6 +5,7 @@ else (API, admin, runner, commands) asks these and translates.
 """
 
 from tasks.models.api_key import ApiKey, parse_networks, parse_scopes
+from tasks.models.approval import LONGEST_COMMENT, Approval
 from tasks.models.audit import AuditEvent, AuditIsFinal
 from tasks.models.definition import TaskDefinition
 from tasks.models.freeze import LONGEST_REASON, Freeze
@@ -63,6 +64,7 @@ __all__ = [
     "HEARTBEAT_SECONDS",
     "LEASE_SECONDS",
     "LINES_AT_ONCE",
+    "LONGEST_COMMENT",
     "LONGEST_REASON",
     "OF_SCHEDULE",
     "PATIENCE_SECONDS",
@@ -70,6 +72,7 @@ __all__ = [
     "TRAIL_COLUMNS",
     "WATCHED",
     "ApiKey",
+    "Approval",
     "AuditEvent",
     "AuditIsFinal",
     "Event",

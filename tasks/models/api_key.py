@@ -138,6 +138,8 @@ class ApiKey(models.Model):
     # CIDRs with commas between; "" is any address.
     networks = models.TextField(_("addresses"), blank=True, db_default="")
     created_at = models.DateTimeField(_("created"), db_default=Now())
+    # Who made it; what it starts they don't approve themselves, where that matters.
+    made_by = models.CharField(max_length=200, blank=True, db_default="")
     last_used_at = models.DateTimeField(_("last used"), null=True, blank=True)
     last_used_from = models.GenericIPAddressField(
         _("last used from"), null=True, blank=True

@@ -53,5 +53,7 @@ def claimable(
         conditions.append(~models.Q(type__in=full))
     if newest:
         has_later = models.Exists(later.order_by())
-        conditions.append(~(models.Q(type__in=newest) & models.Q(has_later)))
+        waits = models.Q(type__in=newest) & models.Q(has_later)
+        # One that has begun goes on before those that come later begin.
+        conditions.append(~(waits & models.Q(keeps_lock=False)))
     return conditions

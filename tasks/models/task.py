@@ -15,6 +15,7 @@ from tasks.models.pruned_log import PrunedLog
 from tasks.models.results import ShortResult
 from tasks.models.runner import Runner
 from tasks.models.sequences import NumberField, next_ended, next_number
+from tasks.models.task_indexes import CONSTRAINTS, INDEXES
 from tasks.models.trail import moment
 
 # What goes in one transaction: on SQLite some 10 ms, in which nothing else is written.
@@ -36,6 +37,9 @@ class TaskQuerySet(models.QuerySet["Task"]):
 
     def running(self) -> Self:
         return self.filter(status=Task.Status.RUNNING)
+
+    def blocked(self) -> Self:
+        return self.filter(status=Task.Status.BLOCKED)
 
     def finished(self) -> Self:
         return self.filter(status__in=Task.ENDED)
@@ -67,7 +71,9 @@ class TaskQuerySet(models.QuerySet["Task"]):
     ) -> Self:
         """Pending tasks that may start now, oldest first: see ``claimable()``."""
         held = self.model.objects.running().filter(**same("lock"))
-        ready = self.pending().exclude(models.Exists(held))
+        kept = self.model.objects.filter(keeps_lock=True, **same("lock"))
+        kept = kept.exclude(**same("pk")).order_by()
+        ready = self.pending().exclude(models.Exists(held) | models.Exists(kept))
         later = self.model.objects.pending().filter(
             **same("lock", "type"), number__gt=models.OuterRef("number")
         )
@@ -84,6 +90,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
             raise ValueError(f"A task never goes from {old} to {new}.")
         if new in Task.ENDED:
             fields |= {"secret_values": None, "ended": next_ended()}
+            fields |= {"keeps_lock": False}
         if not self.filter(pk=task_id, status=old).update(status=new, **fields):
             found = self.filter(pk=task_id).values_list("status", flat=True).first()
             raise StatusConflict(task_id, new, found)
@@ -92,7 +99,7 @@ class TaskQuerySet(models.QuerySet["Task"]):
         """Some finished tasks beyond the newest ``keep``, as many as go at once.
 
         The newest are those that ended last, whatever a clock said then. A task that
-        is pending, running or pinned is never among them.
+        has not ended, or is pinned, is never among them.
         """
         old = self.filter(completed_at__isnull=False, pinned=False)
         self._number_strays(old)
@@ -149,15 +156,18 @@ class Task(models.Model):
     class Status(models.TextChoices):
         PENDING = "pending", _("queued")
         RUNNING = "running", _("running")
+        BLOCKED = "blocked", _("awaiting approval")
         COMPLETED = "completed", _("completed")
         FAILED = "failed", _("failed")
         CANCELLED = "cancelled", _("cancelled")
 
+    WAITING = (Status.PENDING, Status.BLOCKED)
     ENDED = (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
     # Every allowed move; nothing leaves an end state.
     MOVES: Mapping[str, frozenset[str]] = {
         Status.PENDING: frozenset({Status.RUNNING, Status.CANCELLED}),
-        Status.RUNNING: frozenset({*ENDED, Status.PENDING}),
+        Status.RUNNING: frozenset({*ENDED, Status.PENDING, Status.BLOCKED}),
+        Status.BLOCKED: frozenset({Status.PENDING, Status.FAILED, Status.CANCELLED}),
         Status.COMPLETED: frozenset(),
         Status.FAILED: frozenset(),
         Status.CANCELLED: frozenset(),
@@ -243,6 +253,12 @@ class Task(models.Model):
         on_delete=models.SET_NULL,
         related_name="tasks",
     )
+    # How many approvals its steps have asked for, and for how long it waited for those
+    # that were decided; of its time that is no work.
+    approvals_asked = models.PositiveSmallIntegerField(default=0, db_default=0)
+    approval_ms = models.PositiveBigIntegerField(default=0, db_default=0)
+    # It has its lock though it does not run: it awaits an approval, or has it by now.
+    keeps_lock = models.BooleanField(default=False, db_default=False)
     from_step = models.PositiveSmallIntegerField(default=1, db_default=1)
     taken_over = models.JSONField(null=True, blank=True, editable=False)
     cancel_requested_at = models.DateTimeField(
@@ -259,84 +275,8 @@ class Task(models.Model):
         verbose_name = _("task")
         verbose_name_plural = _("tasks")
         ordering = ["-number", "-id"]
-        constraints = [
-            models.CheckConstraint(
-                name="task_ended_has_completed_at",
-                condition=models.Q(
-                    status__in=["completed", "failed", "cancelled"],
-                    completed_at__isnull=False,
-                )
-                | models.Q(status__in=["pending", "running"], completed_at=None),
-            ),
-            # Secrets are forgotten, however it ended.
-            models.CheckConstraint(
-                name="task_ended_has_no_secret_values",
-                condition=models.Q(status__in=["pending", "running"])
-                | models.Q(secret_values=None),
-            ),
-            # Two runners that claim two tasks of one lock: the second loses.
-            models.UniqueConstraint(
-                fields=["lock"],
-                name="task_one_running_per_lock",
-                condition=models.Q(status="running", lock__isnull=False),
-            ),
-            # ... and two runners that claim the last place of one type.
-            models.UniqueConstraint(
-                fields=["type", "slot"],
-                name="task_one_running_per_slot",
-                condition=models.Q(status="running", slot__isnull=False),
-            ),
-        ]
-        indexes = [
-            # the list, newest first
-            # (The type rides along, so that those of one are found without a look at
-            # the others' rows. An index that began with it would tempt SQLite away
-            # from the small ones below, in a claim.)
-            models.Index("number", "id", "type", name="task_by_number_type"),
-            # what came in some time: statistics, filters by day
-            models.Index("created_at", "id", "type", name="task_by_creation_type"),
-            # … of one version or person, of a bad end, and what is pinned
-            # (Most tasks completed, so the list has the next soon. An index of those
-            # would tempt SQLite away from the one with the types.)
-            models.Index("version", "number", "id", name="task_by_version_number"),
-            models.Index("created_by", "number", "id", name="task_by_person_number"),
-            *(
-                models.Index(
-                    "number",
-                    "id",
-                    name=f"task_{status}_number",
-                    condition=models.Q(status=status),
-                )
-                for status in ("failed", "cancelled")
-            ),
-            models.Index(
-                "number",
-                "id",
-                name="task_pinned_number",
-                condition=models.Q(pinned=True),
-            ),
-            # claim and queue counts: few rows, however long the history. One index a
-            # status, because SQLite does not see that "=" implies "IN".
-            models.Index(
-                "number",
-                "id",
-                name="task_pending_number",
-                condition=models.Q(status="pending"),
-            ),
-            # the reaper, held locks, counts
-            models.Index(
-                "lock",
-                name="task_running",
-                condition=models.Q(status="running"),
-            ),
-            # prune
-            models.Index(
-                "ended",
-                "id",
-                name="task_by_end",
-                condition=models.Q(completed_at__isnull=False, pinned=False),
-            ),
-        ]
+        constraints = CONSTRAINTS
+        indexes = INDEXES
 
     def __str__(self) -> str:
         return f"{self.type} {self.version}".strip()

@@ -8,7 +8,8 @@ from typing import Any
 TRAIL_COLUMNS = ("step_index", "step_name", "progress", "stalled_since")
 # What is told of a task to whoever watches it, besides its lines.
 WATCHED = (
-    *("status", "attempt", "cancel_requested_at", "cancel_forced", "summary_bytes"),
+    *("status", "attempt", "approvals_asked"),
+    *("cancel_requested_at", "cancel_forced", "summary_bytes"),
     *TRAIL_COLUMNS,
 )
 

@@ -91,11 +91,12 @@ def statistics_of(types: Iterable[str], ended: TaskQuerySet) -> list[Statistics]
 
 
 def statistics_of_type(name: str, ended: TaskQuerySet) -> Statistics:
-    columns = ("pk", "status", "version", "created_at", "started_at", "completed_at")
+    times = ("started_at", "completed_at", "approval_ms")
+    columns = ("pk", "status", "version", "created_at", *times)
     rows = ended.filter(type=name).newest_first().values_list(*columns)
     runs = [
-        Run(pk, status, version, created, _seconds(started, completed))
-        for pk, status, version, created, started, completed in rows[: MOST_RUNS + 1]
+        Run(pk, status, version, created, _seconds(*when))
+        for pk, status, version, created, *when in rows[: MOST_RUNS + 1]
     ]
     return Statistics(name, runs[:MOST_RUNS], is_cut=len(runs) > MOST_RUNS)
 
@@ -106,8 +107,12 @@ def percentile(values: Sequence[float], percent: int) -> float:
     return sorted(values)[max(rank, 1) - 1]
 
 
-def _seconds(started: datetime | None, ended: datetime | None) -> float | None:
-    return (ended - started).total_seconds() if started and ended else None
+def _seconds(
+    started: datetime | None, ended: datetime | None, approval_ms: int
+) -> float | None:
+    if not (started and ended):
+        return None
+    return (ended - started).total_seconds() - approval_ms / 1000
 
 
 def _completed(runs: Iterable[Run]) -> list[float]:

@@ -9,9 +9,10 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
+from tasks.approvals.ending import is_in_lull
 from tasks.catalog.task_type import TaskType
 from tasks.estimates import Usual
-from tasks.models import Task, step_starts
+from tasks.models import Approval, Task, step_starts
 from tasks.presenters.exit_codes import words_of_exit
 from tasks.presenters.wording import SHAPES, duration_text, usual_text
 
@@ -56,6 +57,7 @@ class StepRow:
     usual: Usual | None = None  # where it ran often enough
     band: Band | None = None
     is_taken: bool = False  # over from the task that this one is a rerun of
+    approved_by: str = ""
 
     @property
     def attempt_label(self) -> str:
@@ -153,8 +155,8 @@ def _bar(begin: float, seconds: float, total: float) -> Bar:
 def _rows_of_running(
     task: Task, kind: TaskType | None, names: Sequence[str], now: datetime
 ) -> list[StepRow]:
-    is_running = task.status == Task.Status.RUNNING
-    lines = _newest_lines(task.trail) if is_running else {}
+    has_begun = task.status == Task.Status.RUNNING or is_in_lull(task)
+    lines = _newest_lines(task.trail) if has_begun else {}
     starts = dict(task.lines.filter(seq__in=lines.values()).values_list("seq", "at_ms"))
     begun = {number: starts[seq] for number, seq in lines.items() if seq in starts}
     return [
@@ -175,14 +177,16 @@ def _row_of_running(
     is_now = number == task.step_index
     since_ms = begun.get(number)
     until_ms = int(now.timestamp() * 1000) if is_now else begun.get(number + 1)
+    steps = kind.steps if kind else ()
+    step = steps[number - 1] if number <= len(steps) else None
+    if step is not None and step.approval is not None:
+        since_ms = None  # to wait for people is no work
     is_known = since_ms is not None and until_ms is not None
     seconds = (until_ms - since_ms) / 1000 if is_known else None  # type: ignore[operator]
     if is_now and seconds is not None:
         seconds = max(1, int(seconds))  # a clock that runs says no tenths
-    steps = kind.steps if kind else ()
-    step = steps[number - 1] if number <= len(steps) else None
     may_fail = step is not None and step.continue_on_error
-    status = _status_of_step(number, task.step_index)
+    status = _status_of_step(number, task)
     is_over = status == Task.Status.COMPLETED
     return StepRow(
         name,
@@ -196,7 +200,14 @@ def _row_of_running(
         line=lines.get(number) if number in begun else None,
         since_ms=since_ms if is_now else None,
         progress=_step_progress(task, kind) if is_now else None,
+        approved_by=_approvers(task).get(number, "") if step and step.approval else "",
     )
+
+
+def _approvers(task: Task) -> dict[int, str]:
+    """Return who approved which step."""
+    given = task.approvals.filter(decision=Approval.Decision.APPROVED)
+    return dict(given.values_list("step_index", "decided_by"))
 
 
 def _first_lines(trail: Sequence[Sequence[Any]]) -> dict[tuple[int, int], int]:
@@ -224,15 +235,22 @@ def _step_progress(task: Task, kind: TaskType | None) -> int | None:
     if kind is None or not 1 <= task.step_index <= len(kind.steps):
         return None
     weights = [step.weight for step in kind.steps]
+    if not weights[task.step_index - 1]:
+        return None
     done = sum(weights[: task.step_index - 1])
     percent = task.progress / 100 * sum(weights) - done
     return max(0, min(99, round(100 * percent / weights[task.step_index - 1])))
 
 
-def _status_of_step(number: int, current: int) -> str:
-    if number < current:
-        return Task.Status.COMPLETED
-    return Task.Status.RUNNING if number == current else Task.Status.PENDING
+def _status_of_step(number: int, task: Task) -> str:
+    current = task.step_index
+    if number != current:
+        is_over = number < current
+        return Task.Status.COMPLETED if is_over else Task.Status.PENDING
+    if task.status == Task.Status.BLOCKED:
+        return Task.Status.BLOCKED
+    # Approved, and not yet running again.
+    return Task.Status.COMPLETED if is_in_lull(task) else Task.Status.RUNNING
 
 
 def _rows_of_results(
@@ -271,4 +289,5 @@ def _step_row(
         attempt=attempt,
         line=line,
         is_taken="takenFrom" in entry,
+        approved_by=entry.get("approval", {}).get("decidedBy", ""),
     )

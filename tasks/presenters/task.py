@@ -5,10 +5,9 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from django.urls import reverse
-from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
+from tasks.approvals.asking import so_far_of
 from tasks.catalog.definitions import type_of
 from tasks.estimates import (
     Run,
@@ -21,14 +20,14 @@ from tasks.estimates import (
 from tasks.localized import localized
 from tasks.logs.store import Row, newest_rows, rows_within
 from tasks.models import LogLine, Task
+from tasks.presenters.approvals.card import waits_since, worked_seconds
 from tasks.presenters.failure import Failure, failure_of, own_words
 from tasks.presenters.links import change_link
 from tasks.presenters.names import name_of, person
 from tasks.presenters.outputs import Outcome, outcome_of
 from tasks.presenters.own_lines import own_lines
 from tasks.presenters.params import titled_params
-from tasks.presenters.queue.limits import said_limit
-from tasks.presenters.queue.pauses import said_pause
+from tasks.presenters.queue.waits import said_waiting
 from tasks.presenters.rerun_chain import Link, links_of
 from tasks.presenters.steps import StepRow, rows_of, with_bars
 from tasks.presenters.summary import html_of
@@ -42,7 +41,7 @@ from tasks.presenters.wording import (
 )
 from tasks.reasons import Reason
 from tasks.representation import shown_params, summary_of
-from tasks.waiting import WaitingFor, waiting_for
+from tasks.waiting import waiting_for
 
 FIRST_BYTES = 512 * 1024
 FIRST_LINES = 200  # rendered by the server; the script goes on from there
@@ -130,11 +129,13 @@ class Shown:
 
     @property
     def duration(self) -> str:
-        """Return how long it ran, or runs already; "" while it waits."""
+        """Return how long it ran, or runs already, or awaits an approval; "" while it
+        waits in the queue."""
         if self.task.started_at is None:
             return ""
-        end = self.task.completed_at
-        seconds = ((end or self.now) - self.task.started_at).total_seconds()
+        end, seconds = self.task.completed_at, worked_seconds(self.task, self.now)
+        if self.task.status in Task.WAITING:
+            seconds = (self.now - self.waits_since).total_seconds()
         # Tenths of a clock that runs would say more than is known.
         return duration_text(seconds if end else max(1, int(seconds)))
 
@@ -235,7 +236,12 @@ class Shown:
 
     @property
     def outcome(self) -> Outcome:
-        return outcome_of(self.task.result)
+        is_asked = self.task.status == Task.Status.BLOCKED
+        return outcome_of(so_far_of(self.task) if is_asked else self.task.result)
+
+    @property
+    def waits_since(self) -> datetime:
+        return waits_since(self.task)
 
     @property
     def chain(self) -> list[Link]:
@@ -276,7 +282,9 @@ class Shown:
         "" where nobody knows. static/js/gauge.js says the same."""
         if self.usual is None or self.task.started_at is None:
             return ""
-        elapsed = (self.now - self.task.started_at).total_seconds()
+        if self.task.status == Task.Status.BLOCKED:
+            return ""
+        elapsed = worked_seconds(self.task, self.now)
         left = seconds_left(elapsed, self.usual, self.task.progress)
         if left is None:
             usual = duration_text(max(1, round(self.usual)))
@@ -354,34 +362,3 @@ class Shown:
         # From 1 on, as for the duration of a task that runs.
         seconds = max(1, int((self.now - moment).total_seconds()))
         return {"time": f"{moment:%H:%M:%S}", "duration": duration_text(seconds)}
-
-
-def said_waiting(waiting: WaitingFor) -> str:
-    """Return what a task waits for, as HTML."""
-    return format_html("{} · {}", said_cause(waiting), said_place(waiting))
-
-
-def said_place(waiting: WaitingFor) -> str:
-    """Return how many are before it in the queue."""
-    if waiting.position == 1:
-        return _("next in the queue")
-    return _("position {n} in the queue").format(n=f"{waiting.position:,}")
-
-
-def said_cause(waiting: WaitingFor) -> str:
-    """Return what a task, or several, wait for, without the place in the queue."""
-    if waiting.pause is not None:
-        return said_pause(waiting.pause)
-    if waiting.task is not None:
-        link = format_html(
-            '<a href="{}">{}</a>',
-            reverse("task", args=[waiting.task.pk]),
-            name_of(waiting.task),
-        )
-        text = _("Waiting for {task} (started by {name}) to finish (same lock)")
-        return format_html(text, task=link, name=person(waiting.task.created_by) or "–")
-    if waiting.reason == "runner":
-        return _("Waiting: no active runner accepts this type")
-    if waiting.most is None:
-        return _("Starting in a moment")
-    return _("Waiting: {why}").format(why=said_limit(waiting))

@@ -11,6 +11,7 @@ from tasks.models import LogLine, Task
 SHAPES = {
     Task.Status.PENDING: "◌",
     Task.Status.RUNNING: "●",
+    Task.Status.BLOCKED: "◇",
     Task.Status.COMPLETED: "✓",
     Task.Status.FAILED: "✕",
     Task.Status.CANCELLED: "⊘",

@@ -50,6 +50,7 @@ def take_places(task: Task, kind: TaskType) -> list[Task]:
     if kind.lock_order != LATEST_ONLY or task.lock is None:
         return []
     same = Task.objects.pending().filter(lock=task.lock, type=task.type)
+    same = same.filter(started_at=None)  # what has begun and was approved goes on
     older = same.exclude(pk=task.pk).order_by("number", "id")
     reason = Reason("superseded", task=str(task), id=str(task.pk))
     now = timezone.now()

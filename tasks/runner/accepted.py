@@ -4,6 +4,7 @@ accepted, unless it can't run any more.
 docs/decisions/0022-a-task-runs-as-it-was-accepted.md
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import NamedTuple
@@ -13,6 +14,7 @@ from tasks.catalog.loader import catalog
 from tasks.catalog.task_type import TaskType
 from tasks.models import Task
 from tasks.reasons import Reason
+from tasks.runner.values import ADDED_MASKS
 from tasks.secrets.encryption import SecretKeyChanged, opened
 
 
@@ -25,10 +27,12 @@ class CannotRun(Exception):
 
 
 class Accepted(NamedTuple):
-    """A task's type, and the values of its parameters, secret ones too."""
+    """A task's type, the values of its parameters, secret ones too, and the secrets
+    that its steps named before it waited for an approval."""
 
     kind: TaskType
     values: Mapping[str, str]
+    masks: tuple[str, ...] = ()
 
 
 def accepted(task: Task) -> Accepted:
@@ -44,12 +48,13 @@ def accepted(task: Task) -> Accepted:
         there = ", ".join(sorted(catalog()))
         raise CannotRun(Reason("unknown-task-type", name=task.type, names=there))
     kind, secrets = _stored_type(task) or today, _secrets(task)
+    masks = tuple(json.loads(secrets.pop(ADDED_MASKS, "[]")))
     if kind is None:
         raise CannotRun(Reason("unknown-task-type", name=task.type))
     values = {**task.params, **secrets}
     if today is not None and has_a_say:
         _check(today, values)
-    return Accepted(_with_secrets(kind, secrets), values)
+    return Accepted(_with_secrets(kind, secrets), values, masks)
 
 
 def _stored_type(task: Task) -> TaskType | None:

@@ -60,7 +60,8 @@ CLAIM_AT_ONCE = f"""
         FROM next LEFT JOIN {DEFINITIONS} AS definition ON sha256 = definition_id
     ), moved AS (
         UPDATE {TASKS} AS task SET
-            status = 'running', runner_id = %s, started_at = statement_timestamp(),
+            status = 'running', runner_id = %s, keeps_lock = false,
+            started_at = coalesce(task.started_at, statement_timestamp()),
             slot = place, step_index = (first ->> 1)::int, step_name = first ->> 2,
             trail = trail || jsonb_build_array(jsonb_set(
                 jsonb_set(first, '{{{{0}}}}', to_jsonb(last_seq)),
@@ -76,8 +77,10 @@ CLAIM_AT_ONCE = f"""
 """  # noqa: S608 (constants only)
 MOVE = f"""
     UPDATE {TASKS} SET
-        status = 'running', runner_id = %s, slot = %s,
-        started_at = strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now'),
+        status = 'running', runner_id = %s, keeps_lock = 0, slot = %s,
+        started_at = coalesce(
+            started_at, strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')
+        ),
         step_index = %s, step_name = %s, trail = %s
     WHERE id = %s AND status = 'pending' AND attempt = %s AND NOT EXISTS (
         SELECT 1 FROM {PAUSES} AS pause WHERE pause.type IN ('', {TASKS}.type)

@@ -8,17 +8,18 @@ task's own state is stored by the runner.
 import time
 import uuid
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Literal
 
+from tasks.approvals.asking import Question
 from tasks.catalog.task_type import NoValue, Step, TaskType
 from tasks.logs.own_lines import own_line
 from tasks.logs.store import Row
 from tasks.reasons import Reason
 from tasks.reruns import TakenOver
-from tasks.runner import sentences
+from tasks.runner import results, sentences
 from tasks.runner.output.causes import Cause, Output, was_ended_by_others
 from tasks.runner.output.log import Log
-from tasks.runner.output.outputs import MOST_REFUSALS_TOLD
 from tasks.runner.output.pipes import Piece
 from tasks.runner.output.spoken import Spoken
 from tasks.runner.output.summary import Summary
@@ -26,14 +27,14 @@ from tasks.runner.process import Child, Stream
 from tasks.runner.program import program_of
 from tasks.runner.silence import Silence
 from tasks.runner.trail import Change, Trail
-from tasks.secrets.masking import MASK, Masks
+from tasks.runner.values import Values
 from tasks.shim.client import ForkServer
 from tasks.shim.start_failures import NOT_EXECUTABLE, limit_met
 
 RETRY_SECONDS = 1.0  # before the first retry; doubled for each further one
 MAX_RETRY_SECONDS = 60.0
 
-Outcome = Literal["completed", "failed", "cancelled"]
+Outcome = Literal["completed", "failed", "cancelled", "blocked"]
 
 
 class Execution:
@@ -42,7 +43,7 @@ class Execution:
     lines    those of its log that the runner has not stored yet
     trail    each change of step, progress or stall (``tasks.runner.trail``)
     outcome  None until the end, then with the ``reason`` of it, or None where it
-             completed
+             completed; or blocked, with the ``question`` that it asks
     """
 
     def __init__(
@@ -64,29 +65,29 @@ class Execution:
         where it starts, with what it takes over of the steps before."""
         self.task_id, self.kind, self._fork_server = task_id, kind, fork_server
         self._clock = clock
-        self.values = kind.placeholders(task_id, params)
-        secrets = {p.name: params.get(p.name, "") for p in kind.params if p.secret}
-        # What is shown is made of these: of a secret that was quoted, escaped or cut
-        # first, nobody could tell any more that it is one.
-        hidden = {name: MASK for name, secret in secrets.items() if secret}
-        self._shown_values = {**self.values, **hidden}
-        self.log = Log(kind, Masks(secrets.values()), first_seq)
+        self.values = Values(task_id, kind, params)
+        self.log = Log(kind, self.values.masks, first_seq)
         self._trail = Trail(kind, trail, progress)
         self._silence = Silence(clock)
         self.outcome: Outcome | None = None
         self.reason: Reason | None = None
-        self.results = list(taken_over["results"]) if taken_over else []
+        self.question: Question | None = None
+        taken = taken_over or {"results": [], "outputs": {}}
+        self.results = list(taken["results"])
+        self._approved_sha256 = taken.get("approvedSha256")
         self.child: Child | None = None
         self._step_index = from_step - 1  # of the step that runs or comes next, from 0
         self._attempt = 1
         self._retry_at: float | None = None
-        self._started_at = self._step_started_at = self._clock()
+        self._step_started_at = self._clock()
+        self._started_at = self._clock() - taken.get("seconds", 0.0)
         self._stop: tuple[Outcome, Reason] | None = None
         self._step_timed_out = False
         self.has_spoken = False  # any program of it
         self._output = Output()  # of the attempt that runs
-        self._spoken = Spoken(self.log, self._set_progress, self._fail_at_once)
-        self._spoken.outputs.take_over(taken_over["outputs"] if taken_over else {})
+        fail_at_once = partial(self.stop, "failed", force=True)
+        self._spoken = Spoken(self.log, self._set_progress, fail_at_once)
+        results.go_on(taken, self._spoken, self.log)
 
     # --- What the runner calls ------------------------------------------------------
 
@@ -125,13 +126,12 @@ class Execution:
         no grace. The first reason stays."""
         if self._stop is None:
             self._stop = (outcome, reason)
+            if self.outcome == "blocked":  # and that is not stored yet
+                self.outcome = self.question = None
         if self.child is not None:
             self.child.stop(self.kind.stop_grace_seconds)
             if force:
                 self.child.kill_now()
-
-    def _fail_at_once(self, reason: Reason) -> None:
-        self.stop("failed", reason, force=True)
 
     def kill(self) -> None:
         """Kill what runs, now; nothing more is recorded."""
@@ -183,18 +183,19 @@ class Execution:
     @property
     def error(self) -> str | None:
         """Return the task's ``error``: its reason in one English sentence."""
-        return None if self.reason is None else sentences.shortened(str(self.reason))
+        return sentences.shortened(str(self.reason)) if self.reason else None
 
     @property
     def result(self) -> dict[str, Any]:
         """The task's ``result``, as API.md shows it."""
         success = self.outcome == "completed"
-        result: dict[str, Any] = {"success": success, "results": self.results}
-        if self._spoken.first_error is not None:
-            result["firstError"] = self._spoken.first_error._asdict()
-        if self._spoken.outputs.values:
-            result["outputs"] = self._spoken.outputs.values
-        return result
+        return results.result_of(self.results, self._spoken, success=success)
+
+    @property
+    def taken_over(self) -> TakenOver:
+        """What the execution behind an approval begins with."""
+        seconds = self._clock() - self._started_at
+        return results.taken_over_of(self.results, self._spoken, self.log, seconds)
 
     # --- Steps ----------------------------------------------------------------------
 
@@ -205,7 +206,7 @@ class Execution:
     @property
     def _command(self) -> str:
         """The running step's, as people read it."""
-        return self._step.shown(self._shown_values, self.log.masks.hide)
+        return self._step.shown(self.values.shown, self.log.masks.hide)
 
     def _start_step(self) -> None:
         step = self._step
@@ -215,9 +216,16 @@ class Execution:
         self._step_started_at = self._clock()
         self._silence.begin()
         self._note_change(again=self._attempt > 1)
+        if step.approval is not None:
+            number = self._step_index + 1
+            self.question = results.ask(step, number, self.values, self.log)
+            self.outcome = "blocked"
+            return
         try:
             self.log.say("info", own_line("step-begins", command=self._command))
-            program = program_of(step, self.kind, self.values, self.task_id)
+            program = program_of(
+                step, self.kind, self.values.real, self.task_id, self._approved_sha256
+            )
         except NoValue as missing:
             reason = Reason("step-not-started", step=step.name, reason=missing.reason)
             self._end("failed", reason)
@@ -237,8 +245,7 @@ class Execution:
         if child.killed and self._stop is None and not self._step_timed_out:
             self.log.say("info", sentences.left_behind(self._step, child.killed))
         if child.left:
-            pids = ", ".join(map(str, child.left))
-            self.log.say("error", own_line("processes-not-killed", pids=pids))
+            self.log.say("error", sentences.not_killed(child.left))
         if child.refusal is not None:
             self._spoken.complaint, status = child.refusal
             self._judge(status, child.usage)
@@ -251,18 +258,16 @@ class Execution:
         """Record how a step ended, and decide what comes next."""
         step = self._step
         self.results.append(
-            {
-                "name": step.name,
-                "command": sentences.shortened(self._command),
-                "exitCode": 128 - status if status < 0 else status,
-                "signal": sentences.signal_name(-status) if status < 0 else None,
-                "durationMs": round((self._clock() - self._step_started_at) * 1000),
-                "longestSilenceMs": round(self._silence.longest_seconds * 1000),
-                "attempt": self._attempt,
-                "maxRssBytes": usage.get("maxRssBytes"),
-                "cpuSeconds": usage.get("cpuSeconds"),
-                "outputs": self._spoken.outputs.of_attempt(),
-            }
+            results.entry_of(
+                step,
+                self._command,
+                status,
+                self._attempt,
+                self._clock() - self._step_started_at,
+                self._silence.longest_seconds,
+                usage,
+                self._spoken.outputs.of_attempt(),
+            )
         )
         if self._stop is not None:
             return
@@ -270,14 +275,7 @@ class Execution:
             self._go_on()
             return
         cause = self._cause(status)
-        because = self._spoken.complaint or (cause.message if cause else "")
-        problem = (
-            Reason("step-timed-out", step=step.name, seconds=step.timeout_seconds or 0)
-            if self._step_timed_out
-            else sentences.step_failed(
-                step, status, because, is_certain=bool(self._spoken.complaint)
-            )
-        )
+        problem = self._problem(status, cause)
         if self._attempt <= step.retries:
             delay = min(RETRY_SECONDS * 2 ** (self._attempt - 1), MAX_RETRY_SECONDS)
             self._attempt += 1
@@ -301,10 +299,7 @@ class Execution:
 
     def _end(self, outcome: Outcome, reason: Reason | None) -> None:
         self.reason = reason and reason.with_texts(self._as_stored)
-        if (count := self._spoken.outputs.refused - MOST_REFUSALS_TOLD) > 0:
-            self.log.say("info", sentences.outputs_refused(count))
-        if count := self.log.dropped_lines:
-            self.log.say("info", sentences.lines_not_kept(count))
+        results.say_what_is_left_out(self.log, self._spoken)
         if reason is None:
             seconds = self._clock() - self._started_at
             steps = len(self.kind.steps)
@@ -316,6 +311,13 @@ class Execution:
 
     def _as_stored(self, text: str) -> str:
         return sentences.shortened(self.log.masks.hide(text))
+
+    def _problem(self, status: int, cause: Cause | None) -> Reason:
+        said = self._spoken.complaint
+        if self._step_timed_out:
+            return sentences.step_timed_out(self._step)
+        because = said or (cause.message if cause else "")
+        return sentences.step_failed(self._step, status, because, is_certain=bool(said))
 
     def _cause(self, status: int) -> Cause | None:
         """Return what the program printed of its failure; None where it is not to be
@@ -366,9 +368,7 @@ class Execution:
     def _note_stall(self, now: float) -> None:
         """Say that the step is silent; it goes on all the same."""
         self._silence.stall(now)
-        limit = f"{self._stall_seconds:g}"
-        line = own_line("silent", step=self._step.name, seconds=limit)
-        self.log.say("info", line)
+        self.log.say("info", sentences.silent(self._step, self._stall_seconds))
         self._note_change()
 
     def _end_stall(self) -> None:

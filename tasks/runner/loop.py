@@ -216,6 +216,7 @@ class TaskRunner:
             return False
         run = Run.claimed(task, self._fork_server)
         self._is_claim_unheard = False
+        self._lost.discard(task.pk)  # it is this runner's again, and runs here
         self.runs[task.pk] = run
         self._advance(run)
         self._side_jobs.tell()

@@ -15,17 +15,24 @@ PASSED_ON_PREFIXES = ("RESOURCE_", "AWS_", "AZURE_", "GOOGLE_", "LC_")
 
 
 def program_of(
-    step: Step, kind: TaskType, values: Mapping[str, str], task_id: uuid.UUID
+    step: Step,
+    kind: TaskType,
+    values: Mapping[str, str],
+    task_id: uuid.UUID,
+    approved_sha256: str | None = None,
 ) -> Program:
-    """Return what to start for a step. Raises NoValue."""
+    """Return what to start for a step. ``approved_sha256``: of what somebody agreed
+    to before it. Raises NoValue."""
     folder = fill(step.cwd, values) if step.cwd else "."
     own_env = {
         name: fill(value, values) for name, value in {**kind.env, **step.env}.items()
     }
+    # Last: a type that could set it would tell its programs of an approval itself.
+    approved = {"APPROVED_SHA256": approved_sha256} if approved_sha256 else {}
     return Program(
         argv=step.argv(values),
         cwd=str(settings.BASE_DIR / folder),
-        env={**_environment(step, kind, task_id), **own_env},
+        env={**_environment(step, kind, task_id), **own_env, **approved},
         user=step.user or kind.user,
         own_env=own_env,
         pty=step.pty,

@@ -37,14 +37,17 @@ class Run:
         """The run of a task just claimed; of one that can't run any more it is one
         that fails."""
         try:
-            kind, values = accepted(task)
+            kind, values, masks = accepted(task)
         except CannotRun as cannot:
             # It stands for a type that may be in no file any more.
             kind = TaskType(task.type, task.type, "", params=(), steps=())
             run = cls.begun(task, kind, fork_server, {})
             run.execution.stop("failed", cannot.reason)
             return run
-        return cls.begun(task, kind, fork_server, values)
+        run = cls.begun(task, kind, fork_server, values)
+        for secret in masks:
+            run.execution.log.masks.add(secret)
+        return run
 
     @classmethod
     def begun(

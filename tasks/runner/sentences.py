@@ -2,6 +2,7 @@
 which are English for programs and people alike."""
 
 import signal
+from collections.abc import Iterable
 
 from tasks.catalog.task_type import Step
 from tasks.logs.own_lines import own_line
@@ -25,6 +26,10 @@ def step_failed(
     return Reason(code, step=step.name, exitCode=status, **why)
 
 
+def step_timed_out(step: Step) -> Reason:
+    return Reason("step-timed-out", step=step.name, seconds=step.timeout_seconds or 0)
+
+
 def another_attempt(step: Step, problem: Reason, attempt: int, delay: float) -> str:
     return own_line(
         "another-attempt",
@@ -38,6 +43,14 @@ def another_attempt(step: Step, problem: Reason, attempt: int, delay: float) -> 
 def left_behind(step: Step, killed: int) -> str:
     name = "process-left-behind" if killed == 1 else "processes-left-behind"
     return own_line(name, step=step.name, count=killed)
+
+
+def not_killed(pids: Iterable[int]) -> str:
+    return own_line("processes-not-killed", pids=", ".join(map(str, pids)))
+
+
+def silent(step: Step, seconds: float | None) -> str:
+    return own_line("silent", step=step.name, seconds=f"{seconds:g}")
 
 
 def outputs_refused(count: int) -> str:

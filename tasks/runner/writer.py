@@ -8,8 +8,10 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from django.db import connection, transaction
+from django.db.models import F
 from django.utils import timezone
 
+from tasks.approvals.asking import become_blocked
 from tasks.logs import store as log_store
 from tasks.logs.store import Row
 from tasks.models import Event, Runner, Task, WebhookEvent, columns_after, next_ended
@@ -20,8 +22,10 @@ from tasks.notifications import (
     messages_of,
     parts_of,
 )
+from tasks.runner.execution import Execution
 from tasks.runner.run import BYTES_OF_A_ROW, Run
 from tasks.runner.unflushed import UnflushedBatch, Wal
+from tasks.secrets.encryption import sealed
 
 logger = logging.getLogger(__name__)
 
@@ -161,6 +165,8 @@ def _store(
     for batch in moved:
         for event in _events(batch) if batch.fields else ():
             WebhookEvent.objects.emit(event, [batch.task_id])
+        if (question := batch.run.execution.question) is not None:
+            become_blocked(batch.task_id, question)
     is_end = any(batch.run.execution.outcome for batch in batches)
     announce((batch.task_id for batch in moved if batch.fields), queue=is_end)
     announce_lines(
@@ -174,6 +180,9 @@ def _move(batch: Batch, runner: Runner) -> bool:
     if batch.fields:
         tasks = Task.objects.running().filter(pk=batch.task_id, runner=runner)
         follows = tasks.filter(last_seq=batch.run.last_seq)
+        if batch.run.execution.question is not None:
+            # Who asked to cancel it asked a runner, and would not be heard by it.
+            follows = follows.filter(cancel_requested_at=None)
         return bool(follows.update(last_seq=batch.last_seq, **batch.fields))
     # By far the most frequent statement; making it anew by the ORM takes five times
     # as long as running it.
@@ -238,7 +247,9 @@ def _fields(run: Run, digest: Any) -> dict[str, Any]:
     if execution.summary.changes > run.stored_summary:
         fields["summary"] = execution.summary.text
         fields["summary_bytes"] = execution.summary.size_bytes
-    if execution.outcome is not None:
+    if execution.question is not None:
+        fields |= _fields_of_blocked(execution)
+    elif execution.outcome is not None:
         if execution.outcome not in Task.MOVES[Task.Status.RUNNING]:
             raise ValueError(execution.outcome)
         fields |= {
@@ -264,6 +275,24 @@ def _events(batch: Batch) -> Iterator[Event]:
         yield Event.TASK_STALLED
     if batch.run.execution.outcome is not None:
         yield Event(f"task.{batch.run.execution.outcome}")
+
+
+def _fields_of_blocked(execution: Execution) -> dict[str, Any]:
+    """The columns of a task that waits for an approval. Its runner stays written down,
+    so that the one that stored this finds it, where it does not hear that it did."""
+    assert execution.question is not None  # noqa: S101 (it asks)
+    fields = {
+        "status": Task.Status.BLOCKED,
+        "progress": execution.progress,
+        "stalled_since": None,
+        "slot": None,
+        "keeps_lock": not execution.question.wanted.release_lock,
+        "approvals_asked": F("approvals_asked") + 1,
+        "taken_over": execution.taken_over,
+    }
+    if secrets := execution.values.to_keep:
+        fields["secret_values"] = sealed(execution.task_id, secrets)
+    return fields
 
 
 def words_of(error: Exception) -> str:

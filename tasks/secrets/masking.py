@@ -32,12 +32,14 @@ class Masks:
 
     A secret of several lines is hidden line by line as well, because that is how a
     program prints it; lines that are shorter than LEAST_CHARACTERS only as a part of
-    the whole. Blanks around a secret or a line are no part of it.
+    the whole. Blanks around a secret or a line are no part of it. ``added``: those that
+    ``add()`` was given.
     """
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._forms: list[str] = []  # the longest first
         self._count = 0  # of the texts that have these forms
+        self.added: list[str] = []
         for secret in secrets:
             # Those of before there was a least length are hidden as a whole.
             if not self._add(secret, LEAST_CHARACTERS):
@@ -48,6 +50,7 @@ class Masks:
         that. Raises TooManySecrets."""
         if self._count + len(_lines_of(secret)) > MOST_TEXTS:
             raise TooManySecrets
+        self.added.append(secret)
         return self._add(secret, LEAST_CHARACTERS)
 
     def _add(self, secret: str, least: int) -> bool:

@@ -13,7 +13,9 @@ from django.utils.translation import gettext as _
 from tasks.catalog.loader import catalog
 from tasks.estimates import Usual, usual_times
 from tasks.models import Task
-from tasks.presenters.task import Shown, said_cause, said_place, said_waiting
+from tasks.presenters.approvals.card import said_awaited, worked_seconds
+from tasks.presenters.queue.waits import said_cause, said_place, said_waiting
+from tasks.presenters.task import Shown
 from tasks.presenters.wording import duration_text, usual_text
 from tasks.waiting import WaitingFor, waiting_for_all
 
@@ -36,8 +38,10 @@ class NowRow:
 
     @property
     def elapsed_seconds(self) -> int:
-        begun = self.task.started_at or self.task.created_at
-        return max(0, int((self.shown.now - begun).total_seconds()))
+        task, now = self.task, self.shown.now
+        if task.status in Task.WAITING:
+            return max(0, int((now - self.shown.waits_since).total_seconds()))
+        return max(0, int(worked_seconds(task, now)))
 
     @property
     def elapsed(self) -> str:
@@ -101,6 +105,8 @@ class QueueGroup:
 def now_parts() -> dict[str, Any]:
     now = timezone.now()
     light = Task.objects.defer("result", "trail")
+    blocked = light.blocked().prefetch_related("approvals")
+    awaiting = list(blocked.order_by("number", "id")[:MOST_RUNNING])
     running = list(light.running().order_by("started_at", "id")[:MOST_RUNNING])
     queue = light.pending().order_by("number", "id")
     waiting = list(queue[: MOST_WAITING + 1])
@@ -108,6 +114,7 @@ def now_parts() -> dict[str, Any]:
     del waiting[MOST_WAITING:]
     usual = usual_times(task.type for task in running)
     return {
+        "awaiting": [_row(task, now, None, said_awaited(task)) for task in awaiting],
         "running": [_row(task, now, usual.get(task.type)) for task in running],
         "queue": _groups(waiting, running, usual, now),
         "beyond": queued - len(waiting),

@@ -41,7 +41,11 @@ ASKED: Pages = (
 )
 MOST_SCHEDULES = 200
 # What leads to the newest task: of one status, or of any.
-LASTS = (("failed", _("Last failed task")), ("", _("Last task")))
+LASTS = (
+    ("blocked", _("Task awaiting approval")),
+    ("failed", _("Last failed task")),
+    ("", _("Last task")),
+)
 TEXTS = {
     "start": _("Open the form"),
     "go": _("Go to"),

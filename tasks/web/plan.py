@@ -14,6 +14,7 @@ from tasks.catalog.loader import catalog
 from tasks.catalog.task_type import ParameterErrors, TaskType
 from tasks.estimates import seconds_left, usual_times
 from tasks.models import Task
+from tasks.presenters.approvals.card import worked_seconds
 from tasks.presenters.changes import Planned, planned_sentences
 from tasks.presenters.consequence import published_platforms
 from tasks.presenters.names import name_of
@@ -92,7 +93,7 @@ def _waits_for(holder: Task) -> str:
     usual = usual_times([holder.type]).get(holder.type)
     if usual is None or holder.started_at is None:
         return text
-    elapsed = (timezone.now() - holder.started_at).total_seconds()
+    elapsed = worked_seconds(holder, timezone.now())
     left = seconds_left(elapsed, usual.median, holder.progress)
     if left is None:
         return text

@@ -12,6 +12,7 @@ from tasks import lifecycle
 from tasks.access.staff import actor, staff_page
 from tasks.models import Task
 from tasks.presenters.acts import acts, cancel_and_say
+from tasks.presenters.approvals.card import card_of
 from tasks.presenters.task import Shown
 from tasks.web.live import live_parts
 
@@ -38,7 +39,7 @@ def panel(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
 def facts(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
     """Return what a task's page says beside its log, to be put into the page again."""
     task = get_object_or_404(Task, pk=task_id)
-    return render(request, "task_parts.html", {"shown": Shown(task, timezone.now())})
+    return render(request, "task_parts.html", panel_of(request, task))
 
 
 @require_GET
@@ -52,7 +53,12 @@ def why_waiting(request: HttpRequest, task_id: uuid.UUID) -> HttpResponse:
 
 def panel_of(request: HttpRequest, task: Task) -> dict[str, Any]:
     """Return what panel.html takes: the task, and what the reader may do to it."""
-    return {"shown": Shown(task, timezone.now()), "may": acts(actor(request), task)}
+    who = actor(request)
+    return {
+        "shown": Shown(task, timezone.now()),
+        "may": acts(who, task),
+        "approval": card_of(task, who),
+    }
 
 
 def _view_of(request: HttpRequest, shown: Shown) -> str:

@@ -20,7 +20,7 @@ import requests
 
 from tests.e2e.conftest import ROOT, Service
 from tests.ports import free_port
-from tests.waiting import PATIENCE_SECONDS
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -499,6 +499,38 @@ def test_releases_and_changes_are_shown(client, demo):
 def test_a_secret_comes_from_standard_input(client):
     done = client.run("start", "say", "text=@-", "--wait", "--json", input="s3cr3t\n")
     assert json.loads(done.stdout)["params"]["text"] == "s3cr3t"
+
+
+def test_who_waits_hears_whom_the_task_asks_and_how_it_was_decided(client):
+    waits = client.begin("start", "ask-anybody", "--wait")
+    client.service.wait_for(newest_task(client, "ask-anybody"), "blocked")
+    task_id = newest_task(client, "ask-anybody")
+    done = client.run("approve", task_id, "--comment", "Looks good.")
+    assert done.stdout.startswith(f"{task_id} ")
+    _, said = waits.communicate(timeout=PATIENCE_SECONDS)
+    assert waits.returncode == 0
+    assert said.count("Awaiting approval by leads: Go on?") == 1
+    assert f"resource-sync approve {task_id}" in said
+    late = client.run("reject", task_id, code=3)
+    assert "approved it at" in late.stderr
+
+
+def test_a_rejected_task_ends_as_a_cancelled_one(client):
+    waits = client.begin("start", "ask-anybody", "--wait")
+    client.service.wait_for(newest_task(client, "ask-anybody"), "blocked")
+    client.run("reject", newest_task(client, "ask-anybody"), "--comment", "No.")
+    _, said = waits.communicate(timeout=PATIENCE_SECONDS)
+    assert waits.returncode == 130
+    assert "Rejected by" in said
+
+
+def newest_task(client, name):
+    def found():
+        path = f"/api/tasks?type={name}&limit=1"
+        tasks = client.service.request("GET", path).json()["tasks"]
+        return tasks and not tasks[0]["completedAt"] and tasks[0]["id"]
+
+    return wait_until(found, f"a task of {name}")
 
 
 def test_a_decision_needs_what_the_service_asks(client):

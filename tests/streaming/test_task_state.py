@@ -194,3 +194,58 @@ def test_a_change_says_since_when_the_step_is_silent():
 def test_nobody_has_seen_the_end_state_by_being_connected():
     task = TaskFactory.build(status="completed")
     assert version_of_newcomer(task) < Version.of_task(task)
+
+
+def test_stamps_only_grow_where_a_task_awaits_approvals():
+    planned = [[0, 1, "Plan", 0]]
+    asked = [*planned, [3, 2, "Agree", 50]]
+    goes_on = [*asked, [5, 3, "Roll out", 50]]
+    again = [*goes_on, [7, 4, "Agree", 90]]
+    began = {"started_at": NOON}
+    life = [
+        TaskFactory.build(status="pending"),
+        TaskFactory.build(status="running", trail=planned),
+        TaskFactory.build(status="running", trail=asked),
+        TaskFactory.build(status="blocked", trail=asked, approvals_asked=1),
+        TaskFactory.build(status="pending", trail=asked, approvals_asked=1, **began),
+        TaskFactory.build(status="running", trail=goes_on, approvals_asked=1),
+        TaskFactory.build(status="blocked", trail=again, approvals_asked=2),
+        TaskFactory.build(status="cancelled", trail=again, approvals_asked=2),
+    ]
+    versions = [Version.of_task(task) for task in life]
+    assert versions == sorted(set(versions))
+
+
+def test_a_task_that_is_blocked_is_told_of_and_its_stream_stays():
+    task = running()
+    known = state_of(task)
+    write_log(task, "planned", "Awaiting approval by leads.")
+    task.trail = [*task.trail, [1, 2, "Agree", 50]]
+    task.status, task.step_index, task.progress = "blocked", 2, 50
+    task.approvals_asked = 1
+    state = changed(known, task)
+    assert story(state.batch) == [
+        "planned",
+        ("running", 2, 50),
+        "Awaiting approval by leads.",
+        ("blocked", 2, 50),
+    ]
+    assert (state.end, state.is_final) == (None, False)
+
+
+def test_a_task_that_was_approved_is_queued_and_then_goes_on():
+    blocked = TaskFactory(
+        status="blocked",
+        step_index=2,
+        progress=50,
+        trail=[[0, 1, "Plan", 0], [1, 2, "Agree", 50]],
+        approvals_asked=1,
+    )
+    known = state_of(blocked)
+    blocked.status = "pending"
+    state = changed(known, blocked)
+    assert story(state.batch) == [("pending", 2, 50)]
+    blocked.status = "running"
+    blocked.trail = [*blocked.trail, [1, 3, "Roll out", 50]]
+    blocked.step_index = 3
+    assert story(changed(state, blocked).batch) == [("running", 3, 50)]

@@ -379,7 +379,7 @@ def test_the_migration_encrypts_the_secrets_of_what_has_not_ended(
     migration.hide_secrets(apps, None)
     assert "t0ken" not in columns_of(task)
     assert task.lock == submit("login", {"token": "t0ken-abc"}, ALICE).lock
-    kind, values = accepted(task)
+    kind, values, _masks = accepted(task)
     assert values == params
     assert next(p for p in kind.params if p.name == "token").secret
 

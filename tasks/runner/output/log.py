@@ -1,7 +1,8 @@
 """The log of one execution: its lines, numbered, masked and limited."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from tasks.catalog.task_type import TaskType
 from tasks.logs.store import Row
@@ -34,6 +35,21 @@ class Log:
         self.is_mute = False
         self._kind = kind
         self._size_bytes = 0
+
+    def as_carried(self) -> dict[str, Any]:
+        """Return, as JSON, how far its limits are, for who goes on with it."""
+        limit = self.limit_reached
+        return {
+            "bytes": self._size_bytes,
+            "dropped": self.dropped_lines,
+            "limit": limit and limit.as_json(),
+        }
+
+    def go_on(self, carried: Mapping[str, Any]) -> None:
+        """Go on from what ``as_carried()`` returned."""
+        self._size_bytes, self.dropped_lines = carried["bytes"], carried["dropped"]
+        if carried["limit"]:
+            self.limit_reached = Reason.of(carried["limit"])
 
     def say(self, level: str, message: str, at_ms: int | None = None) -> None:
         """Add a line; ``at_ms``: when it was read, if not now."""

@@ -2,7 +2,7 @@
 progress in lines of its own."""
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from tasks.catalog.patterns import LINE_SECONDS, Pattern, TooSlow, found_in
@@ -41,6 +41,19 @@ class Spoken:
         self.complaint: str | Reason = ""
         self.first_error: Cause | None = None
         self._slow_lines = 0  # whose progress took too long to read
+
+    def take_over(
+        self,
+        outputs: Mapping[str, Any],
+        first_error: Mapping[str, Any] | None = None,
+        summary: str | None = None,
+    ) -> None:
+        """Begin with what steps said that ran before, in another execution."""
+        self.outputs.take_over(outputs)
+        if first_error:
+            self.first_error = Cause(**first_error)
+        if summary:
+            self.summary.take_over(summary)
 
     def begin_step(self, *, again: bool) -> None:
         """Forget what was said of the step before; ``again``: of its last attempt."""

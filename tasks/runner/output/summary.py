@@ -22,6 +22,11 @@ class Summary:
         self._parts: list[str] = []
         self._before_step = (0, 0, False)
 
+    def take_over(self, text: str) -> None:
+        """Begin with what the steps before an approval wrote."""
+        self._parts = [text]
+        self.size_bytes = len(text.encode())
+
     @property
     def text(self) -> str:
         return "\n".join(self._parts)

@@ -204,4 +204,4 @@ def test_a_look_asks_as_much_with_a_long_queue_as_with_none(poller):
     TaskFactory.create_batch(30, created_at=hour_ago)
     TaskFactory.create_batch(30, created_at=hour_ago, status="completed")
     poller.look({EVERYTHING: None})
-    assert queries() == few == 4
+    assert queries() == few == 5

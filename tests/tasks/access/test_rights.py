@@ -129,6 +129,9 @@ FOR_SOME = {  # who may start, cancel and pin is tested below; presence is only 
     "live/tasks/<uuid:task_id>/presence",
     # tests/tasks/web/test_shared.py
     "api/tasks/<str:id>/share", "api/tasks/<str:id>/shares", "api/shares/<str:id>",
+    # tests/tasks/approvals/test_rights.py
+    "api/tasks/<str:id>/approve", "api/tasks/<str:id>/reject",
+    "tasks/<uuid:task_id>/decide",
     # tests/tasks/queue
     "api/queue/pause", "api/queue/resume", "api/freezes/<str:id>", "queue/resume",
     # tests/tasks/web/test_queue.py

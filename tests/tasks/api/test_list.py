@@ -216,7 +216,7 @@ def test_a_wrong_value_is_400_naming_it(program, name, value):
 
 def test_a_wrong_status_is_told_those_there_are(program):
     body = problem_of(program.get("/api/tasks?status=done"), 400)
-    assert "pending, running, completed, failed, cancelled" in body["detail"]
+    assert "pending, running, blocked, completed, failed, cancelled" in body["detail"]
 
 
 def test_every_wrong_value_is_named(program):

@@ -25,6 +25,8 @@ def test_it_shows_the_whole_task(program, end):
         "params": {"version": "v885"},
         "status": "completed",
         "waitingFor": None,
+        "approval": None,
+        "approvalMs": 0,
         "attempt": 1,
         "progress": 100,
         "step": {"index": 0, "count": 3, "name": ""},

@@ -9,6 +9,7 @@ import pytest
 from django.conf import settings
 from jsonschema import Draft202012Validator, ValidationError
 
+from tests.tasks.approvals.definitions import TYPES as APPROVALS
 from tests.tasks.catalog.test_definitions import FULL
 from tests.tasks.catalog.test_loader import STEP, VALID
 
@@ -26,7 +27,8 @@ def test_it_is_a_schema():
 
 
 def test_it_has_every_key_that_is_read_and_no_other():
-    files = ("tasks/catalog/loader.py", "tasks/catalog/schedules.py")
+    names = ("loader", "schedules", "approvals")
+    files = [f"tasks/catalog/{name}.py" for name in names]
     source = "".join((ROOT / file).read_text() for file in files)
     read = [
         set(found)
@@ -37,7 +39,9 @@ def test_it_has_every_key_that_is_read_and_no_other():
     terminal = defined["step"]["properties"]["pty"]["anyOf"][1]
     suggest = defined["parameter"]["properties"]["suggest"]["anyOf"][1]
     tables = [*(defined["type"], defined["parameter"], suggest), defined["step"]]
-    tables += [terminal, defined["schedule"]]
+    approval = defined["step"]["properties"]["approval"]
+    asks = defined["step"]["oneOf"][1]
+    tables += [terminal, defined["schedule"], asks, approval]
     assert read == [set(table["properties"]) for table in tables]
 
 
@@ -47,6 +51,8 @@ def test_it_has_every_key_that_is_read_and_no_other():
         VALID,
         FULL,
         (ROOT / "task_types.toml").read_text(),
+        APPROVALS,
+        (ROOT / "examples/task_types/full-sync-approved.toml").read_text(),
         (ROOT / "tests/e2e/task_types.toml").read_text(),
     ],
 )

@@ -46,7 +46,7 @@ def task(use_task_types):
 
 
 def argv_of(task):
-    kind, values = accepted(task)
+    kind, values, _masks = accepted(task)
     placeholders = kind.placeholders(task.pk, values)
     return [step.argv(placeholders) for step in kind.steps]
 

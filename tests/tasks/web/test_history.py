@@ -70,7 +70,7 @@ def test_tasks_are_found_by_type_version_status_person_time_and_text(
 @pytest.mark.parametrize(
     ("query", "problem"),
     [
-        ("status=broken", "Must be one of: pending, running, completed"),
+        ("status=broken", "Must be one of: pending, running, blocked, completed"),
         ("from=yesterday", "Must be a day, such as 2025-11-26."),
         ("q=" + "x" * 201, "Too long: at most 200 characters."),
     ],

@@ -1,0 +1,1 @@
+"""Approve and reject over HTTP."""

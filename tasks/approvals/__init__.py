@@ -1,0 +1,1 @@
+"""Approvals: a step that waits until somebody agrees, and who agreed to what."""

@@ -1,0 +1,1 @@
+"""Tasks that await an approval, as pages show them."""
