@@ -362,6 +362,11 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
+    "ENUM_NAME_OVERRIDES": {
+        "ScheduleState": "tasks.models.Schedule.State",
+        "WebhookState": "tasks.models.Webhook.State",
+        "DeliveryState": "tasks.models.WebhookDelivery.State",
+    },
 }
 
 # --- Logs ---------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
+from tasks.api.schedule_serializers import ReasonSerializer
 from tasks.models import Webhook, WebhookDelivery
 from tasks.notify.acts import (
     LONGEST_NAME,
@@ -66,12 +67,6 @@ WEBHOOK_BODY: dict[str, Any] = {
     "additionalProperties": False,
     "required": ["url"],
 }
-
-
-class ReasonSerializer(serializers.Serializer[Any]):
-    code = serializers.CharField()
-    params = serializers.DictField()
-    message = serializers.CharField(help_text="the same as a sentence")
 
 
 class WebhookSerializer(serializers.Serializer[Any]):
