@@ -1,11 +1,15 @@
 """A Friday evening, as a team lives it: a freeze, a start that is refused, one with a
-reason that goes ahead, a step that fails, and the rest of it from there."""
+reason that goes ahead, a second person who agrees, a step that fails, which the group
+chat hears of, and the rest of it from there."""
 
 import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import expect
+
+from tests.tasks.notify.receiver import Receiver, chat_answer
+from tests.waiting import wait_until
 
 from .conftest import PATIENCE_MS
 
@@ -14,11 +18,30 @@ pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 OPERATOR = """
 from django.contrib.auth.models import Group, User
 from tasks.access.sign_in import sign_in_link
-user = User.objects.create(username="oli", is_staff=True, password="!")
-user.groups.add(Group.objects.get(name="operator"))
+user = User.objects.create(username={name!r}, is_staff=True, password="!")
+for group in {groups!r}:
+    user.groups.add(Group.objects.get_or_create(name=group)[0])
 print(sign_in_link(user, {url!r}))
 """
 RELEASE = "/?type=release-friday&version=v885"
+
+
+@pytest.fixture
+def service(new_service):
+    service = new_service(WEBHOOK_ALLOW="127.0.0.0/8")
+    service.prepare()
+    return service.run()
+
+
+@pytest.fixture
+def chat(service):
+    """A group chat that hears of failures."""
+    receiver = Receiver(chat_answer(errcode=0, errmsg="ok"))
+    given = {"url": receiver.url, "format": "wecom", "events": ["task.failed"]}
+    made = service.request("POST", "/api/webhooks", json=given)
+    assert made.status_code == 201, made.text
+    yield receiver
+    receiver.close()
 
 
 @pytest.fixture
@@ -45,19 +68,23 @@ def ana(at, service):
     return at(service.sign_in_link("ana"))
 
 
+def operator(service, name, *groups):
+    """Make somebody who starts what everybody may; returns the way in."""
+    groups = ["operator", *groups]
+    code = OPERATOR.format(url=service.url, name=name, groups=groups)
+    said = service.manage("shell", "-v0", "-c", code).stdout
+    return said.strip().splitlines()[-1]
+
+
 @pytest.fixture
 def oli(at, service):
-    """He starts what everybody may."""
-    code = OPERATOR.format(url=service.url)
-    said = service.manage("shell", "-v0", "-c", code).stdout
-    return at(said.strip().splitlines()[-1])
+    return at(operator(service, "oli"))
 
 
-@pytest.fixture(autouse=True)
-def _the_weekend_ends(service):
-    yield
-    for freeze in service.request("GET", "/api/freezes").json()["freezes"]:
-        service.request("DELETE", f"/api/freezes/{freeze['id']}")
+@pytest.fixture
+def lea(at, service):
+    """She leads the team."""
+    return at(operator(service, "lea", "leads"))
 
 
 def tasks(service):
@@ -65,13 +92,14 @@ def tasks(service):
     return service.request("GET", path).json()["tasks"]
 
 
-def test_a_friday_evening(ana, oli, service):
+def test_a_friday_evening(ana, oli, lea, chat, service):
     freeze_until_monday(ana)
     oli_is_refused_with_the_reason(oli, service)
     task_id = ana_goes_ahead_with_a_reason(ana, service)
-    # Here a second person approves, who is not Ana: before Publish runs.
+    ana_can_not_approve_her_own(ana)
+    lea_approves_what_she_saw(lea, task_id)
     step_three_fails(ana, service, task_id)
-    # Here the group chat gets one message, with the first error.
+    the_chat_hears_of_it_once_with_the_first_error(chat, task_id)
     second_id = ana_reruns_from_step_three(ana, service, task_id)
     the_audit_trail_has_both_reasons(ana, task_id, second_id)
 
@@ -111,9 +139,36 @@ def ana_goes_ahead_with_a_reason(ana, service):
     return task["id"]
 
 
+def approval(page):
+    return page.get_by_role("region", name="Approval")
+
+
+def ana_can_not_approve_her_own(ana):
+    expect(approval(ana)).to_contain_text("Announce v885 to all players?")
+    expect(approval(ana)).to_contain_text("another person has to decide")
+    expect(approval(ana).get_by_role("button")).to_have_count(0)
+
+
+def lea_approves_what_she_saw(lea, task_id):
+    lea.goto(f"/tasks/{task_id}")
+    expect(lea.locator(".outputs")).to_contain_text("v885")
+    approval(lea).get_by_label("Comment").fill("Players wait.")
+    approval(lea).get_by_role("button", name="Approve").click()
+    expect(lea.locator("ol.log")).to_contain_text("Approved by lea")
+
+
+def the_chat_hears_of_it_once_with_the_first_error(chat, task_id):
+    wait_until(lambda: chat.received, "the message")
+    (body,) = chat.bodies()
+    content = body["markdown"]["content"]
+    assert "the announcement server refuses" in content
+    assert f"/tasks/{task_id}#L" in content
+
+
 def step_three_fails(ana, service, task_id):
     task = service.wait_for(task_id)
-    assert [step["exitCode"] for step in task["result"]["results"]] == [0, 0, 3]
+    codes = [step.get("exitCode") for step in task["result"]["results"]]
+    assert (codes[0], codes[-1], len(codes)) == (0, 3, 3)
     expect(ana.locator("[data-task]")).to_contain_text(
         "the announcement server refuses"
     )
@@ -131,7 +186,9 @@ def ana_reruns_from_step_three(ana, service, task_id):
     ana.wait_for_url(lambda url: "/tasks/" in url and task_id not in url)
     (second,) = [task for task in tasks(service) if task["rerunOf"] == task_id]
     done = service.wait_for(second["id"], "completed")
-    assert done["result"]["outputs"] == {"built": "v885"}  # taken over from the first
+    assert done["result"]["outputs"] == {
+        "published": "v885"
+    }  # taken over from the first
     published = (service.data_dir / "published").read_text().splitlines()
     assert published == ["published v885"]  # once
     return second["id"]
@@ -141,6 +198,6 @@ def the_audit_trail_has_both_reasons(ana, first_id, second_id):
     reasons = {first_id: "Players can't sign in", second_id: "Half of it is out"}
     for task_id, reason in reasons.items():
         ana.goto(f"/admin/tasks/auditevent/?q={task_id}")
-        ana.locator("#result_list tbody th a").first.click()
+        ana.locator("#result_list tbody th a").last.click()  # the start
         expect(ana.locator("#content")).to_contain_text(reason)
         expect(ana.locator("#content")).to_contain_text("Nobody releases over")
