@@ -9,7 +9,10 @@ from django.utils.translation import gettext as _
 from tasks.access.actor import Actor
 from tasks.approvals import rights
 from tasks.approvals.representation import newest_approval
+from tasks.catalog.definitions import type_of
+from tasks.catalog.task_type import fill
 from tasks.models import Approval, Task
+from tasks.representation import shown_params
 
 
 @dataclass(frozen=True)
@@ -18,6 +21,7 @@ class ApprovalCard:
     where they may."""
 
     approval: Approval
+    message: str
     refusal: str
 
     @property
@@ -33,8 +37,22 @@ def card_of(task: Task, actor: Actor) -> ApprovalCard | None:
     try:
         rights.check(actor, approval)
     except PermissionDenied as refused:
-        return ApprovalCard(approval, str(refused))
-    return ApprovalCard(approval, "")
+        return ApprovalCard(approval, said_message(task, approval), str(refused))
+    return ApprovalCard(approval, said_message(task, approval), "")
+
+
+def said_message(task: Task, approval: Approval) -> str:
+    """Return what is asked, in the reader's language where the type has it in several;
+    else as it was asked."""
+    kind = type_of(task)
+    step = kind.steps[approval.step_index - 1] if kind else None
+    if kind is None or step is None or step.approval is None:
+        return approval.message
+    values = kind.placeholders(task.pk, shown_params(task))
+    # Masks that steps added are in what was asked alone.
+    if fill(step.approval.message, values) != approval.message:
+        return approval.message
+    return fill(kind.local(step.approval.message), values)
 
 
 def said_awaited(task: Task) -> str:

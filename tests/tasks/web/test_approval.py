@@ -132,3 +132,34 @@ def test_the_admin_asks_and_then_decides(staff, blocked, action, status, questio
     staff.post(url, {**body, **seen, "sure": "yes", "comment": "Because."})
     blocked.refresh_from_db()
     assert (blocked.status, blocked.approvals.get().comment) == (status, "Because.")
+
+
+IN_TWO_LANGUAGES = """
+[release]
+[release.params.version]
+[[release.steps]]
+name = "Plan"
+command = ["true"]
+[[release.steps]]
+name = "Agree"
+[release.steps.approval]
+by = ["leads"]
+message = {en = "Out with {version}?", zh-hans = "发布 {version}？"}
+[[release.steps]]
+name = "Roll out"
+command = ["true"]
+"""
+
+
+@pytest.mark.parametrize(
+    ("asked", "read"),
+    [("Out with v885?", "发布 v885？"), ("Out with ***?", "Out with ***?")],
+)
+def test_what_is_asked_is_read_in_ones_own_language_unless_a_step_hid_some_of_it(
+    staff, blocked, use_task_types, asked, read
+):
+    use_task_types(IN_TWO_LANGUAGES)
+    Task.objects.update(params={"version": "v885"})
+    Approval.objects.update(message=asked)
+    page = staff.get(f"/tasks/{blocked.pk}", headers={"Accept-Language": "zh-Hans"})
+    assert f'<p class="asks">{read}</p>' in page.text
