@@ -15,7 +15,7 @@ from .conftest import ROOT
 from .flow import Flow
 
 pytestmark = pytest.mark.e2e
-READER = ROOT / "tests" / "e2e" / "durable_streams" / "reader.mjs"
+READER = ROOT / "tests" / "e2e" / "protocol" / "reader.mjs"
 MODES = ["long-poll", "sse"]
 
 

@@ -70,7 +70,7 @@ def files(pages, service, staff):
         found.update(list(answers.items())[1:])
     task_id = staff[1]["task"]
     link = service.request("POST", f"/api/tasks/{task_id}/share", json={}).json()
-    for page in (f"{service.url}/admin/", link["url"]):
+    for page in (f"{service.url}/admin/", f"{service.url}/schedules", link["url"]):
         for path in SCRIPTS.findall(staff[0].get(page).text):
             found[urljoin(page, path)] = staff[0].get(urljoin(page, path))
     for url, answer in list(found.items()):

@@ -1,4 +1,4 @@
-// Durable Streams' own suite, against tests/e2e/durable_streams/writer.py.
+// Durable Streams' own suite, against tests/e2e/protocol/writer.py.
 
 import { runConformanceTests } from "@durable-streams/server-conformance-tests";
 

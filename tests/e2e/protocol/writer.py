@@ -2,7 +2,7 @@
 posted here becomes lines of a task, and what is read comes from the product's
 ``/api/tasks/{id}/log``, with the lines' texts as its body and its headers as they are.
 
-python -m tests.e2e.durable_streams.writer PORT PRODUCT_URL API_KEY
+python -m tests.e2e.protocol.writer PORT PRODUCT_URL API_KEY
 """
 
 import base64

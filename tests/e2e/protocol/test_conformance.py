@@ -41,7 +41,7 @@ def writer(new_service):
     url = f"http://127.0.0.1:{(port := free_port())}"
     process = subprocess.Popen(
         [
-            *(sys.executable, "-m", "tests.e2e.durable_streams.writer"),
+            *(sys.executable, "-m", "tests.e2e.protocol.writer"),
             *(str(port), product.url, product.api_key),
         ],
         cwd=ROOT,
@@ -64,7 +64,7 @@ def test_a_log_is_read_as_the_protocol_has_it(writer, tmp_path):
     report = tmp_path / "report.json"
     ran = subprocess.run(
         [
-            *("node_modules/.bin/vitest", "run", "--root", "e2e/durable_streams"),
+            *("node_modules/.bin/vitest", "run", "--root", "e2e/protocol"),
             *("--testTimeout", str(PATIENCE_SECONDS * 1000)),
             # Some of its cases read for two seconds, whatever the machine does beside.
             *("--retry", "5"),
