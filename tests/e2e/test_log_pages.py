@@ -40,13 +40,27 @@ def read(service, task_id, *, live=False, offset="-1"):
     return found
 
 
-def node(service, task_id, live, *offset):
-    return subprocess.Popen(
-        ["node", READER, url_of(service, task_id), service.api_key, live, *offset],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+@pytest.fixture
+def node(service):
+    """Starts Node's client; whatever becomes of the test, none is left."""
+    started = []
+
+    def start(task_id, live, *offset):
+        command = ["node", READER, url_of(service, task_id), service.api_key]
+        started.append(
+            subprocess.Popen(
+                [*command, live, *offset],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        )
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
 
 
 def read_by_node(process):
@@ -56,20 +70,20 @@ def read_by_node(process):
     return [json.loads(line) for line in out.splitlines()], json.loads(error)
 
 
-def test_the_clients_catch_up_with_a_log_of_many_pages(service):
+def test_the_clients_catch_up_with_a_log_of_many_pages(service, node):
     task_id = service.create("count", n="3500")
     service.wait_for(task_id)
     lines = service.lines(task_id)
     assert read(service, task_id) == lines
-    found, stands = read_by_node(node(service, task_id, "catch-up"))
+    found, stands = read_by_node(node(task_id, "catch-up"))
     assert found == lines
     assert stands == {"offset": f"{len(lines):016}", "closed": True}
 
 
 @pytest.mark.parametrize("live", MODES)
-def test_the_clients_follow_a_task_to_its_end(service, live):
+def test_the_clients_follow_a_task_to_its_end(service, node, live):
     flow = Flow(service)
-    process = node(service, flow.task_id, live)
+    process = node(flow.task_id, live)
     with ThreadPoolExecutor(1) as pool:
         python = pool.submit(read, service, flow.task_id, live=live)
         wait_until(lambda: flow.printed > 100, "some lines")
@@ -82,13 +96,13 @@ def test_the_clients_follow_a_task_to_its_end(service, live):
 
 
 @pytest.mark.parametrize("live", MODES)
-def test_a_client_goes_on_from_where_it_stood(service, live):
+def test_a_client_goes_on_from_where_it_stood(service, node, live):
     task_id = service.create("count", n="50")
     service.wait_for(task_id)
     lines = service.lines(task_id)
     offset = f"{20:016}"
     assert read(service, task_id, live=live, offset=offset) == lines[20:]
-    assert read_by_node(node(service, task_id, live, offset))[0] == lines[20:]
+    assert read_by_node(node(task_id, live, offset))[0] == lines[20:]
 
 
 def events_of(service, task_id, query):
