@@ -26,9 +26,13 @@ PAGES = {
     "pauses and freezes": "/queue",
     "a freeze": "/queue/freeze",
     "a pause": "/queue/pause",
+    "an account": "/account",
+    "a second factor": "/account/second-factor",
+    "several tasks": "/tasks/cancel?type=gate",
 }
 THE_SAME = {
     "nightly-ticks",
+    "admin",
     "A",
     "B",
     "P95",

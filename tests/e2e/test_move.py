@@ -119,7 +119,8 @@ def test_everything_is_the_same_there_and_back(source, to_postgresql, tmp_path):
     before = shell(service, DIGESTS)
     assert "tasks_logline 100150 " in before
     said = service.manage("move_database", url).stdout
-    assert "Moved and compared: 24 tables" in said
+    tables = len(before.strip().splitlines())
+    assert f"Moved and compared: {tables} tables" in said
     assert "set DATABASE_URL" in said
     assert shell(service, DIGESTS, DATABASE_URL=url) == before
     assert shell(service, DIGESTS) == before
