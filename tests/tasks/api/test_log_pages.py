@@ -298,4 +298,5 @@ def test_a_cursor_is_never_the_one_that_was_given(program):
         found = poll(program, task, "-1", given)["Stream-Cursor"]
         assert int(found) > int(given)
     for given in ("0", "abc", "9" * 40, "-1"):
-        assert poll(program, task, "-1", given)["Stream-Cursor"] == first
+        found = poll(program, task, "-1", given)["Stream-Cursor"]
+        assert int(first) <= int(found) < int(first) + 100  # the clock goes on
