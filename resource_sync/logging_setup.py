@@ -1,4 +1,4 @@
-"""Where log records go, and which are too many."""
+"""Django's logging: where records go, and which are too many."""
 
 from pathlib import Path
 from typing import Any

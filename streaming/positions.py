@@ -45,10 +45,7 @@ def after(name: str, last_id: str, task: Task) -> int | None:
 def offset(request: HttpRequest, task: Task) -> int:
     """Return the same from an offset of the log's pages."""
     try:
-        given = offset_in(request.GET)
-        if given is None:
-            raise BadOffset(_("Say it, where you want it live."))
-        return seq_of(given, task)
+        return seq_of(offset_in(request.GET), task)
     except BadOffset as error:
         raise BadPosition("offset", str(error)) from error
 

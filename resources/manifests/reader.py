@@ -62,7 +62,7 @@ class Held(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """What a block's lines say of the files themselves, each in the lines' order; see
+    """Paths, sizes and content lines of a block, each in the lines' order; see
     ``Manifest.content_lines``."""
 
     paths: list[str]

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.views.main import SEARCH_VAR
-from django.db.models import Q, QuerySet, Value
+from django.db.models import Q, QuerySet, TextChoices, Value
 from django.db.models.functions import Concat
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
@@ -69,13 +69,20 @@ class ActionFilter(Chosen):
         return [*AuditEvent.Action.choices, *types]
 
 
-class KeyStateFilter(Chosen):
+class StateFilter(Chosen):
+    """By the state of something that has one."""
+
     title = _("state")
     parameter_name = "state"
+    states: type[TextChoices]
 
     @classmethod
     def offered(cls) -> Sequence[tuple[str, Any]]:
-        return ApiKey.State.choices
+        return cls.states.choices
+
+
+class KeyStateFilter(StateFilter):
+    states = ApiKey.State
 
 
 class KeyScopeFilter(Chosen):
@@ -100,22 +107,12 @@ class KeyScopeFilter(Chosen):
         return keys.filter(found)
 
 
-class RunnerStateFilter(Chosen):
-    title = _("state")
-    parameter_name = "state"
-
-    @classmethod
-    def offered(cls) -> Sequence[tuple[str, Any]]:
-        return Runner.State.choices
+class RunnerStateFilter(StateFilter):
+    states = Runner.State
 
 
-class DeliveryStateFilter(Chosen):
-    title = _("state")
-    parameter_name = "state"
-
-    @classmethod
-    def offered(cls) -> Sequence[tuple[str, Any]]:
-        return WebhookDelivery.State.choices
+class DeliveryStateFilter(StateFilter):
+    states = WebhookDelivery.State
 
 
 class WebhookFilter(Chosen):

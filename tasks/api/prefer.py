@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from rest_framework.exceptions import AuthenticationFailed
 
 from tasks import problems
-from tasks.access.credentials import Credential
+from tasks.access.credentials import Credential, ended_among
 
 MAX_WAIT_SECONDS = 600
 ABOUT_CONTENT = ("Content-Type", "Location", "Preference-Applied")
@@ -29,14 +29,22 @@ PREFERENCE = re.compile(
 
 class Held(NamedTuple):
     """What a response waits for: a task's end, or a line ``after`` a seq, for so many
-    seconds, and while what the request came in with is good. ``renew`` then brings it
+    seconds, and while what the request came in with is good. ``update`` then brings it
     up to date; a response that was never held stays true, too."""
 
     task_id: uuid.UUID
     seconds: int
     by: Credential
-    renew: Callable[[Any], None]
+    update: Callable[[Any], None]
     after: int | None = None
+
+    def renew(self, response: Any) -> None:
+        """Bring the response up to date; refuse it where what the request came in with
+        is good no more."""
+        if ended_among([self.by]):
+            refuse(response)
+        else:
+            self.update(response)
 
 
 def replace(held: HttpResponseBase, by: HttpResponseBase) -> None:

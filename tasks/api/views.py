@@ -21,7 +21,6 @@ from tasks.access.admission import (
     credential_of,
     stream_query,
 )
-from tasks.access.credentials import ended_among
 from tasks.api import listing, prefer
 from tasks.api.conditional import with_digest_as_etag
 from tasks.api.parsers import body_of, check_names, is_forced
@@ -144,9 +143,9 @@ def started(request: Request, task: Task) -> Response:
     seconds = prefer.seconds_to_hold(request.headers.get("Prefer", ""))
     response = Response()
     if seconds and not task.has_ended:
-        renew = partial(renewed, request, task.pk, seconds)
         by = credential_of(request._request)
-        response.held = prefer.Held(task.pk, seconds, by, renew)  # type: ignore[attr-defined]
+        later = partial(update, request, task.pk, seconds)
+        response.held = prefer.Held(task.pk, seconds, by, later)  # type: ignore[attr-defined]
         seconds = None  # not yet
     tell_of(response, request, task, seconds)
     return response
@@ -165,14 +164,11 @@ def tell_of(
         response["Preference-Applied"] = f"wait={seconds}"
 
 
-def renewed(
+def update(
     request: Request, task_id: uuid.UUID, seconds: int, response: Response
 ) -> None:
-    """Bring a held response up to date, unless its task was deleted meanwhile; refuse
-    it where what the request came in with is good no more."""
-    if ended_among([credential_of(request._request)]):
-        prefer.refuse(response)
-    elif task := Task.objects.defer("trail").filter(pk=task_id).first():
+    """Bring a held response up to date, unless its task was deleted meanwhile."""
+    if task := Task.objects.defer("trail").filter(pk=task_id).first():
         tell_of(response, request, task, seconds)
         response.content = response.rendered_content
         response["Content-Length"] = str(len(response.content))

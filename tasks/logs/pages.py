@@ -46,13 +46,15 @@ def offset_of(seq: int) -> str:
     return f"{seq:0{DIGITS}}"
 
 
-def offset_in(query: QueryDict) -> str | None:
-    """Return the offset that a request asks from; None where it names none. Raises
-    BadOffset."""
+def offset_in(query: QueryDict, default: str | None = None) -> str:
+    """Return the offset that a request asks from; where it names none, the default.
+    Raises BadOffset, also where there is no default, as for what is live."""
     given = query.getlist("offset")
     if len(given) > 1:
         raise BadOffset(_("Say one."))
-    return given[0] if given else None
+    if not given and default is None:
+        raise BadOffset(_("Say it, where you want it live."))
+    return given[0] if given else str(default)
 
 
 def seq_of(offset: str, task: Task) -> int:

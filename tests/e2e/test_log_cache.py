@@ -7,9 +7,8 @@ import requests
 
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
-from .conftest import Service
 from .flow import Flow
-from .test_nginx import NGINX, Nginx, answers
+from .test_nginx import believing, in_front
 
 pytestmark = [pytest.mark.e2e, pytest.mark.nginx]
 READERS = 40
@@ -17,32 +16,16 @@ READERS = 40
 
 @pytest.fixture(scope="module")
 def product(tmp_path_factory, new_database_url):
-    product = Service(
-        tmp_path_factory.mktemp("behind-a-cache"),
-        new_database_url(),
-        TRUSTED_PROXIES="127.0.0.1",
-        RATE_LIMIT_CREATE="0",
-        RATE_LIMIT_READ="0",
-        LOG_CACHE="public",
-    )
-    product.prepare()
-    product.start("web")
-    product.start("runner")
-    try:
-        product.wait_healthy()
+    folder = tmp_path_factory.mktemp("behind-a-cache")
+    with believing(folder, new_database_url(), LOG_CACHE="public") as product:
         yield product
-    finally:
-        product.stop()
 
 
 @pytest.fixture(scope="module")
 def nginx(product, tmp_path_factory):
-    if NGINX is None:
-        pytest.skip("nginx is not there")
-    nginx = Nginx(tmp_path_factory.mktemp("cache"), product.port, caches_logs=True)
-    wait_until(lambda: answers(nginx.url), "nginx")
-    yield nginx
-    nginx.stop()
+    folder = tmp_path_factory.mktemp("cache")
+    with in_front(folder, product, caches_logs=True) as nginx:
+        yield nginx
 
 
 def asked(nginx):

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -95,34 +96,49 @@ def answers(url):
         return False
 
 
-@pytest.fixture(scope="module")
-def product(tmp_path_factory, new_database_url):
-    """A product that believes its proxy; the tests here share it."""
+@contextmanager
+def believing(folder, database_url, **settings):
+    """A product that believes its proxy."""
     product = Service(
-        tmp_path_factory.mktemp("behind-nginx"),
-        new_database_url(),
+        folder,
+        database_url,
         TRUSTED_PROXIES="127.0.0.1",
         RATE_LIMIT_CREATE="0",
         RATE_LIMIT_READ="0",
+        **settings,
     )
     product.prepare()
-    product.start("web")
-    product.start("runner")
     try:
-        product.wait_healthy()
-        yield product
+        yield product.run()
     finally:
         product.stop()
 
 
-@pytest.fixture(scope="module")
-def nginx(product, tmp_path_factory):
+@contextmanager
+def in_front(folder, product, **options):
+    """An nginx that serves, in front of a product."""
     if NGINX is None:
         pytest.skip("nginx is not there")
-    nginx = Nginx(tmp_path_factory.mktemp("nginx"), product.port)
-    wait_until(lambda: answers(nginx.url), "nginx")
-    yield nginx
-    nginx.stop()
+    nginx = Nginx(folder, product.port, **options)
+    try:
+        wait_until(lambda: answers(nginx.url), "nginx")
+        yield nginx
+    finally:
+        nginx.stop()
+
+
+@pytest.fixture(scope="module")
+def product(tmp_path_factory, new_database_url):
+    """The tests here share it."""
+    folder = tmp_path_factory.mktemp("behind-nginx")
+    with believing(folder, new_database_url()) as product:
+        yield product
+
+
+@pytest.fixture(scope="module")
+def nginx(product, tmp_path_factory):
+    with in_front(tmp_path_factory.mktemp("nginx"), product) as nginx:
+        yield nginx
 
 
 def create(nginx, product, task_type, **params):

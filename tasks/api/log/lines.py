@@ -10,14 +10,14 @@ from rest_framework.viewsets import ViewSetMixin
 
 from tasks import problems
 from tasks.access.admission import ApiView
-from tasks.api.queries import MAX_SEQ, Query
-from tasks.api.schema import TASK_ID, answer_header, described, header, query
-from tasks.api.serializers import (
+from tasks.api.log.serializers import (
     LandmarksSerializer,
     LogMatchesSerializer,
     LogPageSerializer,
     LogSummarySerializer,
 )
+from tasks.api.queries import MAX_SEQ, Query
+from tasks.api.schema import TASK_ID, answer_header, described, header, query
 from tasks.api.views import task_of
 from tasks.logs import search as log_search
 from tasks.logs import store as log_store

@@ -17,7 +17,6 @@ from rest_framework.request import Request
 
 from tasks import problems
 from tasks.access.admission import ApiView, credential_of
-from tasks.access.credentials import ended_among
 from tasks.api import prefer
 from tasks.api.conditional import with_etag
 from tasks.api.queries import Query
@@ -94,10 +93,8 @@ class LogPagesView(ApiView):
         if request._request.method == "HEAD":
             return _head(task)
         try:
-            offset = offset_in(request._request.GET)
-            if live and offset is None:
-                raise BadOffset(_("Say it, where you want it live."))
-            after = seq_of(FIRST if offset is None else offset, task)
+            offset = offset_in(request._request.GET, None if live else FIRST)
+            after = seq_of(offset, task)
         except BadOffset as error:
             raise ParameterErrors({"offset": [str(error)]}) from error
         if live:
@@ -109,8 +106,7 @@ class LogPagesView(ApiView):
 def _head(task: Task) -> HttpResponse:
     """Return where a log ends, now."""
     response = HttpResponse(content_type="application/json")
-    _say(response, task.last_seq, is_last=True, is_closed=task.has_ended)
-    del response["Stream-Up-To-Date"]
+    _say(response, task.last_seq, is_last=False, is_closed=task.has_ended)
     response["Cache-Control"] = "no-store"
     return response
 
@@ -144,20 +140,16 @@ def _polled(request: Request, task: Task, after: int, cursor: str) -> HttpRespon
     response["Cache-Control"] = _cached(task.has_ended)
     response["Stream-Cursor"] = next_cursor(cursor)
     if not task.has_ended:
-        renew = partial(_renew, request, task.pk, after, cursor)
         by = credential_of(request._request)
-        response.held = prefer.Held(task.pk, POLL_SECONDS, by, renew, after)  # type: ignore[attr-defined]
+        later = partial(_update, request, task.pk, after, cursor)
+        response.held = prefer.Held(task.pk, POLL_SECONDS, by, later, after)  # type: ignore[attr-defined]
     return response
 
 
-def _renew(
+def _update(
     request: Request, task_id: Any, after: int, cursor: str, response: HttpResponse
 ) -> None:
-    """Bring an answer that waited up to date; refuse it where what the request came in
-    with is good no more, and say it is gone where its task is."""
-    if ended_among([credential_of(request._request)]):
-        prefer.refuse(response)
-        return
+    """Bring an answer that waited up to date, or say that its task is gone."""
     task = Task.objects.defer("trail").filter(pk=task_id).first()
     if task is None:
         prefer.replace(response, problems.no_such_task())
