@@ -203,6 +203,11 @@ def test_an_offset_that_no_log_gave_is_refused(program, query):
     assert "offset" in problem_of(ask(program, running("one"), query), 400)["errors"]
 
 
+def test_who_wants_a_log_live_is_asked_from_where(program):
+    problem = problem_of(ask(program, running("one"), "?live=long-poll"), 400)
+    assert problem["errors"] == {"offset": ["Say it, where you want it live."]}
+
+
 def test_an_offset_beyond_the_end_is_refused_with_where_the_end_is(program):
     problem = problem_of(ask(program, ended("one"), "?offset=0000000000000002"), 400)
     errors = {"offset": ["This log ends at 0000000000000001."]}

@@ -133,6 +133,7 @@ def test_both_logs_can_be_made_again_from_what_is_shown(a, b, most_edits):
     rest_a = [text for seq, text in enumerate(a[:end_a], 1) if seq not in only_a]
     rest_b = [text for seq, text in enumerate(b[:end_b], 1) if seq not in only_b]
     assert rest_a == rest_b
+    assert found.only_a + found.only_b <= most_edits
 
 
 @given(words, words)
