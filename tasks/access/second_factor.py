@@ -117,7 +117,6 @@ def confirm(user: Any, new: NewKey, code: str, actor: Actor) -> list[str] | None
     if step is None:
         return None
     made.forget()
-    codes = [_recovery_code() for _ in range(RECOVERY_CODES)]
     with transaction.atomic():
         # Of two that are set up at the same moment the first one counts.
         User.objects.select_for_update().get(pk=user.pk)
@@ -126,11 +125,30 @@ def confirm(user: Any, new: NewKey, code: str, actor: Actor) -> list[str] | None
         factor = SecondFactor.objects.create(
             id=new.factor_id, user=user, sealed_key=new.sealed_key, last_step=step
         )
-        digests = [_digest(_plain(one)) for one in codes]
-        RecoveryCode.objects.bulk_create(
-            RecoveryCode(factor=factor, digest=digest) for digest in digests
-        )
+        codes = _make_recovery_codes(factor)
         record(actor, AuditEvent.Action.FACTOR_SET_UP, user.get_username())
+    return codes
+
+
+def renew_recovery_codes(user: Any, actor: Actor) -> list[str]:
+    """Return new recovery codes of somebody, in place of those there were; none where
+    there is no second factor any more."""
+    with transaction.atomic():
+        # Two at once would leave twenty of which each reader sees ten.
+        User.objects.select_for_update().get(pk=user.pk)
+        if (factor := factor_of(user)) is None:
+            return []
+        factor.recovery_codes.all().delete()
+        codes = _make_recovery_codes(factor)
+        record(actor, AuditEvent.Action.RECOVERY_CODES_RENEWED, user.get_username())
+    return codes
+
+
+def _make_recovery_codes(factor: SecondFactor) -> list[str]:
+    codes = [_recovery_code() for _ in range(RECOVERY_CODES)]
+    RecoveryCode.objects.bulk_create(
+        RecoveryCode(factor=factor, digest=_digest(_plain(code))) for code in codes
+    )
     return codes
 
 

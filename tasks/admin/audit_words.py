@@ -55,6 +55,7 @@ WORDS: dict[str, tuple[str, str]] = {
     Action.FACTOR_SET_UP: (_("set up the second factor of"), _("account")),
     Action.FACTOR_REMOVED: (_("remove the second factor of"), _("account")),
     Action.FACTOR_RESET: (_("reset the second factor of"), _("account")),
+    Action.RECOVERY_CODES_RENEWED: (_("renew the recovery codes of"), _("account")),
     Action.RECOVERY_CODE_USED: (_("use a recovery code of"), _("account")),
     Action.USER_MADE: (_("create"), _("account")),
     Action.USER_CHANGED: (_("change"), _("account")),

@@ -253,6 +253,8 @@ class TaskAdmin(TaskFields, LongList):
         task = context["original"]
         context["shown"] = Shown(task, timezone.now())
         context["may"] = acts(actor(request), task)
+        context["awaited"] = card_of(task, actor(request))
+        context["checkbox"] = ACTION_CHECKBOX_NAME
         return super().render_change_form(request, context, *args, **kwargs)
 
 

@@ -73,6 +73,7 @@ class AuditEvent(models.Model):
         FACTOR_SET_UP = "factor.set-up", _("second factor set up")
         FACTOR_REMOVED = "factor.remove", _("second factor removed")
         FACTOR_RESET = "factor.reset", _("second factor reset")
+        RECOVERY_CODES_RENEWED = "factor.recovery-codes", _("recovery codes renewed")
         RECOVERY_CODE_USED = "factor.recovery-code", _("recovery code used")
         USER_MADE = "user.add", _("account created")
         USER_CHANGED = "user.change", _("account changed")

@@ -25,6 +25,7 @@ from tasks.access.second_factor import (
     factor_of,
     must_have,
     remove,
+    renew_recovery_codes,
     use,
 )
 from tasks.access.sign_in_audit import note_wrong_code, too_many
@@ -101,14 +102,16 @@ def _code_asked(request: HttpRequest, user: User, problem: str = "") -> HttpResp
 @require_http_methods(["GET", "POST"])
 @staff_form(lambda request: reverse("second-factor"))
 def second_factor(request: HttpRequest) -> HttpResponse:
-    """Set one's second factor up, or remove it."""
+    """Set one's second factor up, remove it, or get new recovery codes for it."""
     user: Any = request.user
     if request.session.get(BACKEND_SESSION_KEY) != PASSWORD_BACKEND:
         return render(request, "people/second_factor.html", {"by_provider": True})
     if factor_of(user) is None:
         return _set_up(request, user)
-    if request.method == "POST" and "remove" in request.POST:
-        return _removed(request, user)
+    if request.method == "POST" and not {"remove", "renew"}.isdisjoint(request.POST):
+        if problem := _unproved(request, user):
+            return _shown(request, user, problem)
+        return (_removed if "remove" in request.POST else _renewed)(request, user)
     return _shown(request, user)
 
 
@@ -124,28 +127,37 @@ def _shown(request: HttpRequest, user: User, problem: str = "") -> HttpResponse:
     return render(request, "people/second_factor.html", context, status=status)
 
 
-def _removed(request: HttpRequest, user: User) -> HttpResponse:
-    """Remove it for who knows the password and has a code: somebody's open session is
-    not enough."""
+def _unproved(request: HttpRequest, user: User) -> str:
+    """Return why what came does not prove that it is its owner's; empty where it does:
+    somebody's open session is not enough, so the password and a code are asked for."""
     try:
         made = attempt(request, user.get_username())
         if not user.check_password(request.POST.get("password", "")):
             note_wrong_code(request, user, by="password")
-            return _shown(request, user, _("The password is wrong."))
+            return _("The password is wrong.")
         made.forget()
-        given, oneself = request.POST.get("code", ""), _oneself(request, user)
-        if use(user, given, oneself) is None:
+        if use(user, request.POST.get("code", ""), _oneself(request, user)) is None:
             note_wrong_code(request, user)
-            text = _("This code is wrong, or was used before. Wait for the next one.")
-            return _shown(request, user, text)
+            return _("This code is wrong, or was used before. Wait for the next one.")
     except TooManyAttempts as refused:
-        return _shown(request, user, too_many(refused))
+        return too_many(refused)
     except SecretKeyChanged:
-        text = _("The code can't be checked any more; use a recovery code.")
-        return _shown(request, user, text)
-    remove(user, oneself, AuditEvent.Action.FACTOR_REMOVED)
+        return _("The code can't be checked any more; use a recovery code.")
+    return ""
+
+
+def _removed(request: HttpRequest, user: User) -> HttpResponse:
+    remove(user, _oneself(request, user), AuditEvent.Action.FACTOR_REMOVED)
     messages.success(request, _("Your second factor is removed."))
     return redirect("account")
+
+
+def _renewed(request: HttpRequest, user: User) -> HttpResponse:
+    codes = renew_recovery_codes(user, _oneself(request, user))
+    if not codes:  # it was removed by another window meanwhile
+        return redirect("second-factor")
+    context = {"codes": codes, "back_to": reverse("account"), "are_renewed": True}
+    return render(request, "people/recovery_codes.html", context)
 
 
 # --- Setting one up -----------------------------------------------------------------

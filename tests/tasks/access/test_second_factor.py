@@ -19,7 +19,13 @@ from rest_framework.exceptions import NotAuthenticated
 from tasks.access import half_signed_in, second_factor
 from tasks.access.admission import admit
 from tasks.access.credentials import Credential, ended_among
-from tasks.access.second_factor import STEP_SECONDS, NewKey, confirm
+from tasks.access.second_factor import (
+    STEP_SECONDS,
+    NewKey,
+    confirm,
+    renew_recovery_codes,
+    use,
+)
 from tasks.access.sign_in import sign_in_link
 from tasks.lifecycle import Actor
 from tasks.models import AuditEvent, RecoveryCode, SecondFactor
@@ -421,6 +427,35 @@ def test_removing_takes_password_and_code(signed_in, alice):
     assert not RecoveryCode.objects.exists()
     assert actions()[-1] == "factor.remove"
     assert give_password(Client())["Location"] == "/history"
+
+
+def renews(client, **form):
+    return client.post("/account/second-factor", {"renew": "yes", **form})
+
+
+def test_new_recovery_codes_take_password_and_code_and_end_the_old(signed_in, alice):
+    new = NewKey.made()
+    phone = Authenticator(new.key)
+    (old, *_others) = confirm(alice, new, phone.code(-1), Actor("alice"))
+    digests = set(RecoveryCode.objects.values_list("digest", flat=True))
+    assert renews(signed_in, code=phone.code()).status_code == 400
+    assert renews(signed_in, password=PASSWORD).status_code == 400
+    assert set(RecoveryCode.objects.values_list("digest", flat=True)) == digests
+
+    answer = renews(signed_in, password=PASSWORD, code=phone.code())
+    assert "The old codes no longer work." in answer.text
+    given = re.findall('<li class="code">(.*?)</li>', answer.text)
+    assert len(set(given)) == RecoveryCode.objects.count() == 10
+    assert actions()[-1] == "factor.recovery-codes"
+    assert use(alice, old, Actor("alice")) is None
+    assert [use(alice, code, Actor("alice")) for code in given] == 10 * [
+        "recovery-code"
+    ]
+
+
+def test_none_are_made_for_a_second_factor_that_is_gone(alice):
+    assert renew_recovery_codes(alice, Actor("alice")) == []
+    assert not AuditEvent.objects.exists()
 
 
 # --- Where it is required -----------------------------------------------------------

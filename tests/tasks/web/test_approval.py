@@ -1,5 +1,7 @@
 """Tasks that await an approval, on pages and in the admin."""
 
+import re
+
 import pytest
 from django.contrib.auth.models import Group
 from django.utils import timezone
@@ -132,6 +134,14 @@ def test_the_admin_asks_and_then_decides(staff, blocked, action, status, questio
     staff.post(url, {**body, **seen, "sure": "yes", "comment": "Because."})
     blocked.refresh_from_db()
     assert (blocked.status, blocked.approvals.get().comment) == (status, "Because.")
+
+
+def test_the_admin_s_page_of_the_task_leads_to_the_question(staff, blocked):
+    page = f"/admin/tasks/task/{blocked.pk}/change/"
+    buttons = re.findall(r'name="action" value="(\w+)"', staff.get(page).text)
+    assert buttons == ["approve_selected", "reject_selected"]
+    Task.objects.update(created_by="alice")  # who does not decide on her own
+    assert "approve_selected" not in staff.get(page).text
 
 
 IN_TWO_LANGUAGES = """
