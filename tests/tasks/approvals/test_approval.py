@@ -228,7 +228,7 @@ def test_a_decision_that_comes_too_late_is_none(blocked, lead):
     assert blocked.status == "failed"
 
 
-def test_who_clock_goes_back_waits_longer(blocked):
+def test_whose_clock_goes_back_waits_longer(blocked):
     Approval.objects.update(expires_at=timezone.now() + timedelta(days=300))
     assert end_overdue() == 0
 
