@@ -13,6 +13,15 @@ from typing import Any
 import dj_database_url
 
 CONNECT_SECONDS = 5  # for one host to answer, unless connect_timeout says otherwise
+# What a server that vanishes without a word (a host, a cable, a firewall that forgot
+# the connection) may leave unanswered before libpq gives the connection up. The kernel
+# alone takes 15 minutes where something was sent, and hours where nothing was.
+SILENCE = {
+    "tcp_user_timeout": 15_000,  # milliseconds
+    "keepalives_idle": 5,  # seconds, then five questions two seconds apart
+    "keepalives_interval": 2,
+    "keepalives_count": 5,
+}
 POOL = {
     "min_size": 1,
     # 12 requests at work, 3 others, and those who read for the streams
@@ -80,6 +89,7 @@ def _postgresql(raw: str) -> dict[str, Any]:
         raise WrongUrl(ENCODE)
     parts = {theirs: options.pop(ours, "") for ours, theirs in PARTS.items()}
     options.setdefault("fallback_application_name", program())
+    options = {**SILENCE, **options}
     if "PGCONNECT_TIMEOUT" not in os.environ:
         options.setdefault("connect_timeout", CONNECT_SECONDS)
     return {

@@ -102,6 +102,16 @@ def allowed_targets(
     return found
 
 
+# Of a runner, and of a task type that needs a runner with it.
+LABEL = r"[A-Za-z0-9][A-Za-z0-9._=/-]{0,62}"
+
+
+def label_list(raw: str) -> list[str]:
+    if not all(re.fullmatch(LABEL, label) for label in name_list(raw)):
+        raise ValueError
+    return name_list(raw)
+
+
 def origin_list(raw: str) -> list[str]:
     for origin in name_list(raw):
         parts = urlsplit(origin)

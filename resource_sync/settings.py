@@ -19,6 +19,7 @@ from resource_sync.environment import (
     BOOLEANS,
     CIDRS,
     FOLDER,
+    LABEL,
     LONG_ENOUGH,
     MOST_WEB_PROCESSES,
     RATE,
@@ -29,6 +30,7 @@ from resource_sync.environment import (
     count,
     duration,
     folder,
+    label_list,
     log_level,
     make_own_folder,
     name_list,
@@ -137,6 +139,13 @@ RUNNER_CONCURRENCY = setting(
 )
 RUNNER_DRAIN = setting(
     "RUNNER_DRAIN", "0", duration, "seconds, or a duration in s, m or h, e.g. 30m"
+)
+LABEL_PATTERN = LABEL
+RUNNER_LABELS = setting(
+    "RUNNER_LABELS",
+    "",
+    label_list,
+    "labels of letters, digits and . _ = / - with commas between, e.g. mac,gpu",
 )
 # Of the jobs' programs: web servers of other accounts read what they publish.
 STEP_UMASK = setting("STEP_UMASK", "022", umask, "an octal number such as 022 or 077")
@@ -247,7 +256,7 @@ if DATABASES["default"]["ENGINE"] == "tasks.databases.sqlite3":
 REDIS_URL = setting("REDIS_URL", "", redis_url, "redis://HOST:PORT/NUMBER")
 CACHES: dict[str, dict[str, Any]] = {
     "default": {
-        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "BACKEND": "tasks.access.redis_cache.Cache",
         "LOCATION": REDIS_URL,
         # Two installations on one Redis don't count for each other.
         "KEY_PREFIX": hashlib.sha256(SECRET_KEY.encode()).hexdigest()[:12],

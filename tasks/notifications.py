@@ -229,12 +229,16 @@ def connection_of_its_own() -> "psycopg.Connection[Any]":
     """A connection to PostgreSQL outside the pool, for what lasts: news, locks."""
     import psycopg
 
+    from tasks.databases.postgresql.base import watch_the_client
+
     parameters = {
         key: value
         for key, value in connection.get_connection_params().items()
         if key not in {"pool", "cursor_factory", "context", "prepare_threshold"}
     }
-    return psycopg.connect(**parameters, autocommit=True)
+    own = psycopg.connect(**parameters, autocommit=True)
+    watch_the_client(own)
+    return own
 
 
 def why_unreachable(error: Exception) -> str:

@@ -10,6 +10,7 @@ from django.db import connection
 from django.db.models import Q, Window
 from django.db.models.functions import RowNumber
 
+from tasks.catalog.labels import has_all
 from tasks.catalog.loader import catalog
 from tasks.models import ALL_TYPES, QueuePause, Runner, Task
 
@@ -27,7 +28,8 @@ class WaitingFor(NamedTuple):
     turn    anything else: every runner is busy, or it starts in a moment
 
     ``position`` is its place among all that wait, 1 is next; ``message`` one sentence.
-    ``task`` is that other task; ``most`` how many may run: of its type, or on all
+    ``task`` is that other task; ``labels`` what the type needs and no living runner
+    has; ``most`` how many may run: of its type, or on all
     runners together where each is busy.
     """
 
@@ -38,6 +40,7 @@ class WaitingFor(NamedTuple):
     task: Task | None = None
     most: int | None = None
     pause: QueuePause | None = None
+    labels: tuple[str, ...] = ()
 
 
 def waiting_for(task: Task) -> WaitingFor | None:
@@ -70,7 +73,7 @@ class _Queue:
     def __init__(self, waiting: list[Task]) -> None:
         self._positions = _positions(waiting)
         self._pauses = {pause.type: pause for pause in QueuePause.objects.all()}
-        takes = ("concurrency", "types", "known_types")
+        takes = ("concurrency", "types", "known_types", "labels")
         self._runners = list(Runner.objects.alive().only(*takes))
         columns = ("type", "version", "lock", "created_by", "status")
         holders = Task.objects.filter(
@@ -96,8 +99,12 @@ class _Queue:
             return WaitingFor("runner", position, None, message)
         taken = [runner.takes for runner in self._runners]
         if not any(types is None or task.type in types for types in taken):
+            missed = self._missed_labels(task.type)
             message = "Waiting: no active runner accepts this type."
-            return WaitingFor("runner", position, None, message)
+            if missed:
+                names = ", ".join(missed)
+                message = f"Waiting: no active runner has these labels: {names}."
+            return WaitingFor("runner", position, None, message, labels=missed)
         first = None if task.lock is None else self._first_for_lock.get(task.lock)
         if first is not None and first.pk != task.pk:
             message = f"Waiting for {first} to finish."
@@ -116,6 +123,13 @@ class _Queue:
             return WaitingFor("turn", position, None, "Starting in a moment.")
         message = "Waiting: all runners are busy."
         return WaitingFor("turn", position, None, message, most=places)
+
+    def _missed_labels(self, type_name: str) -> tuple[str, ...]:
+        """Return the labels that a type needs, where no living runner has them all."""
+        kind = catalog().get(type_name)
+        wanted = kind.labels if kind else ()
+        found = any(has_all(runner.labels or (), wanted) for runner in self._runners)
+        return () if found else wanted
 
 
 def _positions(waiting: list[Task]) -> dict[uuid.UUID, int]:

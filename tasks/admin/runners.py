@@ -33,7 +33,7 @@ class RunnerAdmin(LookedAt):
     search_fields = ("name", "host")
     fields = (
         "name", "state", "heartbeat", "runs", "host", "pid", "version", "concurrency",
-        "takes", "started_at", "stopped_at",
+        "takes", "labelled", "started_at", "stopped_at",
     )  # fmt: skip
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Runner]:
@@ -57,6 +57,10 @@ class RunnerAdmin(LookedAt):
     @admin.display(description=_("types"))
     def takes(self, runner: Runner) -> str:
         return ", ".join(runner.types) or gettext("every type")
+
+    @admin.display(description=_("labels"))
+    def labelled(self, runner: Runner) -> str:
+        return ", ".join(runner.labels or ()) or NOTHING
 
     @admin.display(description=_("runs now"))
     def runs(self, runner: Any) -> SafeString | str:

@@ -76,11 +76,11 @@ def _stored(sha256: str) -> TaskType:
 def content_of(kind: TaskType) -> dict[str, Any]:
     """Return a type as JSON: what differs from the defaults, but no default of a
     secret, which is kept with the values of each task instead; and nothing that only
-    its form, its schedules, its starters or a reader of another language need, who see
-    today's."""
+    its form, its schedules, its starters, the choice of a runner or a reader of another
+    language need, who see today's."""
     params = tuple(map(_kept, kind.params))
     unneeded: dict[str, Any] = {"group": "", "allow": (), "approvers": ()}
-    unneeded |= {"schedules": ()}
+    unneeded |= {"schedules": (), "labels": ()}
     kept = replace(kind, params=params, translations={}, **unneeded)
     content: dict[str, Any] = _json_of(kept)
     return content

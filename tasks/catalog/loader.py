@@ -16,6 +16,7 @@ from django.conf import settings
 
 from tasks.catalog.approvals import approval_step, groups_of
 from tasks.catalog.freezes import FREEZE, RepeatingFreeze, freezes_of
+from tasks.catalog.labels import labels_of
 from tasks.catalog.patterns import Pattern, PatternError, compiled
 from tasks.catalog.schedules import check_names, schedules_of
 from tasks.catalog.task_type import (
@@ -147,7 +148,7 @@ def _task_type(table: Table) -> TaskType:
         "title", "description", "timeout", "lock", "max_running", "params", "steps",
         "idempotent", "hidden", "confirm", "stop_grace", "stall_after",
         "max_log_lines", "max_log_bytes", "on_log_limit", "env", "user", "group",
-        "allow", "approvers", "lock_order", "schedules",
+        "allow", "approvers", "lock_order", "schedules", "labels",
     )  # fmt: skip
     texts: Translations = {}
     params_table = Table(table.source, (name, "params"), table.data.get("params", {}))
@@ -177,6 +178,7 @@ def _task_type(table: Table) -> TaskType:
         timeout_seconds=table.seconds("timeout"),
         lock=lock,
         max_running=_max_running(table),
+        labels=labels_of(table),
         idempotent=table.flag("idempotent"),
         hidden=table.flag("hidden"),
         confirm=table.flag("confirm"),

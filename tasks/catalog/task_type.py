@@ -197,6 +197,7 @@ class TaskType:
     timeout_seconds: float | None = None
     lock: str | None = None
     max_running: int | None = None  # tasks of this type at a time
+    labels: tuple[str, ...] = ()  # that a runner has to have, each of them
     idempotent: bool = False
     hidden: bool = False
     confirm: bool = False

@@ -2,7 +2,9 @@
 
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -11,12 +13,16 @@ from django.utils.translation import gettext as _
 from tasks.databases import migrations
 from tasks.databases.errors import outage_errors
 from tasks.doctor.findings import Finding, ok, problem, skipped, warning
-from tasks.notifications import why_unreachable
+from tasks.notifications import connection_of_its_own, why_unreachable
+
+if TYPE_CHECKING:
+    import psycopg  # else where PostgreSQL is used: 12 MB
 
 # Of a web process: its pool, and the two that hear of news. Of a runner, about.
 OF_A_WEB_PROCESS, OF_A_RUNNER = 22, 4
 UNUSABLE: tuple[type[Exception], ...] = (DatabaseError, *outage_errors())
 PREPARE = ".venv/bin/python -m resource_sync.start prepare"
+NEWS_CHANNEL, NEWS_SECONDS = "resource_sync_doctor", 5.0
 CLOCK_WARNING_SECONDS, CLOCK_PROBLEM_SECONDS = 5.0, 60.0
 
 
@@ -118,6 +124,29 @@ def _names(found: list[migrations.Migration]) -> str:
     return ", ".join(f"{app}.{name}" for app, name in found[:5]) + "…" * (
         len(found) > 5
     )
+
+
+def news() -> Iterator[Finding]:
+    """What one process announces is heard by the others."""
+    if connection.vendor != "postgresql":
+        yield skipped(_("SQLite's processes are all on this machine."))
+        return
+    with closing(connection_of_its_own()) as listener:
+        listener.execute(f"LISTEN {NEWS_CHANNEL}")
+        _asked(f"SELECT pg_notify('{NEWS_CHANNEL}', '')")
+        yield is_heard(listener)
+
+
+def is_heard(listener: "psycopg.Connection[Any]") -> Finding:
+    """Return whether a notification has come, or comes within a few seconds."""
+    if list(listener.notifies(timeout=NEWS_SECONDS, stop_after=1)):
+        return ok(_("What is announced through the database is heard."))
+    return problem(
+        _("What is announced through the database is not heard, so that new tasks and "
+          "lines are noticed up to a second late."),
+        _("Is PgBouncer between? It needs pool_mode=session, or let DATABASE_URL name "
+          "PostgreSQL itself."),
+    )  # fmt: skip
 
 
 def clock() -> Iterator[Finding]:

@@ -8,7 +8,9 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from tasks.catalog.labels import has_all
 from tasks.catalog.loader import catalog
+from tasks.catalog.task_type import TaskType
 from tasks.catalog.toml_tables import CatalogError
 from tasks.doctor.findings import Finding, ok, problem, skipped, warning
 from tasks.models import CRASH_MINUTES, LEASE_SECONDS, Runner
@@ -28,7 +30,7 @@ def alive() -> list[Runner]:
 def runners() -> Iterator[Finding]:
     found = alive()
     if found:
-        names = ", ".join(f"{row.name} ({row.version or '?'})" for row in found)
+        names = ", ".join(f"{row.name} ({_about(row)})" for row in found)
         yield ok(_("Runners that are alive: %(names)s.") % {"names": names})
     else:
         yield problem(
@@ -51,6 +53,10 @@ def runners() -> Iterator[Finding]:
             % {"count": crashes, "minutes": CRASH_MINUTES},
             _("LOG_DIR/error.log has the traceback."),
         )
+
+
+def _about(row: Runner) -> str:
+    return ", ".join([row.version or "?", *(row.labels or ())])
 
 
 def _silent(row: Runner) -> Finding:
@@ -116,6 +122,15 @@ def types() -> Iterator[Finding]:
     untaken = [name for name in here if not any(t is None or name in t for t in taken)]
     restart = _("Restart the runners, after the last change of TASK_TYPES_FILE; or is "
                 "this left out of their --types?")  # fmt: skip
+    unlabelled = [name for name in untaken if _misses_labels(here[name], found)]
+    for name in unlabelled:
+        values = {"type": name, "labels": ",".join(here[name].labels)}
+        text = _("No runner has the labels that %(type)s needs (%(labels)s): such "
+                 "tasks wait for ever.")  # fmt: skip
+        advice = _("Set RUNNER_LABELS=%(labels)s on the host that is meant, and "
+                   "restart its runners.")  # fmt: skip
+        yield problem(text % values, advice % values)
+    untaken = [name for name in untaken if name not in unlabelled]
     if untaken:
         text = _("No runner takes %(types)s: such tasks wait for ever.")
         yield problem(text % {"types": ", ".join(untaken)}, restart)
@@ -125,10 +140,14 @@ def types() -> Iterator[Finding]:
                      "%(types)s.")  # fmt: skip
             values = {"name": row.name, "types": ", ".join(gone)}
             yield warning(text % values, restart)
-    if not untaken:
+    if not untaken and not unlabelled:
         text = ngettext(
             "The runners take the %(count)s type of the files.",
             "The runners take the %(count)s types of the files.",
             len(here),
         )
         yield ok(text % {"count": len(here)})
+
+
+def _misses_labels(kind: TaskType, found: list[Runner]) -> bool:
+    return not any(has_all(row.labels or (), kind.labels) for row in found)

@@ -81,7 +81,9 @@ class Runner(models.Model):
     process_started = models.FloatField(_("process started"), default=0)
     concurrency = models.PositiveSmallIntegerField(_("at a time"), default=1)
     types = models.JSONField(_("types"), default=list, help_text=_("empty: every type"))
-    # The types in its own file; None before that was written down.
+    # By which types choose it; None before that was written down.
+    labels = models.JSONField(_("labels"), null=True, blank=True, editable=False)
+    # The types that it takes of its own file; None before that was written down.
     known_types = models.JSONField(null=True, blank=True, editable=False)
     # Of the product, as the runner was started; "" before that was written down.
     version = models.CharField(_("version"), max_length=50, blank=True, db_default="")
@@ -124,7 +126,7 @@ class Runner(models.Model):
     @property
     def takes(self) -> Sequence[str] | None:
         """The types of which it runs tasks; None where it takes any."""
-        return self.types or self.known_types
+        return self.types or None if self.known_types is None else self.known_types
 
     @property
     def heartbeat(self) -> tuple[int, datetime]:

@@ -8,7 +8,7 @@ import logging
 import math
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from django.db import DataError, Error, IntegrityError, connection
@@ -47,12 +47,13 @@ class TaskRunner:
         name: str = "",
         concurrency: int = 4,
         types: list[str] | None = None,
+        labels: Sequence[str] = (),
         drain_seconds: float = 0.0,
         store_patience_seconds: float = PATIENCE_SECONDS,
     ) -> None:
         row_id = uuid.uuid4()
-        patience_seconds = store_patience_seconds + longest_grace()
-        self._fork_server = ForkServer(row_id, patience_seconds + LEASE_SECONDS)
+        patience = store_patience_seconds + longest_grace()
+        self._fork_server = ForkServer(row_id, patience + LEASE_SECONDS)
         self._reaper = Reaper(row_id)
         self.concurrency = concurrency
         self._shutdown = Shutdown(drain_seconds, self._grace)
@@ -74,7 +75,7 @@ class TaskRunner:
         # Before the row: whoever reads there that it runs may tell it to stop.
         self._shutdown.catch_signals()
         self._events.wake_by_signals()
-        self.row = register(row_id, name, concurrency, types or [], patience_seconds)
+        self.row = register(row_id, name, concurrency, types or [], labels, patience)
         self._side_jobs = SideJobs(self.row, self._attempts.attempt, self._events.wake)
 
     # --- The loop -------------------------------------------------------------------

@@ -3,12 +3,14 @@
 import os
 import socket
 import uuid
+from collections.abc import Sequence
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
+from tasks.catalog.labels import taken_with
 from tasks.catalog.loader import catalog
 from tasks.models import LEASE_SECONDS, Runner, WebhookEvent
 from tasks.processes import process_space, process_started
@@ -23,11 +25,12 @@ def register(
     name: str,
     concurrency: int,
     types: list[str],
+    labels: Sequence[str],
     patience_seconds: float,
 ) -> Runner:
     """Store and return the row of this process. ``types``: those it takes, none for
-    all; ``patience_seconds``: for how long it goes on without the database, with the
-    grace of its tasks."""
+    all; ``labels``: those it has; ``patience_seconds``: for how long it goes on without
+    the database, with the grace of its tasks."""
     host, pid = socket.gethostname(), os.getpid()
     return Runner.objects.create(
         id=row_id,
@@ -39,9 +42,17 @@ def register(
         patience_seconds=patience_seconds + FENCE_SECONDS,
         concurrency=concurrency,
         types=types,
-        known_types=types or sorted(catalog()),
+        labels=list(labels),
+        known_types=types_taken(types, labels),
         version=settings.VERSION,
     )
+
+
+def types_taken(types: Sequence[str], labels: Sequence[str]) -> list[str]:
+    """Return the names of the types that a runner takes: of these, or of all where none
+    is named, those whose labels it has."""
+    taken = taken_with(labels, catalog())
+    return [name for name in taken if not types or name in types]
 
 
 def beat(row: Runner) -> bool:

@@ -69,6 +69,9 @@ def _start_of(kind: TaskType, params: Mapping[str, str]) -> str:
         return _("Starts at once")
     if waiting.pause is not None:
         return said_pause(waiting.pause)
+    if waiting.labels:
+        text = _("Waits until a runner with these labels is active: {labels}")
+        return text.format(labels=", ".join(waiting.labels))
     if waiting.reason == "runner":
         return _("Waits until a runner that accepts this type is active")
     if waiting.task is None:

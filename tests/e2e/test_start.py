@@ -163,6 +163,7 @@ def test_a_reader_that_goes_away_ends_nothing(clone, environ, reads):
         ("RUNNERS", "0"),
         ("RUNNER_CONCURRENCY", "many"),
         ("RUNNER_DRAIN", "soon"),
+        ("RUNNER_LABELS", "a b"),
         ("DEBUG", "perhaps"),
         ("RATE_LIMIT_CREATE", "many"),
         ("TASK_TYPES_FILE", "./no-such-file.toml"),

@@ -8,7 +8,7 @@ from resource_sync.database import WrongUrl, database, without_password
 
 def read(url, tmp_path):
     found = database(url, tmp_path)
-    own = {"pool", "connect_timeout", "fallback_application_name"}
+    own = {"pool", "connect_timeout", "fallback_application_name", *module.SILENCE}
     options = {k: v for k, v in found["OPTIONS"].items() if k not in own}
     return [found[name] for name in ("HOST", "PORT", "USER", "PASSWORD", "NAME")] + [
         options
@@ -52,6 +52,15 @@ def test_what_the_url_says_wins_over_what_the_product_would_say(tmp_path, monkey
     assert said["pool"] is module.POOL
     monkeypatch.setenv("PGCONNECT_TIMEOUT", "60")
     assert "connect_timeout" not in database("postgres://db/x", tmp_path)["OPTIONS"]
+
+
+def test_a_server_that_says_nothing_is_given_up_unless_the_url_says_otherwise(tmp_path):
+    usual = database("postgres://db/x", tmp_path)["OPTIONS"]
+    assert module.SILENCE.items() <= usual.items()
+    url = "postgres://db/x?tcp_user_timeout=0&keepalives_idle=600"
+    said = database(url, tmp_path)["OPTIONS"]
+    assert (said["tcp_user_timeout"], said["keepalives_idle"]) == ("0", "600")
+    assert said["keepalives_count"] == module.SILENCE["keepalives_count"]
 
 
 @pytest.mark.parametrize(

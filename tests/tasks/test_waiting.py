@@ -60,6 +60,23 @@ def test_a_runner_of_other_types_does_not_count():
     assert seen(task)[0] == "lock"
 
 
+def test_a_type_with_labels_waits_for_a_runner_that_has_them_all(use_task_types):
+    use_task_types(
+        '[build]\nlabels = ["mac", "gpu"]\n[[build.steps]]\ncommand = ["true"]\n'
+    )
+    RunnerFactory(labels=["mac"], known_types=[])
+    RunnerFactory(labels=None, known_types=["other"])
+    task = TaskFactory(type="build")
+    waiting = waiting_for(task)
+    assert (waiting.reason, waiting.labels) == ("runner", ("mac", "gpu"))
+    assert waiting.message == "Waiting: no active runner has these labels: mac, gpu."
+    fitting = RunnerFactory(labels=["gpu", "mac"], known_types=["other"])
+    assert "accepts this type" in waiting_for(task).message
+    fitting.known_types = ["build"]
+    fitting.save(update_fields=["known_types"])
+    assert waiting_for(task).reason == "turn"
+
+
 def test_it_waits_for_whoever_holds_its_lock():
     RunnerFactory(concurrency=9)
     in_line(1, lock="v1")

@@ -8,6 +8,13 @@ import psycopg_pool
 from django.db.backends.base.base import NO_DB_ALIAS
 from django.db.backends.postgresql import base
 
+# As resource_sync.database.SILENCE, from the server's side: else what a client that
+# vanished in the middle of a transaction has locked stays locked for two hours.
+WATCH_THE_CLIENT = (
+    "SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; "
+    "SET tcp_keepalives_count = 5; SET tcp_user_timeout = 15000"
+)
+
 
 class ConnectionPool(psycopg_pool.ConnectionPool[Any]):
     """A pool that gives no connection on which the server has hung up, and lets nobody
@@ -43,6 +50,13 @@ class ConnectionPool(psycopg_pool.ConnectionPool[Any]):
             client.fail(psycopg.OperationalError("no connection could be opened"))
 
 
+def watch_the_client(connection: psycopg.Connection[Any]) -> None:
+    """Have the server end this session soon after its client is gone, unless the URL's
+    ``options`` speak of that. By statements, because PgBouncer refuses ``options``."""
+    if "tcp_" not in connection.info.options:
+        connection.execute(WATCH_THE_CLIENT)
+
+
 def _has_unread(connection: psycopg.Connection[Any]) -> bool:
     """Return whether an idle connection has something to read, which nobody asked for:
     the server's last word, or the end. A mere notice costs one connection."""
@@ -65,8 +79,12 @@ class DatabaseWrapper(base.DatabaseWrapper):
             pool = ConnectionPool(
                 kwargs=parameters,
                 open=False,
-                configure=self._configure_connection,  # type: ignore[attr-defined]
+                configure=self._prepare,
                 **options,
             )
             pools.setdefault(self.alias, pool)  # of two threads, one is first
         return pools[self.alias]
+
+    def _prepare(self, connection: psycopg.Connection[Any]) -> None:
+        watch_the_client(connection)
+        self._configure_connection(connection)  # type: ignore[attr-defined]

@@ -92,6 +92,7 @@ def parts_of(url: str, seconds: int) -> dict[str, Part]:
         "settings": Part(machine.own_settings),
         "database": Part(database.database),
         "migrations": Part(database.applied_migrations, needs_database=True),
+        "news": Part(database.news, needs_database=True),
         "clock": Part(database.clock, needs_database=True),
         "runner": Part(runners.runners, needs_database=True),
         "types": Part(runners.types, needs_database=True),

@@ -10,6 +10,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection
 
+from tasks.catalog.labels import TAKES_LABEL, is_label
 from tasks.catalog.loader import catalog
 from tasks.databases.errors import in_one_line
 from tasks.management.options import OUR_CHECKS
@@ -17,6 +18,7 @@ from tasks.models import PATIENCE_SECONDS
 from tasks.notifications import connection_of_its_own
 from tasks.runner.loop import TaskRunner
 from tasks.runner.open_files import TooFewOpenFiles, make_room_for
+from tasks.runner.registration import types_taken
 from tasks.shim.client import LeaseLost
 
 logger = logging.getLogger(__name__)
@@ -40,6 +42,31 @@ def seconds(raw: str) -> float:
     return value
 
 
+def labels(raw: str) -> list[str]:
+    found = [label.strip() for label in raw.split(",") if label.strip()]
+    if wrong := [label for label in found if not is_label(label)]:
+        raise argparse.ArgumentTypeError(
+            f"{wrong[0]!r} is no label; expected {TAKES_LABEL}"
+        )
+    return found
+
+
+def refuse_to_take_nothing(types: list[str], labels: list[str]) -> None:
+    """Raise CommandError where a type that is asked for needs a label that the runner
+    does not have, or where each type does."""
+    taken = types_taken(types, labels)
+    if missed := [name for name in types if name not in taken]:
+        kind = catalog()[missed[0]]
+        wanted = ", ".join(label for label in kind.labels if label not in labels)
+        raise CommandError(
+            f"--types: {kind.name} needs a runner with --labels {wanted}."
+        )
+    if not taken:
+        raise CommandError(
+            "--labels: each task type needs a label that this runner does not have."
+        )
+
+
 class Command(BaseCommand):
     requires_system_checks = OUR_CHECKS
     help = "Run the queued tasks, until told to stop by SIGTERM or Ctrl-C."
@@ -53,6 +80,13 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--types", default="", help="only these, with commas between (all)"
+        )
+        parser.add_argument(
+            "--labels",
+            type=labels,
+            default=settings.RUNNER_LABELS,
+            help="what it has, with commas between, for types that need it "
+            "(RUNNER_LABELS)",
         )
         parser.add_argument("--name", default="", help="shown to people (host-pid)")
         parser.add_argument(
@@ -79,6 +113,7 @@ class Command(BaseCommand):
             raise CommandError(
                 f"--types: there is no task type {unknown[0]!r}; there are: {there}."
             )
+        refuse_to_take_nothing(types, options["labels"])
         try:
             make_room_for(options["concurrency"])
         except TooFewOpenFiles as error:
@@ -89,6 +124,7 @@ class Command(BaseCommand):
             name=options["name"],
             concurrency=options["concurrency"],
             types=types,
+            labels=options["labels"],
             drain_seconds=options["drain"],
             store_patience_seconds=options["patience"],
         )

@@ -40,6 +40,9 @@ def said_cause(waiting: WaitingFor) -> str:
                 "(same lock)"
             )
         return format_html(text, task=link, name=person(waiting.task.created_by) or "–")
+    if waiting.labels:
+        text = _("Waiting: no active runner has these labels: {labels}")
+        return text.format(labels=", ".join(waiting.labels))
     if waiting.reason == "runner":
         return _("Waiting: no active runner accepts this type")
     if waiting.most is None:

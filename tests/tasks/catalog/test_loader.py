@@ -17,6 +17,7 @@ title = "Job"
 timeout = "30m"
 lock = "version:{version}"
 max_running = 3
+labels = ["mac", "gpu"]
 [job.params.version]
 pattern = "v[0-9]+"
 [job.params.channel]
@@ -77,6 +78,7 @@ def test_the_built_in_types_are_those_promised():
 
 def test_durations_weights_locks_and_limits_are_read(job):
     assert job.max_running == 3
+    assert job.labels == ("mac", "gpu")
     assert job.timeout_seconds == 1800
     assert job.steps[0].timeout_seconds == 5400
     assert job.steps[0].weight == 2.5
@@ -150,6 +152,14 @@ STEP = '[[job.steps]]\ncommand = ["true"]\n'
         ("[job]\nallow = 'leads'\n" + STEP, "line 2: job.allow: expected a list of"),
         ("[job]\nallow = []\n" + STEP, "line 2: job.allow: expected at least one"),
         ("[job]\nallow = [' x']\n" + STEP, 'line 2: job.allow: " x" can'),
+        (
+            "[job]\nlabels = []\n" + STEP,
+            "line 2: job.labels: expected at least one label",
+        ),
+        (
+            '[job]\nlabels = ["mac", "a b"]\n' + STEP,
+            'line 2: job.labels: "a b" is no label; expected up to 63 letters',
+        ),
         (
             "[job]\nmax_running = 0\n" + STEP,
             "line 2: job.max_running: expected a whole",

@@ -67,6 +67,8 @@ def test_it_takes_what_the_service_takes(text):
         "[job]\ntitel = 'x'\n" + STEP,
         "[job]\ntimeout = '5 min'\n" + STEP,
         "[job]\nmax_running = 0\n" + STEP,
+        "[job]\nlabels = []\n" + STEP,
+        "[job]\nlabels = ['a b']\n" + STEP,
         "[job]\ntitle = 'x'\n",
         "['Job X']\ntitle = 'x'\n" + STEP,
         "[job]\n[[job.steps]]\nname = 'a'\n",

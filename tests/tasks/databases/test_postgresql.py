@@ -5,9 +5,11 @@ import os
 
 import psycopg
 import pytest
+from django.db import connection
 from psycopg_pool import PoolTimeout
 
-from tasks.databases.postgresql.base import ConnectionPool
+from tasks.databases.postgresql.base import ConnectionPool, watch_the_client
+from tasks.notifications import connection_of_its_own
 
 pytestmark = pytest.mark.postgres
 
@@ -57,3 +59,28 @@ def test_no_connection_is_given_on_which_the_server_has_hung_up(postgresql):
         assert [one.execute("SELECT 1").fetchone() for one in fresh] == [(1,)] * 5
         for connection in fresh:
             pool.putconn(connection)
+
+
+LIMITS = "SELECT name, setting FROM pg_settings WHERE name LIKE 'tcp%' ORDER BY name"
+WATCHED = [
+    ("tcp_keepalives_count", "5"),
+    ("tcp_keepalives_idle", "5"),
+    ("tcp_keepalives_interval", "2"),
+    ("tcp_user_timeout", "15000"),
+]
+
+
+@pytest.mark.django_db
+def test_the_server_notices_when_a_client_is_gone(postgresql):
+    with connection.cursor() as cursor:
+        cursor.execute(LIMITS)
+        assert cursor.fetchall() == WATCHED
+    with connection_of_its_own() as own:
+        assert own.execute(LIMITS).fetchall() == WATCHED
+
+
+def test_what_a_url_says_of_that_wins(postgresql):
+    options = "-c tcp_keepalives_idle=77"
+    with psycopg.connect(postgresql, options=options) as own:
+        watch_the_client(own)
+        assert ("tcp_keepalives_idle", "77") in own.execute(LIMITS).fetchall()

@@ -92,6 +92,20 @@ def test_a_runner_that_is_to_take_few_leaves_the_others():
     assert "--types" in finding.advice
 
 
+def test_labels_that_no_runner_has_are_named(use_task_types):
+    use_task_types('[ios]\nlabels = ["mac"]\n[[ios.steps]]\ncommand = ["true"]\n')
+    RunnerFactory(name="one", version="1", labels=["gpu"], known_types=[])
+    (finding,) = runners.types()
+    assert finding.state is State.PROBLEM
+    assert "the labels that ios needs (mac)" in finding.text
+    assert "RUNNER_LABELS=mac" in finding.advice
+    assert "one (1, gpu)" in told(runners.runners)[0][1]
+    RunnerFactory(labels=["mac"], known_types=["ios"])
+    assert told(runners.types) == [
+        (State.OK, "The runners take the 1 type of the files.")
+    ]
+
+
 def test_types_that_cannot_be_read_are_a_problem(use_task_types):
     use_task_types("[broken]\n")
     (finding,) = runners.types()

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 
 import psutil
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import Error, connection
 from django.db.models.functions import Now
 
@@ -774,6 +775,57 @@ def test_a_runner_says_which_types_it_knows(new_runner):
     everything = new_runner()
     assert everything.row.known_types == sorted(tomllib.loads(TYPES))
     assert new_runner(types=["silent"]).row.known_types == ["silent"]
+
+
+LABELLED = """
+[ios]
+labels = ["mac"]
+[[ios.steps]]
+command = ["true"]
+[any]
+[[any.steps]]
+command = ["true"]
+"""
+
+
+def test_a_runner_takes_what_needs_no_label_that_it_lacks(new_runner, use_task_types):
+    use_task_types(LABELLED)
+    first = submit("ios", {}, Actor("alice"))
+    second = submit("any", {}, Actor("alice"))
+    plain = new_runner()
+    work(plain, ended(second))
+    first.refresh_from_db()
+    assert (plain.row.takes, first.status) == (["any"], "pending")
+    mac = new_runner(labels=["mac", "gpu"])
+    assert mac.row.takes == ["any", "ios"]
+    work(mac, ended(first))
+    assert first.status == "completed"
+
+
+@pytest.mark.parametrize(
+    ("types", "options", "problem"),
+    [
+        (LABELLED, ["--labels", "a b"], "'a b' is no label; expected up to 63 letters"),
+        (
+            LABELLED,
+            ["--types", "ios"],
+            "--types: ios needs a runner with --labels mac.",
+        ),
+        (
+            LABELLED.partition("[any]")[0],
+            ["--labels", "gpu"],
+            "--labels: each task type needs a label that this runner does not have.",
+        ),
+    ],
+)
+def test_a_runner_that_could_take_nothing_does_not_start(
+    use_task_types, types, options, problem
+):
+    use_task_types(types)
+    with pytest.raises(CommandError) as refusal:
+        call_command("run_tasks", "--once", *options)
+    assert problem in str(refusal.value)
+    assert not Runner.objects.exists()
 
 
 # --- Places of a type ---------------------------------------------------------------
