@@ -177,6 +177,12 @@ def test_every_document_is_linked_from_the_list_of_all():
     assert there - linked == {index}
 
 
+def test_no_document_is_twice_in_the_list_of_decisions():
+    text = (ROOT / "docs/README.md").read_text()
+    listed = re.findall(r"^- \[([0-9]{4})\]", text, re.MULTILINE)
+    assert len(listed) == len(set(listed)) > 50
+
+
 def test_both_glossaries_have_the_same_words():
     """In the same order: each row is about the same things in the code."""
     english, chinese = (

@@ -2,166 +2,19 @@
 # Tries the units where they can do no harm: boots a bare Debian in systemd-nspawn, does
 # there what docs/how-to/production.md says, and fails where something is not as it
 # should be. As root, with debootstrap and systemd-container; needs the network once, to
-# fetch Debian and the Python packages, and keeps both in TRY_FOLDER (1 GB).
+# fetch Debian and the packages, and keeps them in TRY_FOLDER (1.5 GB).
 #
 #   deploy/systemd/try.sh
 #
 # Exit codes: 0 all is well, 1 something is not, 77 this machine can't try it.
 set -Eeuo pipefail
 cd "$(dirname "$0")/../.."
+. deploy/systemd/machine.sh
 
-folder=${TRY_FOLDER:-/var/tmp/resource-sync-try}
 late_seconds=${TRY_LATE_SECONDS:-60} # how long the database is away
-guide=docs/how-to/production.md
-machine=resource-sync-try-$$
+key=                                 # the one that the first start shows
 
-say() { printf '\n=== %3d s: %s\n' "$SECONDS" "$*"; }
-fail() {
-    printf '\nFAILED: %s\n' "$*" >&2
-    [ -z "$leader" ] || inside journalctl --no-pager --lines 40 --unit 'resource-sync*' >&2
-    exit 1
-}
-leave_out() {
-    echo "Not tried: $*" >&2
-    exit 77
-}
-
-key= # the one that the first start shows
-
-# --- The machine ----------------------------------------------------------------------
-
-leader= # its process 1, as this machine numbers it
-nspawn=
-work=
-
-for_what_is_missing() {
-    [ "$(id -u)" = 0 ] || leave_out "only root can boot a machine"
-    for program in debootstrap systemd-nspawn nsenter git; do
-        PATH="$PATH:/usr/sbin" command -v "$program" >/dev/null || leave_out "there is no $program"
-    done
-}
-
-make_base() { # Debian, with what its installer would have put there, and PostgreSQL
-    [ -e "$folder/base/etc/debian_version" ] && return
-    say "Fetching Debian"
-    local part="$folder/base.part"
-    rm -rf "$part"
-    debootstrap --variant=minbase \
-        --include=systemd,systemd-sysv,dbus,iproute2,ca-certificates,curl,git,make,python3-venv,sqlite3,postgresql \
-        bookworm "$part" >"$folder/debootstrap.log" || leave_out "see $folder/debootstrap.log"
-    rm -f "$part"/var/cache/apt/archives/*.deb
-    # Another, where a server of this machine had that one when the cluster was made.
-    sed -i 's/^port = .*/port = 5432/' "$part"/etc/postgresql/*/main/postgresql.conf
-    mv "$part" "$folder/base"
-}
-
-fetch_packages() { # by the machine's own Python, with this one's network and settings
-    [ -d "$folder/wheels" ] || mkdir "$folder/wheels"
-    cmp -s requirements.txt "$folder/wheels/requirements.txt" && return
-    say "Fetching the Python packages"
-    local settings=() place name
-    for place in /etc/pip.conf /etc/xdg/pip /etc/ssl/certs; do
-        [ ! -e "$place" ] || settings+=("--bind-ro=$place")
-    done
-    for name in "${!PIP_@}"; do settings+=("--setenv=$name=${!name}"); done
-    systemd-nspawn --quiet --directory "$work/root" --machine "$machine" --register=no --keep-unit --console=pipe \
-        --bind "$folder/wheels:/srv/wheels" --bind-ro "$PWD/requirements.txt:/srv/requirements.txt" \
-        "${settings[@]}" sh -ec '
-            python3 -m venv /tmp/pip
-            /tmp/pip/bin/python -m pip install -q wheel
-            /tmp/pip/bin/python -m pip wheel -q -r /srv/requirements.txt -w /srv/wheels'
-    cp requirements.txt "$folder/wheels/"
-}
-
-make_machine() { # what changes lies above the base, and is gone afterwards
-    work=$(mktemp -d "$folder/machine.XXXXXX")
-    mkdir "$work/upper" "$work/work" "$work/root"
-    mount -t overlay overlay "$work/root" \
-        -o "lowerdir=$folder/base,upperdir=$work/upper,workdir=$work/work"
-}
-
-give_packages() { # it has no network of its own, so that no port is in anybody's way
-    printf '[global]\nno-index = true\nfind-links = /srv/wheels\n' >"$work/root/etc/pip.conf"
-    cp -r "$folder/wheels" "$work/root/srv/"
-    chmod -R a+rX "$work/root/srv"
-}
-
-boot() {
-    systemd-nspawn --quiet --boot --directory "$work/root" --machine "$machine" \
-        --private-network --register=no --keep-unit --console=pipe \
-        </dev/null >>"$work/console.log" 2>&1 &
-    nspawn=$!
-    until leader=$(pgrep --parent "$nspawn") && inside systemctl is-system-running --wait; do
-        kill -0 "$nspawn" 2>/dev/null || {
-            tail -n 5 "$work/console.log" >&2
-            leader=
-            leave_out "systemd-nspawn can't boot here"
-        }
-        [ "$(inside systemctl is-system-running 2>/dev/null)" != degraded ] || break
-        sleep 0.2
-    done >/dev/null 2>&1
-}
-
-power_off() {
-    inside systemctl --no-block poweroff
-    wait "$nspawn" || true
-    leader=
-}
-
-clean_up() {
-    [ -z "$nspawn" ] || kill -KILL $(pgrep --parent "$nspawn") "$nspawn" 2>/dev/null || true
-    [ -z "$nspawn" ] || wait "$nspawn" 2>/dev/null || true
-    [ -z "$work" ] || { umount "$work/root" && rm -rf "$work"; }
-}
-
-inside() { # inside PROGRAM ARGUMENT…: as root of the machine
-    nsenter --target "$leader" --mount --uts --ipc --net --pid --root --wd \
-        env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 "$@"
-}
-
-# --- What it does there ---------------------------------------------------------------
-
-commands_under() { # the commands that the guide prints under a heading
-    awk -v heading="### $1" '
-        /^#/ && !code { here = ($0 == heading) }
-        /^```/ { code = !code; next }
-        here && code' "$guide"
-}
-
-as_printed() { # as_printed HEADING
-    local commands
-    commands=$(commands_under "$1" | sed 's#REPOSITORY_URL#/srv/product.git#')
-    [ -n "$commands" ] || fail "$guide prints no command under $1"
-    inside bash -exc "$commands" || fail "the commands under $1 do not work as printed"
-}
-
-hand_over() { # hand_over VERSION: this working tree, as a commit that it can pull
-    local repository="$work/repository"
-    [ -d "$repository" ] || git init -q -b main "$repository"
-    git ls-files -z --cached --others --exclude-standard | tar --null --ignore-failed-read -cf - -T - | tar -xf - -C "$repository"
-    sed -i "s/^VERSION = .*/VERSION = \"$1\"/" "$repository/resource_sync/settings.py"
-    git -C "$repository" add -A
-    git -C "$repository" -c user.name=try -c user.email=try@localhost commit -qm "$1"
-    git -C "$repository" bundle create -q "$work/root/srv/product.git" HEAD main
-    chmod a+r "$work/root/srv/product.git"
-}
-
-product() { # product PROGRAM ARGUMENT…: as the account of the service
-    inside runuser -u resource-sync -- env -C /opt/resource-sync "$@"
-}
-
-manage() { product .venv/bin/python manage.py "$@"; }
-
-eventually() { # eventually SECONDS WHAT COMMAND…
-    local until=$((SECONDS + $1)) what=$2
-    shift 2
-    until "$@" >/dev/null 2>&1; do
-        [ $SECONDS -lt $until ] || fail "$what"
-        sleep 0.5
-    done
-}
-
-healthy() { inside curl -fsS --max-time 10 http://127.0.0.1:3000/health; }
+# --- What is tried --------------------------------------------------------------------
 
 all_active() { inside systemctl is-active --quiet resource-sync-web@1 resource-sync-runner; }
 
@@ -222,8 +75,6 @@ try_backup() { # what comes after the backup is gone afterwards
     ask queue/resume -d "{}" -H "Content-Type: application/json" >/dev/null
 }
 
-number_of_tasks() { manage list_tasks --limit 1000 --json | wc -l; }
-
 has_begun() { healthy && ask "tasks/$1/logs" | grep -q begun; }
 
 ask() { inside curl -fsS -H "X-API-Key: $key" "http://127.0.0.1:3000/api/$1" "${@:2}"; }
@@ -235,13 +86,10 @@ mkdir -p "$folder"
 trap clean_up EXIT
 trap 'fail "$BASH_COMMAND"' ERR
 make_base
-make_machine
 fetch_packages
-give_packages
-hand_over 1.0.0-first
 
 say "Boot"
-boot
+start_machine 1.0.0-first
 
 say "Install, as printed"
 as_printed "Install" | tee "$work/install.log"
@@ -274,10 +122,8 @@ healthy | grep -q 1.0.0-second || fail "the update is not what runs"
 release v885
 
 say "PostgreSQL, which comes $late_seconds s late to the next boot"
-as_printed "PostgreSQL on the same machine"
-product sh -c "echo DATABASE_URL=postgres://resource_sync:try@127.0.0.1/resource_sync >>.env"
-inside runuser -u postgres -- psql -qc "ALTER ROLE resource_sync PASSWORD 'try'"
-product .venv/bin/python -m resource_sync.start prepare
+as_printed "PostgreSQL"
+is_well
 inside systemctl disable --quiet postgresql
 power_off
 boot

@@ -1,0 +1,140 @@
+#!/usr/bin/env bash
+# Walks docs/how-to/production.md from nothing to https, and docs/how-to/backup.md to a
+# second machine, in a bare Debian that it boots: by the commands of these pages alone,
+# as they stand there, and says how long each block took. What it can't have without a
+# network is said here: the names of the site and the database lead to the machine
+# itself, caddy's ACME server stands for Let's Encrypt's, and packages lie there already.
+# It needs what try.sh needs.
+#
+#   deploy/systemd/walk.sh
+#
+# Exit codes: 0 every block works, 1 one does not, 77 this machine can't try it.
+set -Eeuo pipefail
+cd "$(dirname "$0")/../.."
+. deploy/systemd/machine.sh
+
+times=() # what each block took
+
+walk() { # walk HEADING: its commands as printed, with the time that they take
+    say "$1"
+    local began=${EPOCHREALTIME/./}
+    as_printed "$1" 2>&1 | tee -a "$work/walk.log"
+    local took=$(((${EPOCHREALTIME/./} - began) / 100000))
+    times+=("$(printf '%5d.%d s  %s' $((took / 10)) $((took % 10)) "$1")")
+}
+
+name_the_hosts() { # what a studio's DNS would say
+    inside sh -c 'echo "127.0.0.1 sync.example.com db.example.com ca.example.com" >>/etc/hosts'
+}
+
+start_certificate_authority() { # what Let's Encrypt would do, and everybody trusts
+    inside sh -ec '
+        apt-get install --yes caddy >/dev/null
+        systemctl disable --quiet --now caddy
+        cat >/etc/caddy/Caddyfile <<END
+{
+    auto_https disable_redirects
+    admin off
+    skip_install_trust
+}
+https://ca.example.com:14443 {
+    tls internal
+    acme_server
+}
+END
+        systemctl start caddy
+        mkdir -p /root/.config/letsencrypt
+        echo "server = https://ca.example.com:14443/acme/local/directory" >/root/.config/letsencrypt/cli.ini'
+    local root=/var/lib/caddy/.local/share/caddy/pki/authorities/local/root.crt
+    eventually 30 "caddy makes no certificate" inside test -s "$root"
+    inside sh -ec "cp $root /usr/local/share/ca-certificates/try.crt; update-ca-certificates >/dev/null"
+}
+
+bring_the_certificate_of_the_database() { # as somebody would with scp
+    inside cp /etc/postgresql/15/main/server.crt /etc/ssl/certs/db.example.com.pem
+}
+
+issue_a_certificate() { # of the studio's own authority, where the page wants the files
+    inside sh -ec '
+        openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=sync.example.com \
+            -addext subjectAltName=DNS:sync.example.com -keyout privkey.pem -out fullchain.pem 2>/dev/null
+        cp fullchain.pem /usr/local/share/ca-certificates/own.crt
+        update-ca-certificates >/dev/null'
+}
+
+issuer() {
+    inside sh -c 'openssl s_client -connect sync.example.com:443 -servername sync.example.com </dev/null 2>/dev/null |
+        openssl x509 -noout -issuer'
+}
+
+connections_in_clear_text() {
+    inside runuser -u postgres -- psql -Atc "SELECT count(*) FROM pg_stat_ssl JOIN pg_stat_activity USING (pid)
+        WHERE usename = 'resource_sync' AND NOT ssl"
+}
+
+shows_its_own() { issuer | grep -q "CN = sync.example.com"; }
+
+number_of() { inside sh -c "systemctl list-units --state=active --plain --no-legend 'resource-sync-$1*' | wc -l"; }
+
+# --- The first machine ----------------------------------------------------------------
+
+for_what_is_missing
+mkdir -p "$folder"
+trap clean_up EXIT
+trap 'fail "$BASH_COMMAND"' ERR
+make_base
+fetch_packages
+
+say "Boot"
+start_machine 1.0.0-walk
+name_the_hosts
+
+began=$SECONDS
+walk "Install"
+walk "PostgreSQL"
+walk "TLS at the database"
+bring_the_certificate_of_the_database
+walk "TLS to the database"
+[ "$(connections_in_clear_text)" = 0 ] || fail "the database is spoken to in clear text"
+walk "Redis, and two of each"
+[ "$(number_of web)$(number_of runner)" = 22 ] || fail "there are not two of each"
+walk "nginx"
+start_certificate_authority
+walk "A certificate by Let's Encrypt"
+walk "TLS"
+issuer | grep -q Caddy || fail "the site shows $(issuer)"
+walk "The first task"
+grep -q "Executing: " "$work/walk.log" || fail "no line of the task came"
+walk "Before people come in"
+issue_a_certificate
+walk "Or a certificate of your own"
+inside systemctl reload nginx
+eventually 10 "the site shows another certificate than its own" shows_its_own
+
+# --- Back up, and move to a second machine ----------------------------------------------
+
+guide=docs/how-to/backup.md
+walk "Every night"
+inside systemctl start resource-sync-backup.service
+walk "On the old machine"
+tasks=$(number_of_tasks)
+cp "$work/root/root/resource-sync-move.tar" "$folder/move.tar"
+whole=$((SECONDS - began))
+printf '%s\n' "${times[@]}"
+printf '%5d s    in all, with what this script does between the blocks\n' "$whole"
+power_off
+unmake_machine
+
+say "A second machine"
+start_machine 1.0.0-walk
+name_the_hosts
+guide=docs/how-to/production.md
+walk "Install"
+walk "PostgreSQL"
+cp "$folder/move.tar" "$work/root/root/resource-sync-move.tar"
+rm "$folder/move.tar"
+guide=docs/how-to/backup.md
+walk "On the new machine"
+[ "$(number_of_tasks)" = "$tasks" ] || fail "of $tasks tasks there are $(number_of_tasks) on the new machine"
+
+say "All is well."
