@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -35,6 +36,8 @@ def left_out() -> list[str]:
         missing.append("a store at Azure: azurite comes by `npm ci --prefix tests`")
     if reason := reason_against_memory_disk():
         missing.append(f"full disks: {reason}")
+    if reason := reason_against_hosts():
+        missing.append(f"several hosts: {reason}")
     missing += [
         f"clones of files on {kind}: {reason}"
         for kind in ("xfs", "btrfs")
@@ -72,6 +75,28 @@ def reason_against_memory_disk() -> str | None:
         subprocess.run(["umount", folder], check=True)
     finally:
         Path(folder).rmdir()
+    return None
+
+
+def reason_against_hosts() -> str | None:
+    """Why no hosts can be made of namespaces here."""
+    if sys.platform != "linux" or os.geteuid():
+        return "only root of Linux can make namespaces"
+    for program in ("ip", "nsenter", "unshare", "runuser"):
+        if not administrators_program(program):
+            return f"there is no {program}"
+    name = f"rs{os.getpid()}-probe"
+    made = subprocess.run(["ip", "netns", "add", name], capture_output=True)
+    if made.returncode:
+        return "no network namespace can be made"
+    try:
+        veth = ["link", "add", "name", "one", "type", "veth", "peer", "name", "two"]
+        inside = ["unshare", "--uts", "--pid", "--fork", "--mount-proc", "true"]
+        for command in (["-n", name, *veth], ["netns", "exec", name, *inside]):
+            if subprocess.run(["ip", *command], capture_output=True).returncode:
+                return "no virtual network cards or other namespaces can be made"
+    finally:
+        subprocess.run(["ip", "netns", "delete", name], check=True)
     return None
 
 

@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import psycopg
@@ -18,6 +18,9 @@ import pytest
 from tests.left_out import postgres_programs
 from tests.ports import free_port
 from tests.waiting import PATIENCE_SECONDS
+
+if TYPE_CHECKING:
+    from .hosts import Host
 
 
 @contextmanager
@@ -41,7 +44,10 @@ class Cluster:
         connections: int = 30,
         env: Mapping[str, str] | None = None,
         folder: Path | None = None,
+        host: "Host | None" = None,
     ) -> None:
+        """``host``: one of the tests' own, on which it runs and is reached."""
+        self._host = host
         self._programs = postgres_programs()
         self._env = {**os.environ, **(env or {})}
         # Short, because a socket is in it.
@@ -65,8 +71,14 @@ class Cluster:
                 # second, so that a crash takes some of it for sure.
                 "wal_writer_delay = 10s\nwal_writer_flush_after = 64MB\n"
             )
+        if host:
+            with (self._data / "postgresql.conf").open("a") as settings:
+                settings.write("listen_addresses = '*'\n")
+            with (self._data / "pg_hba.conf").open("a") as rules:
+                rules.write("host all all samenet trust\n")
         self.start()
-        self.url = f"postgres://postgres@127.0.0.1:{port}/postgres"
+        address = host.address if host else "127.0.0.1"
+        self.url = f"postgres://postgres@{address}:{port}/postgres"
 
     def start(self) -> None:
         self._run("pg_ctl", "start", "--wait", f"--log={self._data}/log")
@@ -104,13 +116,17 @@ class Cluster:
         shutil.rmtree(self._data)
 
     def _run(self, program: str, *arguments: str, check: bool = True) -> None:
+        command = [str(self._programs / program), f"--pgdata={self._data}", *arguments]
+        account = self._account
+        if self._host:
+            command, account = self._host.command(*command, account="postgres"), {}
         subprocess.run(
-            [self._programs / program, f"--pgdata={self._data}", *arguments],
+            command,
             check=check,
             cwd=self._data,
             env=self._env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             timeout=PATIENCE_SECONDS,
-            **self._account,
+            **account,
         )

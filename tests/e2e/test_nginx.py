@@ -21,6 +21,7 @@ from tests.waiting import PATIENCE_SECONDS, wait_until
 from . import raw as raw_requests
 from .conftest import PATIENCE_MS, ROOT, Service, parse
 from .flow import Flow
+from .hosts import Host
 from .listeners import listening
 from .viewers import Viewer, assert_exact, watching
 
@@ -41,12 +42,15 @@ class Nginx:
         upstream_port: int,
         *changes: tuple[str, str],
         caches_logs: bool = False,
+        host: Host | None = None,
     ) -> None:
+        """``host``: one of the tests' own, on which it runs and is reached."""
         self.port, self.folder = free_port(), folder
-        self.url = f"http://127.0.0.1:{self.port}"
+        address = host.address if host else "127.0.0.1"
+        self.url = f"http://{address}:{self.port}"
         site = SITE.read_text()
         for old, new in [
-            ("listen 80;", f"listen 127.0.0.1:{self.port};"),
+            ("listen 80;", f"listen {address}:{self.port};"),
             ("server 127.0.0.1:3000;", f"server 127.0.0.1:{upstream_port};"),
             ("server_name sync.example.com;", "server_name localhost;"),
             ("/var/log/nginx/resource-sync.access.log", f"{folder}/access.log"),
@@ -70,7 +74,8 @@ class Nginx:
             f"include {folder}/site.conf; }}"
         )
         errors = str(folder / "error.log")
-        self.process = subprocess.Popen([NGINX, "-e", errors, "-c", str(self.config)])
+        command = [str(NGINX), "-e", errors, "-c", str(self.config)]
+        self.process = subprocess.Popen(host.command(*command) if host else command)
 
     def cache_lines(self) -> list[tuple[str, str]]:
         """What is taken from comments for a cache of logs, as log-cache.conf says."""
