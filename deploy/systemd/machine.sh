@@ -16,7 +16,10 @@ work=
 say() { printf '\n=== %3d s: %s\n' "$SECONDS" "$*"; }
 fail() {
     printf '\nFAILED: %s\n' "$*" >&2
-    [ -z "$leader" ] || inside journalctl --no-pager --lines 40 --unit 'resource-sync*' >&2
+    [ -z "$leader" ] || inside sh -c "systemctl --failed --no-pager
+        journalctl --no-pager --lines 60 --priority notice
+        journalctl --no-pager --lines 40 --unit 'resource-sync*'
+        tail -n 20 /var/log/postgresql/*.log /var/log/nginx/*.log /var/log/letsencrypt/*.log 2>/dev/null" >&2
     exit 1
 }
 leave_out() {

@@ -17,10 +17,20 @@ times=() # what each block took
 
 walk() { # walk HEADING: its commands as printed, with the time that they take
     say "$1"
-    local began=${EPOCHREALTIME/./}
-    as_printed "$1" 2>&1 | tee -a "$work/walk.log"
-    local took=$(((${EPOCHREALTIME/./} - began) / 100000))
-    times+=("$(printf '%5d.%d s  %s' $((took / 10)) $((took % 10)) "$1")")
+    local began=${EPOCHREALTIME/./} used_before used
+    processor_ms >"$work/used"
+    used_before=$(cat "$work/used")
+    (as_printed "$1") >"$work/block.log" 2>&1 || { cat "$work/block.log" && fail "$1"; }
+    cat "$work/block.log"
+    local took=$(((${EPOCHREALTIME/./} - began) / 1000))
+    processor_ms >"$work/used"
+    used=$(($(cat "$work/used") - used_before))
+    times+=("$(printf '%6d.%d %6d.%d  %s' $((took / 1000)) $((took % 1000 / 100)) $((used / 1000)) $((used % 1000 / 100)) "$1")")
+}
+
+processor_ms() { # of what this script started and that has ended; services are not in it
+    times >"$work/times"
+    sed -n '2s/[ms]/ /gp' "$work/times" | awk '{ printf "%d", (60 * ($1 + $3) + $2 + $4) * 1000 }'
 }
 
 name_the_hosts() { # what a studio's DNS would say
@@ -104,7 +114,7 @@ walk "A certificate by Let's Encrypt"
 walk "TLS"
 issuer | grep -q Caddy || fail "the site shows $(issuer)"
 walk "The first task"
-grep -q "Executing: " "$work/walk.log" || fail "no line of the task came"
+grep -q "Executing: " "$work/block.log" || fail "no line of the task came"
 walk "Before people come in"
 issue_a_certificate
 walk "Or a certificate of your own"
@@ -120,8 +130,9 @@ walk "On the old machine"
 tasks=$(number_of_tasks)
 cp "$work/root/root/resource-sync-move.tar" "$folder/move.tar"
 whole=$((SECONDS - began))
+echo "       s   s of processor"
 printf '%s\n' "${times[@]}"
-printf '%5d s    in all, with what this script does between the blocks\n' "$whole"
+echo "$whole s in all, with what this script does between the blocks"
 power_off
 unmake_machine
 
