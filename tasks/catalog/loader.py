@@ -17,6 +17,7 @@ from django.conf import settings
 from tasks.catalog.approvals import approval_step, groups_of
 from tasks.catalog.freezes import FREEZE, RepeatingFreeze, freezes_of
 from tasks.catalog.patterns import Pattern, PatternError, compiled
+from tasks.catalog.retention import retention_of
 from tasks.catalog.schedules import check_names, schedules_of
 from tasks.catalog.task_type import (
     STOP_GRACE_SECONDS,
@@ -147,7 +148,7 @@ def _task_type(table: Table) -> TaskType:
         "title", "description", "timeout", "lock", "max_running", "params", "steps",
         "idempotent", "hidden", "confirm", "stop_grace", "stall_after",
         "max_log_lines", "max_log_bytes", "on_log_limit", "env", "user", "group",
-        "allow", "approvers", "lock_order", "schedules",
+        "allow", "approvers", "lock_order", "schedules", "retention",
     )  # fmt: skip
     texts: Translations = {}
     params_table = Table(table.source, (name, "params"), table.data.get("params", {}))
@@ -192,6 +193,7 @@ def _task_type(table: Table) -> TaskType:
         lock_order=_lock_order(table),
         group=table.local_text("group", "", texts),
         translations=texts,
+        retention=retention_of(table),
     )
     return replace(kind, schedules=schedules_of(table, kind))
 
