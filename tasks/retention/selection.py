@@ -53,7 +53,7 @@ def beyond(
         rows = old[:most].values_list(*COLUMNS)
     else:
         rows = _oldest_beyond(limit, tasks, most, gone)
-    return [Doomed(*row, limit) for row in rows if row[0] not in gone]
+    return [Doomed._make([*row, limit]) for row in rows if row[0] not in gone]
 
 
 def all_beyond(limits: Sequence[Limit]) -> Gone:

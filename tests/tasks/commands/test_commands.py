@@ -150,9 +150,8 @@ def test_prune_says_beforehand_what_would_go_and_why(settings):
     assert f"{old.pk}  check-integrity" in text
     assert "1 lines, 701 bytes  beyond 1KiB of logs" in text
     assert "Nothing was deleted. 1 finished tasks would be" in text
-    shown = [
-        json.loads(line) for line in run("prune_tasks", "--dry-run", "--json").split()
-    ]
+    said = run("prune_tasks", "--dry-run", "--json")
+    shown = [json.loads(line) for line in said.splitlines()]
     assert (shown[0]["id"], shown[0]["reason"]) == (str(old.pk), "size")
     assert shown[1] == {"wouldDelete": 1, "lines": 1, "bytes": 701}
     assert Task.objects.count() == 2
