@@ -65,12 +65,6 @@ def port(raw: str) -> int:
     return int(raw)
 
 
-def count(raw: str) -> int:
-    if int(raw) < 0:
-        raise ValueError
-    return int(raw)
-
-
 def boolean(raw: str) -> bool:
     words = {"1": True, "true": True, "on": True, "yes": True}
     words |= {"": False, "0": False, "false": False, "off": False, "no": False}

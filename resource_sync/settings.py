@@ -27,7 +27,6 @@ from resource_sync.environment import (
     allowed_targets,
     boolean,
     cidr_list,
-    count,
     duration,
     folder,
     label_list,
@@ -51,6 +50,14 @@ from resource_sync.environment import (
 )
 from resource_sync.logging_setup import logging_of
 from resource_sync.single_sign_on import provider
+from tasks.catalog.quantities import (
+    TAKES_AGE,
+    TAKES_COUNT,
+    TAKES_SIZE,
+    age_limit,
+    count_limit,
+    size_limit,
+)
 
 VERSION = "2.0.0"
 
@@ -121,12 +128,9 @@ LOG_CACHE = setting(
 )
 RATE_LIMIT_CREATE = setting("RATE_LIMIT_CREATE", "30/m", rate, RATE)
 RATE_LIMIT_READ = setting("RATE_LIMIT_READ", "600/m", rate, RATE)
-TASK_RETENTION = setting(
-    "TASK_RETENTION",
-    "100",
-    count,
-    "a whole number of finished tasks to keep, 0 for all",
-)
+TASK_RETENTION = setting("TASK_RETENTION", "100", count_limit, TAKES_COUNT)
+TASK_RETENTION_AGE = setting("TASK_RETENTION_AGE", "0", age_limit, TAKES_AGE)
+TASK_RETENTION_SIZE = setting("TASK_RETENTION_SIZE", "0", size_limit, TAKES_SIZE)
 WEBHOOK_ALLOW = setting(
     "WEBHOOK_ALLOW",
     "",

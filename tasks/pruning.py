@@ -1,7 +1,7 @@
 """Forgets what is old: finished tasks, their lines, runners that nothing names,
 idempotency keys after a day,
 definitions that no task has, hand-over links and deliveries of webhooks that ended long
-ago, and who looked at a task a while ago.
+ago, and who looked at a task a while ago; and gives the room back to the disk.
 
 In small transactions with rests between, so that no stream waits. What is left to do
 is in the database, so whoever prunes next goes on where this was ended, however.
@@ -9,83 +9,130 @@ is in the database, so whoever prunes next goes on where this was ended, however
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from tasks.access.actor import Actor, record
+from tasks.databases.sqlite3.space import Shrinker
+from tasks.logs.removal import remove_lines
 from tasks.models import (
-    LINES_AT_ONCE,
     AuditEvent,
     HandOverLink,
     IdempotencyKey,
-    LogLine,
     Presence,
-    PrunedLog,
     Runner,
     Task,
     TaskDefinition,
     WebhookDelivery,
 )
+from tasks.retention.limits import AGE, COUNT, Limit
+from tasks.retention.selection import beyond
+from tasks.retention.sizes import measure
 from tasks.timestamps import iso
 
+TASKS_AT_ONCE = 5  # in one transaction, without their lines
+# Between two transactions, as a multiple of what one took. Who finds SQLite's lock
+# taken asks again after 1, 2, 5, 10 ms …, and has it by then. No longer than the most,
+# so that a busy machine still deletes faster than its tasks write.
+REST = 2.0
+MIN_REST_SECONDS, MAX_REST_SECONDS = 0.01, 0.05
 
-def prune(keep: int | None, actor: Actor) -> Iterator[int]:
-    """Forget finished tasks beyond the newest ``keep`` (None: forget none), and then
-    all that is left of tasks forgotten before.
 
-    Stops after each transaction and says how many tasks went with it. A task that is
-    pending, running or pinned never goes.
+class Pruned(NamedTuple):
+    """What went in one transaction, or in several: tasks, lines of any tasks, and bytes
+    that the disk was given back."""
+
+    tasks: int = 0
+    lines: int = 0
+    freed_bytes: int = 0
+
+    def plus(self, more: "Pruned") -> "Pruned":
+        return Pruned(*map(sum, zip(self, more, strict=True)))
+
+
+def prune(limits: Sequence[Limit], actor: Actor) -> Iterator[Pruned]:
+    """Forget finished tasks beyond these limits, and then all that is left of tasks
+    forgotten before.
+
+    Stops after each transaction and says what went with it. A task that is waiting,
+    running or pinned never goes.
     """
-    if keep is not None:
-        while tasks := Task.objects.beyond(keep):
-            yield _forget_tasks(tasks, keep, actor)
-    for task_id in PrunedLog.objects.values_list("pk", flat=True):
-        for _ in _forget_lines(task_id):
-            yield 0
+    for _ in measure(limits):
+        yield Pruned()
+    for limit in limits:
+        while tasks := beyond(limit, TASKS_AT_ONCE):
+            gone = _forget_tasks([task.pk for task in tasks], limit, actor)
+            yield Pruned(tasks=gone)
+    shrinker = Shrinker()
+    for lines in remove_lines():
+        yield Pruned(lines=lines)
+        if freed := _shrink(shrinker):
+            yield Pruned(freed_bytes=freed)
     kinds = (Runner, IdempotencyKey, TaskDefinition, Presence, HandOverLink)
     deliveries = WebhookDelivery.objects
     while any(kind.objects.forget() for kind in kinds) or deliveries.forget():
-        yield 0
+        yield Pruned()
+    yield from give_back(shrinker)
 
 
-def prune_at_leisure(keep: int, actor: Actor) -> int:
-    """The whole of it; returns how many tasks were deleted."""
-    deleted, started = 0, time.monotonic()
-    for count in prune(keep, actor):
-        deleted += count
-        time.sleep(time.monotonic() - started)  # as long as that took
+def give_back(shrinker: Shrinker) -> Iterator[Pruned]:
+    """Give free pages of SQLite's file back to the disk."""
+    while freed := _shrink(shrinker):
+        yield Pruned(freed_bytes=freed)
+
+
+def _shrink(shrinker: Shrinker) -> int:
+    """Give back some; return how many bytes. PostgreSQL does so by itself."""
+    if connection.vendor == "postgresql":
+        return 0
+    with connection.cursor() as cursor, connection.wrap_database_errors:
+        return shrinker.step(cursor)
+
+
+def at_leisure(parts: Iterator[Pruned]) -> Pruned:
+    """Do all parts of it, with rests between; return what went in all."""
+    total, started = Pruned(), time.monotonic()
+    for part in parts:
+        total = total.plus(part)
+        time.sleep(rest_seconds(time.monotonic() - started))
         started = time.monotonic()
-    return deleted
+    return total
 
 
-def _forget_tasks(tasks: list[uuid.UUID], keep: int, actor: Actor) -> int:
+def prune_at_leisure(limits: Sequence[Limit], actor: Actor) -> Pruned:
+    """The whole of it; returns what went."""
+    return at_leisure(prune(limits, actor))
+
+
+def rest_seconds(took: float) -> float:
+    """Return for how long to rest after a part that took so long."""
+    return min(max(REST * took, MIN_REST_SECONDS), MAX_REST_SECONDS)
+
+
+def _forget_tasks(tasks: list[uuid.UUID], limit: Limit, actor: Actor) -> int:
     """Tasks, and in the same transaction the word of it that outlives them."""
     with transaction.atomic():
-        ended = Task.objects.forget(tasks)
-        if ended:
+        gone = Task.objects.forget(tasks)
+        if gone:
+            ended = [at for at, _ in gone]
             record(
                 actor,
                 AuditEvent.Action.FORGET,
                 "finished tasks",
-                deleted=len(ended),
-                kept=keep,
+                deleted=len(gone),
+                lines=sum(lines for _, lines in gone),
+                **_said(limit),
                 firstEnded=iso(min(ended)),
                 lastEnded=iso(max(ended)),
             )
-    return len(ended)
+    return len(gone)
 
 
-def _forget_lines(task_id: uuid.UUID) -> Iterator[None]:
-    """The lines of a forgotten task, from the first on."""
-    lines = LogLine.objects.filter(task_id=task_id)
-    seqs = lines.values_list("seq", flat=True)
-    first = seqs.order_by("seq").first()
-    last = seqs.order_by("-seq").first()
-    if first is not None and last is not None:
-        for start in range(first, last + 1, LINES_AT_ONCE):
-            upto = start + LINES_AT_ONCE
-            lines.filter(seq__gte=start, seq__lt=upto).delete()
-            yield
-    PrunedLog.objects.filter(pk=task_id).delete()
-    yield
+def _said(limit: Limit) -> dict[str, object]:
+    """Return which limit it was, for the audit trail."""
+    of = {} if limit.for_others else {"type": limit.types[0]}
+    if limit.kind == COUNT:
+        return {"kept": limit.value, **of}
+    return {"olderThan" if limit.kind == AGE else "keptSize": limit.text, **of}

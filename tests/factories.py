@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from tasks.logs import store as log_store
 from tasks.models import ApiKey, LogLine, Runner, Task
+from tasks.retention.limits import COUNT, Limit
 from tasks.shim.client import ForkServer
 
 NOON = datetime(2025, 11, 26, 12, 0, tzinfo=UTC)
@@ -97,6 +98,14 @@ def write_log(task: Task, *lines: str | tuple[str, str]) -> None:
         log_store.append([(task.pk, rows)])
         task.last_seq += len(rows)
         task.save(update_fields=["last_seq"])
+
+
+def keep(count: int) -> list[Limit]:
+    """The limits of a retention that keeps so many tasks and has no other rule."""
+    return [Limit(COUNT, count, (), for_others=True)]
+
+
+KEEP_NONE = keep(0)
 
 
 @cache

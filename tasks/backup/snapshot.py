@@ -15,6 +15,7 @@ from tasks.backup.errors import BackupError, said_of
 from tasks.backup.programs import connecting, last_words, program
 from tasks.backup.tables import Applied, applied, counts, tables
 from tasks.databases.in_use import opened
+from tasks.databases.sqlite3.space import vacuum_into
 from tasks.notifications import connection_of_its_own
 
 
@@ -63,7 +64,7 @@ def _of_sqlite(path: Path, folder: Path) -> Iterator[Snapshot]:
         copy = Path(own) / "db.sqlite3"
         with said_of(folder):
             with closing(opened(path)) as database:
-                database.execute("VACUUM INTO ?", [str(copy)])
+                vacuum_into(database, copy)
             with closing(opened(copy)) as database:
                 found = _facts(database)
             with copy.open("rb") as content:

@@ -10,7 +10,13 @@ from typing import Any
 
 from tasks.catalog.loader import catalog
 from tasks.catalog.patterns import compiled
-from tasks.catalog.task_type import ApprovalWanted, Parameter, Step, TaskType
+from tasks.catalog.task_type import (
+    ApprovalWanted,
+    Parameter,
+    Retention,
+    Step,
+    TaskType,
+)
 from tasks.models import Task, TaskDefinition
 
 # Of the types in the file: making them takes 0.4 ms, and each start of a task asks.
@@ -76,11 +82,11 @@ def _stored(sha256: str) -> TaskType:
 def content_of(kind: TaskType) -> dict[str, Any]:
     """Return a type as JSON: what differs from the defaults, but no default of a
     secret, which is kept with the values of each task instead; and nothing that only
-    its form, its schedules, its starters, the choice of a runner or a reader of another
-    language need, who see today's."""
+    its form, its schedules, its starters, the choice of a runner, its retention or a
+    reader of another language need, who see today's."""
     params = tuple(map(_kept, kind.params))
     unneeded: dict[str, Any] = {"group": "", "allow": (), "approvers": ()}
-    unneeded |= {"schedules": (), "labels": ()}
+    unneeded |= {"schedules": (), "labels": (), "retention": Retention()}
     kept = replace(kind, params=params, translations={}, **unneeded)
     content: dict[str, Any] = _json_of(kept)
     return content

@@ -18,6 +18,7 @@ from tasks.catalog.approvals import approval_step, groups_of
 from tasks.catalog.freezes import FREEZE, RepeatingFreeze, freezes_of
 from tasks.catalog.labels import labels_of
 from tasks.catalog.patterns import Pattern, PatternError, compiled
+from tasks.catalog.retention import retention_of
 from tasks.catalog.schedules import check_names, schedules_of
 from tasks.catalog.task_type import (
     STOP_GRACE_SECONDS,
@@ -149,6 +150,7 @@ def _task_type(table: Table) -> TaskType:
         "idempotent", "hidden", "confirm", "stop_grace", "stall_after",
         "max_log_lines", "max_log_bytes", "on_log_limit", "env", "user", "group",
         "allow", "approvers", "lock_order", "schedules", "labels",
+        "retention",
     )  # fmt: skip
     texts: Translations = {}
     params_table = Table(table.source, (name, "params"), table.data.get("params", {}))
@@ -194,6 +196,7 @@ def _task_type(table: Table) -> TaskType:
         lock_order=_lock_order(table),
         group=table.local_text("group", "", texts),
         translations=texts,
+        retention=retention_of(table),
     )
     return replace(kind, schedules=schedules_of(table, kind))
 

@@ -188,6 +188,16 @@ class PlannedRuns:
 
 
 @dataclass(frozen=True)
+class Retention:
+    """How long tasks are kept that have ended, by each of three limits: a number, 0 for
+    no limit, or None where the settings' one holds."""
+
+    count: int | None = None
+    age_seconds: int | None = None
+    size_bytes: int | None = None  # of their logs
+
+
+@dataclass(frozen=True)
 class TaskType:
     name: str
     title: str
@@ -215,6 +225,7 @@ class TaskType:
     # Language code to English text to the text in that language.
     translations: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     schedules: tuple[PlannedRuns, ...] = ()
+    retention: Retention = Retention()
 
     def local(self, text: str) -> str:
         """Return a title, a description or a step's name in the reader's language."""

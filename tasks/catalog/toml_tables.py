@@ -7,13 +7,10 @@ from typing import Any
 
 from django.conf import settings
 
+from tasks.catalog.quantities import bytes_of, seconds_of
 from tasks.catalog.task_type import PLACEHOLDER
 
 ENV_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(s|m|h)")
-SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
-SIZE = re.compile(r"([1-9][0-9]*)(KiB|MiB|GiB)")
-BYTES = {"KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 
 
 # Language code to English text to the text in that language.
@@ -80,10 +77,13 @@ class Table:
         raw = self.data.get(key)
         if raw is None:
             return None
-        match = DURATION.fullmatch(raw) if isinstance(raw, str) else None
-        if not match or float(match[1]) <= 0:
+        try:
+            seconds = seconds_of(raw, units="smh") if isinstance(raw, str) else 0.0
+        except ValueError:
+            seconds = 0.0
+        if seconds <= 0:
             raise self.wrong(key, 'expected a duration in s, m or h, e.g. "30m"')
-        return float(match[1]) * SECONDS[match[2]]
+        return seconds
 
     def count(self, key: str) -> int | None:
         number = self.take(key, int, None, "a whole number from 1")
@@ -94,9 +94,11 @@ class Table:
     def size_bytes(self, key: str) -> int | None:
         raw = self.data.get(key)
         if isinstance(raw, str):
-            if match := SIZE.fullmatch(raw):
-                return int(match[1]) * BYTES[match[2]]
-            raise self.wrong(key, 'expected bytes, or a size such as "64MiB"')
+            try:
+                return bytes_of(raw)
+            except ValueError as error:
+                problem = 'expected bytes, or a size such as "64MiB"'
+                raise self.wrong(key, problem) from error
         return self.count(key)
 
     def choice(self, key: str, choices: tuple[str, ...]) -> str:

@@ -14,10 +14,12 @@ from django.core import checks
 from django.db import connection
 from django.utils.translation import gettext as _
 
+from tasks.databases.sqlite3.space import space
 from tasks.disk import FULL_BYTES, database_bytes
 from tasks.doctor.findings import Finding, ok, problem, skipped, warning
 
 LOW_BYTES = 1024**3  # a release's log may take as much in an hour
+FREE_BYTES = 64 * 1024**2  # of a file that does not shrink: worth a stop
 UNITS_FOLDER = Path("/etc/systemd/system")
 
 
@@ -51,6 +53,18 @@ def disks() -> Iterator[Finding]:
 
 def database_size() -> Iterator[Finding]:
     yield ok(_("The database takes %(size)s.") % {"size": _size(database_bytes())})
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            found = space(cursor)
+        if not found.shrinks and found.free_bytes > FREE_BYTES:
+            text = _(
+                "%(size)s of the database's file are free, and it does not shrink: it "
+                "was made by an older version."
+            )
+            yield warning(
+                text % {"size": _size(found.free_bytes)},
+                _("Stop the service, and run `manage.py vacuum_database` once."),
+            )
 
 
 def _free(folder: Path) -> int:

@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tasks', '0028_second_factors'),
+        ('tasks', '0030_retention_by_size_and_age'),
     ]
 
     operations = [

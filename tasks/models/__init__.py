@@ -34,7 +34,6 @@ from tasks.models.schedule import (
 from tasks.models.second_factor import RecoveryCode, SecondFactor
 from tasks.models.sequences import next_ended, next_numbers
 from tasks.models.task import (
-    LINES_AT_ONCE,
     LogLine,
     StatusConflict,
     Task,
@@ -63,7 +62,6 @@ __all__ = [
     "FAILURES_TOLD",
     "HEARTBEAT_SECONDS",
     "LEASE_SECONDS",
-    "LINES_AT_ONCE",
     "LONGEST_COMMENT",
     "LONGEST_REASON",
     "OF_SCHEDULE",

@@ -18,10 +18,6 @@ from tasks.models.sequences import NumberField, next_ended, next_number
 from tasks.models.task_indexes import CONSTRAINTS, INDEXES
 from tasks.models.trail import moment
 
-# What goes in one transaction: on SQLite some 10 ms, in which nothing else is written.
-TASKS_AT_ONCE = 20
-LINES_AT_ONCE = 2_000
-
 
 class StatusConflict(Exception):
     """A task was not in the state that a move needs; nothing was changed."""
@@ -95,49 +91,30 @@ class TaskQuerySet(models.QuerySet["Task"]):
             found = self.filter(pk=task_id).values_list("status", flat=True).first()
             raise StatusConflict(task_id, new, found)
 
-    def beyond(self, keep: int) -> list[uuid.UUID]:
-        """Some finished tasks beyond the newest ``keep``, as many as go at once.
-
-        The newest are those that ended last, whatever a clock said then. A task that
-        has not ended, or is pinned, is never among them.
-        """
-        old = self.filter(completed_at__isnull=False, pinned=False)
-        self._number_strays(old)
-        old = old.order_by("-ended", "-id")
-        return list(old.values_list("pk", flat=True)[keep : keep + TASKS_AT_ONCE])
-
-    def _number_strays(self, old: Self) -> None:
+    def number_strays(self) -> None:
         """Give numbers to tasks of a program that knows of none: one of the version
         before, while an update is under way."""
         for task_id in self.filter(number=0).values_list("pk", flat=True):
             self.filter(pk=task_id, number=0).update(number=next_number())
-        strays = old.filter(ended=None).order_by("completed_at", "id")
+        strays = self.filter(completed_at__isnull=False, pinned=False, ended=None)
+        strays = strays.order_by("completed_at", "id")
         for task_id in strays.values_list("pk", flat=True):
             self.filter(pk=task_id, ended=None).update(ended=next_ended())
 
-    def forget(self, tasks: Sequence[uuid.UUID]) -> list[datetime]:
+    def forget(self, tasks: Sequence[uuid.UUID]) -> list[tuple[datetime, int]]:
         """Delete these, but for what is pinned by now, in one small transaction;
-        returns when those that are gone had ended.
+        returns of those that are gone when they had ended, and how many lines they had.
 
-        The lines of long logs are left, for later: PrunedLog says whose.
+        Their lines are left, for later: PrunedLog says whose (tasks.logs.removal).
         """
         with transaction.atomic():
-            doomed = self.filter(pk__in=tasks, pinned=False)
-            lines = doomed.select_for_update().order_by("last_seq")
-            short: list[uuid.UUID] = []
-            long: list[uuid.UUID] = []
-            ended: list[datetime] = []
-            count = 0
-            columns: Any = lines.values_list("pk", "last_seq", "completed_at")
-            for task_id, last_seq, completed_at in columns:
-                count += last_seq
-                (short if count <= LINES_AT_ONCE else long).append(task_id)
-                ended.append(completed_at)
-            LogLine.objects.filter(task_id__in=short).delete()
-            logs = [PrunedLog(task_id=task_id) for task_id in long]
+            doomed = self.filter(pk__in=tasks, pinned=False).select_for_update()
+            columns: Any = doomed.values_list("pk", "completed_at", "last_seq")
+            found = list(columns.order_by("pk"))
+            logs = [PrunedLog(task_id=task_id) for task_id, _, lines in found if lines]
             PrunedLog.objects.bulk_create(logs, ignore_conflicts=True)
-            self.filter(pk__in=[*short, *long]).delete()
-        return ended
+            self.filter(pk__in=[task_id for task_id, _, _ in found]).delete()
+        return [(ended, lines) for _, ended, lines in found]
 
 
 AllOfTasks = models.Manager.from_queryset(TaskQuerySet)
@@ -235,6 +212,8 @@ class Task(models.Model):
     # What the error says, for programs and other languages: tasks.reasons.
     error_reason = models.JSONField(null=True, editable=False)
     last_seq = models.PositiveBigIntegerField(_("lines"), default=0)
+    # Of the log as text; measured by tasks.retention.sizes after the end, if ever.
+    log_bytes = models.PositiveBigIntegerField(null=True, editable=False)
     # SHA-256 of the log as a client has it, set with the end state.
     log_sha256 = models.CharField(max_length=64, blank=True, default="")
 

@@ -82,11 +82,20 @@ INDEXES = [
         name="task_keeps_lock",
         condition=models.Q(keeps_lock=True),
     ),
-    # prune
+    # retention: by number and size (of some types, so these ride along), and by age
     models.Index(
         "ended",
         "id",
-        name="task_by_end",
+        "type",
+        "log_bytes",
+        name="task_by_end_type",
+        condition=models.Q(completed_at__isnull=False, pinned=False),
+    ),
+    models.Index(
+        "completed_at",
+        "id",
+        "type",
+        name="task_by_completion_type",
         condition=models.Q(completed_at__isnull=False, pinned=False),
     ),
 ]

@@ -18,7 +18,7 @@ class SideJobs:
     def __init__(
         self, runner: Runner, attempt: Attempt, wake: Callable[[], None]
     ) -> None:
-        self._pruner, self._scheduler = Pruner(runner.name), Scheduler(runner.name)
+        self._pruner, self._scheduler = Pruner(runner), Scheduler(runner.name)
         self._sender = Sender(runner, wake)
         self._attempt = attempt
         self._is_new_work = False

@@ -256,6 +256,8 @@ def test_the_cookies_of_a_session_are_kept_from_scripts_and_other_sites(service)
         ("TRUSTED_PROXIES", "localhost", "CIDRs"),
         ("RATE_LIMIT_CREATE", "often", "30/m"),
         ("TASK_RETENTION", "-1", "a whole number"),
+        ("TASK_RETENTION_AGE", "90", "90d"),
+        ("TASK_RETENTION_SIZE", "2GB", "KiB, MiB or GiB"),
         ("CORS_ALLOWED_ORIGINS", "tools.example.com", "origins"),
         ("SECRET_KEY", "short", "at least 32"),
         ("DATA_DIR", "/proc/nothing/here", "can be written"),

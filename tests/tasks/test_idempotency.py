@@ -13,7 +13,7 @@ from tasks.lifecycle import IdempotencyConflict, TaskDeleted, rerun, submit
 from tasks.models import AuditEvent, IdempotencyKey, Task
 from tasks.models import idempotency as idempotency_module
 from tasks.pruning import prune, prune_at_leisure
-from tests.factories import TaskFactory
+from tests.factories import KEEP_NONE, TaskFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 ALICE = Actor("alice")
@@ -46,7 +46,7 @@ def test_the_same_request_again_returns_the_first_task_and_starts_nothing():
 def test_a_key_outlives_its_task_so_nothing_runs_twice():
     first = publish()
     ended(first)
-    assert prune_at_leisure(0, CRON) == 1
+    assert prune_at_leisure(KEEP_NONE, CRON).tasks == 1
     with pytest.raises(TaskDeleted, match=str(first.pk)):
         publish()
     assert not Task.objects.exists()
@@ -57,7 +57,7 @@ def test_after_a_day_a_key_is_free_pruned_or_not(is_deleted):
     first = publish()
     if is_deleted:
         ended(first)
-        prune_at_leisure(0, CRON)
+        prune_at_leisure(KEEP_NONE, CRON)
     make_older(hours=23, minutes=59)
     if is_deleted:
         with pytest.raises(TaskDeleted):
@@ -80,7 +80,7 @@ def test_another_request_with_the_same_key_is_refused_even_where_the_task_is_gon
     with pytest.raises(IdempotencyConflict):
         rerun(first, ALICE, idempotency_key="deploy-1")
     ended(first)
-    prune_at_leisure(0, CRON)
+    prune_at_leisure(KEEP_NONE, CRON)
     with pytest.raises(IdempotencyConflict):
         publish("v2")
 
@@ -112,14 +112,14 @@ def test_what_is_kept_of_the_parameters_is_a_digest_that_needs_the_secret_key(se
         publish()
 
 
-@pytest.mark.parametrize("keep", [None, 0])
-def test_expired_keys_are_pruned_and_others_stay(keep, monkeypatch):
+@pytest.mark.parametrize("limits", [[], KEEP_NONE])
+def test_expired_keys_are_pruned_and_others_stay(limits, monkeypatch):
     monkeypatch.setattr(idempotency_module, "KEYS_AT_ONCE", 2)
     for number in range(5):
         submit("full-sync", {"version": "v1"}, ALICE, idempotency_key=str(number))
     make_older(hours=25)
     publish()
-    assert sum(prune(keep, CRON)) == 0
+    assert not any(part.tasks for part in prune(limits, CRON))
     assert IdempotencyKey.objects.get().key == "deploy-1"
 
 

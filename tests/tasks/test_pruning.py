@@ -8,10 +8,17 @@ from django.db import DatabaseError, connection
 
 from tasks import pruning
 from tasks.access.actor import Actor
+from tasks.logs import removal
 from tasks.models import AuditEvent, LogLine, PrunedLog, Runner, Task
-from tasks.models import task as task_module
-from tasks.pruning import prune, prune_at_leisure
-from tests.factories import NOON, RunnerFactory, TaskFactory, write_log
+from tasks.pruning import Pruned, prune, prune_at_leisure
+from tests.factories import (
+    KEEP_NONE,
+    NOON,
+    RunnerFactory,
+    TaskFactory,
+    keep,
+    write_log,
+)
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 CRON = Actor("shell:cron")
@@ -19,9 +26,9 @@ CRON = Actor("shell:cron")
 
 @pytest.fixture(autouse=True)
 def _small_steps(monkeypatch):
-    monkeypatch.setattr(task_module, "TASKS_AT_ONCE", 3)
-    for module in (task_module, pruning):
-        monkeypatch.setattr(module, "LINES_AT_ONCE", 10)
+    monkeypatch.setattr(pruning, "TASKS_AT_ONCE", 3)
+    monkeypatch.setattr(pruning, "MAX_REST_SECONDS", 0)
+    monkeypatch.setattr(removal, "LINES_AT_ONCE", 10)
 
 
 def finished(count, lines=0):
@@ -33,7 +40,7 @@ def finished(count, lines=0):
 
 def test_the_newest_stay_and_of_the_others_no_line_is_left():
     old, new = finished(7, lines=4), finished(2, lines=4)
-    assert prune_at_leisure(2, CRON) == 7
+    assert prune_at_leisure(keep(2), CRON).tasks == 7
     assert set(Task.objects.all()) == set(new)
     assert not LogLine.objects.filter(task__in=old).exists()
     assert LogLine.objects.count() == 8
@@ -48,7 +55,7 @@ def test_the_newest_are_those_that_ended_last_whatever_their_clocks_said():
     running = TaskFactory.create_batch(5, status="running")
     for hours, task in zip((9, 8, 0, -1, 1), running, strict=True):
         end(task, NOON + timedelta(hours=hours))
-    assert prune_at_leisure(2, CRON) == 3
+    assert prune_at_leisure(keep(2), CRON).tasks == 3
     assert set(Task.objects.all()) == set(running[3:])
 
 
@@ -57,7 +64,7 @@ def test_a_task_that_ran_for_long_is_new_when_it_ends():
     for task in TaskFactory.create_batch(3, status="running"):
         end(task, NOON)
     end(long, NOON)
-    assert prune_at_leisure(1, CRON) == 3
+    assert prune_at_leisure(keep(1), CRON).tasks == 3
     assert Task.objects.get() == long
 
 
@@ -67,7 +74,7 @@ def test_tasks_of_a_program_that_knows_no_numbers_are_numbered_by_their_times():
         for hours in (2, 1, 3)
     ]
     Task.objects.update(number=0, ended=None)
-    assert prune_at_leisure(2, CRON) == 1
+    assert prune_at_leisure(keep(2), CRON).tasks == 1
     assert set(Task.objects.all()) == {new, newest}
     new.refresh_from_db()
     newest.refresh_from_db()
@@ -80,7 +87,7 @@ def test_what_has_not_ended_and_what_is_pinned_stays():
     (old,) = finished(1)
     kept = {TaskFactory(), TaskFactory(status="running")}
     kept |= {TaskFactory(status="failed", pinned=True)}
-    assert prune_at_leisure(0, CRON) == 1
+    assert prune_at_leisure(KEEP_NONE, CRON).tasks == 1
     assert set(Task.objects.all()) == kept
     assert old not in kept
 
@@ -90,7 +97,8 @@ def test_who_keeps_all_still_forgets_the_lines_of_what_was_deleted():
     (gone,) = finished(1, lines=25)
     Task.objects.forget([gone.pk])
     assert PrunedLog.objects.get().task_id == gone.pk
-    assert sum(prune(None, CRON)) == 0
+    gone = [part.lines for part in prune([], CRON)]
+    assert gone == [10, 10, 5]
     assert Task.objects.count() == 2
     assert not LogLine.objects.exists()
 
@@ -103,7 +111,7 @@ def lines_of(*tasks):
 def test_no_step_deletes_more_than_a_few_lines():
     tasks = [*finished(5, lines=3), *finished(2, lines=35)]
     left = [lines_of(*tasks)]
-    for _ in prune(0, CRON):
+    for _ in prune(KEEP_NONE, CRON):
         left.append(lines_of(*tasks))  # noqa: PERF401 (it is counted in between)
     assert left[0] == 85
     assert left[-1] == 0
@@ -112,8 +120,8 @@ def test_no_step_deletes_more_than_a_few_lines():
 
 def test_a_long_log_is_out_of_sight_at_once_and_goes_bit_by_bit():
     (task,) = finished(1, lines=25)
-    steps = prune(0, CRON)
-    assert next(steps) == 1
+    steps = prune(KEEP_NONE, CRON)
+    assert next(steps) == Pruned(tasks=1)
     assert not Task.objects.exists()
     assert lines_of(task) == 25
     next(steps)
@@ -123,12 +131,12 @@ def test_a_long_log_is_out_of_sight_at_once_and_goes_bit_by_bit():
 @pytest.mark.parametrize("step", [1, 2, 3, 4])
 def test_what_was_left_in_the_middle_is_finished_by_the_next_one(step):
     tasks = finished(2, lines=25)
-    steps = prune(0, CRON)
+    steps = prune(KEEP_NONE, CRON)
     for _ in range(step):
         next(steps)
     steps.close()  # whoever did this is dead
     assert PrunedLog.objects.exists()
-    assert prune_at_leisure(0, CRON) == 0
+    assert prune_at_leisure(KEEP_NONE, CRON).tasks == 0
     assert lines_of(*tasks) == 0
     assert not PrunedLog.objects.exists()
 
@@ -145,7 +153,7 @@ def test_a_task_that_is_pinned_at_the_last_moment_stays():
 
     pinned = []
     with connection.execute_wrapper(pin):
-        assert prune_at_leisure(0, CRON) == 0
+        assert prune_at_leisure(KEEP_NONE, CRON).tasks == 0
     assert lines_of(task) == 1
 
 
@@ -159,10 +167,16 @@ def test_the_audit_trail_says_how_many_went_and_when_they_had_ended():
         at = NOON.replace(hour=hour)
         TaskFactory.create_batch(count, status="failed", completed_at=at)
     TaskFactory(status="completed", completed_at=NOON.replace(hour=1), pinned=True)
-    prune_at_leisure(1, CRON)
+    prune_at_leisure(keep(1), CRON)
     # Three in a transaction, the newest of the old first.
     said = [
-        {"deleted": count, "kept": 1, "firstEnded": first, "lastEnded": last}
+        {
+            "deleted": count,
+            "lines": 0,
+            "kept": 1,
+            "firstEnded": first,
+            "lastEnded": last,
+        }
         for count, first, last in (
             (3, "2025-11-26T08:00:00.000Z", "2025-11-26T09:00:00.000Z"),
             (1, "2025-11-26T08:00:00.000Z", "2025-11-26T08:00:00.000Z"),
@@ -173,7 +187,7 @@ def test_the_audit_trail_says_how_many_went_and_when_they_had_ended():
 
 def test_where_nothing_goes_nothing_is_said():
     finished(2, lines=3)
-    assert prune_at_leisure(2, CRON) == 0
+    assert prune_at_leisure(keep(2), CRON).tasks == 0
     assert told() == []
 
 
@@ -185,7 +199,7 @@ def test_what_the_audit_trail_does_not_take_is_not_deleted(monkeypatch):
 
     monkeypatch.setattr(pruning, "record", refuse)
     with pytest.raises(DatabaseError):
-        prune_at_leisure(0, CRON)
+        prune_at_leisure(KEEP_NONE, CRON)
     assert Task.objects.filter(pk=task.pk).exists()
     assert lines_of(task) == 3
 
@@ -193,7 +207,7 @@ def test_what_the_audit_trail_does_not_take_is_not_deleted(monkeypatch):
 def test_a_rerun_outlives_what_it_was_a_rerun_of():
     (first,) = finished(1)
     again = TaskFactory(rerun_of=first)
-    assert prune_at_leisure(0, CRON) == 1
+    assert prune_at_leisure(KEEP_NONE, CRON).tasks == 1
     again.refresh_from_db()
     assert again.rerun_of is None
 
@@ -206,6 +220,6 @@ def test_runners_that_stopped_long_ago_are_forgotten_unless_a_task_names_them():
 
     old, named, recent = stopped(8), stopped(8), stopped(6)
     TaskFactory(status="completed", runner=named)
-    prune_at_leisure(9, CRON)
+    prune_at_leisure(keep(9), CRON)
     assert set(Runner.objects.all()) == {living, named, recent}
     assert old not in Runner.objects.all()

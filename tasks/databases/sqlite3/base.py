@@ -45,6 +45,16 @@ def identity(path: str) -> Identity:
     return found.st_dev, found.st_ino
 
 
+def is_new(path: str) -> bool:
+    """Return whether nothing is in a file yet, or it is still to be made."""
+    if path.startswith((":", "file:")):  # in memory
+        return False
+    try:
+        return Path(path).stat().st_size == 0
+    except OSError:
+        return True
+
+
 def state_of(folder: str) -> tuple[int, ...] | None:
     """Return what changes whenever a name in a folder comes or goes."""
     try:
@@ -55,6 +65,7 @@ def state_of(folder: str) -> tuple[int, ...] | None:
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
+    init_commands: list[str]
     _opened: dict[str, Identity] = {}
     _folder: str
     _folder_state: tuple[int, ...] | None = None
@@ -71,7 +82,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             if (lost := _lost.get(file)) is not None and identity(file) != lost:
                 raise DatabaseReplaced(path)
             _lost.pop(file, None)  # put back
-        connection: Connection = super().get_new_connection(conn_params)
+        connection = self._connect(path, conn_params)
         # It takes a look inside for -wal and -shm to be opened.
         connection.execute("SELECT count(*) FROM sqlite_master").close()
         self._folder, self._folder_state = str(Path(path).parent), None
@@ -79,6 +90,19 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if path in self._opened:
             _first_opened.setdefault(path, self._opened[path])
         _wrappers.add(self)
+        return connection
+
+    def _connect(self, path: str, conn_params: dict[str, Any]) -> Connection:
+        """Open the file; a new one is made so that it shrinks (tasks.databases.sqlite3.
+        space), which has to be said before anything is in it. Said of another one, it
+        would wait for who writes."""
+        usual = self.init_commands
+        if is_new(path):
+            self.init_commands = ["PRAGMA auto_vacuum = INCREMENTAL", *usual]
+        try:
+            connection: Connection = super().get_new_connection(conn_params)
+        finally:
+            self.init_commands = usual
         return connection
 
     def create_cursor(self, name: str | None = None) -> Any:

@@ -5,7 +5,7 @@ import pytest
 from tasks.access.actor import Actor
 from tasks.models import AuditEvent, Task
 from tasks.pruning import prune_at_leisure
-from tests.factories import TaskFactory
+from tests.factories import KEEP_NONE, TaskFactory
 from tests.tasks.api.answers import problem_of
 
 pytestmark = pytest.mark.django_db
@@ -15,9 +15,9 @@ def test_a_pinned_task_outlives_the_retention_until_it_is_unpinned(program):
     task = TaskFactory(status="completed")
     path = f"/api/tasks/{task.pk}/pin"
     assert program.put(path).json()["pinned"] is True
-    assert prune_at_leisure(0, Actor("alice")) == 0
+    assert prune_at_leisure(KEEP_NONE, Actor("alice")).tasks == 0
     assert program.delete(path).json()["pinned"] is False
-    assert prune_at_leisure(0, Actor("alice")) == 1
+    assert prune_at_leisure(KEEP_NONE, Actor("alice")).tasks == 1
     assert not Task.objects.exists()
 
 

@@ -17,7 +17,7 @@ from tasks.queue import pauses
 from tasks.reaper import reap
 from tasks.runner.claim import claim
 from tasks.waiting import waiting_for
-from tests.factories import RunnerFactory
+from tests.factories import KEEP_NONE, RunnerFactory
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgres]
 JSON = "application/json"
@@ -88,7 +88,7 @@ def test_a_step_that_says_so_gives_the_lock_away(runner, work):
 
 
 def test_no_prune_takes_a_task_that_waits(blocked):
-    prune(0, CAROL)
+    list(prune(KEEP_NONE, CAROL))
     assert Task.objects.filter(pk=blocked.pk).exists()
 
 

@@ -9,7 +9,7 @@ from django.utils import translation
 
 from tasks.catalog.definitions import content_of, type_from
 from tasks.catalog.loader import CatalogError, catalog, changed_at, load, name_of
-from tasks.catalog.task_type import ParameterErrors
+from tasks.catalog.task_type import ParameterErrors, Retention
 
 VALID = """
 [job]
@@ -167,6 +167,40 @@ STEP = '[[job.steps]]\ncommand = ["true"]\n'
         ("[job]\nmax_running = 10_001\n" + STEP, "line 2: job.max_running: expected"),
         ("[job]\nmax_running = true\n" + STEP, "line 2: job.max_running: expected"),
         ("[job]\nmax_running = '3'\n" + STEP, "line 2: job.max_running: expected"),
+        (
+            "[job]\nretention = 5\n" + STEP,
+            "line 2: job.retention: it must be a table",
+        ),
+        (
+            "[job]\nretention = {}\n" + STEP,
+            "line 2: job.retention: expected some of: count, age, size",
+        ),
+        (
+            "[job]\nretention = {days = 3}\n" + STEP,
+            "job.retention.days: unknown key; there are: count, age, size",
+        ),
+        (
+            "[job]\nretention = {count = -1}\n" + STEP,
+            "job.retention.count: expected a whole number from 0 (all are kept) to",
+        ),
+        (
+            "[job]\nretention = {count = '5'}\n" + STEP,
+            "job.retention.count: expected a whole number from 0",
+        ),
+        (
+            "[job.retention]\nage = '90 days'\n" + STEP,
+            "line 2: job.retention.age: expected a duration in s, m, h or d, e.g. 90d",
+        ),
+        ("[job]\nretention = {age = 90}\n" + STEP, "job.retention.age: expected"),
+        ("[job]\nretention = {age = true}\n" + STEP, "job.retention.age: expected"),
+        ("[job]\nretention = {age = '0d'}\n" + STEP, "job.retention.age: expected"),
+        ("[job]\nretention = {age = '99999d'}\n" + STEP, "job.retention.age: exp"),
+        (
+            "[job]\nretention = {size = '2GB'}\n" + STEP,
+            "job.retention.size: expected bytes, or a size in KiB, MiB or GiB",
+        ),
+        ("[job]\nretention = {size = -5}\n" + STEP, "job.retention.size: expected"),
+        ("[job]\nretention = {size = 1.5}\n" + STEP, "job.retention.size: expected"),
         ("[job]\nhidden = 1\n" + STEP, "line 2: job.hidden: expected true or false"),
         ("[job]\ntitle = 'x'\n", "line 1: job.steps: there must be at least one"),
         ("[Job X]\n", "line 1"),
@@ -439,3 +473,24 @@ def test_what_people_read_is_no_part_of_what_a_task_was_accepted_with(bilingual)
     content = content_of(bilingual)
     assert "打包" not in str(content)
     assert type_from(content).title == "Pack"
+
+
+@pytest.mark.parametrize(
+    ("said", "means"),
+    [
+        ("{count = 500}", Retention(count=500)),
+        ('{age = "90d"}', Retention(age_seconds=90 * 86_400)),
+        ('{age = "1.5h"}', Retention(age_seconds=5_400)),
+        ('{size = "2GiB"}', Retention(size_bytes=2 * 2**30)),
+        ("{size = 4096}", Retention(size_bytes=4096)),
+        ('{count = 0, age = 0, size = "0"}', Retention(0, 0, 0)),
+    ],
+)
+def test_a_type_says_how_long_its_tasks_are_kept(tmp_path, said, means):
+    job = read(tmp_path, f"[job]\nretention = {said}\n{STEP}")["job"]
+    assert job.retention == means
+    assert "retention" not in content_of(job)  # a task's own is today's
+
+
+def test_a_type_that_says_nothing_leaves_it_to_the_settings(job):
+    assert job.retention == Retention()

@@ -27,7 +27,7 @@ def test_it_is_a_schema():
 
 
 def test_it_has_every_key_that_is_read_and_no_other():
-    names = ("loader", "schedules", "approvals")
+    names = ("loader", "schedules", "approvals", "retention")
     files = [f"tasks/catalog/{name}.py" for name in names]
     source = "".join((ROOT / file).read_text() for file in files)
     read = [
@@ -42,6 +42,7 @@ def test_it_has_every_key_that_is_read_and_no_other():
     approval = defined["step"]["properties"]["approval"]
     asks = defined["step"]["oneOf"][1]
     tables += [terminal, defined["schedule"], asks, approval]
+    tables += [defined["type"]["properties"]["retention"]]
     assert read == [set(table["properties"]) for table in tables]
 
 
@@ -69,6 +70,11 @@ def test_it_takes_what_the_service_takes(text):
         "[job]\nmax_running = 0\n" + STEP,
         "[job]\nlabels = []\n" + STEP,
         "[job]\nlabels = ['a b']\n" + STEP,
+        "[job]\nretention = {}\n" + STEP,
+        "[job]\nretention = {count = -1}\n" + STEP,
+        "[job]\nretention = {age = 90}\n" + STEP,
+        "[job]\nretention = {size = '2GB'}\n" + STEP,
+        "[job]\nretention = {days = 3}\n" + STEP,
         "[job]\ntitle = 'x'\n",
         "['Job X']\ntitle = 'x'\n" + STEP,
         "[job]\n[[job.steps]]\nname = 'a'\n",

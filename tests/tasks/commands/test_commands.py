@@ -8,6 +8,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.core.management.base import CommandError, SystemCheckError
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
@@ -138,6 +139,60 @@ def test_prune_says_so_where_everything_is_kept(settings):
     settings.TASK_RETENTION = 0
     with pytest.raises(CommandError, match="TASK_RETENTION is 0"):
         run("prune_tasks")
+
+
+def test_prune_says_beforehand_what_would_go_and_why(settings):
+    settings.TASK_RETENTION_SIZE = 1024
+    old, new = TaskFactory.create_batch(2, status="completed")
+    write_log(old, "x" * 700)
+    write_log(new, "y" * 700)
+    text = run("prune_tasks", "--dry-run")
+    assert f"{old.pk}  check-integrity" in text
+    assert "1 lines, 701 bytes  beyond 1KiB of logs" in text
+    assert "Nothing was deleted. 1 finished tasks would be" in text
+    said = run("prune_tasks", "--dry-run", "--json")
+    shown = [json.loads(line) for line in said.splitlines()]
+    assert (shown[0]["id"], shown[0]["reason"]) == (str(old.pk), "size")
+    assert shown[1] == {"wouldDelete": 1, "lines": 1, "bytes": 701}
+    assert Task.objects.count() == 2
+
+
+def test_prune_takes_a_type_alone():
+    kept = TaskFactory(status="completed", type="sync-native")
+    TaskFactory(status="completed")
+    assert "Deleted 1 " in run(
+        *("prune_tasks", "--type", "check-integrity", "--keep", "0")
+    )
+    assert Task.objects.get() == kept
+    with pytest.raises(CommandError, match="--type needs to be told what is kept"):
+        run("prune_tasks", "--type", "check-integrity")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "takes"),
+    [
+        ("--keep", "-1", "expected a whole number of finished tasks to keep; 0 for"),
+        ("--age", "90", "expected a duration in s, m, h or d, e.g. 90d"),
+        ("--size", "2GB", "expected bytes, or a size in KiB, MiB or GiB"),
+    ],
+)
+def test_prune_names_an_option_s_wrong_value(option, value, takes):
+    with pytest.raises(CommandError) as error:
+        run("prune_tasks", f"{option}={value}")
+    assert f"argument {option}: '{value}' is not valid; {takes}" in str(error.value)
+
+
+def test_a_limit_of_nothing_leaves_the_others(settings):
+    settings.TASK_RETENTION, settings.TASK_RETENTION_AGE = 0, 60
+    with pytest.raises(CommandError, match="there is no other limit"):
+        run("prune_tasks", "--age", "0")
+
+
+def test_vacuum_says_that_postgresql_needs_none():
+    if connection.vendor != "postgresql":
+        pytest.skip("SQLite's file is made smaller, see tests/e2e/test_retention.py")
+    with pytest.raises(CommandError, match="This is for SQLite"):
+        run("vacuum_database")
 
 
 def test_a_new_key_is_shown_once_and_opens_the_door(client):

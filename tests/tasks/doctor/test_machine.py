@@ -6,7 +6,9 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from django.db import connection
 
+from tasks.databases.sqlite3.space import Space
 from tasks.doctor import machine
 from tasks.doctor.findings import State
 from tests.left_out import reason_against_memory_disk
@@ -169,3 +171,15 @@ def test_settings_that_contradict_each_other_are_told(settings):
     (finding,) = machine.own_settings()
     assert finding.state is State.WARNING
     assert "REDIS_URL" in finding.advice
+
+
+def test_room_that_a_file_can_t_give_back_is_a_warning(monkeypatch):
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL gives room back by itself")
+    assert problems(machine.database_size, State.WARNING) == []
+    free = Space(page_bytes=4096, pages=100_000, free_pages=50_000, shrinks=False)
+    monkeypatch.setattr(machine, "space", lambda _: free)
+    (found,) = problems(machine.database_size, State.WARNING)
+    assert found.startswith("195.3 MiB of the database's file are free")
+    monkeypatch.setattr(machine, "space", lambda _: free._replace(shrinks=True))
+    assert problems(machine.database_size, State.WARNING) == []

@@ -81,10 +81,10 @@ def test_who_says_nothing_any_more_is_gone_and_nothing_of_them_stays(task, li, a
 
 def test_the_last_one_is_forgotten_when_tasks_are_pruned(task, li):
     say(li, task)
-    list(prune(None, Actor("runner:test")))
+    list(prune([], Actor("runner:test")))
     assert Presence.objects.exists()
     let_pass(PRESENT_SECONDS + 5)
-    list(prune(None, Actor("runner:test")))
+    list(prune([], Actor("runner:test")))
     assert not Presence.objects.exists()
 
 

@@ -1,0 +1,1 @@
+"""Which finished tasks are too many, too old or too large to be kept."""
