@@ -1,7 +1,7 @@
 """Forgets what is old: finished tasks, their lines, runners that nothing names,
 idempotency keys after a day,
 definitions that no task has, hand-over links and deliveries of webhooks that ended long
-ago, and who looked at a task a while ago.
+ago, who looked at a task a while ago, and ends that are in the totals by now.
 
 In small transactions with rests between, so that no stream waits. What is left to do
 is in the database, so whoever prunes next goes on where this was ended, however.
@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from django.db import transaction
 
 from tasks.access.actor import Actor, record
+from tasks.instruments import measures
 from tasks.models import (
     LINES_AT_ONCE,
     AuditEvent,
@@ -25,6 +26,7 @@ from tasks.models import (
     Runner,
     Task,
     TaskDefinition,
+    TaskEnd,
     WebhookDelivery,
 )
 from tasks.timestamps import iso
@@ -43,7 +45,7 @@ def prune(keep: int | None, actor: Actor) -> Iterator[int]:
     for task_id in PrunedLog.objects.values_list("pk", flat=True):
         for _ in _forget_lines(task_id):
             yield 0
-    kinds = (Runner, IdempotencyKey, TaskDefinition, Presence, HandOverLink)
+    kinds = (Runner, IdempotencyKey, TaskDefinition, Presence, HandOverLink, TaskEnd)
     deliveries = WebhookDelivery.objects
     while any(kind.objects.forget() for kind in kinds) or deliveries.forget():
         yield 0
@@ -73,6 +75,7 @@ def _forget_tasks(tasks: list[uuid.UUID], keep: int, actor: Actor) -> int:
                 firstEnded=iso(min(ended)),
                 lastEnded=iso(max(ended)),
             )
+    measures.pruned_tasks.inc(len(ended))
     return len(ended)
 
 
