@@ -37,9 +37,12 @@ def main() -> None:
         endpoint = inherited(bound)
         # All that is slow comes before: once it listens, it gets connections.
         import_module("resource_sync.asgi")
+        from tasks.instruments import exchange
+
         read_task_types()
         look_after_runners()
         give_memory_back()
+    exchange.join("web")
     listen(bound, host, port)
     logger.info("Listening on %s, port %d.", host, port)
     bound.detach()  # Daphne's from here: it takes a copy and closes this one

@@ -25,6 +25,8 @@ from django.core.exceptions import RequestAborted
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
+from tasks.instruments import measures
+
 STALL_SECONDS = 60.0  # a client that took nothing for so long is cut off
 # What responses that wait for their clients may hold in all; beyond it the one that
 # waits longest is cut off.
@@ -186,7 +188,7 @@ class PatientSend:
                 except TimeoutError:
                     before, unsent = unsent, self._unsent_bytes()
                     if unsent >= before:
-                        self._abort()
+                        self._abort("stalled")
         finally:
             self._waiting.pop(self, None)
             PatientSend._held_bytes -= self._size
@@ -198,7 +200,7 @@ class PatientSend:
         PatientSend._held_bytes += self._size
         if self._held_bytes > MOST_HELD_BYTES:
             longest = next(one for one in self._waiting if one._size)
-            longest._abort()
+            longest._abort("memory")
 
     def _unsent_bytes(self) -> int:
         if self._request.channel is None:
@@ -207,7 +209,8 @@ class PatientSend:
         buffered = len(transport.dataBuffer) - transport.offset
         return int(buffered + transport._tempDataLen)
 
-    def _abort(self) -> None:
+    def _abort(self, reason: str) -> None:
+        measures.streams_cut.labels(reason).inc()
         if self._request.channel is not None:
             self._request.channel.transport.abortConnection()
         self._is_aborted = True

@@ -24,6 +24,7 @@ from streaming.outages import Outage, OutageWatch
 from streaming.reader import PageKey, Reader, Unwatch, Watch
 from streaming.sse import Page
 from streaming.task_state import State
+from tasks.instruments import measures
 
 PAGE_LINES = 512
 PAGE_CACHE_BYTES = 8 * 1024 * 1024
@@ -56,7 +57,9 @@ class Hub:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
         self.reader = Reader(publish, self._on_page)
-        self._outages = OutageWatch(loop, self.reader.answers, self._advance_all)
+        self._outages = OutageWatch(
+            loop, self.reader.answers, self._advance_all, "task"
+        )
         self._watched: dict[uuid.UUID, Watched] = {}
         self._pages: OrderedDict[PageKey, Page] = OrderedDict()
         self._page_bytes = 0
@@ -134,6 +137,8 @@ class Hub:
         started = time.monotonic()
         for viewer in tuple(watched.viewers):
             viewer.advance()
+        if watched.viewers and state.batch and (printed := state.batch.printed_ms):
+            measures.line_seconds.observe(max(0.0, time.time() - printed / 1_000))
         seconds = time.monotonic() - started
         self.reader.rest(task_id, seconds if seconds > CROWD_SECONDS else 0)
 

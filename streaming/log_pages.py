@@ -46,6 +46,7 @@ class Client(Viewer, OpenResponse):
     """One response: data, and after it how far that was."""
 
     KEEP_ALIVE = b": \n\n"
+    KIND = "log"
 
     def __init__(
         self, hub: Hub, admitted: Admitted, stream_cursor: str, writer: ResponseWriter

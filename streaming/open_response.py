@@ -12,6 +12,7 @@ from django.http import HttpResponse
 from streaming.backpressure import STALL_SECONDS, ResponseWriter
 from streaming.refusals import raw_headers
 from streaming.sse import KEEP_ALIVE
+from tasks.instruments import measures
 
 KEEP_ALIVE_SECONDS = 15.0
 
@@ -25,6 +26,7 @@ async def begin(
     """Send a response's head, and its first bytes where it stays open; False where
     that was all."""
     is_head = scope["method"] == "HEAD"
+    measures.count_request(scope["method"], response.status_code)
     await send(
         {
             "type": "http.response.start",
@@ -71,6 +73,7 @@ class OpenResponse(Producer):
     what to write."""
 
     KEEP_ALIVE = KEEP_ALIVE
+    KIND: str  # by which it is counted: see tasks.instruments.measures
 
     def __init__(self, loop: asyncio.AbstractEventLoop, writer: ResponseWriter) -> None:
         self._loop = loop
@@ -81,9 +84,11 @@ class OpenResponse(Producer):
         self._is_over = False
 
     def __enter__(self) -> Self:
+        measures.open_streams.labels(self.KIND).inc()
         return self
 
     def __exit__(self, *_: object) -> None:
+        measures.open_streams.labels(self.KIND).dec()
         self.leave()
 
     def leave(self) -> None:
@@ -95,6 +100,7 @@ class OpenResponse(Producer):
         back is told why."""
         if self._is_over:
             return
+        measures.streams_cut.labels("access").inc()
         if self._writer.is_full:  # what waits for it is not for it any more
             self._is_over = True
             self._writer.abort()
@@ -116,6 +122,7 @@ class OpenResponse(Producer):
         limit = STALL_SECONDS if self._writer.is_full else KEEP_ALIVE_SECONDS
         if silent >= limit - 0.001:
             if self._writer.is_full:
+                measures.streams_cut.labels("stalled").inc()
                 self._writer.abort()
                 return
             self._write(self.KEEP_ALIVE)

@@ -12,6 +12,7 @@ from django.db import connection
 from streaming.sse import degraded_event, encoded
 from tasks.databases.errors import outage_errors
 from tasks.databases.sqlite3.base import DatabaseReplaced
+from tasks.instruments import measures
 from tasks.problems import database_replaced
 from tasks.timestamps import iso
 
@@ -100,8 +101,11 @@ class OutageWatch:
         loop: asyncio.AbstractEventLoop,
         answers: Answers,
         looked: Callable[[], None],
+        kind: str,
     ) -> None:
-        """``looked`` is called after each look that found another than before."""
+        """``looked`` is called after each look that found another than before;
+        ``kind``: of the streams, as they are counted."""
+        self._gauge = measures.stream_outage.labels(kind)
         self._loop, self._answers, self._looked = loop, answers, looked
         self._timer: asyncio.TimerHandle | None = None
         self.outage: Outage | None = None
@@ -114,9 +118,11 @@ class OutageWatch:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+            self._gauge.set(0)  # nobody is there to whom anything is not told
 
     def _look(self) -> None:
         self._timer = self._loop.call_later(LOOK_SECONDS, self._look)
         before, self.outage = self.outage, self._answers.outage
+        self._gauge.set(self.outage is not None)
         if before != self.outage:
             self._looked()

@@ -70,6 +70,8 @@ async def _begin(
 class Client(OpenResponse):
     """One response, in which several sources take turns."""
 
+    KIND = "several"
+
     def __init__(self, hub: Hub, writer: ResponseWriter) -> None:
         super().__init__(hub.loop, writer)
         self._hub = hub

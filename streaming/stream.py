@@ -129,6 +129,8 @@ class Cursor(Viewer, Producer):
 class Client(Cursor, OpenResponse):
     """One response: one task's lines."""
 
+    KIND = "task"
+
     def __init__(self, hub: Hub, admitted: Admitted, writer: ResponseWriter) -> None:
         Cursor.__init__(self, hub, admitted)
         OpenResponse.__init__(self, hub.loop, writer)

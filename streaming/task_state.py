@@ -4,6 +4,7 @@ Pure but for reading the new lines; the hub says when, the viewers write.
 """
 
 import uuid
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from streaming.sse import (
 )
 from tasks.approvals.ending import is_in_lull
 from tasks.logs import store as log_store
+from tasks.logs.store import Row
 from tasks.models import TRAIL_COLUMNS, WATCHED, Task, columns_after
 from tasks.representation import describe
 
@@ -78,6 +80,7 @@ class Batch:
     upto: int
     before: Version
     data: bytes
+    printed_ms: int | None = None  # when its first line was; None where it has none
 
 
 @dataclass(frozen=True)
@@ -114,20 +117,22 @@ def state_of(task: Task) -> State:
 def with_more_lines(known: State, task_id: uuid.UUID, last_seq: int) -> State:
     """The state after ``known`` of a task that only said more."""
     state = replace(known, last_seq=last_seq, batch=None)
-    lines = new_lines(known, task_id, last_seq)
-    if lines is None:
+    new = new_lines(known, task_id, last_seq)
+    if new is None:
         return state
-    data = encoded(*lines)
-    return replace(state, batch=Batch(known.last_seq, last_seq, known.version, data))
+    data = encoded(*line_events(new))
+    batch = Batch(known.last_seq, last_seq, known.version, data, printed_ms(new))
+    return replace(state, batch=batch)
 
 
 def changed(known: State, task: Task) -> State:
     """The state after ``known`` of a task that moved on: in its batch each change
     stands behind the lines that led to it."""
     state = state_of(task)
-    events = new_lines(known, task.pk, task.last_seq)
-    if events is None:
+    new = new_lines(known, task.pk, task.last_seq)
+    if new is None:
         return state
+    events = line_events(new)
     parts: list[str] = []
     taken, told = 0, known.version
     for number in range(known.version.changes, len(task.trail)):
@@ -141,12 +146,12 @@ def changed(known: State, task: Task) -> State:
     if state.version != told:
         parts.append(update_event(describe(task)))
     data = encoded(*parts)
-    batch = Batch(known.last_seq, task.last_seq, known.version, data)
+    batch = Batch(known.last_seq, task.last_seq, known.version, data, printed_ms(new))
     return replace(state, batch=batch)
 
 
-def new_lines(known: State, task_id: uuid.UUID, last_seq: int) -> list[str] | None:
-    """The events of the lines since ``known``; None where there are so many that the
+def new_lines(known: State, task_id: uuid.UUID, last_seq: int) -> list[Row] | None:
+    """The lines since ``known``; None where there are so many that the
     pages serve them better, or where they are gone (then the pages find that out)."""
     count = last_seq - known.last_seq
     if count > LIVE_LINES:
@@ -156,7 +161,11 @@ def new_lines(known: State, task_id: uuid.UUID, last_seq: int) -> list[str] | No
     lines, _ = log_store.rows_within(
         LIVE_BYTES, task_id, known.last_seq, last_seq, LIVE_LINES
     )
-    return line_events(lines) if len(lines) == count else None
+    return lines if len(lines) == count else None
+
+
+def printed_ms(lines: Sequence[Row]) -> int | None:
+    return lines[0][1] if lines else None
 
 
 def as_it_was(task: Task, number: int) -> Task:

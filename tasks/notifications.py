@@ -150,7 +150,12 @@ def _sockets_folder() -> Path:
 @cache
 def _sockets_folder_of(name: str) -> Path:
     database = Path(name).resolve()
-    beside = database.with_name(database.name + ".news")
+    return folder_for_sockets(database.with_name(database.name + ".news"))
+
+
+def folder_for_sockets(beside: Path) -> Path:
+    """Return a folder, or one with a shorter path in its place where no socket's path
+    would fit."""
     if len(os.fsencode(beside)) + 40 <= MAX_SOCKET_PATH_BYTES:
         return beside
     digest = hashlib.sha256(os.fsencode(beside)).hexdigest()[:16]

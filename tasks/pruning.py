@@ -1,7 +1,8 @@
 """Forgets what is old: finished tasks, their lines, runners that nothing names,
 idempotency keys after a day,
 definitions that no task has, hand-over links and deliveries of webhooks that ended long
-ago, and who looked at a task a while ago; and gives the room back to the disk.
+ago, who looked at a task a while ago, and ends that are in the totals by now; and
+gives the room back to the disk.
 
 In small transactions with rests between, so that no stream waits. What is left to do
 is in the database, so whoever prunes next goes on where this was ended, however.
@@ -16,6 +17,7 @@ from django.db import connection, transaction
 
 from tasks.access.actor import Actor, record
 from tasks.databases.sqlite3.space import Shrinker
+from tasks.instruments import measures
 from tasks.logs.removal import remove_lines
 from tasks.models import (
     AuditEvent,
@@ -25,6 +27,7 @@ from tasks.models import (
     Runner,
     Task,
     TaskDefinition,
+    TaskEnd,
     WebhookDelivery,
 )
 from tasks.retention.limits import AGE, COUNT, Limit
@@ -70,7 +73,7 @@ def prune(limits: Sequence[Limit], actor: Actor) -> Iterator[Pruned]:
         yield Pruned(lines=lines)
         if freed := _shrink(shrinker):
             yield Pruned(freed_bytes=freed)
-    kinds = (Runner, IdempotencyKey, TaskDefinition, Presence, HandOverLink)
+    kinds = (Runner, IdempotencyKey, TaskDefinition, Presence, HandOverLink, TaskEnd)
     deliveries = WebhookDelivery.objects
     while any(kind.objects.forget() for kind in kinds) or deliveries.forget():
         yield Pruned()
@@ -127,6 +130,7 @@ def _forget_tasks(tasks: list[uuid.UUID], limit: Limit, actor: Actor) -> int:
                 firstEnded=iso(min(ended)),
                 lastEnded=iso(max(ended)),
             )
+    measures.pruned_tasks.inc(len(gone))
     return len(gone)
 
 

@@ -2,6 +2,8 @@
 
 from datetime import UTC, datetime
 
+from django.utils import timezone
+
 from tasks.models import moment
 
 
@@ -16,3 +18,10 @@ def iso(at: datetime | None) -> str | None:
 def iso_of_ms(at_ms: int) -> str:
     """The same, from milliseconds since 1970."""
     return str(iso(moment(at_ms)))
+
+
+def seconds_since(at: datetime | None) -> int:
+    """Return how long ago a moment was; 0 where there is none, or it is to come."""
+    if at is None:
+        return 0
+    return max(0, int((timezone.now() - at).total_seconds()))

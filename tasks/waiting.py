@@ -67,11 +67,21 @@ def waiting_for_all(tasks: Iterable[Task]) -> Mapping[uuid.UUID, WaitingFor]:
     return {task.pk: queue.explain(task) for task in waiting}
 
 
+def waiting_by_reason() -> Counter[tuple[str, Reason]]:
+    """Return how many tasks wait, by their type and what they wait for."""
+    columns = ("type", "version", "lock", "status", "created_by")
+    waiting = list(Task.objects.pending().order_by("number", "id").only(*columns))
+    if not waiting:
+        return Counter()
+    queue = _Queue(waiting, has_positions=False)
+    return Counter((task.type, queue.explain(task).reason) for task in waiting)
+
+
 class _Queue:
     """The queue as these tasks find it."""
 
-    def __init__(self, waiting: list[Task]) -> None:
-        self._positions = _positions(waiting)
+    def __init__(self, waiting: list[Task], *, has_positions: bool = True) -> None:
+        self._positions = _positions(waiting) if has_positions else {}
         self._pauses = {pause.type: pause for pause in QueuePause.objects.all()}
         takes = ("concurrency", "types", "known_types", "labels")
         self._runners = list(Runner.objects.alive().only(*takes))

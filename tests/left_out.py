@@ -27,6 +27,8 @@ def left_out() -> list[str]:
         missing.append("nginx: the program is not there")
     if not shutil.which("node"):
         missing.append("the Node client: there is no node")
+    if not shutil.which("promtool"):
+        missing.append("the alert rules: there is no promtool")
     missing += [
         f"the client's completion: there is no {shell}"
         for shell in ("zsh", "fish")

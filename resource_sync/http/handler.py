@@ -7,6 +7,7 @@ few threads, is answered there in one go, and leaves the thread before it is sen
 """
 
 import asyncio
+import time
 from collections.abc import (
     AsyncIterator,
     Awaitable,
@@ -17,7 +18,7 @@ from collections.abc import (
 )
 from contextlib import suppress
 from functools import partial
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from corsheaders.middleware import CorsMiddleware
 from django.core import signals
@@ -35,18 +36,32 @@ from streaming.waiters import until_ended
 from tasks import problems
 from tasks.access import request_id
 from tasks.api.health import readiness
+from tasks.api.metrics.view import metrics_without_database
+from tasks.instruments import measures
 
 # More than the cores can use, because some requests wait for a database or a store;
 # and no more, because all of them want Python's lock: under 300 searches at once on two
 # busy cores the worst /health took 1.8 s with 8 threads, 2.6 s with 16, 40 s with 300.
 MOST_AT_WORK = 12
 RETRY_SECONDS = 5
-# What asks for it waits for no longer: a Kubernetes probe's timeoutSeconds is 1.
-MOST_SECONDS = {"/health/ready": 0.8}
+AREAS = {
+    "api": "api",
+    "admin": "admin",
+    "static": "static",
+    "health": "probes",
+    "metrics": "probes",
+}
 PIECE_BYTES = 64 * 1024  # of a response that is made while it is sent
 
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
+
+
+class Patience(NamedTuple):
+    """How long whoever asks for a path waits, and what they are told then."""
+
+    seconds: float | None
+    otherwise: Callable[[Any, Any], HttpResponse]
 
 
 class RequestHandler(ASGIHandler):
@@ -54,12 +69,21 @@ class RequestHandler(ASGIHandler):
         super().__init__()
         self._threads = Threads(MOST_AT_WORK)
         self._chores = Threads(1)
+        self._late = Threads(1)  # what it answers asks no database
         # Whoever watches over the service hears of it when all else is busy. "live"
         # asks no database, so it has a thread that no database holds up.
         self._probes = {
             "/health": Threads(2),
             "/health/ready": Threads(2),
             "/health/live": Threads(1),
+            "/metrics": Threads(2),
+        }
+        self._patience = {
+            # A Kubernetes probe's timeoutSeconds is 1.
+            "/health/ready": Patience(0.8, _not_ready),
+            # Less than Prometheus' scrape_timeout of 10 s. More than the counts take
+            # where 25 processes share two cores: the first scrape took 3.6 s there.
+            "/metrics": Patience(5.0, _metrics_without_database),
         }
 
     def load_middleware(self, is_async: bool = False) -> None:
@@ -80,19 +104,29 @@ class RequestHandler(ASGIHandler):
             body.close()
 
     async def _answer(self, scope: Any, body: Any, send: Send) -> None:
-        threads = self._probes.get(scope["path"], self._threads)
-        try:
-            async with asyncio.timeout(MOST_SECONDS.get(scope["path"])):
-                response = await threads.run(partial(self._response_to, scope, body))
-        except Busy:
-            response = _busy(scope, body)
-        except TimeoutError:  # the thread goes on, until the database answers or breaks
-            response = _not_ready(scope, body)
+        began = time.monotonic()
+        with measures.requests_at_work.track_inprogress():
+            response = await self._response_in_time(scope, body)
         request_id.stamp(response)
+        measures.count_request(scope["method"], response.status_code)
+        area = measures.request_seconds.labels(area_of(scope["path"]))
+        area.observe(time.monotonic() - began)
         held = getattr(response, "held", None)
         if held and await until_ended(held.task_id, held.seconds, held.by, held.after):
-            await threads.run(partial(held.renew, response), patient=True)
+            await self._threads.run(partial(held.renew, response), patient=True)
         await self._send(scope, response, send)
+
+    async def _response_in_time(self, scope: Any, body: Any) -> Any:
+        threads = self._probes.get(scope["path"], self._threads)
+        patience = self._patience.get(scope["path"], Patience(None, _not_ready))
+        try:
+            async with asyncio.timeout(patience.seconds):
+                return await threads.run(partial(self._response_to, scope, body))
+        except Busy:
+            return _busy(scope, body)
+        except TimeoutError:  # the thread goes on, until the database answers or breaks
+            answer = partial(patience.otherwise, scope, body)
+            return await self._late.run(answer, patient=True)
 
     def _response_to(self, scope: Any, body: Any) -> HttpResponseBase:
         """In a thread."""
@@ -163,6 +197,20 @@ def _not_ready(scope: Any, body: Any) -> HttpResponse:
     response = JsonResponse(readiness("unavailable", reason), status=503)
     response["Cache-Control"] = "no-store"
     return with_common_headers(request, response)
+
+
+def _metrics_without_database(scope: Any, body: Any) -> HttpResponse:
+    request = ASGIRequest(scope, body)
+    response = with_common_headers(request, metrics_without_database(request))
+    response["Cache-Control"] = "no-store"
+    return response
+
+
+def area_of(path: str) -> str:
+    """Return which part of the service a path belongs to: one of few, whatever is
+    asked for."""
+    first = path.partition("/")[2].partition("/")[0]
+    return AREAS.get(first, "pages")
 
 
 def _busy(scope: Any, body: Any) -> HttpResponse:

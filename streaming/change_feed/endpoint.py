@@ -70,7 +70,9 @@ class Feed:
         self._clients: set[Producer] = set()
         self._listener = ChannelListener(ALL_TASKS, self._hand_on)
         self._poller = Poller(lambda changes: tell(ALL_TASKS, changes))
-        self._outages = OutageWatch(loop, self._poller.answers, self._tell_outage)
+        self._outages = OutageWatch(
+            loop, self._poller.answers, self._tell_outage, "tasks"
+        )
 
     @property
     def start_offset(self) -> int:
@@ -156,6 +158,8 @@ class FeedReader(Producer):
 
 class Client(FeedReader, OpenResponse):
     """One response: what changes among all tasks."""
+
+    KIND = "tasks"
 
     def __init__(self, feed: Feed, offset: int, writer: ResponseWriter) -> None:
         FeedReader.__init__(self, feed, offset)

@@ -19,6 +19,7 @@ from tasks.access.actor import Actor, record
 from tasks.access.addresses import address_of
 from tasks.access.attempts import Attempt, TooManyAttempts, attempt
 from tasks.access.rights import rights_of, why_nothing
+from tasks.instruments import measures
 from tasks.models import AuditEvent
 
 # In place of a name that nobody has: people type passwords into the wrong field.
@@ -38,6 +39,7 @@ class SignInForm(AdminAuthenticationForm):
         try:
             made = attempt(self.request, name)
         except TooManyAttempts as refused:
+            measures.failed_sign_ins.inc()
             raise ValidationError(too_many(refused), code="too_many") from refused
         try:
             return super().clean()
@@ -82,7 +84,9 @@ def note_failure(
 def note_refusal(request: HttpRequest, **details: Any) -> None:
     """Of a sign-in without a password. Not each of very many: strangers must not fill a
     table from which nothing is ever deleted."""
-    if not Attempt().count_address(request):
+    if Attempt().count_address(request):
+        measures.failed_sign_ins.inc()
+    else:
         _note(request, AuditEvent.Action.SIGN_IN_FAILED, None, **details)
 
 
@@ -94,5 +98,7 @@ def note_wrong_code(request: HttpRequest, user: Any, by: str = "code") -> None:
 def _note(request: HttpRequest | None, action: str, user: Any, **details: Any) -> None:
     if request is None or request.method is None:
         return  # nobody came: a program made itself a session
+    if action == AuditEvent.Action.SIGN_IN_FAILED:
+        measures.failed_sign_ins.inc()
     name = user.get_username() if user else NOBODY
     record(Actor(name, address_of(request)), action, name, **details)

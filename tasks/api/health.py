@@ -1,42 +1,26 @@
-"""For those who watch over it: ``/health`` for all, ``/metrics`` for some."""
+"""For those who watch over it: ``/health``."""
 
-import ipaddress
-import threading
-import time
-from collections.abc import Iterator
-from datetime import datetime
 from typing import Any, TypedDict
 
 from django.conf import settings
 from django.db import DatabaseError
 from django.db.models import Count, Min
-from django.http import HttpResponse
-from django.utils import timezone
 from django.utils.translation import gettext as _
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse
-from prometheus_client import CollectorRegistry
-from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily, Metric
-from prometheus_client.exposition import choose_encoder
-from prometheus_client.registry import Collector
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from tasks.access.addresses import address_of
 from tasks.access.admission import ApiView
-from tasks.access.authentication import KeyOwner
-from tasks.access.rights import Rights
 from tasks.api.schema import described
 from tasks.api.serializers import HealthSerializer, LiveSerializer, ReadySerializer
 from tasks.databases import migrations
 from tasks.databases.errors import outage_errors
 from tasks.databases.sqlite3.base import DatabaseReplaced
-from tasks.disk import database_bytes, database_is_full, free_bytes, full_disks
-from tasks.models import CRASH_MINUTES, QueuePause, Runner, Task, WebhookDelivery
+from tasks.disk import database_is_full, full_disks
+from tasks.models import CRASH_MINUTES, QueuePause, Runner, Task
 from tasks.problems import database_replaced, disk_full
-from tasks.timestamps import iso
+from tasks.timestamps import iso, seconds_since
 
-METRICS_SECONDS = 1.0
 CRASH_LOOP = 5  # so many crashes in CRASH_MINUTES
 # The tables may be missing as well as the server.
 NO_DATABASE: tuple[type[Exception], ...] = (DatabaseError, *outage_errors())
@@ -59,7 +43,7 @@ def queue_now() -> Queue:
     return {
         "pending": waiting["count"],
         "running": Task.objects.running().count(),
-        "oldestPendingSeconds": _seconds_since(waiting["oldest"]),
+        "oldestPendingSeconds": seconds_since(waiting["oldest"]),
     }
 
 
@@ -69,12 +53,6 @@ def _paused() -> list[dict[str, Any]]:
         {"type": one.type or None, "since": iso(one.paused_at)}
         for one in QueuePause.objects.all()
     ]
-
-
-def _seconds_since(moment: datetime | None) -> int:
-    if moment is None:
-        return 0
-    return max(0, int((timezone.now() - moment).total_seconds()))
 
 
 class OpenView(ApiView):
@@ -201,131 +179,3 @@ class LiveView(OpenView):
     )
     def get(self, request: Request) -> Response:
         return Response({"status": "ok", "version": settings.VERSION})
-
-
-class TaskCollector(Collector):
-    """Counts as they are at the moment of asking: right for any number of processes,
-    each of which would otherwise count only what it did itself.
-
-    Asked anew once a second at most: among 100,000 tasks it takes 33 ms.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.forget()
-
-    def forget(self) -> None:
-        self._collected: list[Metric] = []
-        self._good_until = 0.0
-
-    def collect(self) -> list[Metric]:
-        with self._lock:
-            if time.monotonic() >= self._good_until:
-                self._collected = list(self._collect())
-                self._good_until = time.monotonic() + METRICS_SECONDS
-            return self._collected
-
-    def _collect(self) -> Iterator[Metric]:
-        yield InfoMetricFamily(
-            "resource_sync_build",
-            "What runs here.",
-            value={"version": settings.VERSION},
-        )
-        try:
-            measured = list(self._measured())
-        except NO_DATABASE:
-            measured = []
-        yield GaugeMetricFamily(
-            "resource_sync_database_up",
-            "Whether the database answers.",
-            value=1 if measured else 0,
-        )
-        free = GaugeMetricFamily(
-            "resource_sync_disk_free_bytes",
-            "What the service may still write to a disk; `database` is SQLite's.",
-            labels=["folder"],
-        )
-        for name, count in free_bytes().items():
-            free.add_metric([name], count)
-        yield free
-        yield from measured
-
-    def _measured(self) -> Iterator[Metric]:
-        tasks = GaugeMetricFamily(
-            "resource_sync_tasks", "Tasks kept, by status.", labels=["status"]
-        )
-        counts = dict(
-            Task.objects.order_by().values_list("status").annotate(Count("id"))
-        )
-        for status in Task.Status.values:
-            tasks.add_metric([status], counts.get(status, 0))
-        yield tasks
-        deliveries = GaugeMetricFamily(
-            "resource_sync_webhook_deliveries",
-            "Messages to webhooks that are kept, by state.",
-            labels=["state"],
-        )
-        found = WebhookDelivery.objects.order_by().values_list("state")
-        counts = dict(found.annotate(Count("id")))
-        for state in WebhookDelivery.State.values:
-            deliveries.add_metric([state], counts.get(state, 0))
-        yield deliveries
-        yield GaugeMetricFamily(
-            "resource_sync_database_bytes",
-            "How large the database is.",
-            value=database_bytes(),
-        )
-        yield GaugeMetricFamily(
-            "resource_sync_oldest_pending_seconds",
-            "How long the oldest waiting task has waited.",
-            value=queue_now()["oldestPendingSeconds"],
-        )
-        yield GaugeMetricFamily(
-            "resource_sync_runners_alive",
-            "Runners with a sign of life within the lease.",
-            value=Runner.objects.alive().count(),
-        )
-        yield GaugeMetricFamily(
-            "resource_sync_runner_crashes",
-            f"Runners that crashed within the last {CRASH_MINUTES} minutes.",
-            value=Runner.objects.crashed_lately().count(),
-        )
-
-
-collector = TaskCollector()
-registry = CollectorRegistry(auto_describe=False)
-registry.register(collector)
-
-
-class MetricsView(ApiView):
-    throttle_classes = ()  # it must work when all else is busy
-
-    def perform_authentication(self, request: Request) -> None:
-        """A listed address is as good as a key with `read`, whatever else it sends."""
-        if _is_listed(address_of(request._request)):
-            owner: Any = KeyOwner("metrics", "metrics", Rights.of_key("read"))
-            request.user = owner
-        else:
-            super().perform_authentication(request)
-
-    @described(
-        "Metrics for Prometheus",
-        "An address in `METRICS_ALLOWLIST` needs no key.",
-        operation_id="getMetrics",
-        tags=("operations",),
-        answers={
-            (200, "text/plain"): OpenApiTypes.STR,
-            (200, "application/openmetrics-text"): OpenApiTypes.STR,
-        },
-        problems=(400,),
-    )
-    def get(self, request: Request) -> HttpResponse:
-        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-        return HttpResponse(encode(registry), content_type=content_type)
-
-
-def _is_listed(address: str | None) -> bool:
-    return address is not None and any(
-        ipaddress.ip_address(address) in network
-        for network in settings.METRICS_ALLOWLIST
-    )

@@ -9,9 +9,10 @@ from tasks.api.client_file import ClientDigestView, ClientView
 from tasks.api.events import EventsView, StreamsView
 from tasks.api.export import ExportView
 from tasks.api.freezes import FreezesView, FreezeView
-from tasks.api.health import HealthView, LiveView, MetricsView, ReadyView
+from tasks.api.health import HealthView, LiveView, ReadyView
 from tasks.api.log.lines import LogViewSet
 from tasks.api.log.pages import LogPagesView
+from tasks.api.metrics.view import MetricsView
 from tasks.api.queue import PauseView, QueueView, ResumeView
 from tasks.api.release_history import ReleaseHistoryView
 from tasks.api.releases import ChangesView, ReleasesView

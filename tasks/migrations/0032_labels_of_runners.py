@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tasks', '0030_retention_by_size_and_age'),
+        ('tasks', '0031_ends_of_tasks'),
     ]
 
     operations = [

@@ -39,6 +39,7 @@ from tasks.models.task import (
     Task,
     TaskQuerySet,
 )
+from tasks.models.task_end import BOUNDS, TaskEnd, TaskTotal, task_totals
 from tasks.models.trail import (
     TRAIL_COLUMNS,
     WATCHED,
@@ -57,6 +58,7 @@ from tasks.models.webhook import (
 
 __all__ = [
     "ALL_TYPES",
+    "BOUNDS",
     "CRASH_MINUTES",
     "EVENTS",
     "FAILURES_TOLD",
@@ -91,7 +93,9 @@ __all__ = [
     "StatusConflict",
     "Task",
     "TaskDefinition",
+    "TaskEnd",
     "TaskQuerySet",
+    "TaskTotal",
     "Webhook",
     "WebhookDelivery",
     "WebhookEvent",
@@ -106,4 +110,5 @@ __all__ = [
     "schedule_id_of",
     "step_starts",
     "task_id_of",
+    "task_totals",
 ]

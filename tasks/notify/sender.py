@@ -17,6 +17,7 @@ from queue import Empty, SimpleQueue
 from django.db import Error
 from django.utils import timezone
 
+from tasks.instruments import measures
 from tasks.models import Runner, Webhook, WebhookDelivery
 from tasks.notify.deliveries import (
     Outcome,
@@ -144,6 +145,8 @@ class Sender:
         delivery = self._at_work[key]
         record(delivery, self._runner, outcome, self._clock())
         del self._at_work[key]
+        ended = "failed" if outcome.error else "delivered"
+        measures.webhook_attempts.labels(ended).inc()
         logger.info(
             "webhook=%s event=%s message=%s %s",
             delivery.webhook_id,

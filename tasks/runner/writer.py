@@ -12,6 +12,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from tasks.approvals.asking import become_blocked
+from tasks.instruments import measures
 from tasks.logs import store as log_store
 from tasks.logs.store import Row
 from tasks.models import Event, Runner, Task, WebhookEvent, columns_after, next_ended
@@ -76,6 +77,9 @@ class Batch(NamedTuple):
                 UnflushedBatch(self.lines, run.last_seq, run.digest, self.size_bytes)
             )
         run.last_seq = self.last_seq
+        measures.stored_lines.inc(len(self.lines))
+        text_bytes = self.size_bytes - BYTES_OF_A_ROW * len(self.lines)
+        measures.stored_bytes.inc(text_bytes)
         del run.execution.lines[: len(self.lines)]
         run.stored_trail, run.stored_summary = self.trail_length, self.summary_changes
         run.digest = self.digest
@@ -90,7 +94,8 @@ def store(runs: Iterable[Run], runner: Runner) -> list[Run]:
     because its row stood elsewhere, the next call stores.
     """
     batches = [Batch.of(run) for run in runs]
-    moved, wal = _write(batches, runner)
+    with measures.failed_stores.count_exceptions(), measures.store_seconds.time():
+        moved, wal = _write(batches, runner)
     elsewhere: list[Run] = []
     for batch in batches:
         if batch.task_id not in moved:

@@ -4,6 +4,7 @@ to whoever talks to it. Each request here goes to a process that the test chose.
 import http.client
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -329,10 +330,41 @@ def test_a_stream_s_token_opens_it_on_every_process(product):
 def test_every_process_gives_the_same_metrics(product):
     def texts():
         answers = product.ask_all_at_once("GET", "/metrics")
-        # The disk is other programs' too: what is free on it changes at any time.
-        return {re.sub(r"(?m)^\S+_bytes\b.*$", "", text) for _, _, text in answers}
+        # The disk is other programs' too: what is free on it changes at any time. What
+        # processes count of their own does so with each answer.
+        changing = r"(?m)^(\S+_bytes\b|\S+process=).*$"
+        return {re.sub(changing, "", text) for _, _, text in answers}
 
     wait_until(lambda: len(texts()) == 1, "all processes to give the same numbers")
+
+
+def test_every_process_tells_what_all_of_them_have_counted(product):
+    everybody = {"runner-1", *(f"web-{n + 1}" for n in range(PROCESSES))}
+
+    def named():
+        answers = product.ask_all_at_once("GET", "/metrics")
+        up = r'(?m)^resource_sync_process_up\{process="(.+)"\} 1\.0$'
+        return [set(re.findall(up, text)) for _, _, text in answers]
+
+    wait_until(lambda: named() == 4 * PROCESSES * [everybody], "all processes")
+
+
+def test_counters_of_all_processes_only_rise_whoever_answers(product):
+    def lines():
+        _, _, text = product.ask(random.choice(pids), "GET", "/metrics")
+        found = re.findall(r"(?m)^(\S+_(?:total|count|bucket)\{.*\}) (\S+)$", text)
+        return {name: float(value) for name, value in found}
+
+    pids = list(product.listening())
+    before = lines()
+    for _ in range(8):
+        product.ask(random.choice(pids), "GET", "/health")
+        after = lines()
+        fallen = [name for name in before if after.get(name, -1) < before[name]]
+        assert fallen == []
+        before = after
+    answered = [n for name, n in before.items() if "http_requests_total" in name]
+    assert sum(answered) >= 16
 
 
 def test_all_processes_write_whole_lines_into_one_log_file(product):

@@ -13,6 +13,7 @@ from django.db import connection
 from tasks.catalog.labels import TAKES_LABEL, is_label
 from tasks.catalog.loader import catalog
 from tasks.databases.errors import in_one_line
+from tasks.instruments import exchange
 from tasks.management.options import OUR_CHECKS
 from tasks.models import PATIENCE_SECONDS
 from tasks.notifications import connection_of_its_own
@@ -128,6 +129,7 @@ class Command(BaseCommand):
             drain_seconds=options["drain"],
             store_patience_seconds=options["patience"],
         )
+        exchange.join("runner")
         try:
             runner.run(once=options["once"])
         except LeaseLost:

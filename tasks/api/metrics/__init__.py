@@ -1,0 +1,1 @@
+"""``/metrics``: what the database has, and what each process has counted."""
