@@ -10,7 +10,7 @@ PIP := $(BIN) -m pip --disable-pip-version-check install -qq
 PYTEST := $(BIN) -m pytest -p tests.left_out
 PYTEST_ARGS ?=
 
-.PHONY: run start stop restart status logs test lint format help
+.PHONY: run start stop restart roll status logs test lint format lock sbom help
 .DEFAULT_GOAL := help
 
 help: ## what there is
@@ -37,6 +37,12 @@ restart: ## after an update; what runs comes to its end first
 		echo "Nothing was stopped: the requirements can't be installed." >&2; exit 1; }
 	@$(call OF_WHAT_RUNS,let-end)
 	@$(MAKE) --no-print-directory start
+
+# New packages under processes that run would be loaded half old, half new.
+roll: ## an update without a break: one process after another (WEB_PROCESSES=2)
+	@cmp -s requirements.txt $(VENV)/installed || { \
+		echo "The requirements have changed: use make restart." >&2; exit 1; }
+	@$(BIN) -m resource_sync.start roll
 
 status: ## what runs
 	@$(call OF_WHAT_RUNS,status)
@@ -65,6 +71,23 @@ lint: $(VENV)/installed-dev ## format, lint, types, imports, templates, migratio
 	$(PRODUCTION) $(BIN) manage.py check
 	$(PRODUCTION) $(BIN) manage.py check --deploy --fail-level WARNING
 	$(PRODUCTION) $(BIN) manage.py makemigrations --check --dry-run
+
+# For every Python from 3.11 and every platform, whatever this machine has. Each line
+# says "CPython, not Windows" (tool.uv in pyproject.toml), and so none needs to.
+EVERYWHERE = platform_python_implementation == 'CPython' and sys_platform != 'win32'
+LOCK = $(BIN) -m uv pip compile --quiet --universal --python-version 3.11 \
+	--generate-hashes --no-annotate --no-emit-index-url --no-emit-find-links \
+	--custom-compile-command 'make lock' $(1).in -o $(1).txt \
+	&& sed -i.old -e "s/ and $(EVERYWHERE)//" -e "s/ ; $(EVERYWHERE)//" $(1).txt \
+	&& rm $(1).txt.old
+
+lock: $(VENV)/installed-dev ## requirements*.txt from requirements*.in, with digests
+	@$(call LOCK,requirements)
+	@$(call LOCK,requirements-dev)
+
+sbom: $(VENV)/installed-dev ## sbom.json: what the product is made of, as CycloneDX
+	@$(BIN) -m cyclonedx_py requirements requirements.txt --pyproject pyproject.toml \
+		--output-reproducible --output-format JSON --output-file sbom.json
 
 format: $(VENV)/installed-dev ## let the tools format
 	$(BIN) -m ruff check --fix

@@ -21,7 +21,9 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from resource_sync import running
+from psutil import Process
+
+from resource_sync import rolling, running
 from resource_sync.closed_pipes import forgiven
 from resource_sync.env_file import write_env_file
 from resource_sync.http.listen_socket import refuse_taken_port
@@ -41,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "resource_sync.settings")
     parser = argparse.ArgumentParser(prog="python -m resource_sync.start")
     commands: dict[str, Callable[[], int]] = {
-        "run": run, "start": start, "prepare": prepare_only,
+        "run": run, "start": start, "roll": roll, "prepare": prepare_only,
         "stop": running.stop, "let-end": running.let_end,
         "status": running.status, "logs": running.follow_logs,
     }  # fmt: skip
@@ -83,6 +85,27 @@ def start() -> int:
         return 1
     say(f"{text}\nRunning in the background.")
     return 0
+
+
+def roll() -> int:
+    """Prepare, then replace what runs, one process after another; returns an exit
+    code."""
+    pid = running.running_pid()
+    if not pid:
+        raise refuse("Resource Sync is not running; `make start` starts it.")
+    supervisor = Process(pid)
+    refuse_what_needs_a_restart(rolling.programs(supervisor, "web"))
+    prepare(port_is_needed=False)
+    return rolling.roll(supervisor)
+
+
+def refuse_what_needs_a_restart(web: "dict[int, Process]") -> None:
+    """Stop where nobody would answer while the one web process is replaced."""
+    if len(web) < 2:
+        raise refuse(
+            "There is one web process, and nobody would answer while it is replaced: "
+            "use `make restart`, or set WEB_PROCESSES=2 first."
+        )
 
 
 def say(text: str) -> None:

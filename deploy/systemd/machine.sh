@@ -53,9 +53,9 @@ make_base() { # Debian with what its installer would have put there, and package
 }
 
 fetch_packages() { # by the machine's own Python, with this one's network and settings
-    [ -d "$folder/wheels" ] || mkdir "$folder/wheels"
     cmp -s requirements.txt "$folder/wheels/requirements.txt" && return
     say "Fetching the Python packages"
+    rm -rf "$folder/wheels" && mkdir "$folder/wheels"
     local settings=() place name
     for place in /etc/pip.conf /etc/xdg/pip /etc/ssl/certs; do
         [ ! -e "$place" ] || settings+=("--bind-ro=$place")
@@ -67,8 +67,9 @@ fetch_packages() { # by the machine's own Python, with this one's network and se
         "${settings[@]}" sh -ec '
             apt-get install --yes python3-venv >/dev/null
             python3 -m venv /tmp/pip
-            /tmp/pip/bin/python -m pip install -q wheel
-            /tmp/pip/bin/python -m pip wheel -q -r /srv/requirements.txt -w /srv/wheels'
+            # As they are: what is built here has not the digest that is asked for.
+            /tmp/pip/bin/python -m pip download -q -r /srv/requirements.txt -d /srv/wheels
+            /tmp/pip/bin/python -m pip download -q setuptools wheel -d /srv/wheels'
     unmake_machine
     cp requirements.txt "$folder/wheels/"
 }

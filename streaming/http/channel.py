@@ -87,6 +87,12 @@ class Channel(HTTPChannel):
 
     # --- Once the head is there -----------------------------------------------------
 
+    def checkPersistence(self, request: Any, version: bytes) -> bool:
+        if self.factory.is_draining:
+            request.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+            return False
+        return bool(super().checkPersistence(request, version))
+
     def allHeadersReceived(self) -> None:
         """Say what becomes of the body. Afterwards Twisted goes on with what
         ``length`` says: with the answer where it is 0, else with the body."""
@@ -264,6 +270,7 @@ class LimitedRequest(WebRequest):
     """Daphne's request, with a body that is bounded and stays bytes."""
 
     held = 0  # bytes of the body
+    channel: Any  # deleted once the request is finished
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options, parsePOSTFormSubmission=False)
@@ -288,6 +295,19 @@ class LimitedRequest(WebRequest):
                 for value in values
             ],
         }
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether it is being read or answered, and will come to an end by itself."""
+        kind = self.responseHeaders.getRawHeaders(b"content-type") or [b""]
+        is_stream = self._response_started and kind[0].startswith(b"text/event-stream")
+        return not (self.finished or self._disconnected or is_stream)
+
+    def close_when_answered(self) -> None:
+        """Let no other request follow on its connection."""
+        if self.is_under_way and not self._response_started:
+            self.responseHeaders.setRawHeaders(b"Connection", [b"close"])
+            self.channel.persistent = False
 
     def gotLength(self, length: int | None) -> None:
         self.content = BytesIO()
