@@ -125,6 +125,12 @@ TASK_RETENTION = setting(
     count,
     "a whole number of finished tasks to keep, 0 for all",
 )
+PACK_AFTER = setting(
+    "PACK_AFTER",
+    "1h",
+    duration,
+    "seconds, or a duration in s, m or h, e.g. 12h; 0 for never",
+)
 WEBHOOK_ALLOW = setting(
     "WEBHOOK_ALLOW",
     "",

@@ -19,6 +19,7 @@ from tasks.models import (
     AuditEvent,
     HandOverLink,
     IdempotencyKey,
+    LogBlock,
     LogLine,
     Presence,
     PrunedLog,
@@ -28,6 +29,8 @@ from tasks.models import (
     WebhookDelivery,
 )
 from tasks.timestamps import iso
+
+BLOCKS_AT_ONCE = 50  # deleted in a transaction: some 1.5 MB
 
 
 def prune(keep: int | None, actor: Actor) -> Iterator[int]:
@@ -87,5 +90,11 @@ def _forget_lines(task_id: uuid.UUID) -> Iterator[None]:
             upto = start + LINES_AT_ONCE
             lines.filter(seq__gte=start, seq__lt=upto).delete()
             yield
+    # What was packed until now; there is no line left to be packed.
+    packed = LogBlock.objects.filter(task_id=task_id)
+    lasts = packed.order_by("last_seq").values_list("last_seq", flat=True)
+    while some := list(lasts[:BLOCKS_AT_ONCE]):
+        packed.filter(last_seq__lte=some[-1]).delete()
+        yield
     PrunedLog.objects.filter(pk=task_id).delete()
     yield

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from tasks.models.definition import TaskDefinition
+from tasks.models.log_block import LogBlock
 from tasks.models.pause import claimable, same
 from tasks.models.pruned_log import PrunedLog
 from tasks.models.results import ShortResult
@@ -133,7 +134,9 @@ class TaskQuerySet(models.QuerySet["Task"]):
                 count += last_seq
                 (short if count <= LINES_AT_ONCE else long).append(task_id)
                 ended.append(completed_at)
+            # In this order: a line that is packed meanwhile is in a block then.
             LogLine.objects.filter(task_id__in=short).delete()
+            LogBlock.objects.filter(task_id__in=short).delete()
             logs = [PrunedLog(task_id=task_id) for task_id in long]
             PrunedLog.objects.bulk_create(logs, ignore_conflicts=True)
             self.filter(pk__in=[*short, *long]).delete()
