@@ -131,6 +131,12 @@ RATE_LIMIT_READ = setting("RATE_LIMIT_READ", "600/m", rate, RATE)
 TASK_RETENTION = setting("TASK_RETENTION", "100", count_limit, TAKES_COUNT)
 TASK_RETENTION_AGE = setting("TASK_RETENTION_AGE", "0", age_limit, TAKES_AGE)
 TASK_RETENTION_SIZE = setting("TASK_RETENTION_SIZE", "0", size_limit, TAKES_SIZE)
+PACK_AFTER = setting(
+    "PACK_AFTER",
+    "1h",
+    duration,
+    "seconds, or a duration in s, m or h, e.g. 12h; 0 for never",
+)
 WEBHOOK_ALLOW = setting(
     "WEBHOOK_ALLOW",
     "",

@@ -24,6 +24,7 @@ from tasks.approvals.ending import end_overdue
 from tasks.catalog.definitions import type_of
 from tasks.disk import is_full
 from tasks.logs import store as log_store
+from tasks.logs.append import append
 from tasks.logs.store import Line
 from tasks.models import (
     HEARTBEAT_SECONDS,
@@ -212,7 +213,7 @@ def take_from_its_runner(task: Task) -> bool:
             as_it_was.move(
                 task.pk, Task.Status.RUNNING, new, last_seq=line.seq, **fields
             )
-            log_store.append([(task.pk, [line])])
+            append([(task.pk, [line])])
             WebhookEvent.objects.emit(_event_of(new), [task.pk])
             announce([task.pk], queue=True)
     except StatusConflict:

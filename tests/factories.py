@@ -10,7 +10,8 @@ from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.utils import timezone
 
-from tasks.logs import store as log_store
+from tasks.logs.append import append
+from tasks.logs.store import Line
 from tasks.models import ApiKey, LogLine, Runner, Task
 from tasks.retention.limits import COUNT, Limit
 from tasks.shim.client import ForkServer
@@ -93,9 +94,9 @@ def write_log(task: Task, *lines: str | tuple[str, str]) -> None:
     for seq, line in enumerate(lines, task.last_seq + 1):
         level, message = ("stdout", line) if isinstance(line, str) else line
         at_ms = int(NOON.timestamp() * 1000) + seq
-        rows.append(log_store.Line(seq, at_ms, LogLine.Level(level).value, message))
+        rows.append(Line(seq, at_ms, LogLine.Level(level).value, message))
     with transaction.atomic():
-        log_store.append([(task.pk, rows)])
+        append([(task.pk, rows)])
         task.last_seq += len(rows)
         task.save(update_fields=["last_seq"])
 

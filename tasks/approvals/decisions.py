@@ -13,7 +13,7 @@ from tasks.approvals import rights
 from tasks.approvals.asking import audit, sha256_of
 from tasks.approvals.ending import LINE_ENDS, Lull, time_out, waited_ms
 from tasks.catalog.task_type import ParameterErrors
-from tasks.logs import store as log_store
+from tasks.logs.append import append
 from tasks.logs.own_lines import own_line
 from tasks.logs.store import Line
 from tasks.models import LONGEST_COMMENT, Approval, AuditEvent, StatusConflict, Task
@@ -99,7 +99,7 @@ def approve(
             )
         except StatusConflict:
             raise _why_not(task) from None
-        log_store.append([(task.pk, lines)])
+        append([(task.pk, lines)])
         announce([task.pk], queue=True)
     return Task.objects.get(pk=task_id)
 

@@ -11,6 +11,7 @@ from django.utils import timezone
 from tasks.access.actor import Actor, record
 from tasks.approvals.asking import audit, so_far_of
 from tasks.logs import store as log_store
+from tasks.logs.append import append
 from tasks.logs.store import Line
 from tasks.models import (
     Approval,
@@ -64,7 +65,7 @@ class Lull:
             result=so_far_of(task),
             **fields,
         )
-        log_store.append([(task.pk, [self._line])])
+        append([(task.pk, [self._line])])
         WebhookEvent.objects.emit(Event(f"task.{status}"), [task.pk])
         announce([task.pk], queue=True)
 

@@ -30,6 +30,7 @@ BROUGHT = {
 WORDS = {  # in which order a loss is named, and how
     "tasks_task": "tasks",
     "tasks_logline": "lines of logs",
+    "tasks_logblock": "blocks of packed lines",
     "auth_user": "accounts",
     "tasks_apikey": "API keys",
     "tasks_auditevent": "events of the audit trail",

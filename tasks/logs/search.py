@@ -8,12 +8,15 @@ searches has the first places at once.
 import time
 import uuid
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import NamedTuple, TypedDict
 
 from django.db import connection
 
-from tasks.logs import store as log_store
+from tasks.logs import blocks, table
+from tasks.logs.filters import LineFilter
 from tasks.logs.steps import LogStep, steps_by_line
+from tasks.logs.table import Row
 from tasks.models import Task
 from tasks.timestamps import iso_of_ms
 
@@ -22,6 +25,7 @@ LOOK_SECONDS = 0.2
 MOST_PLACES = 10_000  # of an answer
 LONGEST_SHOWN = 300  # characters of a landmark's message
 
+OF_MARKS = frozenset({"info", "error"})  # levels, but for a traceback's line
 LANDMARKS = """
     (level = 'info' AND (message LIKE '::group::%%' OR message LIKE '::endgroup::%%'))
     OR (level = 'error' AND seq <> %s) OR seq = %s
@@ -72,18 +76,28 @@ def matches(
     ranges: list[tuple[int, int]] = []
     through = after
     for start, end in _pieces(after, last_seq):
-        lines = log_store.filtered(task_id, start, end, levels, q).order_by()
-        sql, values = lines.values("seq").query.sql_with_params()
-        with connection.cursor() as cursor:
-            cursor.execute(RANGES.format(sql), values)
-            for first, last in cursor.fetchall():
-                if ranges and ranges[-1][1] == first - 1:
-                    first = ranges.pop()[0]
-                ranges.append((first, last))
+        for first, last in _ranges(task_id, start, end, levels, q):
+            if ranges and ranges[-1][1] == first - 1:
+                first = ranges.pop()[0]
+            ranges.append((first, last))
         through = end
         if len(ranges) >= MOST_PLACES:
             break
     return Matches(ranges, through)
+
+
+def _ranges(
+    task_id: uuid.UUID, start: int, end: int, levels: Sequence[str], q: str
+) -> list[tuple[int, int]]:
+    """Return the ranges of a piece; two of them may be neighbours."""
+    lines = table.filtered(task_id, start, end, levels, q).order_by()
+    sql, values = lines.values("seq").query.sql_with_params()
+    with connection.cursor() as cursor:
+        cursor.execute(RANGES.format(sql), values)
+        found: list[tuple[int, int]] = cursor.fetchall()
+    upto = found[0][0] - 1 if found else end  # the order: see tasks.logs.store
+    packed = blocks.ascending(task_id, start, upto, LineFilter(levels, q))
+    return [(row[0], row[0]) for rows in packed for row in rows] + found
 
 
 def landmarks(task: Task, after: int) -> Landmarks:
@@ -101,24 +115,69 @@ def landmarks(task: Task, after: int) -> Landmarks:
     cause = ((task.result or {}).get("firstError") or {}).get("seq", 0)
     for start, end in _pieces(after, task.last_seq):
         steps = [seq for seq in begun if start < seq <= end]
-        marks = LANDMARKS.format(", ".join(["%s"] * len(steps)) or "NULL")
-        with connection.cursor() as cursor:
-            cursor.execute(
-                f"SELECT seq, at_ms, level, substr(message, 1, {LONGEST_SHOWN}) "  # noqa: S608 (constants only)
-                f"FROM {log_store.TABLE} WHERE task_id = %s AND seq > %s AND seq <= %s "
-                f"AND ({marks}) ORDER BY seq",
-                [log_store.key(task.pk), start, end, own_words, cause, *steps],
-            )
-            for seq, at_ms, level, message in cursor.fetchall():
-                kind = "error" if seq == cause else _kind(level, message)
-                if kind != "error" or not has_error:
-                    step = begun[seq] if kind == "step" else None
-                    found.append(_landmark(seq, at_ms, kind, message, step))
-                has_error = has_error or kind == "error"
+        marks = _Marks(own_words, cause if start < cause <= end else 0, steps)
+        for seq, at_ms, level, message in _marked(task.pk, start, end, marks):
+            kind = "error" if seq == cause else _kind(level, message)
+            if kind == "step" and seq not in begun:
+                continue  # a notice "::GROUP::": SQLite's LIKE knows no case
+            if kind != "error" or not has_error:
+                step = begun[seq] if kind == "step" else None
+                found.append(_landmark(seq, at_ms, kind, message, step))
+            has_error = has_error or kind == "error"
         through = end
         if len(found) >= MOST_PLACES:
             break
     return Landmarks(found, through)
+
+
+class _Marks(NamedTuple):
+    """What LANDMARKS finds in a piece. ``own_words``: the error that is no program's;
+    ``cause``: the line that is one at any level, or 0; ``steps``: where steps begin."""
+
+    own_words: int
+    cause: int
+    steps: list[int]
+
+    @property
+    def levels(self) -> frozenset[str]:
+        return frozenset() if self.cause else OF_MARKS
+
+    def of(self, rows: list[Row]) -> list[Row]:
+        """Return those of some packed lines."""
+        return [
+            (*row[:3], row[3][:LONGEST_SHOWN])
+            for row in rows
+            if row[0] == self.cause or (row[2] in OF_MARKS and self._has(*row))
+        ]
+
+    def _has(self, seq: int, _at_ms: int, level: str, message: str) -> bool:
+        if level == "error":
+            return seq != self.own_words
+        is_step = seq in self.steps and message.startswith("Executing: ")
+        return is_step or message.startswith(("::group::", "::endgroup::"))
+
+
+def _marked(task_id: uuid.UUID, start: int, end: int, marks: _Marks) -> list[Row]:
+    """Return the landmarks of a piece, and errors behind the first one."""
+    conditions = LANDMARKS.format(", ".join(["%s"] * len(marks.steps)) or "NULL")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"SELECT seq, at_ms, level, substr(message, 1, {LONGEST_SHOWN}) "  # noqa: S608 (constants only)
+            f"FROM {table.TABLE} WHERE task_id = %s AND seq > %s AND seq <= %s "
+            f"AND ({conditions}) ORDER BY seq",
+            [
+                table.key(task_id),
+                start,
+                end,
+                marks.own_words,
+                marks.cause,
+                *marks.steps,
+            ],
+        )
+        found: list[Row] = cursor.fetchall()
+    upto = found[0][0] - 1 if found else end  # the order: see tasks.logs.store
+    packed = blocks.ascending(task_id, start, upto, marks)
+    return [*chain.from_iterable(packed), *found]
 
 
 def _landmark(

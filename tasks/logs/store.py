@@ -1,74 +1,33 @@
-"""The lines of tasks in the database: written in batches, read in pages.
+"""The lines of tasks in the database, as everybody reads them: from the table of lines,
+and from blocks, where the lines of a task that ended a while ago were packed.
 
-Written by INSERTs of many rows on SQLite and by COPY on PostgreSQL: many times
-``bulk_create``'s speed, and the log is what the product writes most.
+Lines only move from the table into blocks, the first ones first. So the table is asked
+first, and then the blocks for what is before the first row that it had: a line that
+moves in between is found in either, and no line is found twice.
 """
 
 import hashlib
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any, NamedTuple, TypedDict
 
 from django.db import connection
 from django.db.models import QuerySet
 
-from tasks.models import LogLine, Task
+from tasks.logs import blocks, table
+from tasks.logs.filters import LineFilter
+from tasks.models import LogLine
 from tasks.timestamps import iso_of_ms
 
-TABLE = LogLine._meta.db_table
-TASKS = Task._meta.db_table
 READ_CHUNK = 2_000  # lines read at a time where a whole log is walked
 # A line has up to 64 KiB, so a number of lines alone bounds nothing.
 PAGE_BYTES = 2 * 1024 * 1024  # of a page's messages
 NEWEST_BYTES = 256 * 1024
 MOST_SAMPLES = 512  # of a summary
 WALK_BYTES = 128 * 1024  # read at a time where a whole log is walked
-ROWS_AT_ONCE = 32  # taken from SQLite; of at most 192 KiB each
-# On PostgreSQL, whose driver would take all rows into memory: those up to the first
-# that is one too many (the second, where the first is). A text's length is found
-# without reading it.
-BOUNDED = """
-    SELECT seq, at_ms, level, message
-    FROM (
-        SELECT *, sum(octet_length(message)) OVER (ORDER BY place) AS total
-        FROM (SELECT *, row_number() OVER () AS place FROM ({}) AS page) AS numbered
-    ) AS measured
-    WHERE total - octet_length(message) <= %s OR place = 2 ORDER BY place
-"""
-# SQLite gives Python's lock back at each step of a statement, so one of 50 rows takes
-# 0.6 times as long as 50 of one; 999 values are the least limit that is around.
-ROWS_PER_INSERT = 50
-# What COPY's text format writes in another way.
-ESCAPED_IN_COPY = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
 # A message of one line would be several in a file.
 LINE_ENDS = str.maketrans({"\n": "\\n", "\r": "\\r"})
-# Not waiting for the disk: docs/decisions/0009-lines-alone-do-not-wait-for-the-disk.md
-DO_NOT_WAIT = """
-    set_config('synchronous_commit', 'off', true),
-    (pg_current_wal_flush_lsn() - '0/0')::bigint,
-    (pg_current_wal_insert_lsn() - '0/0')::bigint
-"""
-APPEND_AT_ONCE = f"""
-    WITH moved AS (
-        UPDATE {TASKS} AS task SET last_seq = batch.upto
-        FROM unnest(%s::uuid[], %s::bigint[], %s::bigint[]) AS batch (id, after, upto)
-        WHERE task.id = batch.id AND task.last_seq = batch.after
-            AND task.runner_id = %s AND task.status = 'running'
-        RETURNING task.id
-    ), written AS (
-        INSERT INTO {TABLE} (task_id, seq, at_ms, level, message)
-        SELECT line.* FROM unnest(
-            %s::uuid[], %s::bigint[], %s::bigint[], %s::text[], %s::text[]
-        ) AS line (task_id, seq, at_ms, level, message)
-        JOIN moved ON moved.id = line.task_id
-    ), told AS (
-        SELECT pg_notify(%s, message) FROM unnest(%s::text[]) AS message
-    )
-    SELECT
-        ARRAY(SELECT id FROM moved),
-        (SELECT count(*) FROM told),
-        {DO_NOT_WAIT}
-"""  # noqa: S608 (constants only)
 
 
 class LineJson(TypedDict):
@@ -87,95 +46,7 @@ class Line(NamedTuple):
     message: str
 
 
-Row = tuple[int, int, str, str]  # what a Line is, without its names
-
-
-def append(batches: Iterable[tuple[uuid.UUID, Sequence[Row]]]) -> None:
-    """Write lines of any number of tasks. Call it inside a transaction that also
-    moves each task's ``last_seq``, so that no reader sees a number without its line."""
-    if connection.get_autocommit():
-        raise RuntimeError("Lines are only written inside a transaction.")
-    if connection.vendor == "postgresql":
-        _copy(batches)
-        return
-    # The driver's own connection, because Django's would look for "%s" in each of the
-    # long statements again.
-    with connection.wrap_database_errors:
-        for task_id, lines in batches:
-            whole = len(lines) - len(lines) % ROWS_PER_INSERT
-            for start in range(0, whole, ROWS_PER_INSERT):
-                rows = lines[start : start + ROWS_PER_INSERT]
-                values = [value for row in rows for value in row]
-                connection.connection.execute(_insert(task_id, ROWS_PER_INSERT), values)
-            connection.connection.executemany(_insert(task_id, 1), lines[whole:])
-
-
-def append_at_once(
-    steps: Sequence[tuple[uuid.UUID, int, int]],
-    rows: Sequence[tuple[uuid.UUID, int, int, str, str]],
-    runner_id: uuid.UUID,
-    channel: str,
-    messages: Sequence[str],
-) -> tuple[set[uuid.UUID], tuple[int, int]]:
-    """Write lines on PostgreSQL in one statement without a transaction around it, whose
-    commit does not wait for the disk; move the tasks' ``last_seq``, and notify.
-
-    ``steps``: each task, where it has to stand and belong to the runner, and where it
-    stands then. Returns the tasks that did, and the log's positions up to which it was
-    on the disk before, and is written now.
-    """
-    import psycopg  # not loaded where the database is SQLite
-
-    connection.ensure_connection()
-    # The driver's own cursor, because Django's has the server plan it anew each time.
-    with (
-        connection.wrap_database_errors,
-        psycopg.Cursor(connection.connection) as cursor,
-    ):
-        cursor.execute(
-            APPEND_AT_ONCE,
-            [
-                *map(list, zip(*steps, strict=True)),
-                runner_id,
-                *map(list, zip(*rows, strict=True)),
-                channel,
-                list(messages),
-            ],
-            prepare=True,
-        )
-        ((moved, _, _, *positions),) = cursor.fetchall()
-        return set(moved), (positions[0], positions[1])
-
-
-def _insert(task_id: uuid.UUID, count: int) -> str:
-    # The id's 32 hexadecimal digits stand in the statement, so that the rows go in as
-    # they are.
-    rows = ", ".join([f"('{task_id.hex}', ?, ?, ?, ?)"] * count)
-    return f"INSERT INTO {TABLE} (task_id, seq, at_ms, level, message) VALUES {rows}"  # noqa: S608
-
-
-def _copy(batches: Iterable[tuple[uuid.UUID, Sequence[Row]]]) -> None:
-    """In blocks of COPY's text format made here: half the time of a call a row.
-
-    https://www.postgresql.org/docs/current/sql-copy.html#id-1.9.3.55.9.2
-    """
-    copy = f"COPY {TABLE} (task_id, seq, at_ms, level, message) FROM STDIN"
-    # Django wraps the errors of execute(), but not those of copy().
-    with (
-        connection.cursor() as cursor,
-        connection.wrap_database_errors,
-        cursor.copy(copy) as block,
-    ):
-        for task_id, lines in batches:
-            row = f"{task_id.hex}\t%d\t%d\t%s\t%s\n"
-            block.write("".join([row % escaped for escaped in _escaped(lines)]))
-
-
-def _escaped(lines: Sequence[Row]) -> Iterable[Row]:
-    messages = "".join([line[3] for line in lines])
-    if not any(special in messages for special in "\\\t\n\r"):
-        return lines
-    return [(*line[:3], line[3].translate(ESCAPED_IN_COPY)) for line in lines]
+Row = table.Row  # what a Line is, without its names
 
 
 def read(
@@ -190,9 +61,12 @@ def rows(
 ) -> list[Row]:
     """Return what ``read`` gives, without names: for those who read by the million."""
     with connection.cursor() as cursor:
-        cursor.execute(*_select(task_id, after, upto, limit))
+        cursor.execute(*table.select(task_id, after, upto, limit))
         found: list[Row] = cursor.fetchall()
+    if _is_next(found, after):
         return found
+    packed = blocks.ascending(task_id, after, _before(found, upto))
+    return list(chain.from_iterable(_first(chain(packed, [found]), limit)))
 
 
 def rows_within(
@@ -204,53 +78,47 @@ def rows_within(
 ) -> tuple[list[Row], bool]:
     """Return the same, as long as the messages have so many bytes (but one line at
     least), and whether some were left out for that."""
-    return _bounded(*_select(task_id, after, upto, limit), most_bytes)
+    sql, values = table.select(task_id, after, upto, limit)
+    found, is_cut = table.bounded(sql, values, most_bytes)
+    if _is_next(found, after):
+        return found, is_cut
+    packed = blocks.ascending(task_id, after, _before(found, upto))
+    return _joined(packed, found, limit, most_bytes, is_cut=is_cut)
 
 
-def _bounded(sql: str, values: Sequence[Any], most: int) -> tuple[list[Row], bool]:
-    if connection.vendor == "postgresql":
-        sql, values = BOUNDED.format(sql), [*values, most]
-    found: list[Row] = []
-    size = 0
-    with connection.cursor() as cursor:
-        cursor.execute(sql, values)
-        is_last = False
-        while not is_last:
-            rows = cursor.fetchmany(ROWS_AT_ONCE)  # which SQLite reads now, not before
-            is_last = len(rows) < ROWS_AT_ONCE
-            total = size + len("".join([row[3] for row in rows]).encode())
-            if total > most:
-                some = _within(rows, most - size, needs_one=not found)
-                if len(some) < len(rows):
-                    return found + some, True
-            size = total
-            found += rows
-    return found, False
+def _is_next(found: list[Row], after: int) -> bool:
+    """Return whether rows of the table follow a seq, so that no line in between is
+    packed: of a task that runs no block is looked for."""
+    return bool(found) and found[0][0] == after + 1
 
 
-def _within(rows: list[Row], most: int, *, needs_one: bool) -> list[Row]:
-    """Return the first rows whose messages have at most so many bytes; the first row
-    whatever it has, where one is needed."""
-    for place, row in enumerate(rows):
-        most -= len(row[3].encode())
-        if most < 0 and (place or not needs_one):
-            return rows[:place]
-    return rows
+def _before(found: list[Row], upto: int | None) -> int | None:
+    """Return up to which line blocks are read, where the table had these rows."""
+    return found[0][0] - 1 if found else upto
 
 
-def _select(
-    task_id: uuid.UUID, after: int, upto: int | None, limit: int
-) -> tuple[str, list[Any]]:
-    where = "task_id = %s AND seq > %s"
-    values: list[uuid.UUID | str | int] = [key(task_id), after]
-    if upto is not None:
-        where += " AND seq <= %s"
-        values.append(upto)
-    sql = (
-        f"SELECT seq, at_ms, level, message FROM {TABLE} "  # noqa: S608 (constants only)
-        f"WHERE {where} ORDER BY seq LIMIT %s"
-    )
-    return sql, [*values, limit]
+def _joined(
+    packed: Iterable[list[Row]],
+    found: list[Row],
+    limit: int,
+    most_bytes: int,
+    *,
+    is_cut: bool,
+) -> tuple[list[Row], bool]:
+    """Return packed lines with the rows that follow them. ``is_cut``: of these some
+    were left out already."""
+    parts = _first(chain(packed, [found]), limit)
+    joined, was_cut = table.fitting(parts, most_bytes)
+    return joined, was_cut or (is_cut and len(joined) < limit)
+
+
+def _first(batches: Iterable[list[Row]], count: int) -> Iterator[list[Row]]:
+    """Yield the first rows of some batches, and read no batch behind them."""
+    for some in batches:
+        yield some[:count]
+        count -= len(some)
+        if count <= 0:
+            return
 
 
 class LogPage(NamedTuple):
@@ -272,8 +140,11 @@ def page(
     by levels, if there are any, and by a text that the message holds (case doesn't
     matter)."""
     if levels or q:
-        lines = filtered(task_id, after, upto, levels, q).order_by("seq")
+        lines = table.filtered(task_id, after, upto, levels, q).order_by("seq")
         found, is_cut = _bounded_lines(lines[: limit + 1], PAGE_BYTES)
+        wanted = LineFilter(levels, q)
+        packed = blocks.ascending(task_id, after, _before(found, upto), wanted)
+        found, is_cut = _joined(packed, found, limit + 1, PAGE_BYTES, is_cut=is_cut)
     else:
         found, is_cut = rows_within(PAGE_BYTES, task_id, after, upto, limit + 1)
     return LogPage(
@@ -290,8 +161,13 @@ def page_before(
     q: str = "",
 ) -> LogPage:
     """Return the same of the nearest lines before a seq; ascending, too."""
-    lines = filtered(task_id, 0, before - 1, levels, q).order_by("-seq")
+    lines = table.filtered(task_id, 0, before - 1, levels, q).order_by("-seq")
     found, is_cut = _bounded_lines(lines[: limit + 1], PAGE_BYTES)
+    if not is_cut and len(found) <= limit:
+        upto = (found[-1][0] if found else before) - 1
+        packed = blocks.descending(task_id, 0, upto, LineFilter(levels, q))
+        parts = _first(chain([found], packed), limit + 1)
+        found, is_cut = table.fitting(parts, PAGE_BYTES)
     return LogPage(
         [as_json(Line._make(row)) for row in reversed(found[:limit])],
         is_cut or len(found) > limit,
@@ -304,28 +180,18 @@ def newest_rows(
     """Return the last ``count`` lines up to ``last_seq``, ascending, as many as have so
     many bytes."""
     after = max(0, last_seq - count)
-    lines = filtered(task_id, after, last_seq, (), "").order_by("-seq")
-    return _bounded_lines(lines, most_bytes)[0][::-1]
+    lines = table.filtered(task_id, after, last_seq, (), "").order_by("-seq")
+    found, is_cut = _bounded_lines(lines, most_bytes)
+    if not is_cut and not _is_next(found[-1:], after):
+        upto = found[-1][0] - 1 if found else last_seq
+        packed = blocks.descending(task_id, after, upto)
+        found, _ = table.fitting(chain([found], packed), most_bytes)
+    return found[::-1]
 
 
 def _bounded_lines(lines: QuerySet[LogLine], most_bytes: int) -> tuple[list[Row], bool]:
-    sql, values = lines.values_list(*Line._fields).query.sql_with_params()
-    return _bounded(sql, values, most_bytes)
-
-
-def filtered(
-    task_id: uuid.UUID, after: int, upto: int | None, levels: Sequence[str], q: str
-) -> QuerySet[LogLine]:
-    """Lines with ``after < seq <= upto``, of these levels (or any, where there are
-    none), whose message holds a text."""
-    lines = LogLine.objects.filter(task_id=task_id, seq__gt=after)
-    if upto is not None:
-        lines = lines.filter(seq__lte=upto)
-    if levels:
-        lines = lines.filter(level__in=levels)
-    if q:
-        lines = lines.filter(message__icontains=q)
-    return lines
+    sql, values = lines.values_list(*table.COLUMNS).query.sql_with_params()
+    return table.bounded(sql, values, most_bytes)
 
 
 class SampleJson(TypedDict):
@@ -339,11 +205,17 @@ def samples(task_id: uuid.UUID, last_seq: int) -> list[SampleJson]:
     million lines takes no longer than a short one."""
     parts = min(last_seq, MOST_SAMPLES) - 1
     seqs = {1 + (last_seq - 1) * part // max(parts, 1) for part in range(parts + 1)}
-    lines = LogLine.objects.filter(task_id=task_id, seq__in=seqs).order_by("seq")
     return [
         {"seq": seq, "timestamp": iso_of_ms(at_ms)}
-        for seq, at_ms in lines.values_list("seq", "at_ms")
+        for seq, at_ms in sorted(times(task_id, seqs).items())
     ]
+
+
+def times(task_id: uuid.UUID, seqs: Collection[int]) -> dict[int, int]:
+    """Return when some lines were written, in milliseconds since 1970, by number."""
+    lines = LogLine.objects.filter(task_id=task_id, seq__in=seqs)
+    found = dict(lines.values_list("seq", "at_ms"))
+    return found | blocks.times(task_id, set(seqs) - found.keys())
 
 
 def newest(task_id: uuid.UUID, last_seq: int, count: int) -> list[LineJson]:
@@ -388,8 +260,3 @@ def as_json(line: Line) -> LineJson:
         "level": line.level,
         "message": line.message,
     }
-
-
-def key(task_id: uuid.UUID) -> uuid.UUID | str:
-    """An id as the database's driver takes it."""
-    return task_id if connection.vendor == "postgresql" else task_id.hex

@@ -9,7 +9,7 @@ KEPT_OR_NOT = models.Q(('completed_at__isnull', False), ('pinned', False))
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('tasks', '0028_second_factors'),
+        ('tasks', '0029_logs_are_packed'),
     ]
 
     operations = [

@@ -13,6 +13,7 @@ from tasks.models.hand_over_link import HandOverLink
 from tasks.models.idempotency import IdempotencyKey
 from tasks.models.identity import Identity
 from tasks.models.ids import ids_beginning_with, task_id_of
+from tasks.models.log_block import LogBlock
 from tasks.models.pause import ALL_TYPES, QueuePause
 from tasks.models.presence import Lines, Presence
 from tasks.models.pruned_log import PrunedLog
@@ -81,6 +82,7 @@ __all__ = [
     "IdempotencyKey",
     "Identity",
     "Lines",
+    "LogBlock",
     "LogLine",
     "Presence",
     "PrunedLog",

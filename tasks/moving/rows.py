@@ -26,6 +26,7 @@ REFUSED = re.compile("[\0\ud800-\udfff]")
 BAD_JSON = re.compile(rb"\\u(?:0000|d[89a-f])", re.IGNORECASE)
 
 UUID, TIME, TRUTH, JSON, FRACTION = "uuid", "timestamptz", "bool", "jsonb", "float8"
+BYTES = "bytea"
 # Of a column of SQLite: PostgreSQL's text of it.
 OF_SQLITE = {
     UUID: "substr({0}, 1, 8) || '-' || substr({0}, 9, 4) || '-' || substr({0}, 13, 4)"
@@ -34,6 +35,7 @@ OF_SQLITE = {
     " || '+00'",
     TRUTH: "CASE {0} WHEN 0 THEN 'f' WHEN 1 THEN 't' END",
     FRACTION: "printf('%!.17g', {0})",
+    BYTES: "'\\\\x' || lower(hex({0}))",
 }
 AS_IT_IS = "CAST({0} AS TEXT)"
 ESCAPED = (
@@ -227,4 +229,6 @@ def _value(kind: str, field: bytes) -> Any:
         return f"{moment}.{fraction:0<6}" if fraction else moment
     if kind == FRACTION:
         return float(text)
+    if kind == BYTES:
+        return bytes.fromhex(text.removeprefix("\\x"))
     return int(text) if kind.startswith("int") else text

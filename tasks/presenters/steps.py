@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from tasks.approvals.ending import is_in_lull
 from tasks.catalog.task_type import TaskType
 from tasks.estimates import Usual
+from tasks.logs import store as log_store
 from tasks.models import Approval, Task, step_starts
 from tasks.presenters.exit_codes import words_of_exit
 from tasks.presenters.wording import SHAPES, duration_text, usual_text
@@ -157,7 +158,7 @@ def _rows_of_running(
 ) -> list[StepRow]:
     has_begun = task.status == Task.Status.RUNNING or is_in_lull(task)
     lines = _newest_lines(task.trail) if has_begun else {}
-    starts = dict(task.lines.filter(seq__in=lines.values()).values_list("seq", "at_ms"))
+    starts = log_store.times(task.pk, lines.values())
     begun = {number: starts[seq] for number, seq in lines.items() if seq in starts}
     return [
         _row_of_running(task, kind, name, number, begun, lines, now)

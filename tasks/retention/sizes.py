@@ -27,7 +27,7 @@ def measure(limits: Sequence[Limit]) -> Iterator[None]:
 def _measure(task_id: uuid.UUID, last_seq: int) -> Iterator[None]:
     size = 0
     for start in range(0, last_seq, LINES_AT_ONCE):
-        size += bytes_between(task_id, start, start + LINES_AT_ONCE)
+        size += bytes_between(task_id, start, min(start + LINES_AT_ONCE, last_seq))
         yield
     finished().filter(pk=task_id).update(log_bytes=size)
     yield

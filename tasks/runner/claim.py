@@ -15,7 +15,7 @@ from django.db import IntegrityError, connection, transaction
 
 from tasks.catalog.definitions import type_of
 from tasks.catalog.loader import catalog
-from tasks.logs import store as log_store
+from tasks.logs.table import key
 from tasks.models import (
     EVENTS,
     SOMEBODY_LISTENS,
@@ -161,12 +161,12 @@ def _moves(task: Task, place: int | None, runner: Runner) -> bool:
         cursor.execute(
             MOVE,
             [
-                log_store.key(runner.pk),
+                key(runner.pk),
                 place,
                 step_index,
                 step_name,
                 json.dumps(task.trail),
-                log_store.key(task.pk),
+                key(task.pk),
                 task.attempt,
             ],
         )

@@ -5,6 +5,7 @@ from typing import Any
 
 from tasks.models import Runner
 from tasks.notify.sender import Sender
+from tasks.runner.packer import Packer
 from tasks.runner.pruner import Pruner
 from tasks.runner.scheduler import Scheduler
 
@@ -20,6 +21,7 @@ class SideJobs:
     ) -> None:
         self._pruner, self._scheduler = Pruner(runner), Scheduler(runner.name)
         self._sender = Sender(runner, wake)
+        self._packer = Packer()
         self._attempt = attempt
         self._is_new_work = False
 
@@ -36,8 +38,8 @@ class SideJobs:
     @property
     def due_at(self) -> float:
         """Return when there is something to do."""
-        due = [self._pruner.due_at, self._scheduler.due_at, self._sender.due_at]
-        return min(moment for moment in due if moment is not None)
+        jobs = (self._pruner, self._scheduler, self._sender, self._packer)
+        return min(job.due_at for job in jobs if job.due_at is not None)
 
     def do(self, now: float, *, is_stopping: bool) -> bool:
         """Do what is due; of a runner that stops only what webhooks are told. Return
@@ -51,6 +53,8 @@ class SideJobs:
             self._attempt(self._look)
         if self._pruner.is_due(now):
             self._attempt(self._pruner.prune)
+        if self._packer.is_due(now):
+            self._attempt(self._packer.pack)
         return self._is_new_work
 
     def finish(self) -> None:

@@ -13,8 +13,8 @@ from django.utils import timezone
 
 from tasks.approvals.asking import become_blocked
 from tasks.instruments import measures
-from tasks.logs import store as log_store
-from tasks.logs.store import Row
+from tasks.logs.append import DO_NOT_WAIT, append, append_at_once
+from tasks.logs.table import Row, key
 from tasks.models import Event, Runner, Task, WebhookEvent, columns_after, next_ended
 from tasks.notifications import (
     CHANNELS,
@@ -163,10 +163,10 @@ def _store(
     wal = None
     if not waits:
         with connection.cursor() as cursor:
-            cursor.execute(f"SELECT {log_store.DO_NOT_WAIT}")
+            cursor.execute(f"SELECT {DO_NOT_WAIT}")
             wal = Wal(*cursor.fetchone()[1:])
     moved = [batch for batch in batches if _move(batch, runner)]
-    log_store.append((batch.task_id, batch.lines) for batch in moved if batch.lines)
+    append((batch.task_id, batch.lines) for batch in moved if batch.lines)
     for batch in moved:
         for event in _events(batch) if batch.fields else ():
             WebhookEvent.objects.emit(event, [batch.task_id])
@@ -197,9 +197,9 @@ def _move(batch: Batch, runner: Runner) -> bool:
             "AND runner_id = %s AND status = 'running'",
             [
                 batch.last_seq,
-                log_store.key(batch.task_id),
+                key(batch.task_id),
                 batch.run.last_seq,
-                log_store.key(runner.pk),
+                key(runner.pk),
             ],
         )
         return bool(cursor.rowcount)
@@ -214,7 +214,7 @@ def _store_lines_at_once(
     rows = [(batch.task_id, *line) for batch in batches for line in batch.lines]
     parts = parts_of({batch.task_id: batch.last_seq for batch in batches})
     steps = [(batch.task_id, batch.run.last_seq, batch.last_seq) for batch in batches]
-    moved, positions = log_store.append_at_once(
+    moved, positions = append_at_once(
         steps, rows, runner.pk, CHANNELS["viewers"], messages_of(parts)
     )
     return moved, Wal(*positions)

@@ -23,8 +23,9 @@ django.setup()
 from django.db import connection, transaction  # noqa: E402
 from django.utils import timezone  # noqa: E402
 
-from tasks.logs import store as log_store  # noqa: E402
+from tasks.logs import append as log_append  # noqa: E402
 from tasks.logs.pages import offset_of  # noqa: E402
+from tasks.logs.store import Line  # noqa: E402
 from tasks.models import Task  # noqa: E402
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -83,11 +84,11 @@ def event_of(content_type, lines):
 def append(task, messages, *, ends):
     with turn, transaction.atomic():
         rows = [
-            log_store.Line(seq, int(time.time() * 1000), "stdout", message)
+            Line(seq, int(time.time() * 1000), "stdout", message)
             for seq, message in enumerate(messages, task.last_seq + 1)
         ]
         if rows:
-            log_store.append([(task.pk, rows)])
+            log_append.append([(task.pk, rows)])
         task.last_seq += len(rows)
         changed = {"last_seq": task.last_seq}
         if ends:

@@ -6,6 +6,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from tasks.logs import store as log_store
+from tasks.logs.append import append
 from tasks.logs.store import Line
 from tests.factories import TaskFactory, write_log
 
@@ -15,7 +16,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
 def test_a_batch_holds_lines_of_many_tasks():
     first, second = TaskFactory(status="running"), TaskFactory(status="running")
     with transaction.atomic():
-        log_store.append(
+        append(
             [
                 (
                     first.pk,
@@ -32,7 +33,7 @@ def test_a_line_is_written_once():
     task = TaskFactory(status="running")
     write_log(task, "a")
     with pytest.raises(IntegrityError), transaction.atomic():
-        log_store.append([(task.pk, [Line(1, 1, "stdout", "again")])])
+        append([(task.pk, [Line(1, 1, "stdout", "again")])])
 
 
 def test_pages_follow_each_other_without_gap_or_overlap():
@@ -84,7 +85,7 @@ def test_a_page_has_whole_lines_of_so_many_bytes_and_one_at_least(sizes, most, k
         for line, size in zip(lines, sizes, strict=True)
     ]
     with transaction.atomic():
-        log_store.append([(task.pk, lines)])
+        append([(task.pk, lines)])
     found, is_cut = log_store.rows_within(most, task.pk, 0)
     assert found == lines[:kept]
     assert is_cut == (kept < len(lines))

@@ -20,6 +20,7 @@ from django.db.models.functions import Now
 from tasks import reaper
 from tasks.lifecycle import Actor, request_cancel, submit
 from tasks.logs import store as log_store
+from tasks.logs.table import TABLE
 from tasks.models import AuditEvent, PrunedLog, Runner, Task
 from tasks.reaper import reap
 from tasks.reasons import Reason
@@ -123,7 +124,7 @@ class TableThatGoes:
 @pytest.fixture
 def lines_table():
     """Takes the table of lines away, and brings it back."""
-    table = TableThatGoes(log_store.TABLE)
+    table = TableThatGoes(TABLE)
     yield table
     table.bring_back()
 
