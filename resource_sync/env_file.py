@@ -29,7 +29,8 @@ def write_env_file(path: Path) -> list[str]:
         reason = getattr(error, "strerror", None) or error
         raise SystemExit(
             f"{path} can't be read and written ({reason}); expected text in "
-            "UTF-8 of the account that starts the service."
+            "UTF-8 of the account that starts the service, or SECRET_KEY in the "
+            "environment."
         ) from error
 
 

@@ -1,13 +1,17 @@
 """Django's logging: where records go, and which are too many."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
 from resource_sync.log_formats import rotated_file
 
 
-def logging_of(folder: Path, level: str) -> dict[str, Any]:
-    """Return Django's LOGGING: two files in a folder, and warnings on the console."""
+def logging_of(folder: Path | None, level: str) -> dict[str, Any]:
+    """Return Django's LOGGING: two files in a folder, and warnings on the console; or,
+    without a folder, JSON lines on the console alone, which a container's engine
+    collects."""
+    handlers = _to_files(folder, level) if folder else {"console": _to_console(level)}
     return {
         "version": 1,
         "disable_existing_loggers": False,
@@ -28,16 +32,8 @@ def logging_of(folder: Path, level: str) -> dict[str, Any]:
                 "format": "%(asctime)s %(levelname)s %(name)s: %(message)s",
             },
         },
-        "handlers": {
-            "combined": rotated_file(folder / "combined.log", level),
-            "error": rotated_file(folder / "error.log", "ERROR"),
-            "console": {
-                "class": "logging.StreamHandler",
-                "formatter": "plain",
-                "level": "WARNING",
-            },
-        },
-        "root": {"handlers": ["combined", "error", "console"], "level": level},
+        "handlers": handlers,
+        "root": {"handlers": [*handlers], "level": level},
         "loggers": {
             # One line a listener at INFO would be one line a viewer.
             "django_eventstream": {"level": "WARNING"},
@@ -51,3 +47,30 @@ def logging_of(folder: Path, level: str) -> dict[str, Any]:
             "django": {"handlers": [], "propagate": True},
         },
     }
+
+
+def _to_files(folder: Path, level: str) -> dict[str, Any]:
+    return {
+        "combined": rotated_file(folder / "combined.log", level),
+        "error": rotated_file(folder / "error.log", "ERROR"),
+        "console": {
+            "class": "logging.StreamHandler",
+            "formatter": "plain",
+            "level": "WARNING",
+        },
+    }
+
+
+def _to_console(level: str) -> dict[str, Any]:
+    return {
+        "class": "logging.StreamHandler",
+        "stream": "ext://sys.stdout" if _is_a_service(sys.argv) else "ext://sys.stderr",
+        "formatter": "json",
+        "level": level,
+    }
+
+
+def _is_a_service(command: list[str]) -> bool:
+    """Return whether a process has its standard output for its log. That of other
+    commands is their answer, which programs read (``submit --json``)."""
+    return Path(command[0]).name == "web.py" or command[1:2] == ["run_tasks"]

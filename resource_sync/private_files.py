@@ -39,7 +39,10 @@ def make_database_private(path: Path) -> None:
 def refuse_another_account(settings: Any) -> None:
     """Stop a process that would leave files that the service can't write: where its
     database or its log is there already, and belongs to another account."""
-    for place in (settings.DATABASES["default"]["NAME"], settings.LOG_DIR / LOG):
+    database, places = settings.DATABASES["default"], [settings.LOG_DIR / LOG]
+    if "sqlite" in database["ENGINE"]:  # elsewhere its name is no file's
+        places.append(database["NAME"])
+    for place in places:
         with suppress(OSError):
             owner = Path(place).stat().st_uid
             if owner != os.geteuid():

@@ -74,6 +74,7 @@ WEB_PROCESSES = setting(
     else "1 on this system (only Linux shares a port evenly)",
 )
 DATA_DIR = setting("DATA_DIR", "./data", folder, FOLDER)
+LOG_TO = setting("LOG_TO", "files", one_of("files", "stdout"), "files or stdout")
 LOG_DIR = setting("LOG_DIR", "./logs", folder, FOLDER)
 LOG_LEVEL = setting("LOG_LEVEL", "INFO", log_level, "DEBUG, INFO, WARNING or ERROR")
 DEBUG = setting("DEBUG", "off", boolean, BOOLEANS)
@@ -86,7 +87,8 @@ TASK_TYPES_FILE = setting(
     "paths of TOML files, or of folders of them, with commas between",
 )
 make_own_folder("DATA_DIR", DATA_DIR)
-make_own_folder("LOG_DIR", LOG_DIR)
+if LOG_TO == "files":
+    make_own_folder("LOG_DIR", LOG_DIR)
 
 SECRET_KEY = setting("SECRET_KEY", "", secret, LONG_ENOUGH)
 if not SECRET_KEY:
@@ -296,7 +298,10 @@ USE_TZ = True
 # --- Static files -------------------------------------------------------------------
 
 STATIC_URL = "/static/"
-STATIC_ROOT = DATA_DIR / "static"
+# An image has them inside, where nobody can write.
+STATIC_ROOT = setting(
+    "STATIC_DIR", "", lambda raw: folder(raw) if raw else DATA_DIR / "static", FOLDER
+)
 STATICFILES_DIRS = [BASE_DIR / "static"]
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
@@ -390,6 +395,6 @@ SPECTACULAR_SETTINGS = {
 
 # --- Logs ---------------------------------------------------------------------------
 
-LOGGING = logging_of(LOG_DIR, LOG_LEVEL)
+LOGGING = logging_of(LOG_DIR if LOG_TO == "files" else None, LOG_LEVEL)
 
 VARIABLES = frozenset(names_read)  # all that are read here

@@ -129,10 +129,12 @@ def why(error: OSError) -> str:
 
 def prepare_only() -> int:
     """Database, administrator and static files, for who starts the rest otherwise.
-    Shows once what it made."""
+    Shows once what it made, unless that would be kept with the logs."""
     refuse_root_in_another_s_folder(ROOT)
     prepared = prepare(port_is_needed=False)
-    if prepared.is_first:
+    from django.conf import settings
+
+    if prepared.is_first and settings.LOG_TO == "files":
         say(banner(prepared))
     say("Prepared. `manage.py sign_in_link` prints a link that signs you in.")
     return 0
@@ -164,8 +166,9 @@ def prepare(*, port_is_needed: bool = True) -> Prepared:
     from django.conf import settings
 
     refuse_another_account(settings)
-    for name in ("combined.log", "error.log"):
-        (settings.LOG_DIR / name).open("a").close()  # who can't write it is told here
+    if settings.LOG_TO == "files":
+        for name in ("combined.log", "error.log"):
+            (settings.LOG_DIR / name).open("a").close()  # told here who can't write it
     if port_is_needed:
         refuse_taken_port(settings.HOST, settings.PORT)
 
@@ -315,6 +318,8 @@ def collect_static(stamp: Path) -> None:
     from django.conf import settings
     from django.core.management import call_command
 
+    if came_with_the_image(settings.STATIC_ROOT):
+        return
     state = digest_of(static_state())
     if stamp.exists() and stamp.read_text() == state and settings.STATIC_ROOT.is_dir():
         return
@@ -323,6 +328,22 @@ def collect_static(stamp: Path) -> None:
         Path(folder).mkdir(exist_ok=True)
     call_command("collectstatic", interactive=False, verbosity=0)
     write_stamp(stamp, state)
+
+
+def came_with_the_image(folder: Path) -> bool:
+    """Return whether static files were collected when an image was built: the folder
+    is there, and not this account's to write to."""
+    from resource_sync.static_files import BundledStorage
+
+    if not folder.exists() or os.access(folder, os.W_OK):
+        return False
+    if not (folder / BundledStorage.manifest_name).exists():
+        raise refuse(
+            f"STATIC_DIR: {str(folder)!r} can't be written by this account and has no "
+            "collected files; expected a folder that can be written, or one filled by "
+            "manage.py collectstatic."
+        )
+    return True
 
 
 def static_state() -> Iterator[str]:

@@ -249,6 +249,8 @@ def environment(*, console: bool) -> dict[str, str]:
 
     run = run_folder(settings.DATA_DIR)
     logs = str(settings.LOG_DIR).replace("%", "%%")
+    if settings.LOG_TO == "stdout":  # which the background has none of
+        settings.LOG_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
     to_console = console and console_can_be_opened()
     password = hmac.new(settings.SECRET_KEY.encode(), b"supervisor", hashlib.sha256)
     return {

@@ -74,10 +74,19 @@ def _takes_more() -> bool:
     return True
 
 
+def own_folders() -> dict[str, Path]:
+    """Return the folders that the service writes to: without ``LOG_DIR`` where its logs
+    go elsewhere."""
+    found = {"DATA_DIR": settings.DATA_DIR}
+    if settings.LOG_TO == "files":
+        found["LOG_DIR"] = settings.LOG_DIR
+    return found
+
+
 def free_bytes() -> dict[str, int]:
     """Return how much is free on the disks of ``DATA_DIR`` and ``LOG_DIR``, and on that
     of SQLite's file (``database``); what can't be looked at is left out."""
-    places = {"DATA_DIR": settings.DATA_DIR, "LOG_DIR": settings.LOG_DIR}
+    places = own_folders()
     if connection.vendor == "sqlite":
         places["database"] = Path(connection.settings_dict["NAME"]).parent
     found = {}

@@ -15,7 +15,7 @@ from django.db import connection
 from django.utils.translation import gettext as _
 
 from tasks.databases.sqlite3.space import space
-from tasks.disk import FULL_BYTES, database_bytes
+from tasks.disk import FULL_BYTES, database_bytes, own_folders
 from tasks.doctor.findings import Finding, ok, problem, skipped, warning
 
 LOW_BYTES = 1024**3  # a release's log may take as much in an hour
@@ -37,7 +37,7 @@ def own_settings() -> Iterator[Finding]:
 
 def disks() -> Iterator[Finding]:
     """There is room, and it can be written to."""
-    folders = {"DATA_DIR": settings.DATA_DIR, "LOG_DIR": settings.LOG_DIR}
+    folders = own_folders()
     if connection.vendor == "sqlite":
         folders["DATABASE_URL"] = Path(connection.settings_dict["NAME"]).parent
     is_fine = True
@@ -151,8 +151,7 @@ def _open_secrets() -> Iterator[Finding]:
                 _("Other accounts can read %(path)s.") % {"path": path},
                 _("Run %(command)s") % {"command": f"chmod 600 {path}"},
             )
-    for name in ("DATA_DIR", "LOG_DIR"):
-        folder: Path = getattr(settings, name)
+    for name, folder in own_folders().items():
         if folder.is_dir() and folder.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
             yield problem(
                 _("Other accounts can write to %(name)s (%(path)s).")
@@ -181,7 +180,7 @@ def _others_may_read(path: Path) -> bool:
 
 def _of_others() -> Iterator[Finding]:
     me = os.geteuid()
-    for folder in {settings.DATA_DIR, settings.LOG_DIR}:
+    for folder in {*own_folders().values()}:
         if not folder.is_dir():
             continue
         with os.scandir(folder) as entries:

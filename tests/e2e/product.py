@@ -18,7 +18,7 @@ from .conftest import ROOT
 
 # What the tests' own settings, or whoever runs them, would tell the product.
 SERVICE_VARIABLES = re.compile(
-    "SECRET_KEY|API_KEY|DATA_DIR|LOG_DIR|PORT|HOST|ADMIN_PASSWORD|MAKELEVEL"
+    "SECRET_KEY|API_KEY|DATA_DIR|STATIC_DIR|LOG_TO|LOG_DIR|PORT|HOST|ADMIN_PASSWORD|MAKELEVEL"
     "|DATABASE_URL|RESOURCE_.*|WEB_PROCESSES|RUNNER.*|TASK_TYPES_FILE"
 )
 CODE = ("resource_sync", "tasks", "streaming", "resources", "client")

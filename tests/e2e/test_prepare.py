@@ -50,6 +50,18 @@ def test_the_first_one_makes_what_is_missing_and_shows_it_once(clone):
     assert "manage.py sign_in_link" in second.stdout
 
 
+def test_no_secret_is_shown_where_the_output_is_kept_with_the_logs(clone):
+    (clone / ".env").write_text("LOG_TO=stdout\n")
+    first = prepare(clone)
+    assert first.returncode == 0, first.stderr
+    made = dotenv_values(clone / ".env")
+    assert made["API_KEY"] not in first.stdout
+    assert made["ADMIN_PASSWORD"] not in first.stdout
+    assert "/sign-in/" not in first.stdout
+    assert "manage.py sign_in_link" in first.stdout
+    assert not (clone / "logs").exists()
+
+
 def test_an_administrator_of_a_new_database_is_shown(clone):
     assert prepare(clone).returncode == 0
     (clone / "data" / "db.sqlite3").unlink()

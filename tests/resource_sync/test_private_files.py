@@ -74,15 +74,24 @@ def test_a_database_elsewhere_is_closed_with_what_belongs_to_it(tmp_path):
 
 @pytest.mark.parametrize("name", ["db.sqlite3", "combined.log"])
 def test_a_process_of_another_account_is_refused_and_told_which_one(tmp_path, name):
-    own = SimpleNamespace(
-        DATABASES={"default": {"NAME": tmp_path / "db.sqlite3"}}, LOG_DIR=tmp_path
-    )
+    database = {"ENGINE": "tasks.databases.sqlite3", "NAME": tmp_path / "db.sqlite3"}
+    own = SimpleNamespace(DATABASES={"default": database}, LOG_DIR=tmp_path)
     private_files.refuse_another_account(own)
     (tmp_path / name).write_text("")
     private_files.refuse_another_account(own)
     os.chown(tmp_path / name, NOBODY, -1)
     with pytest.raises(SystemExit, match=f"{name} belongs to the account nobody, .*"):
         private_files.refuse_another_account(own)
+
+
+def test_the_name_of_a_database_of_postgresql_is_no_file_s(tmp_path, monkeypatch):
+    """An image's folders are root's, among them one with the database's name."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "resource_sync").mkdir()
+    os.chown(tmp_path / "resource_sync", NOBODY, -1)
+    database = {"ENGINE": "tasks.databases.postgresql", "NAME": "resource_sync"}
+    own = SimpleNamespace(DATABASES={"default": database}, LOG_DIR=tmp_path)
+    private_files.refuse_another_account(own)
 
 
 def test_a_command_of_another_account_leaves_nothing_behind(tmp_path):

@@ -2,12 +2,14 @@
 
 import os
 import socket
+import subprocess
 
 import pytest
 from django.contrib.auth.models import User
 
 from resource_sync import start
 from resource_sync.http import listen_socket as addresses
+from tests.left_out import reason_against_memory_disk
 
 
 def test_a_taken_port_stops_the_start_and_names_the_variable():
@@ -137,3 +139,50 @@ def test_a_daemon_shows_secrets_at_its_first_start_and_then_where_they_are(setti
     assert [secret in later for secret in secrets] == [False] * 3
     assert "manage.py sign_in_link" in later
     assert f"in {start.ENV_FILE}" in later
+
+
+@pytest.fixture
+def read_only_folder(mounted_disk):
+    """Return a folder as an image has it, with these files."""
+
+    def make(*names):
+        folder = mounted_disk()
+        for name in names:
+            (folder / name).write_text("{}")
+        subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def mounted_disk(tmp_path):
+    if reason := reason_against_memory_disk():
+        pytest.skip(reason)
+    folder = tmp_path / "image"
+    folder.mkdir()
+
+    def mount():
+        command = ["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(folder)]
+        subprocess.run(command, check=True)
+        return folder
+
+    yield mount
+    subprocess.run(["umount", "--lazy", str(folder)], check=False)
+
+
+def test_static_files_of_an_image_are_not_collected_again(
+    settings, tmp_path, read_only_folder, capsys
+):
+    settings.STATIC_ROOT = read_only_folder("staticfiles.json")
+    start.collect_static(tmp_path / "stamp")
+    assert not (tmp_path / "stamp").exists()
+    assert capsys.readouterr().out == ""
+
+
+def test_a_folder_for_static_files_that_can_neither_be_filled_nor_used_is_named(
+    settings, tmp_path, read_only_folder
+):
+    settings.STATIC_ROOT = read_only_folder()
+    with pytest.raises(SystemExit, match=r"^STATIC_DIR: '.*image' can't be written"):
+        start.collect_static(tmp_path / "stamp")

@@ -1,0 +1,34 @@
+#!/bin/sh
+# nginx in front of the web processes of compose.yaml. Takes nginx 1.27.3 or newer, whose
+# upstreams follow names (resolve).
+#   nginx.sh adapt   while the image is built: makes deploy/nginx's site one for it
+#   nginx.sh         starts it; WEB (web:3000) is where the web processes are
+set -eu
+site=${SITE:-/etc/nginx/site.conf}
+
+change() { # change PATTERN REPLACEMENT: every line of the site that has it
+    grep -q "$1" "$site" || {
+        echo "deploy/nginx/resource-sync.conf has no line like: $1" >&2
+        exit 1
+    }
+    sed -i "s#$1#$2#" "$site"
+}
+
+if [ "${1-}" = adapt ]; then
+    change '^    server 127\.0\.0\.1:3000;' '    zone resource_sync 64k;\n    include /tmp/web.conf;'
+    change '^    listen 80;' '    listen 8080;'
+    change '^    server_name .*;' '    server_name _;'
+    change '/var/log/nginx/resource-sync.access.log' '/dev/stdout'
+    change '/var/log/nginx/resource-sync.error.log' '/dev/stderr'
+    exit
+fi
+
+# The first is the engine's own, which knows the containers; nginx would take turns.
+server=$(awk '$1 == "nameserver" { print ($2 ~ /:/) ? "[" $2 "]" : $2; exit }' /etc/resolv.conf)
+[ -n "$server" ] || {
+    echo "/etc/resolv.conf names no name server, by which the web processes are found." >&2
+    exit 1
+}
+echo "resolver $server valid=5s;" >/tmp/resolver.conf
+echo "server ${WEB:-web:3000} resolve;" >/tmp/web.conf
+exec nginx -g "daemon off;"

@@ -1,0 +1,199 @@
+"""The files of the container image say what the product has. What they do when they are
+run is deploy/container/try.sh's to show."""
+
+import http.server
+import re
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import yaml
+from django.urls import resolve
+
+from resource_sync.environment import duration
+from resource_sync.settings import VARIABLES
+from resource_sync.variables import ELSEWHERE, OTHERS_PREFIXES
+from tasks.catalog.task_type import STOP_GRACE_SECONDS
+from tasks.runner.stop_limit import MARGIN_SECONDS
+from tests.ports import free_port
+from tests.test_docs import ROOMS
+
+ROOT = Path(__file__).resolve().parent.parent
+CONTAINER = ROOT / "deploy" / "container"
+DOCKERFILE = (CONTAINER / "Dockerfile").read_text()
+COMPOSE = yaml.safe_load((CONTAINER / "compose.yaml").read_text())
+OBJECTS = [*yaml.safe_load_all((CONTAINER / "kubernetes.yaml").read_text())]
+OF_THE_PRODUCT = {"prepare", "web", "runner"}
+
+
+def is_read(name):
+    return name in {*VARIABLES, *ELSEWHERE} or name.startswith(OTHERS_PREFIXES)
+
+
+def pods():
+    """Yield the name and the pod of each object that has one."""
+    for found in OBJECTS:
+        if template := found.get("spec", {}).get("template"):
+            yield found["metadata"]["name"], template["spec"]
+
+
+def containers():
+    for _, pod in pods():
+        yield from [*pod.get("initContainers", []), *pod["containers"]]
+
+
+def of_kind(kind):
+    return next(found for found in OBJECTS if found["kind"] == kind)
+
+
+def test_every_room_gets_into_the_image():
+    copied = set(re.findall(r"^COPY (\w+) \1$", DOCKERFILE, re.MULTILINE))
+    assert {*ROOMS, "client", "templates", "static", "locale"} <= copied
+    let_in = (ROOT / ".dockerignore").read_text().splitlines()
+    assert {f"!{room}" for room in copied} <= set(let_in)
+    assert "*" in let_in, "what is not named stays out"
+    assert not {"!.env", "!data", "!logs", "!tests"} & set(let_in)
+
+
+def test_every_variable_that_is_set_is_read():
+    of_compose = set().union(
+        *(COMPOSE["services"][name]["environment"] for name in OF_THE_PRODUCT)
+    )
+    of_kubernetes = {*of_kind("ConfigMap")["data"], *of_kind("Secret")["stringData"]}
+    of_the_image = set(re.findall(r"^(?:ENV| {4}) ?([A-Z_]+)=", DOCKERFILE, re.M))
+    assert len(of_compose) > 10
+    assert len(of_kubernetes) > 10
+    assert {"LOG_TO", "STATIC_DIR"} <= of_the_image
+    ours = of_compose | of_kubernetes | (of_the_image - {"PATH", "LANG", "HOME"})
+    assert {name for name in ours if not is_read(name)} == set()
+
+
+def test_every_container_of_the_product_may_do_as_little_as_it_needs():
+    for name in OF_THE_PRODUCT:
+        service = COMPOSE["services"][name]
+        assert service["read_only"] is True
+        assert service["cap_drop"] == ["ALL"]
+    assert re.search(r"^USER 10001:10001$", DOCKERFILE, re.MULTILINE)
+    for container in containers():
+        security = container["securityContext"]
+        assert security["readOnlyRootFilesystem"] is True
+        assert security["allowPrivilegeEscalation"] is False
+        assert security["capabilities"] == {"drop": ["ALL"]}
+    for _, pod in pods():
+        assert pod["securityContext"]["runAsUser"] == 10001
+
+
+def test_probes_ask_what_there_is():
+    asked = [
+        probe["httpGet"]["path"]
+        for container in containers()
+        for kind, probe in container.items()
+        if kind.endswith("Probe")
+    ]
+    assert sorted(asked) == ["/health/live", "/health/live", "/health/ready"]
+    for path in asked:
+        assert resolve(path)
+
+
+def test_a_runner_has_the_time_that_it_promises_to_its_tasks():
+    promised = duration(of_kind("ConfigMap")["data"]["RUNNER_DRAIN"])
+    runner = of_kind("StatefulSet")["spec"]["template"]["spec"]
+    enough = promised + STOP_GRACE_SECONDS + MARGIN_SECONDS
+    assert runner["terminationGracePeriodSeconds"] >= enough
+
+    environment = COMPOSE["services"]["runner"]["environment"]
+    stop = COMPOSE["services"]["runner"]["stop_grace_period"]
+    drain, limit = (
+        duration(re.search(r":-(\w+)}", text)[1])
+        for text in (environment["RUNNER_DRAIN"], stop)
+    )
+    assert limit >= drain + STOP_GRACE_SECONDS + MARGIN_SECONDS
+
+
+def test_all_wait_for_what_precedes_them():
+    for name in ("web", "runner"):
+        wanted = COMPOSE["services"][name]["depends_on"]["prepare"]
+        assert wanted == {"condition": "service_completed_successfully"}
+    prepare = COMPOSE["services"]["prepare"]["depends_on"]["postgres"]
+    assert prepare == {"condition": "service_healthy"}
+
+
+def adapt(site):
+    """Run what makes our site one for the image."""
+    return subprocess.run(
+        ["sh", CONTAINER / "nginx.sh", "adapt"],
+        env={"PATH": "/usr/bin:/bin", "SITE": str(site)},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_the_site_of_nginx_becomes_one_for_containers(tmp_path):
+    site = tmp_path / "site.conf"
+    site.write_text((ROOT / "deploy/nginx/resource-sync.conf").read_text())
+    assert adapt(site).returncode == 0
+    text = site.read_text()
+    assert "include /tmp/web.conf;" in text
+    assert "    listen 8080;" in text
+    assert "access_log /dev/stdout resource_sync;" in text
+    assert "/var/log" not in text
+    assert not re.search(r"^ +server 127", text, re.MULTILINE)
+
+
+def test_a_site_that_has_changed_stops_the_build_and_says_where(tmp_path):
+    site = tmp_path / "site.conf"
+    text = (ROOT / "deploy/nginx/resource-sync.conf").read_text()
+    site.write_text(text.replace("listen 80;", "listen 81;"))
+    refused = adapt(site)
+    assert refused.returncode == 1
+    assert "has no line like: ^    listen 80;" in refused.stderr
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        status = self.server.status if self.path == "/health/live" else 404
+        self.send_response(status)
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def answering():
+    """Start a server that answers with a status; returns its port."""
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def asked(port, host="0.0.0.0"):
+    done = subprocess.run(
+        [sys.executable, CONTAINER / "healthcheck.py"],
+        env={"HOST": host, "PORT": str(port)},
+        capture_output=True,
+        text=True,
+    )
+    return done.returncode, done.stderr
+
+
+def test_a_web_process_that_answers_is_healthy(answering):
+    answering.status = 200
+    assert asked(answering.server_port) == (0, "")
+
+
+def test_one_that_answers_otherwise_is_not_and_says_how(answering):
+    answering.status = 503
+    assert asked(answering.server_port) == (1, "It answers 503.\n")
+
+
+def test_one_that_is_not_there_is_not_healthy():
+    code, said = asked(free_port())
+    assert code == 1
+    assert said.startswith("It does not answer: ")
+    assert said.count("\n") == 1
