@@ -90,7 +90,9 @@ class RequestHandler(ASGIHandler):
             response = _not_ready(scope, body)
         request_id.stamp(response)
         held = getattr(response, "held", None)
-        if held and await until_ended(held.task_id, held.seconds, held.by, held.after):
+        if held and await until_ended(
+            held.task_id, held.seconds, held.by, held.after, held.every
+        ):
             await threads.run(partial(held.renew, response), patient=True)
         await self._send(scope, response, send)
 
