@@ -97,7 +97,7 @@ class Client(Viewer, OpenResponse):
         is_closed = is_last and state.end is not None
         control: dict[str, Any] = {"streamNextOffset": offset_of(upto)}
         if not is_closed:
-            control["streamCursor"] = next_cursor(self._stream_cursor)
+            control["streamCursor"] = next_cursor(self._stream_cursor, upto)
         if is_last:
             control["upToDate"] = True
         if is_closed:

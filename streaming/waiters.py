@@ -3,6 +3,7 @@ nothing, so it costs no thread and no connection to the database, however many t
 are."""
 
 import asyncio
+import time
 import uuid
 from contextlib import suppress
 
@@ -16,9 +17,10 @@ _stopping = False
 
 
 class Waiter(Viewer):
-    def __init__(self, task_id: uuid.UUID, after: int | None) -> None:
+    def __init__(self, task_id: uuid.UUID, after: int | None, every: int) -> None:
         super().__init__(task_id)
-        self._after = after
+        self._after, self._every = after, every
+        self._is_timed = False
         self.is_over = asyncio.Event()
 
     def advance(self) -> None:
@@ -26,8 +28,12 @@ class Waiter(Viewer):
         if state is None:
             return
         has_more = self._after is not None and state.last_seq > self._after
-        if has_more or state.is_final:
+        if state.is_final or (has_more and not self._every):
             self.is_over.set()
+        elif has_more and not self._is_timed:
+            self._is_timed = True
+            seconds = self._every - time.time() % self._every
+            asyncio.get_running_loop().call_later(seconds, self.is_over.set)
 
     def dismiss(self) -> None:
         """What the request came in with is good no more."""
@@ -35,14 +41,19 @@ class Waiter(Viewer):
 
 
 async def until_ended(
-    task_id: uuid.UUID, seconds: float, by: Credential, after: int | None = None
+    task_id: uuid.UUID,
+    seconds: float,
+    by: Credential,
+    after: int | None = None,
+    every: int = 0,
 ) -> bool:
     """Wait until a task has ended, or has a line after a seq, the time is over, or what
     the request came in with is good no more. Returns False where the server stops
-    before."""
+    before. With ``every`` a line is waited for until the clock comes to the next
+    multiple of so many seconds, in all processes at once."""
     if _stopping:
         return False
-    waiter, hub = Waiter(task_id, after), hub_of_loop()
+    waiter, hub = Waiter(task_id, after, every), hub_of_loop()
     hub.join(waiter)
     _waiters.add(waiter)
     try:

@@ -112,7 +112,9 @@ class RequestHandler(ASGIHandler):
         area = measures.request_seconds.labels(area_of(scope["path"]))
         area.observe(time.monotonic() - began)
         held = getattr(response, "held", None)
-        if held and await until_ended(held.task_id, held.seconds, held.by, held.after):
+        if held and await until_ended(
+            held.task_id, held.seconds, held.by, held.after, held.every
+        ):
             await self._threads.run(partial(held.renew, response), patient=True)
         await self._send(scope, response, send)
 

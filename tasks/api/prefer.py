@@ -30,13 +30,15 @@ PREFERENCE = re.compile(
 class Held(NamedTuple):
     """What a response waits for: a task's end, or a line ``after`` a seq, for so many
     seconds, and while what the request came in with is good. ``update`` then brings it
-    up to date; a response that was never held stays true, too."""
+    up to date; a response that was never held stays true, too. ``every``: lines are
+    waited for until the clock comes to the next multiple of so many seconds; 0: not."""
 
     task_id: uuid.UUID
     seconds: int
     by: Credential
     update: Callable[[Any], None]
     after: int | None = None
+    every: int = 0
 
     def renew(self, response: Any) -> None:
         """Bring the response up to date; refuse it where what the request came in with

@@ -22,7 +22,7 @@ PAGE_LINES = 1_000
 DIGITS = 16  # 2**53 - 1, the largest exact number of JavaScript, has as many
 FIRST, NOW = "-1", "now"  # the protocol's own words
 # The protocol's intervals: a reader's next question differs from its last one, so that
-# no cache answers it with the same nothing for ever.
+# no cache answers it with the same nothing for ever. Shorter than a long poll is held.
 CURSOR_EPOCH, CURSOR_SECONDS = 1_728_432_000, 20  # 2024-10-09
 MOST_JITTER_SECONDS, MOST_DIGITS = 3_600, 15
 
@@ -92,11 +92,15 @@ def page_from(task: Task, after: int) -> LogPage:
     )
 
 
-def next_cursor(given: str) -> str:
-    """Return the cursor of this interval; a later one than was given, in any case."""
+def next_cursor(given: str, upto: int) -> str:
+    """Return the cursor of a reader who has the lines up to a seq: a later one than was
+    given. It is the interval and that seq, not the interval alone: an answer with lines
+    is then later than the one before without any jitter, which would keep apart for an
+    hour the readers who have come to the same line by different answers."""
     interval = int(time.time() - CURSOR_EPOCH) // CURSOR_SECONDS
+    cursor = interval + upto
     is_number = given.isascii() and given.isdecimal() and len(given) <= MOST_DIGITS
-    if is_number and interval <= int(given):
+    if is_number and cursor <= int(given):
         most = MOST_JITTER_SECONDS // CURSOR_SECONDS
-        interval = int(given) + random.randint(1, most)  # noqa: S311 (no secret)
-    return str(interval)
+        cursor = int(given) + random.randint(1, most)  # noqa: S311 (no secret)
+    return str(cursor)

@@ -1,5 +1,8 @@
 """Logs through the shipped cache of nginx: many readers are one for the service."""
 
+import json
+import socket
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,12 +15,14 @@ from .test_nginx import believing, in_front
 
 pytestmark = [pytest.mark.e2e, pytest.mark.nginx]
 READERS = 40
+ORIGINS = ["https://one.example.com", "https://two.example.com"]
 
 
 @pytest.fixture(scope="module")
 def product(tmp_path_factory, new_database_url):
     folder = tmp_path_factory.mktemp("behind-a-cache")
-    with believing(folder, new_database_url(), LOG_CACHE="public") as product:
+    settings = {"LOG_CACHE": "public", "CORS_ALLOWED_ORIGINS": ",".join(ORIGINS)}
+    with believing(folder, new_database_url(), **settings) as product:
         yield product
 
 
@@ -31,8 +36,8 @@ def nginx(product, tmp_path_factory):
 def asked(nginx):
     """The queries of logs that reached the service."""
     log = (nginx.folder / "access.log").read_text()
-    ends = [line.rpartition(" ")[2] for line in log.splitlines()]
-    return [end.removeprefix("MISS|") for end in ends if end.startswith("MISS|")]
+    ends = [line.rpartition(" ")[2].partition("|") for line in log.splitlines()]
+    return [query for status, _, query in ends if status in ("MISS", "EXPIRED")]
 
 
 class Reader:
@@ -98,17 +103,128 @@ def test_many_readers_who_wait_for_a_line_are_one_for_the_service(nginx, product
     assert reached < sum(reader.polls for reader in readers) / 2
 
 
+def test_readers_who_come_at_different_lines_ask_the_same_soon(nginx, product):
+    flow = Flow(product, lines="2000", burst="10", pause="0.05")
+    readers = [Reader(nginx, product, flow.task_id) for _ in range(READERS)]
+    with ThreadPoolExecutor(READERS) as pool:
+        reading = []
+        for reader in readers:
+            reading.append(pool.submit(reader.read))
+            printed = flow.printed
+            wait_until(lambda printed=printed: flow.printed > printed, "more lines")
+        flow.finish()
+        found = [one.result(PATIENCE_SECONDS) for one in reading]
+    lines = product.lines(flow.task_id)
+    assert all(one == lines for one in found)
+
+
+def test_who_hangs_up_costs_the_others_nothing(nginx, product):
+    flow = Flow(product, lines="50", gate="hungup")
+    product.wait_for(flow.task_id, "running")
+    readers = [Reader(nginx, product, flow.task_id) for _ in range(READERS)]
+    first = readers[0].get(offset="-1")
+    query = (
+        f"cursor={first.headers['Stream-Cursor']}&live=long-poll"
+        f"&offset={first.headers['Stream-Next-Offset']}"
+    )
+    with socket.create_connection(("127.0.0.1", nginx.port)) as leader:
+        leader.sendall(
+            f"GET /api/tasks/{flow.task_id}/log?{query} HTTP/1.1\r\n"
+            f"Host: localhost\r\nX-API-Key: {product.api_key}\r\n\r\n".encode()
+        )
+        with ThreadPoolExecutor(READERS) as pool:
+            reading = [pool.submit(reader.read) for reader in readers]
+            wait_until(lambda: all(reader.polls for reader in readers), "all to wait")
+            leader.close()
+            (product.data_dir / "hungup").touch()
+            found = [one.result(PATIENCE_SECONDS) for one in reading]
+    assert all(one == product.lines(flow.task_id) for one in found)
+
+
+def log_of(nginx, task_id, method="GET", **headers):
+    url = f"{nginx.url}/api/tasks/{task_id}/log?offset=-1"
+    return requests.request(method, url, headers=headers, timeout=PATIENCE_SECONDS)
+
+
 def test_who_may_not_read_gets_nothing_from_the_cache(nginx, product):
     task_id = product.create("say")
     product.wait_for(task_id)
     Reader(nginx, product, task_id).read()
-    for headers in ({}, {"X-API-Key": "wrong"}):
-        answer = requests.get(
-            f"{nginx.url}/api/tasks/{task_id}/log?offset=-1",
-            headers=headers,
-            timeout=PATIENCE_SECONDS,
-        )
+    for headers in ({}, {"X-API-Key": "wrong"}, {"Cookie": "sessionid=wrong"}):
+        answer = log_of(nginx, task_id, **headers)
         assert answer.status_code == 401
+        # As the service says it, not nginx.
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert answer.json()["status"] == 401
+    other = log_of(nginx, task_id, **{"X-API-Key": product.api_key})
+    assert other.status_code == 200
+
+
+REVOKE = """
+from tasks.access.actor import Actor
+from tasks.access.api_keys import revoke_key
+from tasks.models import ApiKey
+revoke_key(ApiKey.objects.get(name="leaves"), Actor("test"))
+"""
+
+
+def test_a_key_that_is_revoked_reads_no_more_however_many_ask(nginx, product):
+    """What is too old is given to the others while one asks; a no ends that."""
+    task_id = product.create("say")
+    product.wait_for(task_id)
+    made = product.manage("create_api_key", "leaves", "--json").stdout
+    key = {"X-API-Key": json.loads(made)["key"]}
+    assert log_of(nginx, task_id, **key).status_code == 200
+    product.manage("shell", "-v0", "-c", REVOKE)
+    with ThreadPoolExecutor(READERS) as pool:
+
+        def is_refused():
+            asked = [pool.submit(log_of, nginx, task_id, **key) for _ in range(READERS)]
+            statuses = Counter(one.result().status_code for one in asked)
+            return set(statuses) == {401}
+
+        wait_until(is_refused, "the key to be refused")
+        assert is_refused()
+
+
+def test_a_page_says_to_each_browser_that_it_may_read_it(nginx, product):
+    task_id = product.create("say")
+    product.wait_for(task_id)
+    key = {"X-API-Key": product.api_key}
+    for origin in (*ORIGINS, ORIGINS[0]):
+        answer = log_of(nginx, task_id, Origin=origin, **key)
+        assert answer.headers["Access-Control-Allow-Origin"] == origin
+    assert "Access-Control-Allow-Origin" not in log_of(nginx, task_id, **key).headers
+
+
+def test_a_browser_may_ask_beforehand_without_a_key(nginx, product):
+    task_id = product.create("say")
+    answer = log_of(
+        nginx,
+        task_id,
+        "OPTIONS",
+        **{
+            "Origin": ORIGINS[0],
+            "Access-Control-Request-Method": "GET",
+            "Access-Control-Request-Headers": "x-api-key",
+        },
+    )
+    assert answer.status_code == 200
+    assert answer.headers["Access-Control-Allow-Origin"] == ORIGINS[0]
+    assert "x-api-key" in answer.headers["Access-Control-Allow-Headers"]
+
+
+def test_a_key_beyond_its_rate_is_told_when_to_come_back(new_service, tmp_path):
+    product = new_service(
+        LOG_CACHE="public", TRUSTED_PROXIES="127.0.0.1", RATE_LIMIT_READ="1/d"
+    ).run()
+    task_id = product.create("say")
+    (tmp_path / "nginx").mkdir()
+    with in_front(tmp_path / "nginx", product, caches_logs=True) as nginx:
+        log_of(nginx, task_id, **{"X-API-Key": product.api_key})
+        answer = log_of(nginx, task_id, Authorization=f"Bearer {product.api_key}")
+    assert answer.status_code == 429
+    assert int(answer.headers["Retry-After"]) > 0
 
 
 def test_events_are_not_held_back_by_the_cache(nginx, product):

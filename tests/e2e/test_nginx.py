@@ -79,11 +79,20 @@ class Nginx:
 
     def cache_lines(self) -> list[tuple[str, str]]:
         """What is taken from comments for a cache of logs, as log-cache.conf says."""
-        path, zone = "proxy_cache_path", "keys_zone"
+        path, zone = "proxy_cache_path", "keys_zone=resource_sync"
         installed = "/etc/nginx/resource-sync-log-cache.conf"
         return [
-            (f"# {path} /var/cache/nginx/resource-sync", f"{path} {self.folder}/logs"),
-            (f"#                  {zone}", zone),
+            *(
+                change
+                for folder, name in (("", "logs"), ("-rights", "rights"))
+                for change in (
+                    (
+                        f"# {path} /var/cache/nginx/resource-sync{folder} ",
+                        f"{path} {self.folder}/{name} ",
+                    ),
+                    (f"#                  {zone}_{name}:", f"{zone}_{name}:"),
+                )
+            ),
             (f"# include {installed};", f"include {SITE.with_name('log-cache.conf')};"),
             # Which requests were answered by the cache.
             ("'$request_id';", "'$request_id $upstream_cache_status|$args';"),

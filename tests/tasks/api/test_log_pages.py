@@ -274,12 +274,58 @@ def test_a_poll_at_the_end_waits_for_the_next_line(program):
 
 def test_a_poll_in_which_nothing_comes_says_so(program):
     task = running("one")
-    answer = poll(program, task, "0000000000000001")
+    answer = poll(program, task, "0000000000000001", "7")
     answer.held.renew(answer)
     assert (answer.status_code, answer.content) == (204, b"")
     assert says(answer) == ("0000000000000001", "true", None)
     assert answer["Cache-Control"] == "private, max-age=1"
-    assert answer["Stream-Cursor"].isdecimal()
+    assert int(answer["Stream-Cursor"]) > 7
+
+
+def test_nothing_is_kept_where_the_next_question_is_the_same(program):
+    """Whoever names no cursor would have it from the cache as often as they ask."""
+    answer = poll(program, running("one"), "0000000000000001")
+    assert answer["Cache-Control"] == "no-store"
+
+
+def test_a_poll_from_now_on_is_not_kept(program):
+    task = running("one")
+    answer = poll(program, task, "now", "7")
+    write_log(task, "two")
+    answer.held.renew(answer)
+    assert [line["message"] for line in json.loads(answer.content)] == ["two"]
+    assert answer["Cache-Control"] == "no-store"
+
+
+def test_lines_wait_for_the_full_second_where_a_cache_is_in_front(program, settings):
+    settings.LOG_CACHE = "public"
+    task = running("one", "two")
+    answer = poll(program, task, "0000000000000001")
+    assert (answer.held.after, answer.held.every) == (1, 1)
+    write_log(task, "three")
+    answer.held.renew(answer)
+    assert says(answer) == ("0000000000000003", "true", None)
+    assert len(json.loads(answer.content)) == 2
+
+
+def test_what_stays_as_it_is_waits_for_nothing(program, settings):
+    settings.LOG_CACHE = "public"
+    full = poll(program, running(*map(str, range(6))), "0000000000000001")
+    last = poll(program, ended("one", "two"), "0000000000000001")
+    for answer in (full, last):
+        assert not hasattr(answer, "held")
+        assert answer["Cache-Control"] == "public, max-age=86400, immutable"
+
+
+def test_all_who_come_to_a_line_have_the_same_next_question(program, monkeypatch):
+    """By whichever pages and polls they came to it."""
+    monkeypatch.setattr(pages, "CURSOR_SECONDS", 10**9)
+    task = running("one", "two", "three")
+    there = poll(program, task, "0000000000000002")["Stream-Cursor"]
+    behind = poll(program, task, "0000000000000001", str(int(there) - 1))
+    new = page(program, task)
+    assert {behind["Stream-Cursor"], new["Stream-Cursor"]} == {there}
+    assert new["Stream-Next-Offset"] == behind["Stream-Next-Offset"]
 
 
 def test_a_poll_ends_with_its_task(program):
