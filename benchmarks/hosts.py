@@ -155,7 +155,7 @@ class Load:
         given = {"name": name, **params}
         if kind == "publish":
             given = {"name": next(self._versions)}
-        began, key = time.monotonic(), secrets.token_hex(8)
+        now, began, key = self.now, time.monotonic(), secrets.token_hex(8)
         while True:
             with suppress(requests.RequestException):
                 answer = self.site.request(
@@ -171,8 +171,8 @@ class Load:
                 assert answer.status_code in {404, 502, 503, 504}, answer.text
             time.sleep(BETWEEN_READS)
         took = time.monotonic() - began
-        self.now.starts += 1
-        self.now.longest_start = max(self.now.longest_start, took)
+        now.starts += 1
+        now.longest_start = max(now.longest_start, took)
         task_id = str(answer.json()["taskId"])
         self.tasks[task_id] = kind, given["name"]
         return task_id
@@ -186,15 +186,15 @@ class Load:
     def _read(self) -> None:
         since = time.monotonic()
         while not self.is_over:
-            status = 0
+            met, status = self.now, 0
             with suppress(requests.RequestException):
                 status = self.site.request(
                     "GET", "/api/tasks?limit=1", timeout=REQUEST_SECONDS
                 ).status_code
             now = time.monotonic()
-            self.now.reads += 1
-            self.now.refused += status != 200
-            self.now.longest_read = max(self.now.longest_read, now - since)
+            met.reads += 1
+            met.refused += status != 200
+            met.longest_read = max(met.longest_read, now - since)
             if status == 200:
                 since = time.monotonic()
             time.sleep(BETWEEN_READS)
