@@ -219,6 +219,19 @@ def test_clients_that_drop_and_return_through_nginx_miss_and_double_nothing(
         raise AssertionError(f"with the seed {seed}") from failure
 
 
+def test_a_start_that_waits_is_answered_with_its_end(nginx, product):
+    answer = requests.post(
+        f"{nginx.url}/api/tasks/say",
+        json={"text": "50 % 版本"},
+        headers={"X-API-Key": product.api_key, "Prefer": "wait=600"},
+        timeout=PATIENCE_SECONDS,
+    )
+    # By the location that waits longer than a host may be silent otherwise.
+    assert "proxy_read_timeout 620s" in SITE.read_text().partition("@held {")[2]
+    assert (answer.status_code, answer.json()["status"]) == (200, "completed")
+    assert answer.json()["params"] == {"text": "50 % 版本"}
+
+
 def test_what_a_client_claims_to_be_reaches_nobody(nginx, product):
     task = create(nginx, product, "say", text="hello")
     code = (
