@@ -34,7 +34,7 @@ processor_ms() { # of what this script started and that has ended; services are 
 }
 
 name_the_hosts() { # what a studio's DNS would say
-    inside sh -c 'echo "127.0.0.1 sync.example.com db.example.com ca.example.com" >>/etc/hosts'
+    inside sh -c 'echo "127.0.0.1 localhost sync.example.com db.example.com ca.example.com" >/etc/hosts'
 }
 
 start_certificate_authority() { # what Let's Encrypt would do, and everybody trusts
