@@ -29,6 +29,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='task',
-            index=models.Index(models.F('completed_at'), models.F('id'), models.F('type'), condition=KEPT_OR_NOT, name='task_by_completion_type'),
+            index=models.Index(models.F('completed_at'), models.F('id'), models.F('type'), models.F('log_bytes'), condition=KEPT_OR_NOT, name='task_by_completion_type'),
         ),
     ]

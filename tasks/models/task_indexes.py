@@ -95,6 +95,7 @@ INDEXES = [
         "completed_at",
         "id",
         "type",
+        "log_bytes",  # a sum of all goes by either index
         name="task_by_completion_type",
         condition=models.Q(completed_at__isnull=False, pinned=False),
     ),

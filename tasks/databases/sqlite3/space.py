@@ -101,9 +101,17 @@ class Shrinker:
 
     def _finish(self, connection: Any) -> None:
         if self._has_shrunk:
-            # Only a checkpoint cuts the file.
-            connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            checkpoint(connection)  # which cuts the file
             self._has_shrunk = False
+
+
+def checkpoint(connection: Any) -> None:
+    """Bring what was written into the file, and wait for the disk: else whoever commits
+    next does both."""
+    _, pages, done = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
+    if done < pages:
+        # What came meanwhile, so that the next writer begins at the -wal's start.
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
 
 def vacuum_into(connection: Any, copy: Path) -> None:
