@@ -18,7 +18,8 @@ from django.db.models import QuerySet
 from tasks.logs.table import Row
 from tasks.models import LogBlock
 
-LINES_OF_A_BLOCK = 2_000  # at most; each two pages of tasks.logs.pages
+# At most, of all that are stored: it never gets smaller. Two pages of tasks.logs.pages.
+LINES_OF_A_BLOCK = 2_000
 BLOCKS_AT_ONCE = 4  # read from the database
 # Decoded ones that are kept, of up to 1 MB each: a block is read by several pages.
 BLOCKS_KEPT = 4
@@ -91,14 +92,15 @@ def ascending(
     blocks = LogBlock.objects.filter(task_id=task_id).order_by("last_seq")
     if upto is not None:
         blocks = _that_begin_by(upto, blocks)
+    at_once = 1  # which is all that a page needs
     while upto is None or after < upto:
-        some = list(blocks.filter(last_seq__gt=after)[:BLOCKS_AT_ONCE])
+        some = list(blocks.filter(last_seq__gt=after)[:at_once])
         for block in some:
             last = block.last_seq if upto is None else min(upto, block.last_seq)
             yield _wanted(block, max(after + 1, block.first_seq), last, wanted)
-        if len(some) < BLOCKS_AT_ONCE:
+        if len(some) < at_once:
             return
-        after = some[-1].last_seq
+        after, at_once = some[-1].last_seq, BLOCKS_AT_ONCE
 
 
 def descending(
@@ -107,14 +109,15 @@ def descending(
     """Yield the same from the last line to the first."""
     blocks = LogBlock.objects.filter(task_id=task_id, last_seq__gt=after)
     blocks = blocks.order_by("-last_seq")
+    at_once = 1
     while after < upto:
-        some = list(_that_begin_by(upto, blocks)[:BLOCKS_AT_ONCE])
+        some = list(_that_begin_by(upto, blocks)[:at_once])
         for block in some:
             first, last = max(after + 1, block.first_seq), min(upto, block.last_seq)
             yield _wanted(block, first, last, wanted)[::-1]
-        if len(some) < BLOCKS_AT_ONCE:
+        if len(some) < at_once:
             return
-        upto = some[-1].first_seq - 1
+        upto, at_once = some[-1].first_seq - 1, BLOCKS_AT_ONCE
 
 
 def _that_begin_by(upto: int, blocks: QuerySet[LogBlock]) -> QuerySet[LogBlock]:

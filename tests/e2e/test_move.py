@@ -20,6 +20,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from tasks.access.actor import Actor
 from tasks.models import Freeze, Presence, QueuePause, Schedule, ScheduleRun, Task
 from tasks.models import HandOverLink, IdempotencyKey, Identity
+from tasks.logs.packing import pack
 from tests.factories import ApiKeyFactory, RunnerFactory, TaskFactory, UserFactory
 from tests.factories import write_log
 import datetime
@@ -48,6 +49,12 @@ ScheduleRun.objects.create(schedule=schedule, due_at=now, outcome="started", tas
 Identity.objects.create(issuer="https://x", subject="1", user=user)
 QueuePause.objects.create(type="probe", reason="r", paused_by="p")
 store = SessionStore(); store["x"] = 1; store.save()
+# The lines of two tasks are packed, and most of a third one.
+packed = 0
+for part in pack(now.replace(year=2100)):
+    packed += part.lines
+    if packed > PACKED:
+        break
 """
 # What both databases say, as Django reads it: not by the command's own reading.
 DIGESTS = """
@@ -89,10 +96,11 @@ def to_postgresql(new_database_url):
 def source(new_service):
     """A product on SQLite."""
 
-    def make(lines):
+    def make(lines, packed=-1):
         service = new_service(DATABASE_URL="")
         service.manage("migrate", "-v0")
-        shell(service, FILL.replace("LINES", str(lines)))
+        code = FILL.replace("LINES", str(lines))
+        shell(service, code.replace("PACKED", str(packed)))
         return service
 
     return make
@@ -115,9 +123,10 @@ def refused(service, *arguments):
 
 
 def test_everything_is_the_same_there_and_back(source, to_postgresql, tmp_path):
-    service, url = source(100_000), to_postgresql()
+    service, url = source(100_000, packed=30_000), to_postgresql()
     before = shell(service, DIGESTS)
-    assert "tasks_logline 100150 " in before
+    assert "tasks_logline 70120 " in before
+    assert "tasks_logblock 17 " in before
     said = service.manage("move_database", url).stdout
     tables = len(before.strip().splitlines())
     assert f"Moved and compared: {tables} tables" in said
