@@ -63,7 +63,7 @@ class Started:
         try:
             url = f"http://127.0.0.1:{self.port}/health"
             return requests.get(url, timeout=5).status_code == 200
-        except requests.ConnectionError:
+        except requests.RequestException:
             return False
 
     def children(self, mark):

@@ -44,6 +44,13 @@ class Migration(migrations.Migration):
 """
 
 
+def replace(source, target):
+    """Exchange a file in one moment, as git does: processes that run may load it."""
+    new = shutil.copy(source, f"{target}.new")
+    Path(new).replace(target)
+    return target
+
+
 class Product(Started):
     """Two web processes and two runners on PostgreSQL."""
 
@@ -83,11 +90,14 @@ class Product(Started):
     def update(self):
         """Put today's code in its place, with a migration that nobody has had."""
         for room in (*ROOMS, "locale", "deploy"):
-            shutil.rmtree(self.folder / room, ignore_errors=True)
-            shutil.copytree(ROOT / room, self.folder / room)
-        for file in FILES:
-            if file != "task_types.toml":
-                shutil.copy(ROOT / file, self.folder / file)
+            shutil.copytree(
+                ROOT / room,
+                self.folder / room,
+                copy_function=replace,
+                dirs_exist_ok=True,
+            )
+        for file in set(FILES) - {"task_types.toml"}:
+            replace(ROOT / file, self.folder / file)
         migrations = self.folder / "tasks" / "migrations"
         last = max(file.stem for file in migrations.glob("0*.py"))
         text = NEXT_MIGRATION.replace("{last}", last)
