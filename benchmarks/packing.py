@@ -287,12 +287,19 @@ def readings(task: Any) -> dict[str, float]:
     }
 
 
+def clock() -> float:
+    """Return seconds of processor time: on a busy machine it is the same. PostgreSQL
+    works elsewhere, so there it is the wall's."""
+    has_server = bool(os.environ["DATABASE_URL"])
+    return time.perf_counter() if has_server else time.thread_time()
+
+
 def timed(act: Callable[[], Any]) -> float:
     taken = []
     for _ in range(3):
-        started = time.perf_counter()
+        started = clock()
         act()
-        taken.append(time.perf_counter() - started)
+        taken.append(clock() - started)
     return median(taken)
 
 

@@ -31,6 +31,9 @@ class Wanted(Protocol):
     @property
     def levels(self) -> frozenset[str]: ...
 
+    def may_be_in(self, messages: bytes) -> bool:
+        """Return False only where none of these, as JSON, is wanted."""
+
     def of(self, rows: list[Row]) -> list[Row]: ...
 
 
@@ -69,10 +72,15 @@ def _stamps(data: bytes) -> tuple[list[int], list[str]]:
 
 @lru_cache(maxsize=BLOCKS_KEPT)
 def _messages(data: bytes) -> list[str]:
+    found: list[str] = json.loads(_text(data))
+    return found
+
+
+@lru_cache(maxsize=1)
+def _text(data: bytes) -> bytes:
     from tasks.logs.compression import decompressed
 
-    found: list[str] = json.loads(decompressed(data))
-    return found
+    return decompressed(data)
 
 
 def _rows(block: LogBlock, first: int, last: int) -> list[Row]:
@@ -130,6 +138,8 @@ def _wanted(block: LogBlock, first: int, last: int, wanted: Wanted | None) -> li
         return _rows(block, first, last)
     if wanted.levels and wanted.levels.isdisjoint(_stamps(bytes(block.stamps))[1]):
         return []  # without a look at what it says
+    if not wanted.may_be_in(_text(bytes(block.messages))):
+        return []
     return wanted.of(_rows(block, first, last))
 
 

@@ -142,6 +142,9 @@ class _Marks(NamedTuple):
     def levels(self) -> frozenset[str]:
         return frozenset() if self.cause else OF_MARKS
 
+    def may_be_in(self, messages: bytes) -> bool:
+        return True
+
     def of(self, rows: list[Row]) -> list[Row]:
         """Return those of some packed lines."""
         return [
