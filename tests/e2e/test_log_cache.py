@@ -103,7 +103,7 @@ def test_many_readers_who_wait_for_a_line_are_one_for_the_service(nginx, product
     assert reached < sum(reader.polls for reader in readers) / 2
 
 
-def test_readers_who_come_at_different_lines_ask_the_same_soon(nginx, product):
+def test_readers_who_come_while_lines_are_printed_have_each_line_once(nginx, product):
     flow = Flow(product, lines="2000", burst="10", pause="0.05")
     readers = [Reader(nginx, product, flow.task_id) for _ in range(READERS)]
     with ThreadPoolExecutor(READERS) as pool:
