@@ -146,6 +146,7 @@ cp "$folder/move.tar" "$work/root/root/resource-sync-move.tar"
 rm "$folder/move.tar"
 guide=docs/how-to/backup.md
 walk "On the new machine"
+! grep -q "Stores left" "$work/block.log" || fail "the stores did not come along"
 [ "$(number_of_tasks)" = "$tasks" ] || fail "of $tasks tasks there are $(number_of_tasks) on the new machine"
 
 say "All is well."
