@@ -123,7 +123,7 @@ clean_up() {
 
 inside() { # inside PROGRAM ARGUMENT…: as root of the machine
     nsenter --target "$leader" --mount --uts --ipc --net --pid --root --wd \
-        env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"
+        env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LANG=C.UTF-8 DEBIAN_FRONTEND=noninteractive "$@"
 }
 
 start_machine() { # start_machine VERSION: the product as a commit that it can clone
