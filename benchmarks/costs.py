@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -40,9 +40,9 @@ name = "fill"
 command = ["{python}", "-c", '''
 import sys
 for n in range(int(sys.argv[1])):
-    at = f"12:{n // 60 % 60:02}:{n % 60:02} [{n:08}]"
-    file = f"assets/atlas-{n % 977:04}/sheet-{n * 7919 % 100003:06}.png"
-    print(f"{at} copied {file}".ljust(83, "."))
+    names = n // 60 % 60, n % 60, n, n % 977, n * 7919 % 100003
+    line = "12:%02d:%02d [%08d] copied assets/atlas-%04d/sheet-%06d.png" % names
+    print(line.ljust(83, "."))
 ''', "{lines}"]
 """
 
@@ -57,6 +57,10 @@ def main() -> bool:
         server.env["WEB_PROCESSES"] = "1"
         server.prepare()
         found["end"] = ends(server)
+        if arguments.ends:
+            print(json.dumps(found))
+            server.__exit__()
+            return True
         try:
             server.start()
             server._wait_until_up()
@@ -77,6 +81,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--database", default="", help="PostgreSQL's URL (SQLite)")
     parser.add_argument("--seconds", type=int, default=30, help="at rest (30)")
     parser.add_argument("--lines", type=int, default=1_000_000, help="(1,000,000)")
+    parser.add_argument("--ends", action="store_true", help="only these")
     return parser.parse_args()
 
 
@@ -203,7 +208,7 @@ def ends(server: Product) -> dict[str, float]:
 
 def count_ends() -> None:
     """Print how long it takes to end a task with the trigger, and without: a
-    transaction each, in turns."""
+    transaction each, in turns; of each turn the fastest tenth."""
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     from importlib import import_module
 
@@ -231,7 +236,8 @@ def count_ends() -> None:
             began = time.perf_counter()
             Task.objects.move(task.pk, "running", "completed", completed_at=now)
             took.append(time.perf_counter() - began)
-        return median(took)
+        # Of a busy machine the median would be that of its other work.
+        return quantiles(took, n=10)[0]
 
     end()
     times: dict[str, list[float]] = {"with": [], "without": []}

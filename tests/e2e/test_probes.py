@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
+from tests.monitoring.documented import documented, exposed
 from tests.waiting import wait_until
 
 from .black_hole import black_hole
@@ -60,6 +61,23 @@ def test_a_database_that_hangs_is_told_within_a_second_to_any_number(
         times = sorted(seconds for _, seconds in answers)
         assert times[len(times) // 2] < 1.5, times  # of a busy machine's, the middle
         assert alive(service)
+
+
+def test_metrics_say_what_the_processes_know_while_the_database_hangs(
+    web_without_database,
+):
+    with black_hole() as port:
+        service = web_without_database(f"postgres://u:pw@127.0.0.1:{port}/db")
+        answer = requests.get(f"{service.url}/metrics", timeout=30)
+        assert answer.status_code == 200
+        assert answer.headers["Cache-Control"] == "no-store"
+        found = exposed(answer.text)
+        assert "resource_sync_database_up 0.0" in answer.text
+        assert 'resource_sync_process_up{process="web-1"} 1.0' in answer.text
+        assert found.keys() <= documented().keys()
+        assert "resource_sync_http_requests_total" in found
+        assert "resource_sync_tasks" not in found
+        assert "pw" not in answer.text
 
 
 def test_a_database_that_refuses_is_told_at_once(web_without_database):

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
-from tasks.api.metrics.view import collector
+from tasks.api.metrics.view import collector, metrics_without_database
 from tests.factories import ApiKeyFactory, RunnerFactory, TaskFactory
 from tests.tasks.api.answers import problem_of
 from tests.tasks.api.metrics.samples import samples
@@ -96,3 +96,15 @@ def test_prometheus_is_never_redirected(stranger, settings):
     client = type(stranger)()
     assert client.get("/metrics").status_code == 200
     assert client.get("/history").status_code == 301
+
+
+def test_without_a_database_only_a_listed_address_is_answered(rf, settings):
+    settings.METRICS_ALLOWLIST = [ip_network("10.0.0.0/8")]
+    found = samples(
+        metrics_without_database(rf.get("/metrics", REMOTE_ADDR="10.1.2.3"))
+    )
+    assert found["resource_sync_database_up",] == 0
+    assert found["resource_sync_process_up", "web"] == 1
+    for headers in ({}, {"X-API-Key": ApiKeyFactory(scope="read").secret}):
+        request = rf.get("/metrics", REMOTE_ADDR="192.168.1.1", headers=headers)
+        assert metrics_without_database(request).status_code == 503
