@@ -16,7 +16,7 @@ from typing import NamedTuple
 from django.db import connection, transaction
 
 from tasks.access.actor import Actor, record
-from tasks.databases.sqlite3.space import Shrinker, checkpoint
+from tasks.databases.sqlite3.space import MOST_PAGES, Shrinker, checkpoint
 from tasks.instruments import measures
 from tasks.logs.removal import remove_lines
 from tasks.models import (
@@ -40,7 +40,7 @@ TASKS_AT_ONCE = 5  # in one transaction, without their lines
 # taken asks again after 1, 2, 5, 10 ms …, and has it by then. No longer than the most,
 # so that a busy machine still deletes faster than its tasks write.
 REST = 2.0
-MIN_REST_SECONDS, MAX_REST_SECONDS = 0.01, 0.05
+MIN_REST_SECONDS, MAX_REST_SECONDS = 0.004, 0.05
 # Who commits when the -wal has 1,000 pages waits for the disk. A part has some 60, so
 # before it comes to that it is done here.
 PARTS_A_CHECKPOINT = 5
@@ -74,7 +74,7 @@ def prune(limits: Sequence[Limit], actor: Actor) -> Iterator[Pruned]:
     shrinker = Shrinker()
     for number, lines in enumerate(remove_lines(), 1):
         yield Pruned(lines=lines)
-        if freed := _shrink(shrinker):
+        if freed := _shrink(shrinker, worth=MOST_PAGES):
             yield Pruned(freed_bytes=freed)
         if number % PARTS_A_CHECKPOINT == 0 and _checkpoint():
             yield Pruned()
@@ -91,12 +91,12 @@ def give_back(shrinker: Shrinker) -> Iterator[Pruned]:
         yield Pruned(freed_bytes=freed)
 
 
-def _shrink(shrinker: Shrinker) -> int:
+def _shrink(shrinker: Shrinker, *, worth: int = 1) -> int:
     """Give back some; return how many bytes. PostgreSQL does so by itself."""
     if connection.vendor == "postgresql":
         return 0
     with connection.cursor() as cursor, connection.wrap_database_errors:
-        return shrinker.step(cursor)
+        return shrinker.step(cursor, worth=worth)
 
 
 def _checkpoint() -> bool:

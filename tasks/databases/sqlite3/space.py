@@ -81,13 +81,14 @@ class Shrinker:
         self._pages = 4  # of the next step
         self._has_shrunk = False
 
-    def step(self, connection: Any) -> int:
+    def step(self, connection: Any, *, worth: int = 1) -> int:
         """Give back a few pages, in a transaction of its own; return how many bytes
-        they had, 0 where there is nothing left to do."""
+        they had, 0 where there are fewer to give than it is ``worth``."""
         found = space(connection)
         surplus = found.free_pages - (found.spare_pages if self._spare else 0)
-        if not found.shrinks or surplus <= 0:
-            self._finish(connection)
+        if not found.shrinks or surplus < worth:
+            if surplus <= 0:
+                self._finish(connection)
             return 0
         pages = min(self._pages, surplus)
         began = time.monotonic()
