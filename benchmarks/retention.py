@@ -2,12 +2,12 @@
 
     python retention.py [LINES] [--tasks N] [--database postgres://…]
 
-Makes a database of its own (SQLite's file in a temporary folder, or one on the server
-that is named), fills it with LINES lines (5,000,000) of finished tasks, and lets one
-process delete them all by the product's own retention while another commits ten lines
-of a running task every 5 ms, as a runner does. Prints JSON: how long the commits took
-without a deletion beside them and with it, in milliseconds, how long the deletion took,
-and how large the database was.
+Makes a database of its own (SQLite's file in a temporary folder, in MEASURED_IN where
+that is set, or one on the server that is named), fills it with LINES lines (5,000,000)
+of finished tasks, and lets one process delete them all by the product's own retention
+while another commits ten lines of a running task every 5 ms, as a runner does. Prints
+JSON: how long these waited to begin, and took, without a deletion beside them and with
+it, in milliseconds; how long the deletion took; how large the database was.
 """
 
 import argparse
