@@ -1,14 +1,18 @@
 """The packing of a runner: a block of an ended task's lines at a time, with rests."""
 
+import logging
 import time
 import uuid
 from collections.abc import Iterator
 from datetime import timedelta
 
 from django.conf import settings
+from django.db import Error
 from django.utils import timezone
 
 from tasks.logs.packing import Part, may_begin, pack
+
+logger = logging.getLogger(__name__)
 
 PACK_SECONDS = 60.0  # between two looks for what is to be packed
 # Longer than it took, by so much: what runs has most of the database's time.
@@ -42,7 +46,15 @@ class Packer:
                 return
             ended_before = timezone.now() - timedelta(seconds=settings.PACK_AFTER)
             parts = pack(ended_before, self._last)
-        if (part := next(parts, None)) is None:
+        try:
+            part = next(parts, None)
+        except Error:
+            raise
+        except Exception:
+            # A log that can't be packed is no reason for a runner to end.
+            logger.exception("task=%s Its log can't be packed; it stays.", self._last)
+            return
+        if part is None:
             self._last = None
             return
         self._parts, self._last = parts, part.task_id

@@ -109,6 +109,22 @@ def test_a_task_that_can_t_be_packed_keeps_no_other_waiting():
     assert packed() == {task.pk for task in tasks}
 
 
+def test_a_log_that_can_t_be_packed_ends_no_runner(monkeypatch, caplog):
+    tasks = sorted([ended(hours=2), ended(hours=2)], key=lambda task: task.pk)
+    true = blocks.unpacked
+    monkeypatch.setattr(
+        blocks,
+        "unpacked",
+        lambda block: [] if block.task_id == tasks[0].pk else true(block),
+    )
+    packer = Packer()
+    look(packer)
+    assert f"task={tasks[0].pk} Its log can't be packed" in caplog.text
+    assert LogLine.objects.filter(task=tasks[0]).count() == 25
+    look(packer)
+    assert packed() == {tasks[1].pk}
+
+
 def test_it_looks_again_after_a_while():
     assert packer_module.PACK_SECONDS <= 60
     packer = Packer()
