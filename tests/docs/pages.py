@@ -8,7 +8,7 @@ HOW_TO = ROOT / "docs/how-to"
 OF_OPERATORS = (
     *("production", "backup", "troubleshooting", "people", "runner", "sizing"),
     *("behind-a-cdn", "from-pm2", "api-keys", "freeze", "approvals", "schedules"),
-    *("webhooks", "several-hosts", "history"),
+    *("webhooks", "several-hosts", "history", "containers", "upgrade", "monitor"),
 )
 
 
