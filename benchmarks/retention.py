@@ -50,7 +50,7 @@ def write() -> None:
     from django.db import connection, transaction
     from django.utils import timezone
 
-    from tasks.logs import store
+    from tasks.logs.append import append
     from tasks.models import Task
 
     task = Task.objects.create(
@@ -69,7 +69,7 @@ def write() -> None:
             waited = time.perf_counter() - began
             if connection.vendor == "postgresql":  # lines don't wait for its disk
                 connection.cursor().execute("SET LOCAL synchronous_commit TO off")
-            store.append([(task.pk, rows)])
+            append([(task.pk, rows)])
             Task.objects.filter(pk=task.pk).update(last_seq=seq + BATCH)
         all_of_it = time.perf_counter() - began
         took.append((time.time(), 1000 * waited, 1000 * all_of_it))
@@ -118,7 +118,7 @@ def fill(lines: int, tasks: int) -> None:
     from django.db import transaction
     from django.utils import timezone
 
-    from tasks.logs import store
+    from tasks.logs.append import append
     from tasks.models import Task
 
     each = lines // tasks
@@ -137,7 +137,7 @@ def fill(lines: int, tasks: int) -> None:
             for start in range(1, each + 1, 10_000):
                 seqs = range(start, min(start + 10_000, each + 1))
                 rows = [(n, at_ms, "stdout", MESSAGE.format(n, n)) for n in seqs]
-                store.append([(task.pk, rows)])
+                append([(task.pk, rows)])
 
 
 def delete_all() -> None:
