@@ -249,6 +249,8 @@ class Stage:
         )
         self.folder, self.old = folder, old
         self.clocks = {"run3": WallClock(), "web2": WallClock()}
+        for clock in self.clocks.values():
+            stack.callback(clock.remove)
         game = Game(folder)
         self.versions = [f"v{number}" for number in range(1, 400)]
         for version in self.versions:
