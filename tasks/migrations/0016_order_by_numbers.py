@@ -30,6 +30,10 @@ DEFAULT = """
 def number_tasks(apps, schema_editor):
     is_postgresql = schema_editor.connection.vendor == "postgresql"
     with schema_editor.connection.cursor() as cursor:
+        if is_postgresql:
+            # A row that is updated twice in a transaction has its foreign keys checked
+            # at the end, and until then PostgreSQL alters no table.
+            cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         for column, time in (("number", "created_at"), ("ended", "completed_at")):
             cursor.execute(NUMBER.format(column=column, time=time))
             if is_postgresql:

@@ -234,7 +234,7 @@ class Load:
         return ids
 
     def statuses(self, ids):
-        found, path = {}, "/api/tasks?limit=200"
+        found, path = {}, "/api/tasks?limit=100"
         while path:
             page = self.product.get(path, **self.product.key)
             found |= {task["id"]: task["status"] for task in page["tasks"]}
