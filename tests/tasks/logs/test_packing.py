@@ -17,7 +17,7 @@ from tasks.logs import store as log_store
 from tasks.logs.packing import MIGRATION, may_begin, pack, pack_at_leisure, unpack
 from tasks.models import LogBlock, LogLine, PrunedLog, Task
 from tasks.pruning import prune_at_leisure
-from tests.factories import NOON, TaskFactory, write_log
+from tests.factories import KEEP_NONE, NOON, TaskFactory, write_log
 from tests.tasks.logs.readers import COUNT, ODD, READERS
 from tests.tasks.test_pruning import CRON
 
@@ -286,18 +286,18 @@ def test_a_damaged_block_is_an_error_and_no_other_text(task):
 
 def test_a_forgotten_task_leaves_no_block(task, monkeypatch):
     pack_at_leisure(LATER)
-    assert prune_at_leisure(0, CRON) == 1
+    assert prune_at_leisure(KEEP_NONE, CRON).tasks == 1
     assert not LogBlock.objects.exists()
 
 
 def test_of_a_long_log_blocks_go_with_the_lines(task, monkeypatch):
-    monkeypatch.setattr("tasks.models.task.LINES_AT_ONCE", 10)
-    monkeypatch.setattr("tasks.pruning.BLOCKS_AT_ONCE", 2)
+    monkeypatch.setattr("tasks.logs.removal.LINES_AT_ONCE", 10)
+    monkeypatch.setattr("tasks.logs.removal.BLOCKS_AT_ONCE", 2)
     steps = pack(LATER)
     while LogBlock.objects.count() < 5:
         next(steps)
     assert rows_of(task)
-    assert prune_at_leisure(0, CRON) == 1
+    assert prune_at_leisure(KEEP_NONE, CRON).tasks == 1
     assert not any(part.lines for part in steps)
     for model in (LogBlock, LogLine, PrunedLog):
         assert not model.objects.exists()

@@ -12,7 +12,7 @@ from tasks.lifecycle import request_cancel
 from tasks.models import Task, TaskEnd, TaskTotal, task_end
 from tasks.pruning import prune_at_leisure
 from tasks.reaper import reap
-from tests.factories import RunnerFactory, TaskFactory
+from tests.factories import RunnerFactory, TaskFactory, keep
 from tests.tasks.api.metrics.samples import scrape
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgres]
@@ -52,7 +52,7 @@ def test_each_end_is_counted_by_type_and_status(stranger):
 def test_counters_never_fall_while_retention_deletes(stranger):
     for _ in range(5):
         ended()
-    assert prune_at_leisure(1, CRON) == 4
+    assert prune_at_leisure(keep(1), CRON).tasks == 4
     assert Task.objects.count() == 1
     assert finished(scrape(stranger)) == {(KIND, "completed"): 5}
     ended()
@@ -64,7 +64,7 @@ def test_ends_become_totals_where_they_are_many_and_nothing_else_changes(strange
         ended(seconds=seconds)
     ended("failed", seconds=2)
     before = scrape(stranger)
-    assert prune_at_leisure(100, CRON) == 0
+    assert prune_at_leisure(keep(100), CRON).tasks == 0
     assert (TaskEnd.objects.count(), TaskTotal.objects.exists()) == (0, True)
     after = scrape(stranger)
     names = ("finished_total", "seconds_bucket", "seconds_count", "seconds_sum")
@@ -75,7 +75,7 @@ def test_ends_become_totals_where_they_are_many_and_nothing_else_changes(strange
 
 def test_one_end_alone_is_left_where_it_is():
     ended()
-    prune_at_leisure(100, CRON)
+    prune_at_leisure(keep(100), CRON)
     assert (TaskEnd.objects.count(), TaskTotal.objects.count()) == (1, 0)
 
 

@@ -12,6 +12,7 @@ import pytest
 from django.db import connection, transaction
 
 from tasks.logs import store as log_store
+from tasks.logs.table import TABLE
 from tasks.runner.output import pipes as pipes_module
 from tasks.runner.output.pipes import OrderedPipes, Pipes
 from tasks.runner.process import is_readable
@@ -290,7 +291,7 @@ def storing_that_waits_for(place):
     connection.connection.create_function("wait_for_program", 0, wait)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"CREATE TEMP TRIGGER slow BEFORE INSERT ON {log_store.TABLE} "
+            f"CREATE TEMP TRIGGER slow BEFORE INSERT ON {TABLE} "
             "BEGIN SELECT wait_for_program(); END"
         )
         locked.touch()
@@ -301,7 +302,7 @@ def storing_that_waits_for(place):
 def lock_lines(locked, done):
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(f"LOCK TABLE {log_store.TABLE}")
+            cursor.execute(f"LOCK TABLE {TABLE}")
             locked.touch()
             until(done.exists)
     finally:
