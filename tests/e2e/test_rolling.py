@@ -29,6 +29,20 @@ pytestmark = [
 LINES, PAUSE = "120", "0.05"
 STREAMS_OF_A_TASK = 3
 AT_A_TIME = 4
+# Such as each release understands.
+TYPES = """
+[say]
+[[say.steps]]
+command = ["echo", "said"]
+[slowly]
+[slowly.params.n]
+pattern = "[0-9]{1,5}"
+[slowly.params.pause]
+pattern = "[0-9.]{1,6}"
+[[slowly.steps]]
+command = ["sh", "-c", "for i in $(seq $1); do echo line $i; sleep $2; done",
+  "sh", "{n}", "{pause}"]
+"""
 # As the first migration of the next release might be.
 NEXT_MIGRATION = """
 from django.db import migrations, models
@@ -56,7 +70,7 @@ class Product(Started):
 
     def __init__(self, folder, database_url):
         with (folder / "task_types.toml").open("a") as types:
-            types.write((ROOT / "tests/e2e/task_types.toml").read_text())
+            types.write(TYPES)
         environ = {
             **environment_of_a_user(),
             "DATABASE_URL": database_url,
