@@ -55,8 +55,8 @@ from django.utils import translation  # noqa: E402
 
 from tests.factories import ApiKeyFactory, UserFactory  # noqa: E402
 
-# What takes several web processes is tested with the database that is meant for them.
-WITH_POSTGRESQL_ALONE = {"test_web_processes.py"}
+# What takes several processes or hosts is tested with the database meant for them.
+WITH_POSTGRESQL_ALONE = {"test_hosts.py", "test_rolling.py", "test_web_processes.py"}
 REASON_LINES = 8  # of a failure, when it happens
 
 
