@@ -25,7 +25,8 @@ class Flow:
     def printed(self):
         """How many lines the program has handed to its pipe."""
         try:
-            return int(self._files.with_suffix(".printed").read_text())
+            # Empty for a moment, while it is written.
+            return int(self._files.with_suffix(".printed").read_text() or 0)
         except FileNotFoundError:
             return 0
 

@@ -25,8 +25,12 @@ pytestmark = [
     pytest.mark.e2e,
     pytest.mark.skipif(not psutil.LINUX, reason="only Linux shares a port evenly"),
     pytest.mark.postgres,
+    pytest.mark.timeout(1_800),
 ]
+# For all that a roll waits for, one process after another, on a busy machine.
+ROLL_SECONDS = 5 * PATIENCE_SECONDS
 LINES, PAUSE = "120", "0.05"
+BETWEEN_STARTS_SECONDS = 0.2  # more would be a test of the machine
 STREAMS_OF_A_TASK = 3
 AT_A_TIME = 4
 # Such as each release understands.
@@ -124,7 +128,7 @@ class Product(Started):
             env=self.environ,
             capture_output=True,
             text=True,
-            timeout=PATIENCE_SECONDS,
+            timeout=ROLL_SECONDS,
         )
 
 
@@ -187,7 +191,7 @@ class Client(threading.Thread):
                 self.watch(self.ids[-1])
             if not self.keeps_connection:
                 session.close()
-            self.is_over.wait(0.02)
+            self.is_over.wait(BETWEEN_STARTS_SECONDS)
 
     def create(self, session):
         url = f"{self.product.url}/api/tasks/{self.task_type}"
