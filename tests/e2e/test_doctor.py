@@ -141,7 +141,9 @@ def test_a_proxy_that_compresses_the_stream_is_named(product, nginx):
 
 
 def test_a_proxy_that_cuts_the_stream_off_is_named(product, nginx):
-    url = nginx(("proxy_read_timeout 1h;", "proxy_read_timeout 2s;")).url
+    url = nginx(
+        ("        proxy_read_timeout 60s;", "        proxy_read_timeout 2s;")
+    ).url
     code, found = examined(product, "--only", "stream", "--url", url, "--seconds", "12")
     assert code == 2
     assert states(found["stream"]) == ["ok", "problem"]
