@@ -9,6 +9,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+ENV_FILE = Path(__file__).resolve().parent.parent / ".env"
+
 
 def new_secrets() -> dict[str, str]:
     return {

@@ -19,13 +19,14 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from psutil import Process
 
 from resource_sync import rolling, running
+from resource_sync.banner import Prepared, banner, banner_of_a_daemon
 from resource_sync.closed_pipes import forgiven
-from resource_sync.env_file import write_env_file
+from resource_sync.env_file import ENV_FILE, write_env_file
 from resource_sync.http.listen_socket import refuse_taken_port
 from resource_sync.private_files import UMASK, account, refuse_another_account
 from resource_sync.running import only_start, refuse_second_start
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
 ROOT = Path(__file__).resolve().parent.parent
-ENV_FILE = ROOT / ".env"
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -150,14 +150,6 @@ def refuse_root_in_another_s_folder(folder: Path) -> None:
             f"{folder} belongs to the account {name}, and this is root: run it as "
             f"{name} (runuser -u {name} -- …)."
         )
-
-
-class Prepared(NamedTuple):
-    """The administrator and the secrets that a start shows."""
-
-    administrator: "User"
-    password: str
-    is_first: bool  # it made secrets, or the administrator
 
 
 def prepare(*, port_is_needed: bool = True) -> Prepared:
@@ -370,48 +362,6 @@ def digest_of(lines: Iterator[str]) -> str:
 def write_stamp(path: Path, text: str) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.write_text(text)
-
-
-# --- What the person sees -------------------------------------------------------------
-
-
-def banner_of_a_daemon(prepared: Prepared) -> str:
-    """The same without secrets, but for the first time: what restarts a daemon has a
-    log that others read."""
-    from tasks.own_url import own_url
-
-    how_to_stop = "make stop (make status, make logs)"
-    if prepared.is_first:
-        return banner(prepared, how_to_stop)
-    return framed(
-        ("Page", f"{own_url()}/"),
-        ("Sign in", ".venv/bin/python manage.py sign_in_link prints a link"),
-        ("Secrets", f"in {ENV_FILE}"),
-        ("Stop", how_to_stop),
-    )
-
-
-def banner(prepared: Prepared, how_to_stop: str = "") -> str:
-    from django.conf import settings
-
-    from tasks.access.sign_in import sign_in_link
-    from tasks.own_url import own_url
-
-    url, user = own_url(), prepared.administrator
-    return framed(
-        ("Page", f"{url}/"),
-        ("Sign in", f"{sign_in_link(user, url)}   (works once, within an hour)"),
-        ("API key", settings.API_KEY or "none; see manage.py create_api_key"),
-        ("Admin", f"{url}/admin/   {user.get_username()}   {prepared.password}"),
-        ("Stop", how_to_stop),
-    )
-
-
-def framed(*lines: tuple[str, str]) -> str:
-    from resource_sync.settings import VERSION
-
-    rows = "\n".join(f"  {name:<9}{text}" for name, text in lines if text)
-    return f"\nResource Sync {VERSION}\n\n{rows}\n"
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from tasks.backup.installation import (
     types_files,
 )
 from tasks.backup.snapshot import sync, taken
+from tasks.databases.sqlite3.space import sync_folder
 from tasks.timestamps import iso
 
 
@@ -110,12 +111,3 @@ def _whole_or_not_there(target: Path) -> Iterator[IO[bytes]]:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-
-
-def sync_folder(folder: Path) -> None:
-    """Have a folder's names on the disk."""
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -20,10 +20,10 @@ from tasks.backup.installation import (
     store_folders,
     types_files,
 )
-from tasks.backup.make import sync_folder
 from tasks.backup.restored import statements
 from tasks.backup.snapshot import sync
 from tasks.backup.tables import unknown, what_is_in
+from tasks.databases.sqlite3.space import sync_folder
 
 
 class Restored(NamedTuple):

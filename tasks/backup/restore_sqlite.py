@@ -14,10 +14,10 @@ from django.conf import settings
 
 from tasks.backup.archive import Archive
 from tasks.backup.errors import BackupError, said_of
-from tasks.backup.make import sync_folder
 from tasks.backup.snapshot import sync
 from tasks.backup.tables import counts, tables
 from tasks.databases.in_use import InUse, held_alone, opened
+from tasks.databases.sqlite3.space import sync_folder
 
 ENDINGS = ("", "-wal", "-shm", "-journal")
 

@@ -149,7 +149,7 @@ def rewrite(path: Path) -> tuple[Space, Space]:
             # The old -wal would be taken for the new file's.
             old.execute("PRAGMA journal_mode = DELETE").fetchall()
             new.replace(path)
-            _sync(path.parent)
+            sync_folder(path.parent)
         finally:
             _remove(new)
     return before, after
@@ -159,12 +159,13 @@ def _number(connection: Any, name: str) -> int:
     return int(connection.execute(f"PRAGMA {name}").fetchone()[0])
 
 
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync_folder(folder: Path) -> None:
+    """Have a folder's names on the disk."""
+    fd = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        os.fsync(fd)
     finally:
-        os.close(descriptor)
+        os.close(fd)
 
 
 def _remove(new: Path) -> None:

@@ -11,20 +11,9 @@ from tasks.databases.in_use import InUse
 from tasks.databases.sqlite3 import space
 from tasks.databases.sqlite3.space import NoRoom, Shrinker, rewrite
 
+pytestmark = pytest.mark.usefixtures("own_databases")
 ROWS = 4_000
 TEXT = "x" * 1_000
-
-
-@pytest.fixture(autouse=True)
-def _own_databases(django_db_blocker):
-    """None of them is the one that tests share."""
-    with django_db_blocker.unblock():
-        yield
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "db.sqlite3"
 
 
 @pytest.fixture

@@ -8,17 +8,7 @@ from django.db.utils import ConnectionHandler
 
 from tasks.databases.sqlite3.base import DatabaseReplaced
 
-
-@pytest.fixture(autouse=True)
-def _own_databases(django_db_blocker):
-    """None of them is the one that tests share."""
-    with django_db_blocker.unblock():
-        yield
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "db.sqlite3"
+pytestmark = pytest.mark.usefixtures("own_databases")
 
 
 @pytest.fixture
