@@ -7,6 +7,8 @@ mean is in README.md.
 """
 
 import argparse
+import hashlib
+import json
 import random
 import shutil
 import statistics
@@ -67,9 +69,22 @@ EVERY = {
     "decide": (1, 3),
     "restart": (45, 75),
     "search": (2, 6),
+    "read_again": (1, 3),
 }
 MOST_OPEN, MOST_VIEWERS = 30, 20
-KEPT_TASKS = 300
+KEPT_TASKS = 600
+PACK_AFTER_SECONDS = 60  # a task is packed a minute or two before it is deleted
+# As if the update that brought the packing were two days ago: it rests for one.
+LET_PACKING_BEGIN = """
+from datetime import timedelta
+from django.db.migrations.recorder import MigrationRecorder
+from django.db.models import F
+MigrationRecorder.Migration.objects.update(applied=F("applied") - timedelta(days=2))
+"""
+COUNT_PACKED = """
+from tasks.models import LogBlock
+print(len(set(LogBlock.objects.values_list("task_id", flat=True))))
+"""
 DRAIN_SECONDS, CALM_SECONDS = 60, 120
 SAMPLE_SECONDS = 15
 # What stays (web-1, runner-1) is measured; its neighbours are restarted all the while.
@@ -88,6 +103,8 @@ class Run:
     server_pids: Callable[[], list[int]]
     dice: random.Random
     watched: dict[str, list[Watcher]] = field(default_factory=dict)
+    # Tasks whose log was found to be right, with its digest: packed later on.
+    compared: dict[str, str] = field(default_factory=dict)
     done: Counter[str] = field(default_factory=Counter)
     bad: list[str] = field(default_factory=list)
     samples: dict[str, list[float]] = field(default_factory=dict)
@@ -196,6 +213,22 @@ class Run:
                 raise RuntimeError(f"{path}: {status}")
         self.done["readings"] += 1
 
+    def _read_again(self) -> None:
+        """A log, packed by now or not, is what it was, or deleted as a whole."""
+        with self.lock:
+            if not self.compared:
+                return
+            task_id = self.dice.choice(list(self.compared))
+            digest = self.compared[task_id]
+        with suppress(KeyError):  # deleted while it was read
+            if digest_of(self.service.lines(task_id)) == digest:
+                self.done["logs read again"] += 1
+                return
+        if self.service.request("GET", f"/api/tasks/{task_id}").status_code != 404:
+            raise RuntimeError(f"{task_id}: its log has changed")
+        with self.lock:
+            self.compared.pop(task_id, None)
+
     # --- What came of it --------------------------------------------------------------
 
     def _look_at_what_ended(self) -> None:
@@ -218,6 +251,10 @@ class Run:
             except Exception as error:  # noqa: BLE001 (that is the verdict)
                 self.bad.append(f"{task_id}: {error!r}"[:500])
             else:
+                with self.lock:
+                    self.compared[task_id] = digest_of(lines)
+                    if len(self.compared) > KEPT_TASKS // 2:
+                        del self.compared[next(iter(self.compared))]
                 self.done["logs compared"] += 1
                 self.done["lines compared"] += len(viewers) * len(lines)
 
@@ -242,6 +279,11 @@ class Run:
         minutes = Counter(task["createdAt"][:16] for task in runs)
         self.bad += [f"{n} runs at {at}" for at, n in minutes.items() if n > 1]
         self.done["scheduled runs kept"] = len(runs)
+        self.done["packed logs kept"] = int(
+            self.service.manage("shell", "-c", COUNT_PACKED).stdout.split()[-1]
+        )
+        if not self.done["packed logs kept"]:
+            self.bad.append("nothing was packed")
 
     # --- What it has ------------------------------------------------------------------
 
@@ -282,8 +324,8 @@ class Run:
         return rows, grown
 
 
-def has_ended(viewer: Watcher) -> bool:
-    return bool(viewer.end or viewer.gone or viewer.failure)
+def digest_of(lines: list[dict]) -> str:
+    return hashlib.sha256(json.dumps(lines, sort_keys=True).encode()).hexdigest()
 
 
 # --- The run --------------------------------------------------------------------------
@@ -304,12 +346,14 @@ def run(minutes: float, database: str, seed: int) -> bool:
             RATE_LIMIT_CREATE="0",
             RATE_LIMIT_READ="0",
             TASK_RETENTION=str(KEPT_TASKS),
+            PACK_AFTER=str(PACK_AFTER_SECONDS),
             WEB_PROCESSES="2",
         )
         stack.callback(service.stop)
         Path(service.env["TASK_TYPES_FILE"]).write_text(TYPES)
         service.prepare()
         service.manage("migrate")
+        service.manage("shell", "-c", LET_PACKING_BEGIN)
 
         def server_pids() -> list[int]:
             if cluster is None:

@@ -84,12 +84,12 @@ def attempt(request: HttpRequest, account: str) -> Attempt:
     place = neighbourhood_of(request)
     name = get_user_model().normalize_username(account).casefold()
     made = Attempt()
-    both = made.count(rate_limits.SIGN_IN_RATE, "account", name, "address", place)
-    address = made.count_address(request)
     # What is refused anyway must not use up what others may try.
-    strange = address or made.count(ACCOUNT_RATE, "account", name)
-    if both or (strange and not _has_signed_in_from(account, place)):
-        raise TooManyAttempts(max(both, strange))
+    if both := made.count(rate_limits.SIGN_IN_RATE, "account", name, "address", place):
+        raise TooManyAttempts(both)
+    strange = made.count_address(request) or made.count(ACCOUNT_RATE, "account", name)
+    if strange and not _has_signed_in_from(account, place):
+        raise TooManyAttempts(strange)
     return made
 
 

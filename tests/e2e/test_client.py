@@ -297,7 +297,7 @@ def test_a_start_that_is_sent_twice_starts_one_task(client):
         client.run("start", "say", f"text={text}")
         assert cuts.count(True) == 2
     found = client.service.request("GET", "/api/tasks?type=say&limit=100").json()
-    assert [one["params"]["text"] for one in found["tasks"]].count(text) == 1
+    assert [one["params"].get("text") for one in found["tasks"]].count(text) == 1
 
 
 @pytest.mark.parametrize(
