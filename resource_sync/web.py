@@ -45,6 +45,7 @@ def main() -> None:
     exchange.join("web")
     listen(bound, host, port)
     logger.info("Listening on %s, port %d.", host, port)
+    say_ready()
     bound.detach()  # Daphne's from here: it takes a copy and closes this one
     serve(endpoint)
 
@@ -87,6 +88,25 @@ def inherited(bound: socket.socket) -> str:
     os.environ["LISTEN_FDNAMES"] = ":".join([*["other"] * (count - 1), "web"])
     family = "INET6" if bound.family == socket.AF_INET6 else "INET"
     return f"systemd:domain={family}:name=web"
+
+
+def say_ready() -> None:
+    """Tell systemd, where it asked to be told, so that `systemctl restart` returns when
+    this process takes connections, and the next one may be restarted.
+
+    The protocol is that of sd_notify(3).
+    """
+    address = os.environ.pop("NOTIFY_SOCKET", "")
+    if not address:
+        return
+    if address.startswith("@"):  # an abstract socket, which has no file
+        address = f"\0{address[1:]}"
+    try:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+            told.connect(address)
+            told.sendall(b"READY=1")
+    except OSError as error:
+        logger.warning("NOTIFY_SOCKET: systemd can't be told of the start: %s", error)
 
 
 def look_after_runners() -> None:

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Walks docs/how-to/production.md from nothing to https, and docs/how-to/backup.md to a
-# second machine, in a bare Debian that it boots: by the commands of these pages alone,
+# Walks docs/how-to/production.md from nothing to https, docs/how-to/upgrade.md while tasks
+# are started, and docs/how-to/backup.md to a second machine, in a bare Debian that it boots: by the commands of these pages alone,
 # as they stand there, and says how long each block took. What it can't have without a
 # network is said here: the names of the site and the database lead to the machine
 # itself, caddy's ACME server stands for Let's Encrypt's, and packages lie there already.
@@ -86,6 +86,46 @@ shows_its_own() { issuer | grep -q "CN = sync.example.com"; }
 
 number_of() { inside sh -c "systemctl list-units --state=active --plain --no-legend 'resource-sync-$1*' | wc -l"; }
 
+make_short_tasks() { # a type that prints a line ten times a second, for two seconds
+    product sh -c "cat task_types.toml - >/var/lib/resource-sync/types.toml" <<'TYPES'
+
+[short]
+[[short.steps]]
+command = ["sh", "-c", "for i in $(seq 20); do echo line $i; sleep 0.1; done"]
+TYPES
+    product sh -c "echo TASK_TYPES_FILE=/var/lib/resource-sync/types.toml >>.env"
+    inside systemctl restart resource-sync.target
+    eventually 120 "it does not become healthy" healthy
+}
+
+start_tasks() { # one after the other, each by a connection of its own, until told
+    local key
+    key=$(manage create_api_key walk --scope start)
+    inside sh -c 'sysctl -q net.ipv4.tcp_migrate_req=1
+        until [ -e /root/no-more ]; do
+            curl -sS --max-time 60 --write-out "%{http_code}\n" --output /root/answer -H "X-API-Key: $0" \
+                -H "Content-Type: application/json" --data "{}" http://127.0.0.1:3000/api/tasks/short >>/root/answers 2>&1
+            sleep 0.2
+        done' "$key" &
+    starting=$!
+    eventually 30 "no task is started" inside grep -q 202 /root/answers
+}
+
+none_was_refused() { # nor did a task end before its time
+    inside touch /root/no-more
+    wait "$starting"
+    local refused started
+    refused=$(inside grep -vcx 202 /root/answers || true)
+    started=$(inside grep -cx 202 /root/answers)
+    [ "$refused" = 0 ] || fail "of $((started + refused)) starts these were refused: $(inside grep -vx 202 /root/answers)"
+    eventually 120 "a task does not end" all_completed "$started"
+    echo "$started starts, none refused; each task completed"
+}
+
+all_completed() { # all_completed NUMBER: of the tasks of that type
+    [ "$(manage list_tasks --type short --status completed --limit 1000 --json | wc -l)" = "$1" ]
+}
+
 # --- The first machine ----------------------------------------------------------------
 
 for_what_is_missing
@@ -120,6 +160,16 @@ walk "Or a certificate of your own"
 inside systemctl reload nginx
 eventually 10 "the site shows another certificate than its own" shows_its_own
 walk "Before people come in" # now: the ACME server's certificates last for hours
+
+# --- The next version ------------------------------------------------------------------
+
+make_short_tasks
+hand_over 1.0.0-next
+start_tasks
+guide=docs/how-to/upgrade.md
+walk "systemd"
+healthy | grep -q 1.0.0-next || fail "the update is not what runs"
+none_was_refused
 
 # --- Back up, and move to a second machine ----------------------------------------------
 

@@ -129,11 +129,11 @@ def believing(folder, database_url, **settings):
 
 
 @contextmanager
-def in_front(folder, product, **options):
+def in_front(folder, product, *, changes=(), **options):
     """An nginx that serves, in front of a product."""
     if NGINX is None:
         pytest.skip("nginx is not there")
-    nginx = Nginx(folder, product.port, **options)
+    nginx = Nginx(folder, product.port, *changes, **options)
     try:
         wait_until(lambda: answers(nginx.url), "nginx")
         yield nginx
@@ -230,6 +230,26 @@ def test_a_start_that_waits_is_answered_with_its_end(nginx, product):
     assert "proxy_read_timeout 620s" in SITE.read_text().partition("@held {")[2]
     assert (answer.status_code, answer.json()["status"]) == (200, "completed")
     assert answer.json()["params"] == {"text": "50 % 版本"}
+
+
+def test_a_start_goes_on_to_the_next_host_where_one_refuses_connections(
+    product, tmp_path
+):
+    closed = f"127.0.0.1:{free_port()}"
+    both = f"server {closed} max_fails=0; server 127.0.0.1:{product.port};"
+    changes = [
+        (f"server 127.0.0.1:{product.port};", both),
+        ("'$request_id';", "'$request_id $upstream_addr';"),
+    ]
+    with in_front(tmp_path, product, changes=changes) as nginx:
+        texts = [f"{number} of {nginx.port}" for number in range(10)]
+        for text in texts:
+            create(nginx, product, "say", text=text)
+    log = (tmp_path / "access.log").read_text().splitlines()
+    assert [line for line in log if '"POST ' in line and f" {closed}, " in line]
+    tasks = product.request("GET", "/api/tasks?type=say&limit=100").json()["tasks"]
+    started = [task["params"].get("text") for task in tasks]
+    assert [started.count(text) for text in texts] == 10 * [1]
 
 
 def test_what_a_client_claims_to_be_reaches_nobody(nginx, product):

@@ -131,3 +131,36 @@ def test_where_a_port_can_not_be_shared_evenly_several_processes_are_refused():
     assert answers[1].stderr.startswith("WEB_PROCESSES: '2' is not valid")
     assert "Linux" in answers[1].stderr
     assert answers[1].stderr.count("\n") == 1
+
+
+# --- What systemd is told -----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "a file",
+        pytest.param(
+            "no file",
+            marks=pytest.mark.skipif(not psutil.LINUX, reason="Linux's own"),
+        ),
+    ],
+)
+def test_systemd_is_told_once_that_connections_are_taken(kind, tmp_path, monkeypatch):
+    name = str(tmp_path / "notify")
+    shown, address = (name, name) if kind == "a file" else (f"@{name}", f"\0{name}")
+    monkeypatch.setenv("NOTIFY_SOCKET", shown)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(address)
+        systemd.setblocking(False)
+        web.say_ready()
+        assert systemd.recv(100) == b"READY=1"
+        web.say_ready()  # as if a program of ours did
+        with pytest.raises(BlockingIOError):
+            systemd.recv(100)
+
+
+def test_a_systemd_that_can_not_be_told_is_no_reason_to_end(monkeypatch, caplog):
+    monkeypatch.setenv("NOTIFY_SOCKET", "/nowhere/notify")
+    web.say_ready()
+    assert "NOTIFY_SOCKET: systemd can't be told" in caplog.text
