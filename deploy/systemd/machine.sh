@@ -36,6 +36,15 @@ for_what_is_missing() {
     done
 }
 
+make_ready() { # all that a machine is made of
+    for_what_is_missing
+    mkdir -p "$folder"
+    trap clean_up EXIT
+    trap 'fail "$BASH_COMMAND"' ERR
+    make_base
+    fetch_packages
+}
+
 make_base() { # Debian with what its installer would have put there, and packages beside it
     local part="$folder/base.part"
     if [ "$(cat "$folder/base/var/cache/apt/resource-sync" 2>/dev/null)" = "${packages[*]}" ]; then

@@ -81,12 +81,7 @@ ask() { inside curl -fsS -H "X-API-Key: $key" "http://127.0.0.1:3000/api/$1" "${
 
 # --- From the first hour on -----------------------------------------------------------
 
-for_what_is_missing
-mkdir -p "$folder"
-trap clean_up EXIT
-trap 'fail "$BASH_COMMAND"' ERR
-make_base
-fetch_packages
+make_ready
 
 say "Boot"
 start_machine 1.0.0-first

@@ -101,10 +101,10 @@ TYPES
 start_tasks() { # one after the other, each by a connection of its own, until told
     local key
     key=$(manage create_api_key walk --scope start)
-    inside sh -c 'sysctl -q net.ipv4.tcp_migrate_req=1
+    inside sh -c 'echo 1 >/proc/sys/net/ipv4/tcp_migrate_req
         until [ -e /root/no-more ]; do
             curl -sS --max-time 60 --write-out "%{http_code}\n" --output /root/answer -H "X-API-Key: $0" \
-                -H "Content-Type: application/json" --data "{}" http://127.0.0.1:3000/api/tasks/short >>/root/answers 2>&1
+                -H "Content-Type: application/json" --data "{}" https://sync.example.com/api/tasks/short >>/root/answers 2>&1
             sleep 0.2
         done' "$key" &
     starting=$!
@@ -128,12 +128,7 @@ all_completed() { # all_completed NUMBER: of the tasks of that type
 
 # --- The first machine ----------------------------------------------------------------
 
-for_what_is_missing
-mkdir -p "$folder"
-trap clean_up EXIT
-trap 'fail "$BASH_COMMAND"' ERR
-make_base
-fetch_packages
+make_ready
 
 say "Boot"
 start_machine 1.0.0-walk

@@ -1,13 +1,16 @@
 """A restore that is killed at any of its steps leaves the old database or the new."""
 
+import os
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
 
 import psutil
+import psycopg
 import pytest
 
+from tasks.backup.programs import program
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
 from .conftest import ROOT
@@ -89,6 +92,23 @@ def state(path):
     return tuple(counts)
 
 
+# Writes how the tables go and come, enough for a whole chunk, and then nothing more.
+HALF = """\
+#!/bin/sh
+case "$*" in
+*--file=-*)
+    "{program}" "$@" | sed '/^COPY/,$d'
+    yes '' | head -c 4000000
+    exec sleep 600;;
+*) exec "{program}" "$@";;
+esac
+"""
+REPLACED = """
+SELECT 1 FROM pg_locks WHERE relation = 'tasks_task'::regclass AND granted
+    AND mode = 'AccessExclusiveLock' AND pid <> pg_backend_pid()
+"""
+
+
 @pytest.mark.postgres
 def test_a_kill_in_the_middle_of_postgresql_s_restore_changes_nothing(
     new_service, tmp_path
@@ -100,17 +120,29 @@ def test_a_kill_in_the_middle_of_postgresql_s_restore_changes_nothing(
     service.manage("submit", "three-steps")
     service.manage("backup", str(file))
     service.manage("submit", "say")
+    half = tmp_path / "bin" / "pg_restore"
+    half.parent.mkdir()
+    half.write_text(HALF.replace("{program}", program("pg_restore", 1)))
+    half.chmod(0o755)
     with subprocess.Popen(
         [sys.executable, ROOT / "manage.py", "restore", "--replace", file],
-        env=service.env,
+        env={**service.env, "PATH": f"{half.parent}:{os.environ['PATH']}"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     ) as process:
-        own = psutil.Process(process.pid)
-        wait_until(lambda: "psql" in [x.name() for x in own.children()], "psql")
-        [psql] = [child for child in own.children() if child.name() == "psql"]
+        wait_until(lambda: is_being_replaced(service), "the old tables to go")
+        children = psutil.Process(process.pid).children()
+        [psql] = [child for child in children if child.name() == "psql"]
         process.kill()
         psql.wait(PATIENCE_SECONDS)
+    for other in set(children) - {psql}:
+        other.kill()
     assert service.manage("list_tasks").stdout.count("\n") == 2
     service.manage("restore", "--replace", str(file))
     assert service.manage("list_tasks").stdout.count("\n") == 1
+
+
+def is_being_replaced(service):
+    """Whether a transaction has dropped a table, and is still open."""
+    with psycopg.connect(service.env["DATABASE_URL"]) as database:
+        return bool(database.execute(REPLACED).fetchone())
