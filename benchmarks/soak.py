@@ -155,7 +155,11 @@ class Run:
             try:
                 act()
             except Exception as error:  # noqa: BLE001 (a verdict, at the end)
-                self.bad.append(f"{name}: {error!r}"[:500])
+                self._complain(f"{name}: {error!r}")
+
+    def _complain(self, text: str) -> None:
+        self.bad.append(f"{time.strftime('%H:%M:%S')} {text}"[:500])
+        print(self.bad[-1], file=sys.stderr)
 
     def _submit(self) -> None:
         waiting = self.ask("GET", "/api/queue")
@@ -183,17 +187,19 @@ class Run:
     def _cancel(self) -> None:
         found = self.tasks(status="pending,running")
         if found:
-            path = f"/api/tasks/{self.dice.choice(found)['id']}/cancel"
-            status = self.service.request("POST", path, json={}).status_code
-            if status not in {202, 409}:  # 409: it ended meanwhile
-                raise RuntimeError(f"cancel: {status}")
-            self.done["cancels"] += status == 202
+            self._ask_of(self.dice.choice(found), "cancel", "cancels")
 
     def _decide(self) -> None:
         for task in self.tasks(status="blocked"):
             verb = "reject" if self.dice.random() < 0.2 else "approve"
-            self.ask("POST", f"/api/tasks/{task['id']}/{verb}", json={})
-            self.done["decisions"] += 1
+            self._ask_of(task, verb, "decisions")
+
+    def _ask_of(self, task: dict, verb: str, counted: str) -> None:
+        path = f"/api/tasks/{task['id']}/{verb}"
+        answer = self.service.request("POST", path, json={})
+        if answer.status_code >= 300 and answer.status_code != 409:
+            raise RuntimeError(f"{path}: {answer.status_code} {answer.text}")
+        self.done[counted] += answer.status_code != 409  # it ended meanwhile
 
     def _restart(self) -> None:
         """In order, as an update does: it ends what it began, and is started anew."""
@@ -249,7 +255,7 @@ class Run:
                         raise viewer.failure
                 lines = assert_exact(self.service, task_id, *viewers)
             except Exception as error:  # noqa: BLE001 (that is the verdict)
-                self.bad.append(f"{task_id}: {error!r}"[:500])
+                self._complain(f"{task_id}: {error!r}")
             else:
                 with self.lock:
                     self.compared[task_id] = digest_of(lines)
@@ -261,8 +267,7 @@ class Run:
     def _come_to_the_end(self) -> None:
         deadline = time.monotonic() + CALM_SECONDS
         while time.monotonic() < deadline:
-            with suppress(RuntimeError):  # rejected or approved meanwhile
-                self._decide()
+            self._decide()
             if not self.tasks(status="pending,running,blocked"):
                 break
             time.sleep(0.5)
@@ -379,7 +384,7 @@ def run(minutes: float, database: str, seed: int) -> bool:
     print(markdown(happened), markdown([*head, *rows]), sep="\n\n")
     print(f"\nLost, doubled, stuck or refused: {len(found.bad)}.")
     for example in found.bad[:SHOWN]:
-        print(example, file=sys.stderr)
+        print(f"\n- {example}")
     return not (found.bad or grown)
 
 
