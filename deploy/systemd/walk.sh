@@ -93,7 +93,7 @@ make_short_tasks() { # a type that prints a line ten times a second, for two sec
 [[short.steps]]
 command = ["sh", "-c", "for i in $(seq 20); do echo line $i; sleep 0.1; done"]
 TYPES
-    product sh -c "echo TASK_TYPES_FILE=/var/lib/resource-sync/types.toml >>.env"
+    product sh -c "printf '%s\n' TASK_TYPES_FILE=/var/lib/resource-sync/types.toml RATE_LIMIT_CREATE=0 >>.env"
     inside systemctl restart resource-sync.target
     eventually 120 "it does not become healthy" healthy
 }

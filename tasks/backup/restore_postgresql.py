@@ -16,7 +16,7 @@ from tasks.backup.archive import CHUNK, Archive
 from tasks.backup.errors import BackupError, said_of
 from tasks.backup.programs import connecting, last_words, program
 from tasks.backup.restore_sqlite import in_use, migrate
-from tasks.backup.tables import our_tables
+from tasks.backup.tables import our_tables, tables_of_our_apps
 from tasks.databases.in_use import InUse, require_alone
 from tasks.notifications import connection_of_its_own
 
@@ -80,7 +80,8 @@ def replace(database: Any, archive: Archive, told: Sequence[str]) -> None:
         contents.write_text(_contents(restorer, dump))
         command = [restorer, "--clean", "--if-exists", "--no-owner", "--no-privileges"]
         command += ["--file=-", f"--use-list={contents}", str(dump)]
-        _feed(psql, command, *_around(archive, schema, told))
+        ours = our_tables() | tables_of_our_apps(database)
+        _feed(psql, command, *_around(archive, ours, schema, told))
     migrate(os.environ.get("DATABASE_URL", ""))
 
 
@@ -95,10 +96,13 @@ def _contents(restorer: str, dump: Path) -> str:
     return "".join(x for x in lines if not any(part in x for part in NOT_OURS))
 
 
-def _around(archive: Archive, schema: str, told: Sequence[str]) -> tuple[str, str]:
-    """Return what comes before and behind pg_restore's statements."""
+def _around(
+    archive: Archive, ours: set[str], schema: str, told: Sequence[str]
+) -> tuple[str, str]:
+    """Return what comes before and behind pg_restore's statements. ``ours``: tables
+    that go, whether or not the backup has them: it may be of an earlier version."""
     rows: Mapping[str, int] = archive.database["rows"]
-    newer = [f'"{name}"' for name in sorted(our_tables() - set(rows))]
+    newer = [f'"{name}"' for name in sorted(ours - set(rows))]
     drop = f"DROP TABLE IF EXISTS {', '.join(newer)} CASCADE" if newer else "SELECT 1"
     checks = "".join(
         CHECK.format(name=f'"{name}"', count=int(count)) for name, count in rows.items()

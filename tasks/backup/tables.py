@@ -79,6 +79,13 @@ def our_tables() -> set[str]:
     return managed | {"django_migrations"}
 
 
+def tables_of_our_apps(connection: Any) -> set[str]:
+    """Return the tables that a database has by the names of our apps, those of a later
+    version with them."""
+    prefixes = tuple(f"{app.label}_" for app in apps.get_app_configs())
+    return {name for name in tables(connection) if name.startswith(prefixes)}
+
+
 def what_is_in(found: Mapping[str, int]) -> str:
     """Return in words what some counts of rows are; "" where there is nothing that a
     first start does not bring by itself."""

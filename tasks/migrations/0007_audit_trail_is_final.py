@@ -26,7 +26,7 @@ GUARD = {
     ],
     "postgresql": [
         f"""
-        CREATE FUNCTION audit_is_final() RETURNS trigger LANGUAGE plpgsql AS $$
+        CREATE OR REPLACE FUNCTION audit_is_final() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
             RAISE EXCEPTION '{SAYING}' USING ERRCODE = 'restrict_violation';
         END $$

@@ -1,7 +1,8 @@
 """The database itself counts which tasks end: see tasks.models.task_end.
 
 On SQLite a later migration that makes tasks_task anew loses the trigger: make it again
-there by COUNT (a test will say so).
+there by COUNT (a test will say so). PostgreSQL may have the function already: a backup
+of before, put in the place of a newer database, takes tables away and no functions.
 """
 
 from django.db import migrations, models
@@ -30,7 +31,7 @@ COUNT = {
     ],
     "postgresql": [
         """
-        CREATE FUNCTION count_end_of_task() RETURNS trigger LANGUAGE plpgsql AS $$
+        CREATE OR REPLACE FUNCTION count_end_of_task() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN
             INSERT INTO tasks_taskend (type, status, wait_ms, run_ms) VALUES (
                 NEW.type,

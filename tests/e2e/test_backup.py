@@ -150,6 +150,33 @@ def test_a_backup_of_an_earlier_release_is_migrated(new_service, backup_file):
     assert "[ ]" not in left
 
 
+def test_a_backup_replaces_the_database_of_a_later_release(new_service, backup_file):
+    service = new_service()
+    service.manage("submit", "three-steps")
+    service.manage("backup", str(backup_file))
+    service.manage("shell", "-v0", "-c", UPDATE)
+    service.manage("restore", "--replace", str(backup_file))
+    assert service.manage("list_tasks").stdout.count("\n") == 1
+    looked = service.manage("shell", "-v0", "-c", LOOK)
+    assert looked.stdout.split()[-1] == "False"
+
+
+# As the next release's migrations might.
+UPDATE = """
+from django.db import connection
+key = "uuid" if connection.vendor == "postgresql" else "char(32)"
+with connection.cursor() as cursor:
+    cursor.execute(
+        f"CREATE TABLE tasks_novelty (task_id {key} PRIMARY KEY REFERENCES tasks_task)"
+    )
+    cursor.execute("INSERT INTO tasks_novelty SELECT id FROM tasks_task")
+"""
+LOOK = """
+from django.db import connection
+print("tasks_novelty" in connection.introspection.table_names())
+"""
+
+
 def test_a_store_comes_back_without_what_a_sync_had_not_finished(
     new_service, backup_file
 ):
