@@ -4,13 +4,15 @@ it refuses, or the system (it has no more files)."""
 import logging
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import Error, connection
 
 from tasks.disk import is_full
 
 logger = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
 
 
 class Attempts:
@@ -25,13 +27,14 @@ class Attempts:
 
     def attempt(
         self,
-        part: Callable[[], Any],
+        part: Callable[[], Result],
         otherwise: Callable[[Exception], None] = lambda _: None,
-    ) -> None:
-        """Do a part; ``otherwise``: what follows where the database refuses it."""
+    ) -> Result | None:
+        """Do a part, and return its result; None where it is refused. ``otherwise``:
+        what follows where the database refuses it."""
         try:
             with self._around():
-                part()
+                result = part()
         except OSError:
             logger.exception("The system refuses.")
         except Error as error:
@@ -44,3 +47,5 @@ class Attempts:
             otherwise(error)
         else:
             self._refused.discard(part)
+            return result
+        return None

@@ -162,8 +162,8 @@ class TaskRunner:
 
     # --- Parts ----------------------------------------------------------------------
 
-    def beat(self) -> None:
-        """Give a sign of life, and see that what runs here is still this runner's.
+    def beat(self) -> list[Run]:
+        """Give a sign of life; return the runs that are not this runner's any more.
 
         Raises LeaseLost where nobody believes that it lives any more.
         """
@@ -173,8 +173,9 @@ class TaskRunner:
         self._confirmed_at = time.monotonic()
         self._fork_server.confirm_lease()
         # The sign of life waited for the disk, and what was stored before it with it.
-        self._part_from(settle(self.runs.values(), self.row))
+        lost = settle(self.runs.values(), self.row)
         self._dirty = {key: run for key, run in self.runs.items() if run.is_dirty}
+        return lost
 
     def reap(self) -> None:
         """End the tasks of runners that are gone."""
@@ -304,9 +305,9 @@ class TaskRunner:
             self._give_up(error)
 
     def _beat_or_give_up(self) -> None:
-        """Give a sign of life; where that has been in vain for too long, stop the tasks
-        before others take this runner for dead, and run them again."""
-        self._attempts.attempt(self.beat, otherwise=self._give_up_in_time)
+        """Give a sign of life, or stop the tasks before others run them again."""
+        lost = self._attempts.attempt(self.beat, otherwise=self._give_up_in_time)
+        self._part_from(lost or [])  # now that no thread reads their pipes
 
     def _give_up_in_time(self, error: Exception) -> None:
         silence = time.monotonic() - self._confirmed_at
@@ -315,13 +316,12 @@ class TaskRunner:
 
     def _give_up(self, error: Exception) -> None:
         seconds, cause = self.store_patience_seconds, words_of(error)
+        reason = Reason("output-not-stored", seconds=seconds, cause=cause)
         for run in self.runs.values():
-            reason = Reason("output-not-stored", seconds=seconds, cause=cause)
             self._stop(run, "failed", reason)
 
     def _part_from(self, lost: list[Run]) -> None:
-        """End the runs that are not this runner's any more, and let go of those whose
-        end is stored."""
+        """End the runs that are others' now; let go of those whose end is stored."""
         for run in lost:
             logger.error("task=%s was taken away", run.execution.task_id)
             run.execution.kill()

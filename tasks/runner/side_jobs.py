@@ -9,7 +9,7 @@ from tasks.runner.packer import Packer
 from tasks.runner.pruner import Pruner
 from tasks.runner.scheduler import Scheduler
 
-Attempt = Callable[[Callable[[], Any]], None]
+Attempt = Callable[[Callable[[], Any]], Any]
 
 
 class SideJobs:

@@ -13,11 +13,13 @@ from django.db import connection, transaction
 
 from tasks.logs import store as log_store
 from tasks.logs.table import TABLE
+from tasks.models import Task
 from tasks.runner.output import pipes as pipes_module
 from tasks.runner.output.pipes import OrderedPipes, Pipes
 from tasks.runner.process import is_readable
 from tests.factories import TaskFactory
 from tests.tasks.runner.test_loop import (  # noqa: F401
+    beat,
     ended,
     lines_table,
     messages,
@@ -272,12 +274,12 @@ def assert_in_turn(task):
 
 
 @contextmanager
-def storing_that_waits_for(place):
-    """Let no line be stored from now on until the program is done; tells the program
-    that it is so."""
+def waiting_for(place, verb="INSERT", table=TABLE):
+    """Let nothing of this kind be written from now on until the program is done; tells
+    the program that it is so."""
     locked, done = place.with_suffix(".locked"), place.with_suffix(".done")
     if connection.vendor == "postgresql":
-        locking = threading.Thread(target=lock_lines, args=[locked, done])
+        locking = threading.Thread(target=lock, args=[table, locked, done])
         locking.start()
         until(locked.exists)
         yield
@@ -291,7 +293,7 @@ def storing_that_waits_for(place):
     connection.connection.create_function("wait_for_program", 0, wait)
     with connection.cursor() as cursor:
         cursor.execute(
-            f"CREATE TEMP TRIGGER slow BEFORE INSERT ON {TABLE} "
+            f"CREATE TEMP TRIGGER slow BEFORE {verb} ON {table} "
             "BEGIN SELECT wait_for_program(); END"
         )
         locked.touch()
@@ -299,10 +301,10 @@ def storing_that_waits_for(place):
         cursor.execute("DROP TRIGGER slow")
 
 
-def lock_lines(locked, done):
+def lock(table, locked, done):
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(f"LOCK TABLE {TABLE}")
+            cursor.execute(f"LOCK TABLE {table}")
             locked.touch()
             until(done.exists)
     finally:
@@ -314,7 +316,7 @@ def test_stdout_and_stderr_keep_their_order_while_a_line_waits_to_be_stored(
     in_turn,
 ):
     runner, task, place = in_turn
-    with storing_that_waits_for(place):
+    with waiting_for(place):
         work(runner, ended(task))
     assert_in_turn(task)
     done_ms = int(place.with_suffix(".done").read_text())
@@ -360,8 +362,21 @@ def test_a_first_line_that_came_while_others_were_stored_goes_out_at_once(
     task = TaskFactory(type="first-word", params={"place": str(place)})
     runner = new_runner()
     assert runner.claim()
-    with storing_that_waits_for(place):
+    with waiting_for(place):
         runner.flush()
     assert messages(task)[-1].startswith("Executing: ")
     runner._flush_if_due()
     assert messages(task)[-1] == "one"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_was_read_of_a_task_that_is_not_the_runners_any_more_harms_nobody(in_turn):
+    runner, task, place = in_turn
+    Task.objects.filter(pk=task.pk).update(runner=None)
+    with waiting_for(place, "UPDATE", "tasks_runner"):
+        beat(runner)
+    assert place.with_suffix(".done").exists()
+    assert not runner.runs
+    after = TaskFactory(type="in-turn", params={"place": str(place)})
+    work(runner, ended(after))
+    assert after.status == "completed"
