@@ -120,6 +120,9 @@ none_was_refused() { # nor did a task end before its time
     [ "$refused" = 0 ] || fail "of $((started + refused)) starts these were refused: $(inside grep -vx 202 /root/answers)"
     eventually 120 "a task does not end" all_completed "$started"
     echo "$started starts, none refused; each task completed"
+    product sed -i '/^TASK_TYPES_FILE=/d; /^RATE_LIMIT_CREATE=/d' .env
+    inside systemctl restart resource-sync.target
+    eventually 120 "it does not become healthy" healthy
 }
 
 all_completed() { # all_completed NUMBER: of the tasks of that type

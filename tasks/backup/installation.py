@@ -1,10 +1,12 @@
 """What an installation has beside its database: settings, task types, and the stores
 that are folders of this machine."""
 
+import hashlib
 import io
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -71,8 +73,22 @@ def types_files() -> Iterator[tuple[str, IO[bytes]]]:
     except CatalogError as error:
         raise BackupError(str(error)) from error
     for name, path in _names(files):
-        with path.open("rb") as file:
+        try:
+            file = path.open("rb")
+        except OSError as error:
+            raise BackupError(f"A file of task types can't be read: {error}") from error
+        with file:
             yield name, file
+
+
+def digests_of_types() -> dict[str, str]:
+    """Return the digests of those of these files that can be read, by name."""
+    found = {}
+    with suppress(CatalogError):
+        for name, path in _names(files_of(settings.TASK_TYPES_FILE)):
+            with suppress(OSError), path.open("rb") as file:
+                found[name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
 
 
 def differing_types(members: dict[str, Any], digests: dict[str, str]) -> list[str]:

@@ -1,7 +1,6 @@
 """Restores a backup: reads all of it first, refuses what can't be right, and changes
 nothing before that."""
 
-import hashlib
 from contextlib import AbstractContextManager
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
@@ -16,9 +15,9 @@ from tasks.backup.errors import BackupError, said_of
 from tasks.backup.installation import (
     STORES,
     differing_types,
+    digests_of_types,
     fingerprint,
     store_folders,
-    types_files,
 )
 from tasks.backup.restored import statements
 from tasks.backup.snapshot import sync
@@ -91,11 +90,8 @@ def refuse_unfit(archive: Archive) -> None:
 def _differences(archive: Archive) -> tuple[list[str], bool]:
     """Return which files of task types are other ones here, and whether SECRET_KEY is
     the same."""
-    mine = {}
-    for name, file in types_files():
-        mine[name] = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type] # a file
     has_same_key = archive.manifest["secretKey"] == fingerprint()
-    return differing_types(dict(archive.members), mine), has_same_key
+    return differing_types(dict(archive.members), digests_of_types()), has_same_key
 
 
 # --- Files --------------------------------------------------------------------------

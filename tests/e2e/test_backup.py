@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import zipfile
+from pathlib import Path
 
 import pytest
 
@@ -110,6 +111,21 @@ restored = AuditEvent.objects.filter(action="database.restore")
 for rows in (User.objects, ApiKey.objects, Session.objects, restored):
     print(rows.count())
 """
+
+
+def test_task_types_that_are_not_there_yet_are_named_and_stop_no_restore(
+    new_service, backup_file
+):
+    service = new_service()
+    service.manage("submit", "three-steps")
+    service.manage("backup", str(backup_file))
+    types = Path(service.env["TASK_TYPES_FILE"])
+    other = fresh(new_service, TASK_TYPES_FILE=str(types.with_name("nowhere.toml")))
+    said = other.manage("restore", str(backup_file)).stdout
+    assert f"Task types that differ from the backup's: {types.name}." in said
+    assert "nowhere.toml" in refused(other, "backup", str(backup_file.with_name("b")))
+    other.env["TASK_TYPES_FILE"] = str(types)
+    assert other.manage("list_tasks").stdout.count("\n") == 1
 
 
 def test_a_restore_is_refused_while_the_service_runs(new_service, backup_file):
