@@ -32,21 +32,24 @@ class Events:
 
     def ready(
         self, seconds: float, *, with_output: bool
-    ) -> Iterator[tuple[Run | None, int]]:
+    ) -> Iterator[tuple[Run | None, int, Piece | None]]:
         """Wait for so long at most. Yield each run of which there is something to read,
-        with the descriptor; for a notification no run."""
+        with the descriptor, and what it had where that was read already; for a
+        notification no run."""
         self.watch_notifications()
         selector = self._all if with_output else self._all_but_output
         for key, _ in selector.select(seconds):
             if key.fileobj is self._pipes:
                 for fd in self._pipes.ready():
-                    yield self._run_of[fd], fd
-                    self._pipes.done(fd)
+                    piece = self._pipes.take(fd)
+                    yield self._run_of[fd], fd, piece
+                    if piece is None:
+                        self._pipes.done(fd)
             elif key.fileobj is self._signals:
                 with suppress(BlockingIOError):
                     self._signals.recv(4096)
             else:
-                yield key.data, key.fd
+                yield key.data, key.fd, None
 
     def reading(self) -> AbstractContextManager[None]:
         """Return a context in which a thread reads output, in its order."""

@@ -139,11 +139,11 @@ class TaskRunner:
         if self._shutdown.until is not None:
             due.append(self._shutdown.until)
         seconds = max(0.0, min(due) - time.monotonic())
-        for run, fd in self._events.ready(seconds, with_output=self._may_read()):
+        for run, fd, piece in self._events.ready(seconds, with_output=self._may_read()):
             if run is None:
                 self._poll_at = 0.0  # a notification: hear it now
             else:
-                self._read(run, fd)
+                self._read(run, fd, piece)
 
     def _may_read(self) -> bool:
         """Return whether there is room for output. While nothing can be stored there

@@ -55,6 +55,11 @@ class Pipes:
         been read."""
         return [key.fd for key, _ in self._selector.select(0)]
 
+    def take(self, fd: int) -> Piece | None:
+        """Read a pipe that is ready, so that it need not be ``done``; None where that
+        is left to the caller, as its end always is."""
+        return None
+
     def done(self, fd: int) -> None:
         """Say that a pipe which was ready has been read."""
 
@@ -115,6 +120,13 @@ class OrderedPipes(Pipes):
     def ready(self) -> list[int]:
         return [fd for fd, _ in self._epoll.poll(0)]
 
+    def take(self, fd: int) -> Piece | None:
+        # Told again from the very moment on, or what comes while a piece is processed
+        # would be told behind what the other pipe got later.
+        if (piece := _read(fd)) is not None:
+            self.done(fd)
+        return piece
+
     def done(self, fd: int) -> None:
         if fd in self._other:
             with suppress(OSError):  # closed meanwhile
@@ -159,13 +171,11 @@ class OrderedPipes(Pipes):
     def _read(self, fd: int) -> bool:
         """Return whether there was something. Of a pipe's end the loop hears by
         itself."""
-        data = b""
-        with suppress(BlockingIOError, OSError):
-            data = os.read(fd, READ_BYTES)
-        if data:
-            self._pieces.append(Piece(fd, data, time.time_ns() // 1_000_000))
-            self._size_bytes += len(data)
-        return bool(data)
+        piece = _read(fd)
+        if piece is not None:
+            self._pieces.append(piece)
+            self._size_bytes += len(piece.data)
+        return piece is not None
 
     # --- The thread -----------------------------------------------------------------
 
@@ -196,3 +206,11 @@ class OrderedPipes(Pipes):
                 del self._first[other]
                 self.done(other)
             self._first[fd] = None
+
+
+def _read(fd: int) -> Piece | None:
+    """Return what a pipe has; None where that is nothing, or its end."""
+    with suppress(OSError):
+        if data := os.read(fd, READ_BYTES):
+            return Piece(fd, data, time.time_ns() // 1_000_000)
+    return None

@@ -229,6 +229,27 @@ def test_a_pipe_that_gets_more_while_it_is_read_comes_behind_the_other(pipes, pa
     assert pipes.ready() == [err, out]
 
 
+def test_what_comes_while_a_piece_is_processed_keeps_its_order(pipes, pair):
+    (out, err), (to_out, to_err) = pair
+    pipes.watch(out, err)
+    os.write(to_out, b"0\n")
+    assert pipes.ready() == [out]
+    piece = pipes.take(out)
+    assert (piece.fd, piece.data) == (out, b"0\n")
+    os.write(to_out, b"1\n")
+    os.write(to_err, b"2\n")
+    assert pipes.ready() == [out, err]
+
+
+def test_an_end_is_left_to_whoever_reads(any_pipes, pair):
+    any_pipes.watch(*pair[0])
+    os.close(pair[1][0])
+    assert any_pipes.ready() == [pair[0][0]]
+    assert any_pipes.take(pair[0][0]) is None
+    any_pipes.done(pair[0][0])
+    assert any_pipes.ready() == [pair[0][0]]
+
+
 def test_pipes_that_are_forgotten_are_left_alone(any_pipes, pair):
     (out, err), (to_out, to_err) = pair
     any_pipes.watch(out, err)
