@@ -27,8 +27,18 @@ def alive() -> list[Runner]:
     return list(found.annotate(now=Now()).order_by("name"))
 
 
+def stopped_by_signal() -> list[Runner]:
+    """Return the runners of this machine that a signal stopped, and nobody let go on;
+    also those that were given up since."""
+    rows = [*Runner.objects.not_stopped(), *Runner.objects.crashed_lately()]
+    return [
+        row for row in rows if is_here(row) and state_of(row) is ProcessState.STOPPED
+    ]
+
+
 def runners() -> Iterator[Finding]:
-    found = alive()
+    stopped = {row.pk: row for row in stopped_by_signal()}
+    found = [row for row in alive() if row.pk not in stopped]
     if found:
         names = ", ".join(f"{row.name} ({_about(row)})" for row in found)
         yield ok(_("Runners that are alive: %(names)s.") % {"names": names})
@@ -38,8 +48,15 @@ def runners() -> Iterator[Finding]:
             _("`systemctl start resource-sync-runner`, or `make start`; why it ended "
               "stands in LOG_DIR/error.log."),
         )  # fmt: skip
-    living = {row.pk for row in found}
-    for row in Runner.objects.not_stopped().exclude(pk__in=living).annotate(now=Now()):
+    for row in stopped.values():
+        yield problem(
+            _("The runner %(name)s is stopped by a signal (SIGSTOP).")
+            % {"name": row.name},
+            _("`kill -CONT %(pid)s` lets it go on; then it ends itself, and is started "
+              "again.") % {"pid": row.pid},
+        )  # fmt: skip
+    told = {*stopped, *(row.pk for row in found)}
+    for row in Runner.objects.not_stopped().exclude(pk__in=told).annotate(now=Now()):
         yield _silent(row)
     for row in found:
         yield from _version(row)
@@ -64,12 +81,6 @@ def _silent(row: Runner) -> Finding:
     seconds = round((moment - row.heartbeat_at).total_seconds())
     values = {"name": row.name, "host": row.host, "seconds": seconds}
     text = _("The runner %(name)s on %(host)s gave no sign of life for %(seconds)s s.")
-    if is_here(row) and state_of(row) is ProcessState.STOPPED:
-        return problem(
-            _("The runner %(name)s is stopped by a signal (SIGSTOP).") % values,
-            _("`kill -CONT %(pid)s` lets it go on; then it ends itself, and is started "
-              "again.") % {"pid": row.pid},
-        )  # fmt: skip
     return warning(
         text % values,
         _("Look after that host: is it up, and does it reach the database? What the "
