@@ -94,9 +94,9 @@ FILE
 }
 
 fetch_packages() { # with this machine's settings for pip, which the build does not get
-    [ -d "$folder/wheels" ] || mkdir "$folder/wheels"
     cmp -s requirements.txt "$folder/wheels/requirements.txt" && return
     say "Fetching the Python packages"
+    rm -rf "$folder/wheels" && mkdir "$folder/wheels"
     local settings=() place name
     for place in /etc/pip.conf /etc/xdg/pip /etc/ssl/certs /usr/local/share/ca-certificates; do
         [ ! -e "$place" ] || settings+=("--volume=$place:$place:ro")
@@ -105,7 +105,9 @@ fetch_packages() { # with this machine's settings for pip, which the build does 
     podman run --rm --network host "${settings[@]}" --volume "$folder/wheels:/srv/wheels" \
         --volume "$PWD/requirements.txt:/srv/requirements.txt:ro" "$python_image" sh -ec '
             python3 -m venv /tmp/pip
-            /tmp/pip/bin/python -m pip wheel -q -r /srv/requirements.txt -w /srv/wheels'
+            # As they are: what is built here has not the digest that is asked for.
+            /tmp/pip/bin/python -m pip download -q -r /srv/requirements.txt -d /srv/wheels
+            /tmp/pip/bin/python -m pip download -q setuptools wheel -d /srv/wheels'
     cp requirements.txt "$folder/wheels/"
 }
 
