@@ -87,6 +87,10 @@ print(len(set(LogBlock.objects.values_list("task_id", flat=True))))
 """
 DRAIN_SECONDS, CALM_SECONDS = 60, 120
 SAMPLE_SECONDS = 15
+SERVER = """
+SELECT count(*), pg_database_size(current_database()) FROM pg_stat_activity
+WHERE datname IS NOT NULL AND pid <> pg_backend_pid()
+"""
 # What stays (web-1, runner-1) is measured; its neighbours are restarted all the while.
 MEASURED = ("web-1", "runner-1")
 RESTARTED = ("web-2", "runner-2")
@@ -100,7 +104,7 @@ class Run:
     """One run: what was done, what was measured, and what must not be."""
 
     service: Service
-    server_pids: Callable[[], list[int]]
+    server: Callable[[], tuple[int, int]]
     dice: random.Random
     watched: dict[str, list[Watcher]] = field(default_factory=dict)
     # Tasks whose log was found to be right, with its digest: packed later on.
@@ -299,7 +303,9 @@ class Run:
             self._add(f"{name}: descriptors", process.num_fds())
             self._add(f"{name}: threads", process.num_threads())
             self._add(f"{name}: processes below", len(process.children(recursive=True)))
-        self._add("database's connections", len(self.server_pids()))
+        connections, size = self.server()
+        self._add("PostgreSQL's connections", connections)
+        self._add("PostgreSQL's database, MB", size / 1e6)
         sizes = {
             path: path.stat().st_size
             for path in self.service.data_dir.rglob("*")
@@ -360,17 +366,16 @@ def run(minutes: float, database: str, seed: int) -> bool:
         service.manage("migrate")
         service.manage("shell", "-c", LET_PACKING_BEGIN)
 
-        def server_pids() -> list[int]:
+        def server() -> tuple[int, int]:
+            """Its connections, and the database's size in bytes."""
             if cluster is None:
-                return []
+                return 0, 0
             with psycopg.connect(cluster.url) as connection:
-                rows = connection.execute(
-                    "SELECT pid FROM pg_stat_activity WHERE datname IS NOT NULL"
-                    " AND pid <> pg_backend_pid()"
-                )
-                return [pid for (pid,) in rows]
+                row = connection.execute(SERVER).fetchone()
+            assert row
+            return row[0], row[1]
 
-        found = Run(service, server_pids, random.Random(seed))
+        found = Run(service, server, random.Random(seed))
         for name in (*MEASURED, *RESTARTED):
             found.start(name)
         service.wait_healthy()
