@@ -2,9 +2,11 @@
 
 import sqlite3
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
-from django.apps import apps
+from django.apps import AppConfig, apps
+from django.conf import settings
 from django.db.migrations.loader import MigrationLoader
 
 Applied = list[tuple[str, str]]  # app and name, in the order in which they came
@@ -80,10 +82,16 @@ def our_tables() -> set[str]:
 
 
 def tables_of_our_apps(connection: Any) -> set[str]:
-    """Return the tables that a database has by the names of our apps, those of a later
-    version with them."""
-    prefixes = tuple(f"{app.label}_" for app in apps.get_app_configs())
+    """Return the tables that a database has by the names of our own apps, those of a
+    later version with them. Not by those of Django's: "messages_" may be another
+    product's, which shares the schema."""
+    ours = [app for app in apps.get_app_configs() if _is_a_room(app)]
+    prefixes = tuple(f"{app.label}_" for app in ours)
     return {name for name in tables(connection) if name.startswith(prefixes)}
+
+
+def _is_a_room(app: AppConfig) -> bool:
+    return Path(app.path).parent == settings.BASE_DIR
 
 
 def what_is_in(found: Mapping[str, int]) -> str:
