@@ -156,10 +156,13 @@ class Run:
     def _again_and_again(self, name: str) -> None:
         act, between = getattr(self, f"_{name}"), EVERY[name]
         while not self.is_over.wait(self.dice.uniform(*between)):
-            try:
-                act()
-            except Exception as error:  # noqa: BLE001 (a verdict, at the end)
-                self._complain(f"{name}: {error!r}")
+            self._try(name, act)
+
+    def _try(self, name: str, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except Exception as error:  # noqa: BLE001 (a verdict, at the end)
+            self._complain(f"{name}: {error!r}")
 
     def _complain(self, text: str) -> None:
         self.bad.append(f"{time.strftime('%H:%M:%S')} {text}"[:500])
@@ -271,7 +274,7 @@ class Run:
     def _come_to_the_end(self) -> None:
         deadline = time.monotonic() + CALM_SECONDS
         while time.monotonic() < deadline:
-            self._decide()
+            self._try("decide", self._decide)
             if not self.tasks(status="pending,running,blocked"):
                 break
             time.sleep(0.5)

@@ -27,11 +27,10 @@ from servers import end_in_order_on_signals
 from tests.e2e.cluster import Cluster
 from tests.e2e.product import copy_of_the_product
 from tests.e2e.releases import COMMITS, unpacked
-from tests.e2e.rolling import Load, Product, resets, whole_logs
+from tests.e2e.rolling import Load, Product, resets, tcp_migrate_req, whole_logs
 from tests.e2e.test_nginx import Nginx
 
 CONNECTIONS = 80
-MIGRATE = Path("/proc/sys/net/ipv4/tcp_migrate_req")
 
 
 class Period(NamedTuple):
@@ -116,7 +115,7 @@ def _report(
             for what, of in shown
         ]
 
-    cut = sum(watcher.connections - 1 for watcher in load.watchers)
+    cut = sum(len(watcher.ports) - 1 for watcher in load.watchers)
     lost = resets(load.failures)
     other = [one for one in load.failures if one not in lost]
     is_whole = whole_logs(load.watchers)
@@ -124,7 +123,7 @@ def _report(
     lines = sum(len(watcher.seqs) for watcher in load.watchers)
     way = "through nginx" if options.nginx else "directly"
     release = f"from {options.release}, " if options.release else ""
-    print(f"{release}{way}, tcp_migrate_req = {_tcp_migrate_req()}:\n")
+    print(f"{release}{way}, tcp_migrate_req = {tcp_migrate_req()}:\n")
     print(
         markdown(
             [
@@ -153,10 +152,6 @@ def _report(
 
 def _at(values: list[float], part: float) -> float:
     return sorted(values)[int(len(values) * part)] if values else 0
-
-
-def _tcp_migrate_req() -> str:
-    return MIGRATE.read_text().strip() if MIGRATE.exists() else "not there"
 
 
 def main() -> None:

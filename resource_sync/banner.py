@@ -1,4 +1,4 @@
-"""What a start shows: where the product is, how to sign in, and how to stop it."""
+"""The banner of a start: where the product is, how to sign in, and how to stop it."""
 
 from typing import TYPE_CHECKING, NamedTuple
 

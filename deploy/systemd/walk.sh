@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Walks docs/how-to/production.md from nothing to https, docs/how-to/upgrade.md while tasks
-# are started, and docs/how-to/backup.md to a second machine, in a bare Debian that it boots: by the commands of these pages alone,
-# as they stand there, and says how long each block took. What it can't have without a
+# Walks docs/how-to/production.md from nothing to https, docs/how-to/upgrade.md while
+# tasks are started, and docs/how-to/backup.md to a second machine, in a bare Debian that
+# it boots: by the commands of these pages alone, as they stand there, and says how long
+# each block took. What it can't have without a
 # network is said here: the names of the site and the database lead to the machine
 # itself, caddy's ACME server stands for Let's Encrypt's, and packages lie there already.
 # It needs what try.sh needs.

@@ -82,7 +82,8 @@ def types_files() -> Iterator[tuple[str, IO[bytes]]]:
 
 
 def digests_of_types() -> dict[str, str]:
-    """Return the digests of those of these files that can be read, by name."""
+    """Return the SHA-256 of each file of task types that can be read, by its name in
+    a backup."""
     found = {}
     with suppress(CatalogError):
         for name, path in _names(files_of(settings.TASK_TYPES_FILE)):

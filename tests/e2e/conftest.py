@@ -430,7 +430,8 @@ def open_page(chromium, service, signed_in):
         # The tests that cut the connection, sign out or are refused see that there.
         # Another network of this machine may come up meanwhile.
         is_cut = re.search(
-            "ERR_FAILED|ERR_NETWORK_CHANGED|status of (502|401|403|400)", message.text
+            "net::ERR_(FAILED|NETWORK_CHANGED)|status of (502|401|403|400)",
+            message.text,
         )
         if message.type == "error" and not is_cut:
             errors.append(message.text)

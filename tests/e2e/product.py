@@ -47,6 +47,7 @@ class Started:
     def __init__(self, folder, port, environ, *, output=None):
         """``output``: a descriptor, where it shall not be a file."""
         self.folder, self.port = folder, port
+        self.url = f"http://127.0.0.1:{port}"
         self.output = folder / "output"
         with self.output.open("ab") as file:
             self.process = subprocess.Popen(
@@ -61,8 +62,7 @@ class Started:
     def is_healthy(self):
         assert self.process.poll() is None, self.output.read_text()
         try:
-            url = f"http://127.0.0.1:{self.port}/health"
-            return requests.get(url, timeout=5).status_code == 200
+            return requests.get(f"{self.url}/health", timeout=5).status_code == 200
         except requests.RequestException:
             return False
 

@@ -14,8 +14,9 @@ from dotenv import dotenv_values
 from tests.ports import free_port
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
-from .conftest import ROOT, parse
+from .conftest import ROOT
 from .product import FILES, ROOMS, Started, environment_of_a_user
+from .watcher import Watcher
 
 # For all that a roll waits for, one process after another, on a busy machine.
 ROLL_SECONDS = 5 * PATIENCE_SECONDS
@@ -77,7 +78,6 @@ class Product(Started):
         }
         super().__init__(folder, free_port(), environ)
         self.environ = {**environ, "PORT": str(self.port)}
-        self.url = f"http://127.0.0.1:{self.port}"
 
     def wait_until_whole(self):
         wait_until(self.is_healthy, "the service to be healthy")
@@ -121,43 +121,6 @@ class Product(Started):
             text=True,
             timeout=ROLL_SECONDS,
         )
-
-
-class Watcher(threading.Thread):
-    """A client of a stream, which comes back when it is cut off as ``retry:`` says."""
-
-    def __init__(self, product, task_id):
-        super().__init__(daemon=True)
-        self.product, self.task_id = product, task_id
-        self.seqs, self.connections, self.end = [], 0, None
-        self.refused = []
-        self.came_at = []  # time.monotonic() of each line
-        self.start()
-
-    def run(self):
-        while self.end is None:
-            headers = dict(self.product.key)
-            if self.seqs:
-                headers["Last-Event-ID"] = str(self.seqs[-1])
-            url = f"{self.product.url}/api/tasks/{self.task_id}/stream"
-            try:
-                with requests.get(
-                    url, headers=headers, stream=True, timeout=PATIENCE_SECONDS
-                ) as response:
-                    if response.status_code != 200:
-                        self.refused.append(response.text)
-                    self.connections += 1
-                    for _, event in parse(response):
-                        self.take(event)
-            except requests.RequestException:
-                continue
-
-    def take(self, event):
-        if event["type"] == "log":
-            self.seqs.append(event["log"]["seq"])
-            self.came_at.append(time.monotonic())
-        elif event["type"] == "end":
-            self.end = event
 
 
 class Client(threading.Thread):
@@ -258,6 +221,12 @@ class Load:
 
     def statuses(self, ids):
         return set(self.status_of(ids).values())
+
+
+def tcp_migrate_req():
+    """The kernel's setting, "0" or "1"; "" where it has none."""
+    path = Path("/proc/sys/net/ipv4/tcp_migrate_req")
+    return path.read_text().strip() if path.exists() else ""
 
 
 def resets(failures):

@@ -25,9 +25,10 @@ from dotenv import dotenv_values
 from tests.ports import free_port
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
-from .conftest import ROOT, parse
+from .conftest import ROOT
 from .listeners import listening
 from .product import Started, copy_of_the_product, environment_of_a_user
+from .watcher import Watcher
 
 pytestmark = [
     pytest.mark.e2e,
@@ -137,54 +138,16 @@ class Product(Started):
             return [one.result() for one in asked]
 
     def create(self, task_type, **params):
-        url = f"http://127.0.0.1:{self.port}/api/tasks/{task_type}"
+        url = f"{self.url}/api/tasks/{task_type}"
         answer = requests.post(url, headers=self.key, json=params, timeout=30)
         assert answer.status_code == 202, answer.text
         return answer.json()["taskId"]
 
 
-class Watcher(threading.Thread):
-    """A client of a stream that comes back whenever it is cut off."""
-
-    def __init__(self, product, task_id):
-        super().__init__(daemon=True)
-        self.product, self.task_id = product, task_id
-        self.seqs, self.ports, self.end = [], [], None
-        self.start()
-
-    def run(self):
-        last_id = None
-        while self.end is None:
-            headers = {"Last-Event-ID": last_id} if last_id else {}
-            url = (
-                f"http://127.0.0.1:{self.product.port}/api/tasks/{self.task_id}/stream"
-            )
-            try:
-                with requests.get(
-                    url,
-                    headers={**self.product.key, **headers},
-                    stream=True,
-                    timeout=PATIENCE_SECONDS,
-                ) as response:
-                    assert response.status_code == 200, response.text
-                    connection = response.raw.connection or response.raw._connection
-                    self.ports.append(connection.sock.getsockname()[1])
-                    for event_id, event in parse(response):
-                        last_id = event_id or last_id
-                        self.take(event)
-            except requests.RequestException:
-                continue
-
-    def take(self, event):
-        if event["type"] == "log":
-            self.seqs.append(event["log"]["seq"])
-        elif event["type"] == "end":
-            self.end = event
-
-
 def watched_to_the_end(watchers):
     for watcher in watchers:
         watcher.join(PATIENCE_SECONDS)
+        assert watcher.refused == []
         assert watcher.end is not None, "a watcher saw no end"
     return [watcher.seqs for watcher in watchers]
 
