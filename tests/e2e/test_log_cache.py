@@ -1,6 +1,8 @@
 """Logs through the shipped cache of nginx: many readers are one for the service."""
 
+import asyncio
 import json
+import resource
 import socket
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -10,11 +12,13 @@ import requests
 
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
+from . import raw
 from .flow import Flow
-from .test_nginx import believing, in_front
+from .test_nginx import answers, believing, in_front
 
 pytestmark = [pytest.mark.e2e, pytest.mark.nginx]
 READERS = 40
+THOUSANDS = 2_100  # more than twice what nginx counts up to
 ORIGINS = ["https://one.example.com", "https://two.example.com"]
 
 
@@ -31,6 +35,18 @@ def nginx(product, tmp_path_factory):
     folder = tmp_path_factory.mktemp("cache")
     with in_front(folder, product, caches_logs=True) as nginx:
         yield nginx
+
+
+@pytest.fixture
+def many_open_files():
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limits[1] < 2 * THOUSANDS:
+        pytest.skip("too few files may be open")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limits[1], limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def asked(nginx):
@@ -101,6 +117,48 @@ def test_many_readers_who_wait_for_a_line_are_one_for_the_service(nginx, product
     assert all(one == lines for one in found)
     reached = sum("live=long-poll" in query for query in asked(nginx))
     assert reached < sum(reader.polls for reader in readers) / 2
+
+
+async def read_through(opened):
+    reader, writer = opened
+    try:
+        return raw.Raw(await reader.read())
+    finally:
+        writer.close()
+
+
+def test_of_thousands_who_wait_for_a_line_not_one_more_asks(
+    nginx, product, many_open_files
+):
+    flow = Flow(product, lines="50", gate="thousands")
+    product.wait_for(flow.task_id, "running")
+    first = Reader(nginx, product, flow.task_id).get(offset="-1")
+    query = (
+        f"cursor={first.headers['Stream-Cursor']}&live=long-poll"
+        f"&offset={first.headers['Stream-Next-Offset']}"
+    )
+    head = raw.head(
+        "GET",
+        f"/api/tasks/{flow.task_id}/log?{query}",
+        f"X-API-Key: {product.api_key}",
+        "Connection: close",
+    )
+    before = len(asked(nginx))
+
+    async def read_all():
+        opened = []
+        for _ in range(THOUSANDS):
+            opened.append(await asyncio.open_connection("127.0.0.1", nginx.port))
+            opened[-1][1].write(head)
+        # Its only worker takes connections in turn: it has read what came before.
+        assert await asyncio.to_thread(answers, nginx.url)
+        (product.data_dir / "thousands").touch()
+        return await asyncio.gather(*map(read_through, opened))
+
+    found = asyncio.run(read_all())
+    assert {one.status for one in found} == {200}
+    assert len({one.body for one in found}) == 1
+    assert asked(nginx)[before:] == [query]
 
 
 def test_readers_who_come_while_lines_are_printed_have_each_line_once(nginx, product):

@@ -70,7 +70,7 @@ class Nginx:
         user = "user root; " if os.geteuid() == 0 else ""
         self.config.write_text(
             f"{user}pid {folder}/nginx.pid; error_log {folder}/error.log; daemon off;"
-            f"events {{}} http {{ access_log off; {temporary}"
+            f"events {{ worker_connections 4096; }} http {{ access_log off; {temporary}"
             f"include {folder}/site.conf; }}"
         )
         errors = str(folder / "error.log")
