@@ -87,7 +87,12 @@ shows_its_own() { issuer | grep -q "CN = sync.example.com"; }
 
 number_of() { inside sh -c "systemctl list-units --state=active --plain --no-legend 'resource-sync-$1*' | wc -l"; }
 
-make_short_tasks() { # a type that prints a line ten times a second, for two seconds
+restart() {
+    inside systemctl restart resource-sync.target
+    eventually 120 "it does not become healthy" healthy
+}
+
+add_short_tasks() { # a type that prints a line ten times a second, for two seconds
     product sh -c "cat task_types.toml - >/var/lib/resource-sync/types.toml" <<'TYPES'
 
 [short]
@@ -95,8 +100,12 @@ make_short_tasks() { # a type that prints a line ten times a second, for two sec
 command = ["sh", "-c", "for i in $(seq 20); do echo line $i; sleep 0.1; done"]
 TYPES
     product sh -c "printf '%s\n' TASK_TYPES_FILE=/var/lib/resource-sync/types.toml RATE_LIMIT_CREATE=0 >>.env"
-    inside systemctl restart resource-sync.target
-    eventually 120 "it does not become healthy" healthy
+    restart
+}
+
+remove_short_tasks() {
+    product sed -i '/^TASK_TYPES_FILE=/d; /^RATE_LIMIT_CREATE=/d' .env
+    restart
 }
 
 start_tasks() { # one after the other, each by a connection of its own, until told
@@ -112,18 +121,18 @@ start_tasks() { # one after the other, each by a connection of its own, until to
     eventually 30 "no task is started" inside grep -q 202 /root/answers
 }
 
-none_was_refused() { # nor did a task end before its time
+stop_starting() {
     inside touch /root/no-more
     wait "$starting"
+}
+
+none_was_refused() { # nor did a task end before its time
     local refused started
     refused=$(inside grep -vcx 202 /root/answers || true)
     started=$(inside grep -cx 202 /root/answers)
     [ "$refused" = 0 ] || fail "of $((started + refused)) starts these were refused: $(inside grep -vx 202 /root/answers)"
     eventually 120 "a task does not end" all_completed "$started"
     echo "$started starts, none refused; each task completed"
-    product sed -i '/^TASK_TYPES_FILE=/d; /^RATE_LIMIT_CREATE=/d' .env
-    inside systemctl restart resource-sync.target
-    eventually 120 "it does not become healthy" healthy
 }
 
 all_completed() { # all_completed NUMBER: of the tasks of that type
@@ -162,13 +171,15 @@ walk "Before people come in" # now: the ACME server's certificates last for hour
 
 # --- The next version ------------------------------------------------------------------
 
-make_short_tasks
+add_short_tasks
 hand_over 1.0.0-next
 start_tasks
 guide=docs/how-to/upgrade.md
 walk "systemd"
 healthy | grep -q 1.0.0-next || fail "the update is not what runs"
+stop_starting
 none_was_refused
+remove_short_tasks
 
 # --- Back up, and move to a second machine ----------------------------------------------
 

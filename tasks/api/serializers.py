@@ -255,6 +255,10 @@ class TaskTypeSerializer(serializers.Serializer[Any]):
         child=serializers.CharField(),
         help_text="the groups whose people start it; none: whoever may start tasks",
     )
+    labels = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="what a runner must have to run it; none: every runner does",
+    )
     hidden = serializers.BooleanField(help_text="the pages don't offer it")
     createUrl = serializers.URLField()  # noqa: N815
 

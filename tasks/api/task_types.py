@@ -55,6 +55,7 @@ def _described_type(kind: TaskType, base: str) -> dict[str, Any]:
         "idempotent": kind.idempotent,
         "confirm": kind.confirm,
         "allow": list(kind.allow),
+        "labels": list(kind.labels),
         "hidden": kind.hidden,
         "createUrl": f"{base}/api/tasks/{kind.name}",
     }

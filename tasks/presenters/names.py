@@ -41,7 +41,7 @@ def person(name: str | None) -> str:
     static/js/text.js says the same."""
     if name and name.startswith(OF_SCHEDULE):
         return _("schedule {name}").format(name=name.removeprefix(OF_SCHEDULE))
-    return _("key in .env") if name == BOOTSTRAP_OWNER.name else name or ""
+    return _("key in API_KEY") if name == BOOTSTRAP_OWNER.name else name or ""
 
 
 @register.filter

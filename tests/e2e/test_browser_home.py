@@ -265,7 +265,7 @@ def test_a_waiting_task_says_what_it_waits_for_and_takes_its_turn(
     is_live(page)
     second = service.create("gate")
     cancelled_later.append(second)
-    waits = "Waiting for Gate (started by key in .env) to finish (same lock)"
+    waits = "Waiting for Gate (started by key in API_KEY) to finish (same lock)"
     expect(row(page, second)).to_contain_text(waits)
     expect(row(page, second).get_by_role("progressbar")).to_have_count(0)
     service.request("POST", f"/api/tasks/{first}/cancel")

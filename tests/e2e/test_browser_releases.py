@@ -80,7 +80,7 @@ def test_a_segment_leads_to_the_task_that_published_it(open_page, service, publi
 
     link.focus()
     expect(card).to_contain_text("v885")
-    expect(card).to_contain_text("key in .env")
+    expect(card).to_contain_text("key in API_KEY")
     expect(live).to_have_attribute("data-pointed", "")
     page.keyboard.press("Tab")
     expect(live).not_to_have_attribute("data-pointed", "")

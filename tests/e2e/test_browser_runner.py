@@ -152,7 +152,7 @@ def test_the_console_has_the_readers_zone_and_its_clocks_go_on(
     row = page.locator(f"#now [data-row='{task_id}']")
     place = row.locator("[data-part=cancelling]")
     expect(place).to_have_text(
-        re.compile(r"^Cancelling \(\d+ s\), requested by key in .env")
+        re.compile(r"^Cancelling \(\d+ s\), requested by key in API_KEY")
     )
     expect(row.locator(".status")).to_have_text("⊖ cancelling")
     stalled = page.locator(f"#now [data-row='{silent}'] [data-part=stalled]")
@@ -173,7 +173,7 @@ def test_whoever_watches_sees_a_cancel_that_another_asked_for(open_page, service
     expect(english.locator("#L2")).to_contain_text("deaf")
     service.request("POST", f"/api/tasks/{task_id}/cancel")
     expect(now(english, "cancelling")).to_have_text(
-        re.compile("^Cancelling .* requested by key in .env · killed in [0-9]+ s$")
+        re.compile("^Cancelling .* requested by key in API_KEY · killed in [0-9]+ s$")
     )
     expect(now(chinese, "cancelling")).to_have_text(
         re.compile(r"^正在取消（\d+ 秒），操作人 .env 中的密钥 · \d+ 秒后强制结束$")
@@ -222,7 +222,7 @@ def test_a_waiting_task_says_live_what_it_waits_for(
     cancelled_later += [first, second, third]
     page = open_page(f"/tasks/{third}")
     chinese = open_page(f"/tasks/{third}", locale="zh-CN")
-    waits = "Waiting for Gate (started by key in .env) to finish (same lock) · "
+    waits = "Waiting for Gate (started by key in API_KEY) to finish (same lock) · "
     expect(now(page, "step")).to_have_text(waits + "position 2 in the queue")
     in_chinese = "等待 Gate（由 .env 中的密钥 启动）释放锁 · "
     expect(now(chinese, "step")).to_have_text(in_chinese + "排在第 2 位")

@@ -118,7 +118,7 @@ def test_what_others_do_shows_without_a_reload(open_page, service, yearly):
     expect(card(page, "yearly").locator(".runs")).to_contain_text("completed")
     service.request("POST", f"{path}/pause")
     page.evaluate(COME_BACK)
-    expect(card(page, "yearly")).to_contain_text("paused by key in .env")
+    expect(card(page, "yearly")).to_contain_text("paused by key in API_KEY")
     assert page.evaluate("window.isTheSame")
 
 

@@ -434,13 +434,13 @@ def test_a_failure_is_told_in_a_chats_own_marks(open_page, service):
         "Slack": [
             "*✕ Breaks: failed*",
             "> KeyError: 'sprites'",
-            "Step “break” failed with exit code 1. · key in .env",
+            "Step “break” failed with exit code 1. · key in API_KEY",
             f"<{line}|Open at line 6>",
         ],
         "Feishu": [
             "**✕ Breaks: failed**",
             "> KeyError: 'sprites'",
-            "Step “break” failed with exit code 1. · key in .env",
+            "Step “break” failed with exit code 1. · key in API_KEY",
             f"[Open at line 6]({line})",
         ],
     }

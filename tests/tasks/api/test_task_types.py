@@ -11,6 +11,7 @@ title = "Shown"
 description = "Everybody sees it"
 timeout = "90s"
 confirm = true
+labels = ["mac"]
 [shown.params.version]
 pattern = "v[0-9]+"
 [shown.params.password]
@@ -45,6 +46,7 @@ def test_each_has_its_title_description_schema_and_steps(program, own_types):
         "idempotent": False,
         "confirm": True,
         "allow": [],
+        "labels": ["mac"],
         "hidden": False,
         "createUrl": "http://testserver/api/tasks/shown",
     }

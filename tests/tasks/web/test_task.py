@@ -402,7 +402,7 @@ def test_the_key_in_env_is_called_so_wherever_people_see_who_acted(staff):
         f"/admin/tasks/auditevent/{event.pk}/change/",
     ):
         page = staff.get(path).text
-        assert "key in .env" in page, path
+        assert "key in API_KEY" in page, path
         seen = page.replace('value="bootstrap"', "")  # what a filter compares with
         assert "bootstrap" not in seen, path
     # To programs it keeps its name.
