@@ -67,7 +67,7 @@ def database(raw: str, data_dir: Path) -> dict[str, Any]:
             "timeout": 20,  # seconds to wait for another writer
             "init_command": (
                 "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
-                "PRAGMA busy_timeout=20000; PRAGMA cache_size=-4000;"
+                "PRAGMA cache_size=-4000;"
                 # What a long reader (a backup) lets the -wal grow to goes again.
                 "PRAGMA journal_size_limit=67108864;"
             ),
