@@ -14,14 +14,11 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "measured.h"
 
 enum {
     READ_BYTES = 256 * 1024,
@@ -48,22 +45,11 @@ static struct client *clients;
 static int epoll;
 static char request[1024];
 static int started_count, open_count, ended_count;
-static long errors, total_lines;
-static char first_error[200];
-static unsigned *latencies;  /* microseconds */
-static size_t latency_count, latency_room;
-static long long read_at_us;  /* CLOCK_REALTIME of the read under way */
+static long total_lines;
 static double started, last_end;
 /* What is looked at: a client's rest and what was read behind it, unchunked. */
 static char window[EVENT_BYTES + READ_BYTES + 1];
 static size_t filled;
-
-static double monotonic(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec + now.tv_nsec / 1e9;
-}
 
 static void leave(struct client *client, const char *error, size_t length)
 {
@@ -77,8 +63,7 @@ static void leave(struct client *client, const char *error, size_t length)
     if (!client->is_stalled)
         ended_count++;
     if (error) {
-        if (!errors++)
-            snprintf(first_error, sizeof first_error, "%.*s", (int)length, error);
+        note_error(error, length);
         return;
     }
     last_end = monotonic();
@@ -90,20 +75,6 @@ static void fail(struct client *client, const char *error)
 }
 
 /* --- Events ------------------------------------------------------------------------ */
-
-static void note_latency(const char *text, size_t length)
-{
-    static const char mark[] = "\"message\":\"t=";
-    const char *found = memmem(text, length, mark, sizeof mark - 1);
-    if (!found)
-        return;
-    if (latency_count == latency_room) {
-        latency_room = latency_room ? 2 * latency_room : 65536;
-        latencies = realloc(latencies, latency_room * sizeof *latencies);
-    }
-    long long late = read_at_us - atoll(found + sizeof mark - 1);
-    latencies[latency_count++] = late < 0 ? 0 : (unsigned)late;
-}
 
 static int starts(const char *text, size_t length, const char *with)
 {
@@ -149,7 +120,7 @@ static void take_event(struct client *client, const char *text, size_t length)
         }
         client->lines++;
         total_lines++;
-        note_latency(text, length);
+        note_latencies(text, text + length);
     } else if (starts(text, length, "data: {\"type\":\"end\"")) {
         const char *count = memmem(text, length, "\"logCount\":", 11);
         if (count && atol(count + 11) == client->lines)
@@ -313,16 +284,13 @@ static void ask(struct client *client)
 
 static void on_ready(struct client *client, char *data)
 {
-    struct timespec now;
     if (client->is_done)
         return;
     if (!client->is_asked) {
         ask(client);
         return;
     }
-    ssize_t got = read(client->fd, data, READ_BYTES);
-    clock_gettime(CLOCK_REALTIME, &now);
-    read_at_us = now.tv_sec * 1000000LL + now.tv_nsec / 1000;
+    ssize_t got = read_now(client->fd, data, READ_BYTES);
     if (got > 0)
         take(client, data, (size_t)got);
     else if (got == 0)
@@ -333,37 +301,11 @@ static void on_ready(struct client *client, char *data)
 
 /* --- The run ----------------------------------------------------------------------- */
 
-static int by_size(const void *a, const void *b)
-{
-    unsigned x = *(const unsigned *)a, y = *(const unsigned *)b;
-    return (x > y) - (x < y);
-}
-
-static double percentile_ms(double share)
-{
-    if (!latency_count)
-        return 0;
-    return latencies[(size_t)(share * (double)(latency_count - 1))] / 1000.0;
-}
-
 static void report(void)
 {
-    struct rusage used;
-    getrusage(RUSAGE_SELF, &used);
-    double cpu = used.ru_utime.tv_sec + used.ru_utime.tv_usec / 1e6 +
-                 used.ru_stime.tv_sec + used.ru_stime.tv_usec / 1e6;
-    if (latency_count)
-        qsort(latencies, latency_count, sizeof *latencies, by_size);
-    for (char *at = first_error; *at; at++)
-        if (*at == '"' || *at == '\\' || (unsigned char)*at < ' ')
-            *at = '\'';
-    printf("{\"readers\": %d, \"lines\": %ld, \"errors\": %ld, "
-           "\"first_error\": \"%s\", \"started\": %.6f, \"ended\": %.6f, "
-           "\"timed_lines\": %zu, \"p50_ms\": %.3f, \"p90_ms\": %.3f, "
-           "\"p99_ms\": %.3f, \"max_ms\": %.3f, \"load_cpu_s\": %.3f}\n",
-           reader_count, total_lines, errors, first_error, started, last_end,
-           latency_count, percentile_ms(0.5), percentile_ms(0.9),
-           percentile_ms(0.99), percentile_ms(1), cpu);
+    printf("{\"readers\": %d, \"lines\": %ld, \"started\": %.6f, \"ended\": %.6f, ",
+           reader_count, total_lines, started, last_end);
+    print_measured();
 }
 
 int main(int argc, char **argv)
@@ -377,11 +319,7 @@ int main(int argc, char **argv)
     reader_count = atoi(argv[4]);
     client_count = reader_count + atoi(argv[5]);
     epoll = epoll_create1(0);
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
+    allow_many_files();
     snprintf(request, sizeof request,
              "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nX-API-Key: %s\r\n"
              "Accept: text/event-stream\r\n\r\n", argv[2], port, argv[3]);

@@ -18,14 +18,11 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
-#include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "measured.h"
 
 enum {
     READ_BYTES = 256 * 1024,
@@ -49,23 +46,12 @@ static struct reader *readers;
 static int epoll;
 static const char *path, *key;
 static int started_count, open_count, ended_count;
-static long errors, requests, polls, empty, reopened, refused, total_lines;
+static long requests, polls, empty, reopened, refused, total_lines;
 /* Who was refused, first come first served, and until when. */
 static struct { struct reader *reader; double until; } *waiting;
 static size_t waiting_first, waiting_last, waiting_room;
-static char first_error[200];
-static unsigned *latencies; /* microseconds */
-static size_t latency_count, latency_room;
-static long long read_at_us; /* CLOCK_REALTIME of the read under way */
 static double started, opened, first_end, last_end;
 static char window[ANSWER_BYTES + READ_BYTES + 1];
-
-static double monotonic(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec + now.tv_nsec / 1e9;
-}
 
 static void leave(struct reader *reader, const char *error, size_t length)
 {
@@ -78,8 +64,7 @@ static void leave(struct reader *reader, const char *error, size_t length)
     reader->rest = NULL;
     ended_count++;
     if (error) {
-        if (!errors++)
-            snprintf(first_error, sizeof first_error, "%.*s", (int)length, error);
+        note_error(error, length);
         return;
     }
     last_end = monotonic();
@@ -157,20 +142,6 @@ static void ask_again(void)
     while (waiting_first < waiting_last &&
            waiting[waiting_first % waiting_room].until <= monotonic())
         reopen(waiting[waiting_first++ % waiting_room].reader);
-}
-
-static void note_latencies(const char *body, const char *end)
-{
-    static const char mark[] = "\"message\":\"t=";
-    while ((body = memmem(body, (size_t)(end - body), mark, sizeof mark - 1))) {
-        body += sizeof mark - 1;
-        if (latency_count == latency_room) {
-            latency_room = latency_room ? 2 * latency_room : 65536;
-            latencies = realloc(latencies, latency_room * sizeof *latencies);
-        }
-        long long late = read_at_us - atoll(body);
-        latencies[latency_count++] = late < 0 ? 0 : (unsigned)late;
-    }
 }
 
 /* Whether the lines follow those that the reader has. */
@@ -310,7 +281,6 @@ static void take(struct reader *reader, size_t filled)
 
 static void on_ready(struct reader *reader)
 {
-    struct timespec now;
     if (reader->is_done)
         return;
     if (!reader->is_asked) {
@@ -319,9 +289,7 @@ static void on_ready(struct reader *reader)
         ask(reader);
         return;
     }
-    ssize_t got = read(reader->fd, window + reader->filled, READ_BYTES);
-    clock_gettime(CLOCK_REALTIME, &now);
-    read_at_us = now.tv_sec * 1000000LL + now.tv_nsec / 1000;
+    ssize_t got = read_now(reader->fd, window + reader->filled, READ_BYTES);
     if (got > 0) {
         if (reader->filled)
             memcpy(window, reader->rest, reader->filled);
@@ -337,40 +305,14 @@ static void on_ready(struct reader *reader)
 
 /* --- The run ----------------------------------------------------------------------- */
 
-static int by_size(const void *a, const void *b)
-{
-    unsigned x = *(const unsigned *)a, y = *(const unsigned *)b;
-    return (x > y) - (x < y);
-}
-
-static double percentile_ms(double share)
-{
-    if (!latency_count)
-        return 0;
-    return latencies[(size_t)(share * (double)(latency_count - 1))] / 1000.0;
-}
-
 static void report(void)
 {
-    struct rusage used;
-    getrusage(RUSAGE_SELF, &used);
-    double cpu = used.ru_utime.tv_sec + used.ru_utime.tv_usec / 1e6 +
-                 used.ru_stime.tv_sec + used.ru_stime.tv_usec / 1e6;
-    if (latency_count)
-        qsort(latencies, latency_count, sizeof *latencies, by_size);
-    for (char *at = first_error; *at; at++)
-        if (*at == '"' || *at == '\\' || (unsigned char)*at < ' ')
-            *at = '\'';
-    printf("{\"readers\": %d, \"lines\": %ld, \"errors\": %ld, "
-           "\"first_error\": \"%s\", \"started\": %.6f, \"first_end\": %.6f, "
-           "\"ended\": %.6f, \"requests\": %ld, \"polls\": %ld, \"empty\": %ld, "
-           "\"reopened\": %ld, \"refused\": %ld, \"timed_lines\": %zu, \"p50_ms\": %.3f, "
-           "\"p90_ms\": %.3f, \"p99_ms\": %.3f, \"max_ms\": %.3f, "
-           "\"load_cpu_s\": %.3f}\n",
-           reader_count + late_count, total_lines, errors, first_error, started,
-           first_end, last_end, requests, polls, empty, reopened, refused, latency_count,
-           percentile_ms(0.5), percentile_ms(0.9), percentile_ms(0.99),
-           percentile_ms(1), cpu);
+    printf("{\"readers\": %d, \"lines\": %ld, \"started\": %.6f, "
+           "\"first_end\": %.6f, \"ended\": %.6f, \"requests\": %ld, "
+           "\"polls\": %ld, \"empty\": %ld, \"reopened\": %ld, \"refused\": %ld, ",
+           reader_count + late_count, total_lines, started, first_end, last_end,
+           requests, polls, empty, reopened, refused);
+    print_measured();
 }
 
 int main(int argc, char **argv)
@@ -388,11 +330,7 @@ int main(int argc, char **argv)
     late_count = atoi(argv[6]);
     late_seconds = atof(argv[7]);
     epoll = epoll_create1(0);
-    struct rlimit files;
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
-        files.rlim_cur = files.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &files);
-    }
+    allow_many_files();
     int all = reader_count + late_count;
     readers = calloc((size_t)all, sizeof *readers);
     waiting_room = (size_t)all;
