@@ -133,7 +133,7 @@ for service in found["services"].values():
 with open(f"{sys.argv[1]}/compose.yaml", "w") as file:
     yaml.safe_dump(found, file)
 PYTHON
-    cat >"$folder/env" <<END
+    cat >"$folder/.env" <<END
 SECRET_KEY=try-only-0123456789-abcdefghijklmnopqrstuvwxyz
 POSTGRES_PASSWORD=try0nly
 API_KEY=$key
@@ -151,7 +151,7 @@ END
 }
 
 compose() {
-    "$folder/compose/bin/podman-compose" -p "$project" --env-file "$folder/env" -f "$folder/compose.yaml" "$@" \
+    "$folder/compose/bin/podman-compose" -p "$project" --env-file "$folder/.env" -f "$folder/compose.yaml" "$@" \
         >"$folder/compose.log" 2>&1 || { tail -n 20 "$folder/compose.log" >&2 && fail "podman-compose $*"; }
 }
 
