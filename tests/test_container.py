@@ -206,3 +206,92 @@ def test_one_that_is_not_there_is_not_healthy():
     assert code == 1
     assert said.startswith("It does not answer: ")
     assert said.count("\n") == 1
+
+
+# As much of docker as update.sh asks: the containers of a service are in a file, and
+# what is done is written down. DEAD names a service whose new containers don't serve.
+DOCKER = """\
+#!/usr/bin/env python3
+import os, sys
+from pathlib import Path
+folder, dead, words = Path(sys.argv[0]).parent, os.environ["DEAD"], sys.argv[1:]
+def note(*what):
+    with (folder / "done").open("a") as done:
+        print(*what, file=done)
+def ids(name):
+    return (folder / name).read_text().split()
+def keep(name, left):
+    (folder / name).write_text(" ".join(left))
+match words:
+    case ["compose", "up", *options, name]:
+        note("up", name)
+        if "--no-recreate" in options:
+            there, count = ids(name), int(options[-1].partition("=")[2])
+            more = range(len(there) + 1, count + 1)
+            keep(name, there + [f"{number:012}-{name}" for number in more])
+    case ["compose", "ps", *_, name]:
+        print(*ids(name), sep="\\n")
+    case ["compose", "exec", "-T", "web", *_]:
+        served = ids("runner")[: 1 if dead == "runner" else None]
+        print(*[f"{one[:12]}-7" for one in served], sep="\\n")
+    case ["compose", "exec", "-T", "nginx", "sh", _, *said]:
+        note("nginx", said[0], len(said) - 1)
+    case ["inspect", "--format", text, *these]:
+        state = "starting" if dead == "web" else "healthy"
+        print(*[state if "Health" in text else "10.0.0.1" for _ in these], sep="\\n")
+    case ["wait", _]:
+        print(1 if dead == "prepare" else 0)
+    case [what, *these]:
+        these = [one for one in these if one[0] != "-" and not one.isdigit()]
+        name = these[0][13:]
+        note(what, name, *[int(one[:12]) for one in these])
+        if what == "rm":
+            keep(name, [one for one in ids(name) if one not in these])
+"""
+
+
+def updated(folder, dead=""):
+    """Run update.sh on a runner and two web processes; return its exit code, what it
+    had docker do, and what it said."""
+    docker = folder / "docker"
+    docker.write_text(DOCKER)
+    docker.chmod(0o755)
+    for name, count in {"prepare": 1, "runner": 1, "web": 2}.items():
+        numbers = range(1, count + 1)
+        (folder / name).write_text(" ".join(f"{n:012}-{name}" for n in numbers))
+    done = subprocess.run(
+        ["sh", CONTAINER / "update.sh"],
+        env={"PATH": f"{folder}:/usr/bin:/bin", "DEAD": dead, "PATIENCE": "0"},
+        capture_output=True,
+        text=True,
+    )
+    return done.returncode, (folder / "done").read_text().splitlines(), done.stderr
+
+
+def test_an_update_stops_what_is_old_once_the_new_serves(tmp_path):
+    assert updated(tmp_path)[:2] == (
+        0,
+        [
+            "up prepare",
+            *("up runner", "stop runner 1", "rm runner 1"),
+            *("up web", "nginx only 2", "stop web 1 2", "rm web 1 2", "nginx all 0"),
+            "up nginx",
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("dead", "done"),
+    [
+        ("prepare", ["logs prepare 1"]),
+        ("runner", ["up runner", "logs runner 2", "rm runner 2"]),
+        ("web", ["up web", "logs web 3", "logs web 4", "rm web 3 4"]),
+    ],
+)
+def test_an_update_whose_new_containers_do_not_serve_leaves_the_old(
+    dead, done, tmp_path
+):
+    code, found, said = updated(tmp_path, dead)
+    assert (code, found[-len(done) :]) == (1, done)
+    assert dead == "prepare" or f"New containers of {dead} do not serve" in said
+    assert len((tmp_path / dead).read_text().split()) == (2 if dead == "web" else 1)
