@@ -14,6 +14,7 @@ import httpx
 import pytest
 import requests
 from httpx_sse import connect_sse
+from playwright.sync_api import expect
 
 from tests.ports import free_port
 from tests.waiting import PATIENCE_SECONDS, wait_until
@@ -367,11 +368,10 @@ def test_while_the_web_server_is_away_a_stream_says_come_back(nginx, product):
         connect_sse(client, "GET", url, headers=headers) as s,
     ):
         assert list(s.iter_sse()) == [], "an empty event reached a client"
-    status = requests.get(f"{nginx.url}/health", timeout=10).status_code
-    assert status == 502, "only the stream may hide it"
-    told = requests.get(f"{nginx.url}/api/tasks", timeout=10)
-    assert (told.status_code, told.headers["Retry-After"]) == (503, "2")
-    assert told.json()["status"] == 503
+    for path in ("/health", "/api/tasks"):
+        told = requests.get(f"{nginx.url}{path}", timeout=10)
+        assert (told.status_code, told.headers["Retry-After"]) == (503, "2")
+        assert told.json()["status"] == 503
     assert "token" not in (nginx.folder / "site-error.log").read_text()
 
     product.start("web")
@@ -382,6 +382,25 @@ def test_while_the_web_server_is_away_a_stream_says_come_back(nginx, product):
     seqs = [event["log"]["seq"] for event in events if event["type"] == "log"]
     assert seqs == list(range(int(position) + 1, events[-1]["logCount"] + 1))
     assert events[-1]["status"] == "completed", json.dumps(events[-1])
+
+
+def test_while_the_web_server_is_away_people_read_so_and_the_page_comes_back(
+    nginx, product, chromium
+):
+    context = chromium.new_context()
+    page = context.new_page()
+    product.kill("web")
+    answer = page.goto(f"{nginx.url}/admin/login/")
+    assert (answer.status, answer.headers["cache-control"]) == (503, "no-store")
+    expect(page.get_by_role("heading")).to_have_text("The service does not answer")
+    expect(page.get_by_text("服务暂无响应")).to_be_visible()
+    sent = requests.post(nginx.url, headers={"Accept": "text/html"}, timeout=10)
+    assert sent.status_code == 503
+    assert "refresh" not in sent.text, "a form would be forgotten"
+
+    product.start("web")
+    expect(page.get_by_label("Username")).to_be_visible()
+    context.close()
 
 
 def test_what_changes_among_all_tasks_passes_at_once_and_survives_a_restart(
