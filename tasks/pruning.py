@@ -36,9 +36,9 @@ from tasks.retention.sizes import measure
 from tasks.timestamps import iso
 
 TASKS_AT_ONCE = 5  # in one transaction, without their lines
-# Between two transactions, as a multiple of what one took. Who finds SQLite's lock
-# taken asks again after 1, 2, 5, 10 ms …, and has it by then. No longer than the most,
-# so that a busy machine still deletes faster than its tasks write.
+# Between two transactions, as a multiple of what one took, in which others have SQLite's
+# lock. No longer than the most, so that a busy machine still deletes faster than its
+# tasks write.
 REST = 2.0
 MIN_REST_SECONDS, MAX_REST_SECONDS = 0.004, 0.05
 # Who commits when the -wal has 1,000 pages waits for the disk. A part has some 60, so

@@ -230,15 +230,17 @@ match words:
             more = range(len(there) + 1, count + 1)
             keep(name, there + [f"{number:012}-{name}" for number in more])
     case ["compose", "ps", *_, name]:
-        print(*ids(name), sep="\\n")
+        print(*ids(name) if dead != "all" or name == "prepare" else (), sep="\\n")
     case ["compose", "exec", "-T", "web", *_]:
         served = ids("runner")[: 1 if dead == "runner" else None]
         print(*[f"{one[:12]}-7" for one in served], sep="\\n")
     case ["compose", "exec", "-T", "nginx", "sh", _, *said]:
         note("nginx", said[0], len(said) - 1)
     case ["inspect", "--format", text, *these]:
-        state = "starting" if dead == "web" else "healthy"
-        print(*[state if "Health" in text else "10.0.0.1" for _ in these], sep="\\n")
+        health = "starting" if dead == "web" else "healthy"
+        for one in these:
+            kinds = {"Health": health, "Hostname": one[:12], "IPAddress": "10.0.0.1"}
+            print(next(what for kind, what in kinds.items() if kind in text))
     case ["wait", _]:
         print(1 if dead == "prepare" else 0)
     case [what, *these]:
@@ -283,6 +285,7 @@ def test_an_update_stops_what_is_old_once_the_new_serves(tmp_path):
 @pytest.mark.parametrize(
     ("dead", "done"),
     [
+        ("all", ["up prepare"]),
         ("prepare", ["logs prepare 1"]),
         ("runner", ["up runner", "logs runner 2", "rm runner 2"]),
         ("web", ["up web", "logs web 3", "logs web 4", "rm web 3 4"]),
@@ -293,5 +296,12 @@ def test_an_update_whose_new_containers_do_not_serve_leaves_the_old(
 ):
     code, found, said = updated(tmp_path, dead)
     assert (code, found[-len(done) :]) == (1, done)
-    assert dead == "prepare" or f"New containers of {dead} do not serve" in said
-    assert len((tmp_path / dead).read_text().split()) == (2 if dead == "web" else 1)
+    expected = {
+        "all": "No container of runner runs",
+        "prepare": "",
+        "runner": "New containers of runner do not serve",
+        "web": "New containers of web do not serve",
+    }
+    assert expected[dead] in said
+    left = [(tmp_path / name).read_text().split() for name in ("runner", "web")]
+    assert [*map(len, left)] == [1, 2]

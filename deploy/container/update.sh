@@ -18,16 +18,21 @@ are_healthy() { # are_healthy CONTAINER…
 }
 
 are_registered() { # are_registered CONTAINER…: a runner's name begins with its host's
+    hosts=$(docker inspect --format '{{.Config.Hostname}}' "$@")
     alive=$(docker compose exec -T web python manage.py shell -v0 -c \
         'from tasks.models import Runner; print(*Runner.objects.alive(), sep="\n")')
-    for id in "$@"; do
-        echo "$alive" | grep -q "^$(echo "$id" | cut -c 1-12)" || return 1
+    for host in $hosts; do
+        echo "$alive" | grep -q "^$host" || return 1
     done
 }
 
 start_more() { # start_more SERVICE CHECK: as many again as there are, until these serve
-    old=$(docker compose ps --quiet "$1")
-    count=$(echo "$old" | wc -w)
+    old=$(docker compose ps --all --quiet "$1")
+    count=$(docker compose ps --quiet "$1" | wc -w)
+    [ "$count" -gt 0 ] || {
+        echo "No container of $1 runs, so there is nothing to update: docker compose up -d" >&2
+        exit 1
+    }
     up --no-recreate --scale "$1=$((2 * count))" "$1"
     new=$(docker compose ps --all --quiet "$1" | grep -vF "$old")
     until=$(($(date +%s) + patience))
