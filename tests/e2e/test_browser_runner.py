@@ -176,7 +176,7 @@ def test_whoever_watches_sees_a_cancel_that_another_asked_for(open_page, service
         re.compile("^Cancelling .* requested by key in API_KEY · killed in [0-9]+ s$")
     )
     expect(now(chinese, "cancelling")).to_have_text(
-        re.compile(r"^正在取消（\d+ 秒），操作人 .env 中的密钥 · \d+ 秒后强制结束$")
+        re.compile(r"^正在取消（\d+ 秒），操作人 API_KEY 中的密钥 · \d+ 秒后强制结束$")
     )
     expect(chinese.get_by_role("button", name="强制结束")).to_be_visible()
 
@@ -224,7 +224,7 @@ def test_a_waiting_task_says_live_what_it_waits_for(
     chinese = open_page(f"/tasks/{third}", locale="zh-CN")
     waits = "Waiting for Gate (started by key in API_KEY) to finish (same lock) · "
     expect(now(page, "step")).to_have_text(waits + "position 2 in the queue")
-    in_chinese = "等待 Gate（由 .env 中的密钥 启动）释放锁 · "
+    in_chinese = "等待 Gate（由 API_KEY 中的密钥 启动）释放锁 · "
     expect(now(chinese, "step")).to_have_text(in_chinese + "排在第 2 位")
     service.request("POST", f"/api/tasks/{first}/cancel")
     expect(now(page, "step")).to_have_text(waits + "next in the queue")
