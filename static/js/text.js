@@ -19,7 +19,7 @@ export function counted(one, many, n) {
 // What people call whoever acted; tasks/presenters/names.py says the same.
 export function person(name) {
   if (name?.startsWith("schedule:")) return text("ofSchedule", { name: name.slice(9) });
-  return name === "bootstrap" ? text("bootstrapKey") : name;
+  return name === "bootstrap" ? text("settingsKey") : name;
 }
 
 export function duration(seconds) {

@@ -382,7 +382,7 @@ def test_who_started_it_and_from_where(staff):
     assert "<li>10" not in facts(staff, TaskFactory())
 
 
-def test_the_key_in_env_is_called_so_wherever_people_see_who_acted(staff):
+def test_the_key_in_api_key_is_called_so_wherever_people_see_who_acted(staff):
     task = TaskFactory(
         created_by="bootstrap",
         cancel_requested_by="bootstrap",
