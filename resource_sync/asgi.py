@@ -11,8 +11,9 @@ import django
 django.setup(set_prefix=False)  # what follows needs it
 
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
+from django.contrib.auth import get_backends  # noqa: E402
 from django.http import QueryDict  # noqa: E402
-from django.urls import re_path  # noqa: E402
+from django.urls import get_resolver, re_path  # noqa: E402
 
 from resource_sync.http.client_address import edge  # noqa: E402
 from resource_sync.http.handler import RequestHandler  # noqa: E402
@@ -24,6 +25,11 @@ from streaming.stream import stream  # noqa: E402
 
 answer_held_requests_before_shutdown()
 django_app: Any = RequestHandler()
+# All views now, and not with the first request: by then an update may have put files of
+# another version in their place, which fit nothing that is loaded.
+get_backends()
+for status in (400, 403, 404, 500):
+    get_resolver().resolve_error_handler(status)
 
 
 def unless_preflight(app: Any) -> Any:

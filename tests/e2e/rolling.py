@@ -6,8 +6,10 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 
+import psutil
 import requests
 from dotenv import dotenv_values
 
@@ -85,6 +87,25 @@ class Product(Started):
         wait_until(lambda: len(self.parts()) == 4, "all processes")
         key = dotenv_values(self.folder / ".env")["API_KEY"]
         self.key = {"X-API-Key": key}
+
+    def wait_until_all_have_served(self):
+        """Until each web process has answered: release 2.0.0 loads its views only with
+        its first request, and would take them from other files after the update."""
+        with ExitStack() as opened:
+
+            def each_has_a_connection():
+                session = opened.enter_context(requests.Session())
+                session.get(f"{self.url}/api/task-types", headers=self.key, timeout=60)
+                return all(
+                    any(
+                        one.status == psutil.CONN_ESTABLISHED
+                        and one.laddr.port == self.port
+                        for one in web.net_connections()
+                    )
+                    for web in self.children("resource_sync.web")
+                )
+
+            wait_until(each_has_a_connection, "both web processes to have answered")
 
     def get(self, path, **headers):
         answer = requests.get(self.url + path, headers=headers, timeout=60)

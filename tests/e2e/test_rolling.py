@@ -63,6 +63,7 @@ def test_an_update_under_load_costs_no_line_no_request_and_no_task(product):
 @pytest.mark.parametrize("product", ["2.0.0"], indirect=True)
 def test_the_release_before_serves_beside_this_one_until_its_turn(product):
     product.wait_until_whole()
+    product.wait_until_all_have_served()
     load = Load(product)
     load.wait_until_it_flows()
     product.update()
