@@ -194,6 +194,15 @@ start_slow() {
     eventually 240 "the slow task does not begin" has_begun "$task"
 }
 
+follow_on() { # as a client does: until nginx has their new addresses it says "retry:"
+    curl -sSN --max-time 300 -H "X-API-Key: $key" -H "Last-Event-ID: $last" "http://127.0.0.1:$port/api/tasks/$task/stream" >"$folder/second" &
+    stream=$!
+    until grep -q connected "$folder/second"; do
+        kill -0 "$stream" || return 1
+        sleep 0.1
+    done
+}
+
 # --- From the first image on ----------------------------------------------------------
 
 for_what_is_missing
@@ -272,9 +281,7 @@ for name in web_1 web_2; do
 done
 wait $! || true
 last=$(sed -n 's/^id: //p' "$folder/first" | tail -n 1)
-curl -sSN --max-time 300 -H "X-API-Key: $key" -H "Last-Event-ID: $last" "http://127.0.0.1:$port/api/tasks/$task/stream" >"$folder/second" &
-stream=$!
-eventually 240 "the stream does not come back" grep -q connected "$folder/second"
+eventually 60 "the stream does not come back" follow_on
 
 say "A stop of the runner cancels in order, while the stream is watched"
 began=$SECONDS
