@@ -36,7 +36,7 @@ from tasks.retention.sizes import measure
 from tasks.timestamps import iso
 
 TASKS_AT_ONCE = 5  # in one transaction, without their lines
-# Between two transactions, as a multiple of what one took, in which others have SQLite's
+# Between two transactions, as a multiple of what one took: then others have SQLite's
 # lock. No longer than the most, so that a busy machine still deletes faster than its
 # tasks write.
 REST = 2.0

@@ -25,7 +25,8 @@ STEP_NS = 50_000_000
 
 # SQLite asks again after 1, 3, 8, 18, 33, 53 … ms, and may find the next one writing at
 # each of them. Asked each time that the wait is a tenth longer, who waits beside two
-# that write half of the time has the lock after 8 to 10 ms at p99.9 in place of 107 to 180.
+# that write half of the time has the lock after 8 to 10 ms at p99.9 in place of 107 to
+# 180.
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.0005, 0.02
 PAUSE_PART = 0.1
 PRIMARY_CODE = 0xFF  # of an extended one: https://sqlite.org/rescode.html
