@@ -73,6 +73,7 @@ def test_days_begin_at_the_readers_midnight(open_page, demo):
 def test_a_segment_leads_to_the_task_that_published_it(open_page, service, published):
     page = open_page("/releases")
     ios = panel_of(page, "iOS")
+    expect(ios.locator(".release-version")).to_have_text("v885")
     link = ios.locator(".ribbon > ol a").first
     href = link.get_attribute("href")
     live = ios.locator(".ribbon-segment[data-tone=live]")
