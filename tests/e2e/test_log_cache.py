@@ -119,6 +119,14 @@ def test_many_readers_who_wait_for_a_line_are_one_for_the_service(nginx, product
     assert reached < sum(reader.polls for reader in readers) / 2
 
 
+def poll_after(answer):
+    """The query of the long poll that follows an answer."""
+    return (
+        f"cursor={answer.headers['Stream-Cursor']}&live=long-poll"
+        f"&offset={answer.headers['Stream-Next-Offset']}"
+    )
+
+
 async def read_through(opened):
     reader, writer = opened
     try:
@@ -133,10 +141,7 @@ def test_of_thousands_who_wait_for_a_line_not_one_more_asks(
     flow = Flow(product, lines="50", gate="thousands")
     product.wait_for(flow.task_id, "running")
     first = Reader(nginx, product, flow.task_id).get(offset="-1")
-    query = (
-        f"cursor={first.headers['Stream-Cursor']}&live=long-poll"
-        f"&offset={first.headers['Stream-Next-Offset']}"
-    )
+    query = poll_after(first)
     head = raw.head(
         "GET",
         f"/api/tasks/{flow.task_id}/log?{query}",
@@ -181,10 +186,7 @@ def test_who_hangs_up_costs_the_others_nothing(nginx, product):
     product.wait_for(flow.task_id, "running")
     readers = [Reader(nginx, product, flow.task_id) for _ in range(READERS)]
     first = readers[0].get(offset="-1")
-    query = (
-        f"cursor={first.headers['Stream-Cursor']}&live=long-poll"
-        f"&offset={first.headers['Stream-Next-Offset']}"
-    )
+    query = poll_after(first)
     with socket.create_connection(("127.0.0.1", nginx.port)) as leader:
         leader.sendall(
             f"GET /api/tasks/{flow.task_id}/log?{query} HTTP/1.1\r\n"
