@@ -17,6 +17,8 @@ mountLivePage({
     setTimeout(refreshSoon, STORE_ASKED_AGAIN_MS);
   },
 });
+// So may the one that answered, before a release that ended just now.
+setTimeout(refreshSoon, STORE_ASKED_AGAIN_MS);
 setInterval(refreshSoon, MINUTE_MS);
 setInterval(() => {
   if (!document.hidden && document.querySelector("[data-unanswered], [data-pending]")) refreshLive();
