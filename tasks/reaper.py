@@ -1,7 +1,7 @@
 """Looks after the tasks of runners that died without a word: each goes back to the
 queue, where its type allows that, or ends and says why.
 
-Whether a runner is dead is asked, not guessed: of the system where it runs on this
+Whether a runner is dead is asked, not guessed: of the kernel where it runs on this
 machine, else by watching its heartbeat by this process's own clock, which nobody sets.
 See docs/decisions/0025-alive-is-asked-not-guessed.md.
 """
@@ -23,6 +23,14 @@ from tasks.approvals.asking import so_far_of
 from tasks.approvals.ending import end_overdue
 from tasks.catalog.definitions import type_of
 from tasks.disk import is_full
+from tasks.liveness.lock_file import is_let_go
+from tasks.liveness.processes import (
+    ProcessState,
+    end_programs,
+    has_programs,
+    is_here,
+    state_of,
+)
 from tasks.logs import store as log_store
 from tasks.logs.append import append
 from tasks.logs.store import Line
@@ -37,13 +45,6 @@ from tasks.models import (
     WebhookEvent,
 )
 from tasks.notifications import announce
-from tasks.processes import (
-    ProcessState,
-    end_programs,
-    has_programs,
-    is_here,
-    state_of,
-)
 from tasks.reasons import Reason
 from tasks.timestamps import iso
 
@@ -130,7 +131,8 @@ def _heartbeat_key(runner: Runner) -> tuple[uuid.UUID, int, datetime]:
 def _patience_with(runner: Runner) -> float:
     """Return how many seconds of silence show that a runner is dead."""
     if not is_here(runner):
-        return runner.patience_seconds or LEASE_SECONDS
+        patience = runner.patience_seconds or LEASE_SECONDS
+        return 0 if is_let_go(runner) else patience
     match state_of(runner):
         case ProcessState.GONE:
             return 0
@@ -179,8 +181,9 @@ def is_gone(runner: Runner | None) -> bool:
     """Return whether nobody can expect this runner to end its tasks, here and now."""
     if runner is None or runner.stopped_at:
         return True
-    is_dead = is_here(runner) and state_of(runner) is ProcessState.GONE
-    return is_dead and not has_programs(runner)
+    if not is_here(runner):
+        return is_let_go(runner)
+    return state_of(runner) is ProcessState.GONE and not has_programs(runner)
 
 
 def disown(runner: Runner, task_ids: set[uuid.UUID]) -> None:

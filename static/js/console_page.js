@@ -4,12 +4,11 @@ import { ConsoleTab } from "./console_tab.js";
 import { mountKeys } from "./keys.js";
 import { mountLaunch } from "./launch.js";
 import { mountTypeFilter } from "./launch_filter.js";
-import { refreshLive, refreshSoon } from "./live.js";
+import { refreshOnceMore, refreshSoon } from "./live.js";
 import { mountLivePage } from "./live_page.js";
 import { NowList } from "./now_list.js";
 import { mountRecent, partsAddress } from "./recent.js";
 
-const STORE_ASKED_AGAIN_MS = 3_000;
 const now = new NowList(document.getElementById("now"));
 
 mountLaunch();
@@ -20,11 +19,10 @@ mountLivePage({
   address: partsAddress,
   changed(event) {
     if (event.type !== "task" || !now.take(event.task)) refreshSoon();
+    if (event.what === "releases") refreshOnceMore();
   },
   heard(isLive) {
     now.isLive = isLive;
   },
 });
-if (document.querySelector("#releases [data-unanswered]")) {
-  setTimeout(refreshLive, STORE_ASKED_AGAIN_MS);
-}
+refreshOnceMore();

@@ -7,6 +7,7 @@ import { refreshTimes } from "./times.js";
 
 const REFRESH_MS = 10_000;
 const AT_MOST_EACH_MS = 1_000;
+const STORE_ASKED_AGAIN_MS = 3_000; // the server answers so long from one reading
 const RESTS_MS = 8_000; // a pointer that has not moved for so long is not about to click
 const last = new Map();
 let path = () => "/live";
@@ -40,6 +41,12 @@ export function refreshSoon() {
     timer = 0;
     refreshLive();
   }, wait);
+}
+
+// For what is live: another process of the server, or this one before a release that ended
+// just now, may have read the store shortly before.
+export function refreshOnceMore() {
+  setTimeout(refreshSoon, STORE_ASKED_AGAIN_MS);
 }
 
 export async function refreshLive() {

@@ -13,8 +13,8 @@ from tasks.catalog.loader import catalog
 from tasks.catalog.task_type import TaskType
 from tasks.catalog.toml_tables import CatalogError
 from tasks.doctor.findings import Finding, ok, problem, skipped, warning
+from tasks.liveness.processes import ProcessState, is_here, state_of
 from tasks.models import CRASH_MINUTES, LEASE_SECONDS, Runner
-from tasks.processes import ProcessState, is_here, state_of
 
 ROOMS = ("resource_sync", "streaming", "tasks", "resources")
 

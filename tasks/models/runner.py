@@ -79,6 +79,8 @@ class Runner(models.Model):
     process_space = models.CharField(_("process space"), max_length=255, default="")
     # Tells a process from a later one that got the same pid.
     process_started = models.FloatField(_("process started"), default=0)
+    # Device and inode of its lock file (tasks.liveness.lock_file); "": none.
+    lock_file = models.CharField(max_length=50, blank=True, db_default="")
     concurrency = models.PositiveSmallIntegerField(_("at a time"), default=1)
     types = models.JSONField(_("types"), default=list, help_text=_("empty: every type"))
     # By which types choose it; None before that was written down.

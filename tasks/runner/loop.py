@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from django.db import DataError, Error, IntegrityError, connection
 
 from tasks.disk import is_full
+from tasks.liveness.lock_file import LockFile
 from tasks.models import HEARTBEAT_SECONDS, LEASE_SECONDS, PATIENCE_SECONDS, Task
 from tasks.notifications import EVERYTHING, subscribe
 from tasks.reaper import WATCH_SECONDS, Reaper, disown
@@ -53,7 +54,8 @@ class TaskRunner:
     ) -> None:
         row_id = uuid.uuid4()
         patience = store_patience_seconds + longest_grace()
-        self._fork_server = ForkServer(row_id, patience + LEASE_SECONDS)
+        lock = self._lock = LockFile(row_id)
+        self._fork_server = ForkServer(row_id, patience + LEASE_SECONDS, lock.fd)
         self._reaper = Reaper(row_id)
         self.concurrency = concurrency
         self._shutdown = Shutdown(drain_seconds, self._grace)
@@ -75,7 +77,7 @@ class TaskRunner:
         # Before the row: whoever reads there that it runs may tell it to stop.
         self._shutdown.catch_signals()
         self._events.wake_by_signals()
-        self.row = register(row_id, name, concurrency, types or [], labels, patience)
+        self.row = register(lock, name, concurrency, types or [], labels, patience)
         self._side_jobs = SideJobs(self.row, self._attempts.attempt, self._events.wake)
 
     # --- The loop -------------------------------------------------------------------
@@ -130,8 +132,7 @@ class TaskRunner:
     def _wait(self) -> None:
         """Until a pipe, a signal or news, or the next thing that is due."""
         due = [self._beat_at, self._poll_at, self._reap_at]
-        is_storing = self._not_stored_since is None
-        if is_storing and not self._shutdown.is_asked:
+        if self._not_stored_since is None and not self._shutdown.is_asked:
             due.append(0.0 if self._look_for_work else self._side_jobs.due_at)
         due += [run.due_at for run in self.runs.values()]
         if self._dirty:
@@ -310,8 +311,7 @@ class TaskRunner:
         self._part_from(lost or [])  # now that no thread reads their pipes
 
     def _give_up_in_time(self, error: Exception) -> None:
-        silence = time.monotonic() - self._confirmed_at
-        if silence >= self.store_patience_seconds:
+        if time.monotonic() - self._confirmed_at >= self.store_patience_seconds:
             self._give_up(error)
 
     def _give_up(self, error: Exception) -> None:
@@ -394,7 +394,7 @@ class TaskRunner:
         self._fork_server.close()
         self._side_jobs.close()
         with suppress(Error):
-            deregister(self.row, has_crashed=self._has_crashed)
+            deregister(self.row, self._lock, has_crashed=self._has_crashed)
         self._news.close()
         self._events.close()
         logger.info("runner=%s stopped", self.row.pk)

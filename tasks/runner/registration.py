@@ -2,7 +2,6 @@
 
 import os
 import socket
-import uuid
 from collections.abc import Sequence
 
 from django.conf import settings
@@ -12,8 +11,9 @@ from django.db.models.functions import Now
 
 from tasks.catalog.labels import taken_with
 from tasks.catalog.loader import catalog
+from tasks.liveness.lock_file import LockFile, delete_lock_files
+from tasks.liveness.processes import process_space, process_started
 from tasks.models import LEASE_SECONDS, Runner, WebhookEvent
-from tasks.processes import process_space, process_started
 
 # After its patience and the grace of its tasks, others wait for so long before they
 # take these from a runner that they can't ask.
@@ -21,24 +21,27 @@ FENCE_SECONDS = 2 * LEASE_SECONDS
 
 
 def register(
-    row_id: uuid.UUID,
+    lock: LockFile,
     name: str,
     concurrency: int,
     types: list[str],
     labels: Sequence[str],
     patience_seconds: float,
 ) -> Runner:
-    """Store and return the row of this process. ``types``: those it takes, none for
-    all; ``labels``: those it has; ``patience_seconds``: for how long it goes on without
-    the database, with the grace of its tasks."""
+    """Store and return the row of this process. ``lock``: its own; ``types``: those it
+    takes, none for all; ``labels``: those it has; ``patience_seconds``: for how long it
+    goes on without the database, with the grace of its tasks."""
+    living = Runner.objects.not_stopped().order_by().values_list("pk", flat=True)
+    delete_lock_files({lock.runner_id, *living})
     host, pid = socket.gethostname(), os.getpid()
     return Runner.objects.create(
-        id=row_id,
+        id=lock.runner_id,
         name=name or f"{host}-{pid}",
         host=host,
         pid=pid,
         process_space=process_space(),
         process_started=process_started(pid),
+        lock_file=lock.identity,
         patience_seconds=patience_seconds + FENCE_SECONDS,
         concurrency=concurrency,
         types=types,
@@ -61,12 +64,16 @@ def beat(row: Runner) -> bool:
     return bool(alive.update(heartbeat_at=Now(), beats=F("beats") + 1, is_silent=False))
 
 
-def deregister(row: Runner, *, has_crashed: bool) -> None:
-    """Say that it has stopped, where nobody has said so before."""
+def deregister(row: Runner, lock: LockFile, *, has_crashed: bool) -> None:
+    """Say that it has stopped, where nobody has said so before; then let go of its
+    lock, which says so where the database can't be told."""
     mine = Runner.objects.not_stopped().filter(pk=row.pk)
-    with transaction.atomic():
-        if mine.update(stopped_at=Now(), crashed=has_crashed) and has_crashed:
-            WebhookEvent.objects.emit_lost(row.pk)
+    try:
+        with transaction.atomic():
+            if mine.update(stopped_at=Now(), crashed=has_crashed) and has_crashed:
+                WebhookEvent.objects.emit_lost(row.pk)
+    finally:
+        lock.close()
 
 
 def longest_grace() -> float:

@@ -73,11 +73,16 @@ class ForkServer:
     script = Path(__file__).with_name("server.py")
 
     def __init__(
-        self, owner: uuid.UUID | None = None, patience_seconds: float = math.inf
+        self,
+        owner: uuid.UUID | None = None,
+        patience_seconds: float = math.inf,
+        lock: int | None = None,
     ) -> None:
         """``owner``: the runner, by which others find its helpers;
-        ``patience_seconds``: without a confirmed lease everything is killed then."""
+        ``patience_seconds``: without a confirmed lease everything is killed then;
+        ``lock``: a descriptor that the server and its shims keep open to their end."""
         self._owner, self._patience_seconds = str(owner or ""), patience_seconds
+        self._kept = () if lock is None else (lock,)
         self._start()
 
     @classmethod
@@ -167,7 +172,7 @@ class ForkServer:
             ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
-            pass_fds=[fd],
+            pass_fds=[fd, *self._kept],
             # Its own session: Ctrl-C and a kill of the runner's group miss it.
             start_new_session=True,
             env={"PATH": os.environ.get("PATH", os.defpath)},

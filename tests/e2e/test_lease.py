@@ -4,6 +4,8 @@ two programs run under one lock."""
 import os
 import signal
 import sqlite3
+import subprocess
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -11,11 +13,17 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tasks.reaper import WATCH_SECONDS
+from tests.left_out import reason_against_hosts
 from tests.waiting import wait_until
+
+from .conftest import ROOT
 
 pytestmark = [pytest.mark.e2e, pytest.mark.postgres]
 
 STOPPED_SECONDS = 20  # longer than a lease, and longer than SQLite waits
+# In a PID namespace of its own, as in a container: others can't see its processes.
+CONTAINED = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
 # Each program notes when it ran, by a clock that all of them share.
 TYPES = """
 [stamping]
@@ -132,3 +140,24 @@ def test_a_runner_that_can_write_nothing_for_a_while_loses_nothing(stamped):
     end(stamped, "one")
     task = stamped.wait_for(task_id)
     assert (task["status"], task["attempt"]) == ("completed", 1)
+
+
+def test_what_ran_in_a_container_that_is_killed_is_not_waited_for(new_service):
+    if reason := reason_against_hosts():
+        pytest.skip(reason)
+    service = new_service()
+    service.start("web")
+    runner = [sys.executable, str(ROOT / "manage.py"), "run_tasks"]
+    with (service.data_dir / "runner.out").open("ab") as output:
+        service.processes["runner"] = subprocess.Popen(
+            [*CONTAINED, *runner], cwd=ROOT, env=service.env, stderr=output
+        )
+    service.wait_healthy()
+    task_id = service.create("slowly", n="10000", pause=str(WATCH_SECONDS))
+    # Others look at it meanwhile, and leave it alone.
+    wait_until(lambda: len(service.lines(task_id)) > 4, "some lines")
+    assert service.task(task_id)["status"] == "running"
+    service.kill("runner")
+    # For its patience others would wait longer than this test.
+    assert service.wait_for(task_id)["status"] == "failed"
+    assert "stopped at about" in service.task(task_id)["error"]

@@ -18,10 +18,10 @@ from tasks.lifecycle import (
     rerun,
     submit,
 )
+from tasks.liveness.processes import process_space, process_started
 from tasks.logs import store as log_store
 from tasks.models import AuditEvent, Runner, StatusConflict, Task
 from tasks.notifications import subscribe, wait
-from tasks.processes import process_space, process_started
 from tasks.reaper import take_from_its_runner
 from tasks.runner.accepted import accepted
 from tasks.secrets.encryption import opened

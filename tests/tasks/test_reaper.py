@@ -17,9 +17,10 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from tasks import reaper
+from tasks.liveness.lock_file import LockFile
+from tasks.liveness.processes import process_space, process_started
 from tasks.logs import store as log_store
 from tasks.models import LEASE_SECONDS, Runner, Task
-from tasks.processes import process_space, process_started
 from tasks.reaper import WATCH_SECONDS, Reaper, is_gone, reap, take_from_its_runner
 from tasks.shim.client import ForkServer, Program
 from tests.factories import NOON, RunnerFactory, TaskFactory, write_log
@@ -366,6 +367,29 @@ def test_a_runner_in_another_container_of_the_same_host_name_is_not_asked_here()
     assert not is_gone(runner)
 
 
+def test_a_runner_in_another_container_is_dead_when_nobody_holds_its_lock(
+    settings, tmp_path
+):
+    settings.DATA_DIR = tmp_path
+    lock = LockFile(uuid.uuid4())
+    runner = RunnerFactory(
+        id=lock.runner_id,
+        process_space=process_space().rpartition(" ")[0] + " pid:[1]",
+        lock_file=lock.identity,
+        patience_seconds=3600,
+    )
+    task = task_of(runner)
+    Reaper().look()
+    assert status_of(task) == "running"
+    assert not is_gone(runner)
+    lock.close()
+    assert is_gone(runner)
+    Reaper().look()
+    assert status_of(task) == "failed"
+    runner.refresh_from_db()
+    assert runner.crashed
+
+
 def test_a_clock_that_is_set_while_a_runner_runs_does_not_make_it_dead(monkeypatch):
     task = task_of(RunnerFactory(**process_of(os.getpid())))
     boot_time = psutil._psplatform.boot_time
@@ -484,7 +508,7 @@ def test_a_task_is_not_taken_while_a_program_of_its_runner_can_not_be_killed(
     sleeper.wait()
     with monkeypatch.context() as refused:
         refused.setattr(psutil.Process, "kill", lambda _: None)
-        refused.setattr("tasks.processes.KILL_SECONDS", 0.1)
+        refused.setattr("tasks.liveness.processes.KILL_SECONDS", 0.1)
         Reaper().look()
     assert status_of(task) == "running"
     assert not is_gone(runner)

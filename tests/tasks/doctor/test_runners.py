@@ -10,7 +10,7 @@ from django.utils import timezone
 from tasks.catalog.loader import catalog
 from tasks.doctor import runners
 from tasks.doctor.findings import State
-from tasks.processes import process_space, process_started
+from tasks.liveness.processes import process_space, process_started
 from tests.factories import RunnerFactory
 
 pytestmark = [pytest.mark.django_db, pytest.mark.postgres]

@@ -37,6 +37,11 @@ def process_space() -> str:
         return socket.gethostname()
 
 
+def boot_of(space: str) -> str:
+    """Return the part of a process space that is the machine's start."""
+    return space.partition(" ")[0]
+
+
 def process_started(pid: int) -> float:
     """Return when a process here began, by a clock that nobody sets where there is one:
     in seconds since the start of Linux, elsewhere since 1970.
