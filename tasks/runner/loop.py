@@ -67,8 +67,7 @@ class TaskRunner:
         self._lost: set[uuid.UUID] = set()  # tasks that were taken away
         self._news = subscribe("runners")
         self._events = Events(self._news)
-        self._look_for_work = True
-        self._is_claim_unheard = False
+        self._look_for_work, self._is_claim_unheard = True, False
         self._attempts = Attempts(self._reading)
         self._not_stored_since: float | None = None
         self._confirmed_at = time.monotonic()  # the lease, by a heartbeat
@@ -394,7 +393,8 @@ class TaskRunner:
         self._fork_server.close()
         self._side_jobs.close()
         with suppress(Error):
-            deregister(self.row, self._lock, has_crashed=self._has_crashed)
+            deregister(self.row, has_crashed=self._has_crashed)
+        self._lock.close()  # not before, or others would take it for dead
         self._news.close()
         self._events.close()
         logger.info("runner=%s stopped", self.row.pk)

@@ -64,16 +64,12 @@ def beat(row: Runner) -> bool:
     return bool(alive.update(heartbeat_at=Now(), beats=F("beats") + 1, is_silent=False))
 
 
-def deregister(row: Runner, lock: LockFile, *, has_crashed: bool) -> None:
-    """Say that it has stopped, where nobody has said so before; then let go of its
-    lock, which says so where the database can't be told."""
+def deregister(row: Runner, *, has_crashed: bool) -> None:
+    """Say that it has stopped, where nobody has said so before."""
     mine = Runner.objects.not_stopped().filter(pk=row.pk)
-    try:
-        with transaction.atomic():
-            if mine.update(stopped_at=Now(), crashed=has_crashed) and has_crashed:
-                WebhookEvent.objects.emit_lost(row.pk)
-    finally:
-        lock.close()
+    with transaction.atomic():
+        if mine.update(stopped_at=Now(), crashed=has_crashed) and has_crashed:
+            WebhookEvent.objects.emit_lost(row.pk)
 
 
 def longest_grace() -> float:
