@@ -7,7 +7,7 @@ import { refreshTimes } from "./times.js";
 
 const REFRESH_MS = 10_000;
 const AT_MOST_EACH_MS = 1_000;
-const STORE_ASKED_AGAIN_MS = 3_000; // the server answers so long from one reading
+export const STORE_ASKED_AGAIN_MS = 3_000; // the server answers so long from one reading
 const RESTS_MS = 8_000; // a pointer that has not moved for so long is not about to click
 const last = new Map();
 let path = () => "/live";

@@ -1,10 +1,9 @@
 // The releases: what is live and was, kept true while one looks.
 
 import { mountKeys } from "./keys.js";
-import { refreshLive, refreshOnceMore, refreshSoon } from "./live.js";
+import { refreshLive, refreshOnceMore, refreshSoon, STORE_ASKED_AGAIN_MS } from "./live.js";
 import { mountLivePage } from "./live_page.js";
 
-const UNANSWERED_MS = 3_000;
 const MINUTE_MS = 60_000; // in which the ribbon and how long it is live go on
 
 mountKeys({});
@@ -20,4 +19,4 @@ refreshOnceMore();
 setInterval(refreshSoon, MINUTE_MS);
 setInterval(() => {
   if (!document.hidden && document.querySelector("[data-unanswered], [data-pending]")) refreshLive();
-}, UNANSWERED_MS);
+}, STORE_ASKED_AGAIN_MS);

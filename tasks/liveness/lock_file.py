@@ -21,8 +21,10 @@ from tasks.liveness.processes import boot_of, process_space
 from tasks.models import Runner
 
 # Where a lock is the kernel's own. Over a network a server may forget one that is held.
-LOCAL = {"bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "overlay", "tmpfs", "xfs"}
-LOCAL |= {"zfs"}
+LOCAL = {
+    *("bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs"),
+    *("overlay", "tmpfs", "xfs", "zfs"),
+}
 
 logger = logging.getLogger(__name__)
 

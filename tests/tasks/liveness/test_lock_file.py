@@ -50,6 +50,14 @@ def lock():
     lock.close()
 
 
+@pytest.fixture
+def free_lock():
+    """The lock file of a runner that has gone."""
+    lock = LockFile(uuid.uuid4())
+    lock.close()
+    return lock
+
+
 def row_of(lock, **columns):
     """That runner's row, as one in another container stored it."""
     columns = {"process_space": CONTAINER, "lock_file": lock.identity, **columns}
@@ -69,24 +77,21 @@ def test_a_runner_is_dead_as_soon_as_its_lock_is_not_held():
     assert is_let_go(row)
 
 
-def test_a_process_that_is_killed_lets_go():
-    lock = LockFile(uuid.uuid4())
-    lock.close()
-    command = [sys.executable, "-c", HOLDER, path_of(lock.runner_id)]
+def test_a_process_that_is_killed_lets_go(free_lock):
+    row = row_of(free_lock)
+    command = [sys.executable, "-c", HOLDER, path_of(row.pk)]
     holder = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     with holder:
         assert holder.stdout.readline() == "held\n"
-        assert not is_let_go(row_of(lock))
+        assert not is_let_go(row)
         holder.kill()
-    assert is_let_go(row_of(lock))
+    assert is_let_go(row)
 
 
-def test_who_looks_at_the_same_time_is_not_taken_for_the_runner(monkeypatch):
-    lock = LockFile(uuid.uuid4())
-    row = row_of(lock)
-    lock.close()
+def test_who_looks_at_the_same_time_is_not_taken_for_the_runner(monkeypatch, free_lock):
+    row = row_of(free_lock)
     identity_of, seen = lock_file._identity, []
 
     def look_meanwhile(fd):
@@ -109,15 +114,13 @@ def test_who_looks_at_the_same_time_is_not_taken_for_the_runner(monkeypatch):
     ],
     ids=["no lock", "another file", "another machine, or start of it", "unknown"],
 )
-def test_a_lock_that_says_nothing_kills_nobody(columns):
-    lock = LockFile(uuid.uuid4())
-    lock.close()
-    assert not is_let_go(row_of(lock, **columns))
+def test_a_lock_that_says_nothing_kills_nobody(columns, free_lock):
+    assert not is_let_go(row_of(free_lock, **columns))
 
 
-def test_a_file_that_is_not_there_kills_nobody(lock):
-    path_of(lock.runner_id).unlink()
-    assert not is_let_go(row_of(lock))
+def test_a_file_that_is_not_there_kills_nobody(free_lock):
+    path_of(free_lock.runner_id).unlink()
+    assert not is_let_go(row_of(free_lock))
 
 
 # --- The runner's side --------------------------------------------------------------
